@@ -1,0 +1,267 @@
+//! The registration table: every function, property, value and constant that a script can name, with its documentation.
+//!
+//! One call registers the Rust function in a Rhai module *and* records its [`Entry`]; the engine, the lint, the error
+//! messages ("did you mean"), the reference pages and the completion lists are all made from these two.
+
+use std::any::TypeId;
+use std::collections::BTreeMap;
+
+use rhai::{Dynamic, FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
+
+/// What an [`Entry`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A type of value, such as `Email`.
+    Value,
+    /// `email.domain`.
+    Property,
+    /// `email.domain_in(list)`.
+    Method,
+    /// `matches(text, pattern)`.
+    Function,
+    /// `params`, `id_token`.
+    Constant,
+}
+
+/// What calling an entry means for purity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// The same arguments give the same result.
+    Pure,
+    /// Reads something of the run: its clock, parameters, tables, log.
+    Reads,
+    /// Makes a command for the script to return.
+    Command,
+}
+
+/// The documentation of one registration.
+///
+/// `signature` is the single source of name, receiver and arity: `matches(text: string, pattern: string) -> bool`,
+/// `Email.domain_in(list: array) -> bool`, `Email.domain: string`.
+#[derive(Clone, Copy, Debug)]
+pub struct Doc {
+    pub signature: &'static str,
+    pub about: &'static str,
+    /// A Rhai expression that must evaluate to `true`; a test runs every one. Empty where a value of the hook is needed.
+    pub example: &'static str,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub kind: Kind,
+    pub effect: Effect,
+    /// The type a property or method belongs to.
+    pub receiver: Option<&'static str>,
+    pub name: &'static str,
+    /// Number of arguments that a script writes; the receiver does not count.
+    pub arity: usize,
+    pub family: &'static str,
+    pub doc: Doc,
+}
+
+/// A Rhai module with the table of what is in it. Built once per process and shared by all engines.
+pub struct Library {
+    module: Module,
+    entries: Vec<Entry>,
+    constants: Vec<(&'static str, Dynamic)>,
+    types: BTreeMap<TypeId, &'static str>,
+    family: &'static str,
+}
+
+impl Library {
+    /// An empty library whose first entries belong to `family` (the heading of their reference page).
+    pub fn new(family: &'static str) -> Self {
+        Self { module: Module::new(), entries: Vec::new(), constants: Vec::new(), types: BTreeMap::new(), family }
+    }
+
+    /// Sets the heading for the entries that follow.
+    pub fn family(&mut self, family: &'static str) -> &mut Self {
+        self.family = family;
+        self
+    }
+
+    /// Names a type of value. Its properties and methods use this name before the dot of their signatures.
+    pub fn value<T: Variant + Clone>(&mut self, name: &'static str, about: &'static str) -> &mut Self {
+        self.module.set_custom_type::<T>(name);
+        self.types.insert(TypeId::of::<T>(), name);
+        self.push(Kind::Value, Effect::Pure, Doc { signature: name, about, example: "" })
+    }
+
+    /// Registers a read-only property; `doc.signature` is `Type.name: shape`.
+    pub fn property<T, R>(&mut self, doc: Doc, getter: impl Fn(&mut T) -> R + Send + Sync + 'static) -> &mut Self
+    where
+        T: Variant + Clone,
+        R: Variant + Clone,
+    {
+        let entry = self.push(Kind::Property, Effect::Pure, doc).last_name();
+        FuncRegistration::new_getter(entry).with_purity(true).set_into_module(&mut self.module, getter);
+        self
+    }
+
+    /// Registers a pure function or, if the signature has a receiver, a method.
+    pub fn function<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
+        &mut self,
+        doc: Doc,
+        function: FN,
+    ) -> &mut Self
+    where
+        R: Variant + Clone,
+        FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        self.callable(doc, Effect::Pure, function)
+    }
+
+    /// Registers a function that reads the run (clock, parameters, tables, log): it is never folded at load.
+    pub fn reader<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
+        &mut self,
+        doc: Doc,
+        function: FN,
+    ) -> &mut Self
+    where
+        R: Variant + Clone,
+        FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        self.callable(doc, Effect::Reads, function)
+    }
+
+    /// Registers the constructor of a command.
+    pub fn command<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
+        &mut self,
+        doc: Doc,
+        function: FN,
+    ) -> &mut Self
+    where
+        R: Variant + Clone,
+        FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        self.callable(doc, Effect::Command, function)
+    }
+
+    /// Registers an overload of something already documented (another argument type): code without a row of its own.
+    pub fn overload<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
+        &mut self,
+        name: &'static str,
+        function: FN,
+    ) -> &mut Self
+    where
+        R: Variant + Clone,
+        FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        FuncRegistration::new(name)
+            .in_global_namespace()
+            .with_purity(true)
+            .with_volatility(true)
+            .set_into_module(&mut self.module, function);
+        self
+    }
+
+    /// Makes `name` a constant of every script that uses this library.
+    pub fn constant(&mut self, doc: Doc, value: Dynamic) -> &mut Self {
+        let name = self.push(Kind::Constant, Effect::Reads, doc).last_name();
+        self.constants.push((name, value));
+        self
+    }
+
+    /// The module itself, for registrations that have no documentation row (iterators, operators, indexers).
+    pub fn module(&mut self) -> &mut Module {
+        &mut self.module
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub fn constants(&self) -> &[(&'static str, Dynamic)] {
+        &self.constants
+    }
+
+    /// Closes the library: the module to register in engines, and the rest.
+    pub fn finish(mut self) -> Finished {
+        self.module.build_index();
+        Finished { module: self.module.into(), entries: self.entries, constants: self.constants }
+    }
+
+    fn callable<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
+        &mut self,
+        doc: Doc,
+        effect: Effect,
+        function: FN,
+    ) -> &mut Self
+    where
+        R: Variant + Clone,
+        FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        let kind = if doc.receiver().is_some() { Kind::Method } else { Kind::Function };
+        let name = self.push(kind, effect, doc).last_name();
+        FuncRegistration::new(name)
+            .in_global_namespace()
+            .with_purity(true)
+            .with_volatility(effect != Effect::Pure)
+            .set_into_module(&mut self.module, function);
+        self
+    }
+
+    fn push(&mut self, kind: Kind, effect: Effect, doc: Doc) -> &mut Self {
+        let (receiver, name, arity) = (doc.receiver(), doc.name(), doc.arity());
+        self.entries.push(Entry { kind, effect, receiver, name, arity, family: self.family, doc });
+        self
+    }
+
+    fn last_name(&self) -> &'static str {
+        self.entries.last().map_or("", |entry| entry.name)
+    }
+}
+
+/// A [`Library`] that takes no more entries.
+pub struct Finished {
+    pub module: Shared<Module>,
+    pub entries: Vec<Entry>,
+    pub constants: Vec<(&'static str, Dynamic)>,
+}
+
+impl Doc {
+    pub const fn new(signature: &'static str, about: &'static str, example: &'static str) -> Self {
+        Self { signature, about, example }
+    }
+
+    /// The part before the dot.
+    pub fn receiver(&self) -> Option<&'static str> {
+        let head = self.head();
+        head.split_once('.').map(|(receiver, _)| receiver)
+    }
+
+    /// The bare name.
+    pub fn name(&self) -> &'static str {
+        let head = self.head();
+        head.split_once('.').map_or(head, |(_, name)| name)
+    }
+
+    /// How many arguments the signature lists.
+    pub fn arity(&self) -> usize {
+        let Some((_, rest)) = self.signature.split_once('(') else { return 0 };
+        let list = rest.split(')').next().unwrap_or_default().trim();
+        if list.is_empty() { 0 } else { list.split(',').count() }
+    }
+
+    fn head(&self) -> &'static str {
+        let end = self.signature.find(['(', ':', ' ']).unwrap_or(self.signature.len());
+        &self.signature[..end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_gives_name_receiver_and_arity() {
+        let method = Doc::new("Email.domain_in(list: array) -> bool", "", "");
+        assert_eq!((method.receiver(), method.name(), method.arity()), (Some("Email"), "domain_in", 1));
+        let property = Doc::new("Email.domain: string", "", "");
+        assert_eq!((property.receiver(), property.name(), property.arity()), (Some("Email"), "domain", 0));
+        let function = Doc::new("uuid() -> string", "", "");
+        assert_eq!((function.receiver(), function.name(), function.arity()), (None, "uuid", 0));
+        assert_eq!(Doc::new("capture(text: string, pattern: string) -> map", "", "").arity(), 2);
+    }
+}

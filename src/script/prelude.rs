@@ -1,0 +1,1 @@
+//! Pure functions every script may call, one family per file.
