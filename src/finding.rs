@@ -1,0 +1,204 @@
+//! One complaint about a bundle: where it is, what is wrong, what to write instead.
+//!
+//! Configuration, scripts and tables all report in this form, so `check`, `serve` and the admin API use the same words.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
+
+/// Whether a bundle with this finding may go live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The release is refused.
+    Error,
+    /// The release goes live.
+    Warning,
+}
+
+/// A finding at a place of a file. `line` and `column` count from 1 (in characters); 0 means unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub severity: Severity,
+    /// `config/unknown-key`, `script/unknown-function`, …: stable, for SARIF and for `allow` comments.
+    pub code: &'static str,
+    /// Path relative to the bundle, with `/`.
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    /// How many characters the caret underlines; at least 1 where the place is known.
+    pub length: usize,
+    /// Key path in `gateway.toml`, such as `routes.signup.auth`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The text of the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+    /// Calls that led here, innermost first: `(file, line, function)`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub called_from: Vec<(String, usize, String)>,
+}
+
+impl Finding {
+    /// An error in `file` as a whole.
+    pub fn error(code: &'static str, file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            file: file.into(),
+            line: 0,
+            column: 0,
+            length: 0,
+            key: None,
+            message: message.into(),
+            help: None,
+            excerpt: None,
+            called_from: Vec::new(),
+        }
+    }
+
+    /// A warning about `file` as a whole.
+    pub fn warning(code: &'static str, file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, file, message) }
+    }
+
+    /// Places the finding, taking the excerpt from `source` and underlining the word at that place.
+    #[must_use]
+    pub fn at(mut self, source: &str, line: usize, column: usize) -> Self {
+        self.line = line;
+        self.column = column;
+        if let Some(text) = line.checked_sub(1).and_then(|index| source.lines().nth(index)) {
+            self.length = word_length(text, column);
+            self.excerpt = Some(text.to_owned());
+        }
+        self
+    }
+
+    /// Places the finding at a byte range of `source`.
+    #[must_use]
+    pub fn at_span(mut self, source: &str, span: std::ops::Range<usize>) -> Self {
+        let start = span.start.min(source.len());
+        let before = source.get(..start).unwrap_or_default();
+        self.line = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |index| index + 1);
+        self.column = before[line_start..].chars().count() + 1;
+        self.excerpt = source[line_start..].lines().next().map(str::to_owned);
+        let text = source.get(start..span.end.min(source.len())).unwrap_or_default();
+        self.length = text.lines().next().unwrap_or_default().chars().count().max(1);
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// `file:line:column: message` on one line, for logs and JSON consumers.
+    pub fn one_line(&self) -> String {
+        let mut text = self.file.clone();
+        if self.line > 0 {
+            text.push_str(&format!(":{}:{}", self.line, self.column));
+        }
+        text.push_str(": ");
+        if let Some(key) = &self.key {
+            text.push_str(&format!("`{key}`: "));
+        }
+        text.push_str(&self.message);
+        if let Some(help) = &self.help {
+            text.push_str(&format!(" ({help})"));
+        }
+        text
+    }
+
+    /// Excerpt, caret and remedy over several lines, as rustc prints them.
+    pub fn render(&self, renderer: &Renderer) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = match &self.key {
+            Some(key) => format!("`{key}`: {}", self.message),
+            None => self.message.clone(),
+        };
+        let mut group = Group::with_title(level.primary_title(title).id(self.code));
+        if let (Some(excerpt), true) = (&self.excerpt, self.line > 0) {
+            let span = char_span(excerpt, self.column, self.length);
+            group = group.element(
+                Snippet::source(excerpt.as_str())
+                    .line_start(self.line)
+                    .path(self.file.as_str())
+                    .annotation(AnnotationKind::Primary.span(span)),
+            );
+        } else {
+            group = group.element(annotate_snippets::Origin::path(self.file.as_str()));
+        }
+        for (file, line, function) in &self.called_from {
+            group = group.element(Level::NOTE.message(format!("called by `{function}` at {file}:{line}")));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+}
+
+/// The nearest of `candidates` to what somebody wrote, if one is near enough to be meant.
+pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let score = |candidate: &str| {
+        let longest = written.chars().count().max(candidate.chars().count()).max(1);
+        let edits = 1.0 - strsim::damerau_levenshtein(written, candidate) as f64 / longest as f64;
+        strsim::jaro_winkler(written, candidate).max(edits)
+    };
+    let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+}
+
+fn word_length(line: &str, column: usize) -> usize {
+    let rest = line.chars().skip(column.saturating_sub(1));
+    rest.take_while(|c| c.is_alphanumeric() || *c == '_').count().max(1)
+}
+
+fn char_span(line: &str, column: usize, length: usize) -> std::ops::Range<usize> {
+    let offset = |chars: usize| line.char_indices().nth(chars).map_or(line.len(), |(index, _)| index);
+    let start = column.saturating_sub(1);
+    offset(start)..offset(start + length.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_shows_place_excerpt_and_remedy() {
+        let source = "fn f(request) {\n    request.emial\n}";
+        let finding = Finding::error("script/unknown-property", "a.rhai", "unknown property `emial`")
+            .at(source, 2, 13)
+            .help("did you mean `email`?");
+        let text = finding.render(&Renderer::plain());
+        for part in ["a.rhai:2:13", "request.emial", "^^^^^", "did you mean `email`?", "script/unknown-property"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        assert_eq!(finding.one_line(), "a.rhai:2:13: unknown property `emial` (did you mean `email`?)");
+    }
+
+    #[test]
+    fn a_byte_span_becomes_line_and_column() {
+        let finding = Finding::error("config/x", "gateway.toml", "m").at_span("a = 1\nü = 22\n", 11..13);
+        assert_eq!((finding.line, finding.column, finding.length), (2, 5, 2));
+    }
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        assert_eq!(nearest("lisen", ["listen", "token"]), Some("listen"));
+        assert_eq!(nearest("zebra", ["listen", "token"]), None);
+    }
+}
