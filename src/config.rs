@@ -1,1 +1,159 @@
-//! config
+//! `gateway.toml` as written: one struct per section, and every mistake in the file at once.
+//!
+//! The types are the one description of the file: defaults, the JSON schema and the reference come from them.
+//! The text is parsed into a tree with places (`source`), held against the schema (`shape`) and against the rules
+//! that a schema cannot say (`check`); only then is it deserialised. Nothing here opens a file or a socket, or knows
+//! a hook: what a hook allows is told by the caller as [`HookFacts`]. This is the only module that reads the
+//! environment.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::source::{Source, Tree};
+use crate::finding::{Finding, Severity};
+
+pub mod admin;
+pub mod auth;
+mod check;
+pub mod limits;
+pub mod routes;
+mod schema;
+pub mod scripts;
+pub mod secret;
+pub mod server;
+mod shape;
+mod source;
+pub mod store;
+mod syntax;
+pub mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use schema::schema;
+
+/// The whole of `gateway.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "gateway.toml")]
+pub struct Config {
+    /// The listener that providers call. A change needs a restart.
+    pub server: server::Server,
+    /// The listener for the viewer, the API, metrics and health. A change needs a restart.
+    pub admin: admin::Admin,
+    /// Where decisions, events and jobs are kept. A change needs a restart.
+    pub store: store::Store,
+    /// Where scripts are, and what must hold before they go live.
+    pub scripts: scripts::Scripts,
+    /// What one run of a script may use.
+    pub limits: limits::Limits,
+    /// How callers prove who they are, by name.
+    pub auth: BTreeMap<String, auth::Auth>,
+    /// Reloadable lists and maps, by name.
+    pub tables: BTreeMap<String, tables::Table>,
+    /// The paths that providers call, by name.
+    pub routes: BTreeMap<String, routes::Route>,
+}
+
+/// One text or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// The texts, in the order written.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// What a route may say about a hook, told by whoever knows the hooks.
+#[derive(Clone, Copy, Debug)]
+pub struct HookFacts {
+    /// `okta.registration`
+    pub name: &'static str,
+    /// The forms of `on_failure`; empty for event hooks.
+    pub on_failure: &'static [FailureForm],
+    /// What the provider does when it hears nothing, as a clause: `Okta denies the registration`.
+    pub silence: &'static str,
+    /// Event hooks have rules, and no answer that could fail.
+    pub is_event: bool,
+}
+
+/// One form of `on_failure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureForm {
+    /// `on_failure = "allow"`
+    Word(&'static str),
+    /// `on_failure = { deny = "text" }`
+    Text(&'static str),
+}
+
+/// A file that holds no mistake, and the place of everything in it.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub config: Config,
+    /// What is odd but may go live, in the order of the file.
+    pub warnings: Vec<Finding>,
+    source: Source,
+}
+
+impl Document {
+    /// An error at a key path such as `routes.signup.script` or `routes.signup.auth[1]`; where the key is not written,
+    /// at the section around it.
+    pub fn finding(&self, code: &'static str, key_path: &str, message: impl Into<String>) -> Finding {
+        self.source.at_value(code, key_path, message)
+    }
+
+    /// The same as a warning.
+    pub fn warning(&self, code: &'static str, key_path: &str, message: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Warning, ..self.finding(code, key_path, message) }
+    }
+}
+
+/// Reads the text of `gateway.toml`; `file` is the name that findings carry.
+///
+/// # Errors
+///
+/// Every mistake in the file, in the order of the file. A mistake of TOML itself hides the others, because what follows
+/// it cannot be relied on.
+pub fn parse(file: &str, text: &str, hooks: &[HookFacts]) -> Result<Document, Vec<Finding>> {
+    let (root, errors) = toml::de::DeTable::parse_recoverable(text);
+    let Tree { source, value, mut findings, disguised } = Tree::new(file, text, root.get_ref());
+    let (broken, reliable) = syntax::findings(&source, &errors);
+    if !reliable {
+        return Err(in_order(broken));
+    }
+    findings.extend(broken);
+    let shape::Violations { findings: violations, meant } = shape::violations(&source, &value);
+    findings.extend(violations);
+    findings.extend(shape::disguised(&source, &findings, &disguised));
+    let rules = check::errors(&source, &value, hooks);
+    findings.extend(rules.into_iter().filter(|finding| finding.key.as_ref().is_none_or(|key| !meant.contains(key))));
+    if !findings.is_empty() {
+        return Err(in_order(findings));
+    }
+    let warnings = in_order(check::warnings(&source, &value));
+    match serde_json::from_value(value) {
+        Ok(config) => Ok(Document { config, warnings, source }),
+        Err(error) => Err(vec![Finding::error("config/bad-value", file, format!("cannot be read: {error}"))]),
+    }
+}
+
+/// A variable of the environment; nothing if it is not set, empty or not UTF-8.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| (finding.line, finding.column));
+    findings
+}

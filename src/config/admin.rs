@@ -1,0 +1,25 @@
+//! `[admin]`: the listener for the viewer, the API, metrics and health. Holds settings only.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::secret::SecretSource;
+
+/// The listener for the viewer, the API, metrics and health. A change needs a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// IP address and port to listen on.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// What a caller must present. May be absent only while `listen` is a loopback address.
+    pub token: Option<SecretSource>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)), token: None }
+    }
+}

@@ -1,0 +1,203 @@
+//! Rules of `[routes.NAME]` and its rules.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use crate::config::check::{Check, choice, named, text, texts};
+use crate::config::source::{Source, join};
+use crate::config::{FailureForm, HookFacts};
+use crate::finding::{Finding, Severity};
+
+impl Check<'_> {
+    pub(super) fn routes(&mut self) {
+        self.names("routes", self.root.get("routes"));
+        let mut owners: HashMap<&str, &str> = HashMap::new();
+        for (path, name, route) in named(self.root, "routes", "routes") {
+            if let Some(url_path) = text(route, "path") {
+                self.url_path(&path, url_path);
+                let same = url_path.trim_end_matches('/');
+                if let Some(other) = owners.get(same) {
+                    let message = format!("routes `{other}` and `{name}` have the same path `{url_path}`");
+                    let help = "give one of them another path; a slash at the end makes no difference";
+                    self.error_with_help("config/duplicate-path", &join(&path, "path"), message, help);
+                } else {
+                    owners.insert(same, name);
+                }
+            }
+            self.route_auth(&path, route);
+            self.hook(&path, route);
+            self.rules(&path, route);
+        }
+    }
+
+    fn url_path(&mut self, path: &str, url_path: &str) {
+        let place = join(path, "path");
+        if !url_path.starts_with('/') {
+            let message = format!("`{url_path}` is not a path: it must start with `/`");
+            self.error_with_help("config/bad-value", &place, message, format!("write `/{url_path}`"));
+        } else if url_path.contains(|c: char| c.is_whitespace() || c.is_control() || "?#{}*".contains(c)) {
+            let message = format!("`{url_path}` is not a plain path");
+            let help = "a path has no spaces, `?`, `#`, `{`, `}` or `*`; every route has one exact path";
+            self.error_with_help("config/bad-value", &place, message, help);
+        }
+    }
+
+    fn route_auth(&mut self, path: &str, route: &Value) {
+        let known: Vec<&str> = names_of(self.root, "auth");
+        let mut seen: Vec<&str> = Vec::new();
+        for (place, name) in texts(route, path, "auth") {
+            if seen.contains(&name) {
+                self.error_with_help("config/duplicate-name", &place, format!("`{name}` is named twice"), "remove one");
+            } else if !known.contains(&name) {
+                let nothing = format!("add a section `[auth.{name}]`");
+                let help = choice(name, &known, &nothing);
+                self.error_with_help("config/unknown-name", &place, format!("there is no `[auth.{name}]`"), help);
+            }
+            seen.push(name);
+        }
+        if route.get("auth").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            let help = "name an `[auth.…]` section; one with `scheme = \"none\"` lets anybody call";
+            self.error_with_help("config/bad-value", &join(path, "auth"), "must not be empty", help);
+        }
+    }
+
+    fn hook(&mut self, path: &str, route: &Value) {
+        let Some(name) = text(route, "hook") else { return };
+        let Some(facts) = self.hooks.iter().find(|facts| facts.name == name) else {
+            let known: Vec<&str> = self.hooks.iter().map(|facts| facts.name).collect();
+            let help = choice(name, &known, "this build knows no hooks");
+            return self.error_with_help(
+                "config/unknown-name",
+                &join(path, "hook"),
+                format!("unknown hook `{name}`"),
+                help,
+            );
+        };
+        if facts.is_event { self.event_route(path, route, facts) } else { self.inline_route(path, route, facts) }
+    }
+
+    fn event_route(&mut self, path: &str, route: &Value, facts: &HookFacts) {
+        let name = facts.name;
+        match (route.get("script").is_some(), route.get("rules").is_some_and(has_entries)) {
+            (true, true) => {
+                let message = "an event route has `script` or `rules`, not both";
+                let help = "move the script into a rule of its own, with the events it wants";
+                self.error_with_help("config/exclusive-keys", &join(path, "script"), message, help);
+            }
+            (false, false) => {
+                let message = format!("an event route (`{name}`) needs `rules` or a `script`");
+                let help = format!("add `[{path}.rules.NAME]` with `events` and `script`");
+                self.error_with_help("config/missing-key", &join(path, "rules"), message, help);
+            }
+            _ => {}
+        }
+        if route.get("on_failure").is_some() {
+            let message =
+                format!("`{name}` has no `on_failure`: an event that fails is retried, then kept as a dead letter");
+            self.error_with_help("config/bad-value", &join(path, "on_failure"), message, "remove `on_failure`");
+        }
+    }
+
+    fn inline_route(&mut self, path: &str, route: &Value, facts: &HookFacts) {
+        let name = facts.name;
+        if route.get("rules").is_some() {
+            let message = format!("`{name}` is answered by one script; only event routes have rules");
+            let help = "write `script = \"….rhai\"` in the route instead";
+            self.error_with_help("config/exclusive-keys", &join(path, "rules"), message, help);
+        } else if route.get("script").is_none() {
+            let help = "write `script = \"….rhai\"`: a file in the folder of scripts";
+            self.error_with_help("config/missing-key", &join(path, "script"), "`script` is missing", help);
+        }
+        self.on_failure(path, route, facts);
+    }
+
+    fn on_failure(&mut self, path: &str, route: &Value, facts: &HookFacts) {
+        let place = join(path, "on_failure");
+        let help = format!("`{}` allows {}; when it hears nothing, {}", facts.name, forms(facts), facts.silence);
+        let form = match route.get("on_failure") {
+            None => {
+                let message = "`on_failure` is missing: say what the caller hears when the script fails";
+                return self.error_with_help("config/needs-on-failure", &place, message, help);
+            }
+            Some(Value::String(word)) => FailureFound::Word(word),
+            Some(Value::Object(table)) => match (table.keys().next(), table.len()) {
+                (Some(key), 1) if key == "deny" || key == "refuse" => FailureFound::Text(key),
+                _ => return, // not a form of any hook: `shape` says so
+            },
+            Some(_) => return,
+        };
+        let allowed = facts.on_failure.iter().any(|allowed| match (*allowed, &form) {
+            (FailureForm::Word(allowed), FailureFound::Word(word)) => allowed == *word,
+            (FailureForm::Text(allowed), FailureFound::Text(key)) => allowed == *key,
+            _ => false,
+        });
+        if !allowed {
+            let message = match form {
+                FailureFound::Word(word) => format!("`{}` has no `on_failure = \"{word}\"`", facts.name),
+                FailureFound::Text(key) => format!("`{}` has no `on_failure = {{ {key} = … }}`", facts.name),
+            };
+            self.error_with_help("config/bad-value", &place, message, help);
+        }
+    }
+
+    fn rules(&mut self, path: &str, route: &Value) {
+        let rules_path = join(path, "rules");
+        self.names(&rules_path, route.get("rules"));
+        for (rule_path, _, rule) in named(route, "rules", &rules_path) {
+            for (place, pattern) in texts(rule, &rule_path, "events") {
+                if rule.get("events").is_some_and(Value::is_array) && !is_event_pattern(pattern) {
+                    let message = format!("`{pattern}` is not an event pattern");
+                    let help = "write an event type (`user.lifecycle.create`), a family (`user.lifecycle.*`) or `*`";
+                    self.error_with_help("config/bad-value", &place, message, help);
+                }
+            }
+        }
+    }
+}
+
+/// A warning for every `[auth.NAME]` that no route names.
+pub(super) fn unused_auth(source: &Source, root: &Value) -> Vec<Finding> {
+    let routes = named(root, "routes", "routes");
+    let used: HashSet<&str> =
+        routes.iter().flat_map(|(path, _, route)| texts(route, path, "auth")).map(|(_, name)| name).collect();
+    let unused = named(root, "auth", "auth").into_iter().filter(|(_, name, _)| !used.contains(name));
+    let warning = |(path, name, _): (String, &str, &Value)| {
+        let finding = source.at_value("config/unused", &path, format!("no route uses `[auth.{name}]`"));
+        Finding { severity: Severity::Warning, ..finding }
+    };
+    unused.map(warning).collect()
+}
+
+/// What a route wrote, in the shape of [`FailureForm`].
+enum FailureFound<'v> {
+    Word(&'v str),
+    Text(&'v str),
+}
+
+fn forms(facts: &HookFacts) -> String {
+    let form = |form: &FailureForm| match form {
+        FailureForm::Word(word) => format!("`on_failure = \"{word}\"`"),
+        FailureForm::Text(key) => format!("`on_failure = {{ {key} = \"…\" }}`"),
+    };
+    facts.on_failure.iter().map(form).collect::<Vec<_>>().join(" or ")
+}
+
+fn names_of<'v>(root: &'v Value, section: &str) -> Vec<&'v str> {
+    let sections = root.get(section).and_then(Value::as_object);
+    sections.into_iter().flat_map(|sections| sections.keys().map(String::as_str)).collect()
+}
+
+fn has_entries(value: &Value) -> bool {
+    value.as_object().is_none_or(|entries| !entries.is_empty())
+}
+
+/// `*`, `a.b.c` or `a.b.*`.
+fn is_event_pattern(pattern: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    match pattern.strip_suffix(".*") {
+        Some(family) => family.split('.').all(is_word),
+        None => pattern == "*" || pattern.split('.').all(is_word),
+    }
+}

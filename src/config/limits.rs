@@ -1,0 +1,96 @@
+//! `[limits]`: what one run of a script may use. Holds numbers only; `script` enforces them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What one run of a script may use. Every route and rule may override each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Time for the whole call, lookups included.
+    #[schemars(range(min = 1))]
+    pub deadline_ms: u64,
+    /// Operations of the script engine.
+    #[schemars(range(min = 1))]
+    pub operations: u64,
+    /// Longest text a script may build.
+    #[schemars(range(min = 1))]
+    pub max_string_bytes: u64,
+    /// Longest array a script may build. Large arrays are slow; big lists belong in a table.
+    #[schemars(range(min = 1))]
+    pub max_array_items: u64,
+    /// Largest map a script may build.
+    #[schemars(range(min = 1))]
+    pub max_map_items: u64,
+    /// Memory of one run.
+    #[schemars(range(min = 1))]
+    pub memory_bytes: u64,
+    /// How deep script functions may call each other.
+    #[schemars(range(min = 1, max = 1000))]
+    pub call_depth: u32,
+    /// Calls that one route runs at the same time; beyond it callers get the declared answer at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrent: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 2500,
+            operations: 10_000_000,
+            max_string_bytes: 1_048_576,
+            max_array_items: 10_000,
+            max_map_items: 10_000,
+            memory_bytes: 67_108_864,
+            call_depth: 32,
+            concurrent: 256,
+        }
+    }
+}
+
+impl Limits {
+    /// These limits with those of a route or rule in their place.
+    #[must_use]
+    pub fn with(self, overrides: &LimitOverrides) -> Self {
+        Self {
+            deadline_ms: overrides.deadline_ms.unwrap_or(self.deadline_ms),
+            operations: overrides.operations.unwrap_or(self.operations),
+            max_string_bytes: overrides.max_string_bytes.unwrap_or(self.max_string_bytes),
+            max_array_items: overrides.max_array_items.unwrap_or(self.max_array_items),
+            max_map_items: overrides.max_map_items.unwrap_or(self.max_map_items),
+            memory_bytes: overrides.memory_bytes.unwrap_or(self.memory_bytes),
+            call_depth: overrides.call_depth.unwrap_or(self.call_depth),
+            concurrent: overrides.concurrent.unwrap_or(self.concurrent),
+        }
+    }
+}
+
+/// Limits of one route or rule; what is absent is taken from `[limits]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitOverrides {
+    /// Time for the whole call, lookups included.
+    #[schemars(range(min = 1))]
+    pub deadline_ms: Option<u64>,
+    /// Operations of the script engine.
+    #[schemars(range(min = 1))]
+    pub operations: Option<u64>,
+    /// Longest text a script may build.
+    #[schemars(range(min = 1))]
+    pub max_string_bytes: Option<u64>,
+    /// Longest array a script may build.
+    #[schemars(range(min = 1))]
+    pub max_array_items: Option<u64>,
+    /// Largest map a script may build.
+    #[schemars(range(min = 1))]
+    pub max_map_items: Option<u64>,
+    /// Memory of one run.
+    #[schemars(range(min = 1))]
+    pub memory_bytes: Option<u64>,
+    /// How deep script functions may call each other.
+    #[schemars(range(min = 1, max = 1000))]
+    pub call_depth: Option<u32>,
+    /// Calls that run at the same time; beyond it callers get the declared answer at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrent: Option<u32>,
+}

@@ -1,0 +1,74 @@
+//! `[routes.NAME]`: a path, its hook, its authentication and what runs there. Holds settings only.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::OneOrMany;
+use crate::config::limits::LimitOverrides;
+
+/// A path that a provider calls: its hook, its authentication and what runs there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The path of the URL, such as `/okta/registration`. A slash at the end does not count.
+    pub path: String,
+    /// The kind of call that arrives here, such as `okta.registration`.
+    pub hook: String,
+    /// The script to run, relative to the folder of scripts. An event route has this or `rules`.
+    #[schemars(length(min = 1))]
+    pub script: Option<String>,
+    /// The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good.
+    pub auth: OneOrMany,
+    /// What the provider hears when the script fails. Must be stated, except on event routes, where events are retried.
+    pub on_failure: Option<OnFailure>,
+    /// Values that the script reads as `params.NAME`: whatever you like. Dates arrive as text.
+    #[serde(default)]
+    pub params: Map<String, Value>,
+    /// Limits that differ from `[limits]`.
+    #[serde(default)]
+    pub limits: LimitOverrides,
+    /// The scripts of an event route, by name.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Rule>,
+}
+
+/// One of several scripts behind an event route, with the event types it wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Event types: exact (`user.lifecycle.create`), a family (`user.lifecycle.*`), or all (`*`).
+    #[schemars(length(min = 1))]
+    pub events: Vec<String>,
+    /// The script to run, relative to the folder of scripts.
+    #[schemars(length(min = 1))]
+    pub script: String,
+    /// Values that the script reads as `params.NAME`: whatever you like. Dates arrive as text.
+    #[serde(default)]
+    pub params: Map<String, Value>,
+    /// Limits that differ from those of the route.
+    #[serde(default)]
+    pub limits: LimitOverrides,
+}
+
+/// What the provider hears when the script fails. Every hook has its own forms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum OnFailure {
+    /// A word of the hook, such as `allow` or `unchanged`.
+    Word(String),
+    /// Say no, with a text for the person who waits.
+    Deny {
+        /// The text.
+        #[schemars(length(min = 1))]
+        deny: String,
+    },
+    /// Refuse, with a text for the provider's log.
+    Refuse {
+        /// The text.
+        #[schemars(length(min = 1))]
+        refuse: String,
+    },
+}

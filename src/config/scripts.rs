@@ -1,0 +1,31 @@
+//! `[scripts]`: where scripts are, and what a release must pass. Holds settings only.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where scripts are, and what must hold before they go live.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scripts {
+    /// Folder of the scripts, relative to `gateway.toml`.
+    #[schemars(length(min = 1))]
+    pub dir: String,
+    /// What a release must pass before it goes live.
+    pub gate: Gate,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self { dir: "scripts".to_owned(), gate: Gate::Tests }
+    }
+}
+
+/// What a release must pass before it goes live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Gate {
+    /// It compiles, lints and its own tests pass.
+    Tests,
+    /// It compiles and lints.
+    Check,
+}

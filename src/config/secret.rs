@@ -1,0 +1,25 @@
+//! Where a secret comes from. A secret itself is never in `gateway.toml`, so it is never in these types.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a secret comes from: a variable of the environment, or a file that is read again when it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum SecretSource {
+    /// A variable of the environment.
+    Env {
+        /// Name of the variable.
+        #[schemars(length(min = 1))]
+        env: String,
+    },
+    /// A file; spaces and line ends around the secret do not count.
+    File {
+        /// Path of the file, relative to `gateway.toml`.
+        #[schemars(length(min = 1))]
+        file: String,
+        /// Write a random secret into the file at start if it is not there.
+        #[serde(default)]
+        create: bool,
+    },
+}

@@ -1,0 +1,318 @@
+//! What a file may say, what is said about its mistakes, and that no text is too odd to be judged.
+
+use annotate_snippets::Renderer;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::config::auth::{Algorithm, Auth};
+use crate::config::limits::{LimitOverrides, Limits};
+use crate::config::routes::OnFailure;
+use crate::config::scripts::Gate;
+use crate::config::secret::SecretSource;
+use crate::config::store::StoreUrl;
+use crate::config::tables::TableKind;
+
+mod broken;
+
+/// The documented example, with every section.
+const EXAMPLE: &str = include_str!("tests/example.toml");
+
+const HOOKS: &[HookFacts] = &[
+    HookFacts {
+        name: "okta.registration",
+        on_failure: &[FailureForm::Word("allow"), FailureForm::Text("deny")],
+        silence: "Okta denies the registration",
+        is_event: false,
+    },
+    HookFacts {
+        name: "okta.token",
+        on_failure: &[FailureForm::Word("unchanged"), FailureForm::Text("refuse")],
+        silence: "Okta issues the token unchanged",
+        is_event: false,
+    },
+    HookFacts { name: "okta.event", on_failure: &[], silence: "Okta tries once more", is_event: true },
+];
+
+fn good(text: &str) -> Document {
+    match parse("gateway.toml", text, HOOKS) {
+        Ok(document) => document,
+        Err(findings) => panic!("{}", findings.iter().map(Finding::one_line).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+fn findings(text: &str) -> Vec<Finding> {
+    match parse("gateway.toml", text, HOOKS) {
+        Ok(document) => document.warnings,
+        Err(findings) => findings,
+    }
+}
+
+/// `line:column code key: message (help)`, one string per error.
+fn errors(text: &str) -> Vec<String> {
+    let line = |finding: &Finding| {
+        let place = format!("{}:{} {} ", finding.line, finding.column, finding.code);
+        place + finding.one_line().split_once(": ").map_or("", |(_, rest)| rest)
+    };
+    parse("gateway.toml", text, HOOKS).err().unwrap_or_default().iter().map(line).collect()
+}
+
+#[test]
+fn every_mistake_is_reported_at_its_place_with_a_remedy() {
+    for (name, text, expected) in broken::BROKEN {
+        assert_eq!(errors(text), *expected, "{name}:\n{text}");
+    }
+}
+
+#[test]
+fn every_finding_shows_its_line() {
+    for (name, text, _) in broken::BROKEN {
+        for finding in findings(text) {
+            assert!(finding.excerpt.is_some() && finding.length > 0, "{name}: {}", finding.one_line());
+            assert_eq!(finding.file, "gateway.toml", "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_literal_secret_is_never_shown() {
+    let secrets = ["hunter", "4242"];
+    for (name, text, _) in
+        broken::BROKEN.iter().filter(|(_, text, _)| secrets.iter().any(|secret| text.contains(secret)))
+    {
+        for finding in findings(text) {
+            let shown = format!("{}{}", finding.render(&Renderer::plain()), json!(finding));
+            assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{name}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_hidden_secret_leaves_the_rest_of_its_line() {
+    let found = findings("[auth.a]\nscheme = \"basic\"\nsecrets = [\"a\u{fc}b\", { env = \"B\", zebra = 1 }]\n");
+    let excerpt = found.iter().find(|finding| finding.code == "config/unknown-key").and_then(|f| f.excerpt.as_deref());
+    assert_eq!(excerpt, Some("secrets = [\"****\", { env = \"B\", zebra = * }]"));
+}
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    let document = good("");
+    assert_eq!(document.config, Config::default());
+    assert_eq!(document.warnings, []);
+    let Config { server, admin, store, scripts, limits, .. } = document.config;
+    assert_eq!(
+        (server.listen.to_string(), admin.listen.to_string()),
+        ("127.0.0.1:8080".into(), "127.0.0.1:8081".into())
+    );
+    assert_eq!((server.max_body_bytes, server.stop_grace_ms, server.worker_threads), (4_194_304, 10_000, 0));
+    assert_eq!((store.url, store.keep_days), (StoreUrl::Text("sqlite:data/hookgate.db".into()), 30));
+    assert_eq!((scripts.dir.as_str(), scripts.gate), ("scripts", Gate::Tests));
+    assert_eq!((limits.deadline_ms, limits.operations, limits.memory_bytes), (2500, 10_000_000, 67_108_864));
+    assert_eq!((limits.max_string_bytes, limits.max_array_items, limits.max_map_items), (1_048_576, 10_000, 10_000));
+    assert_eq!((limits.call_depth, limits.concurrent), (32, 256));
+}
+
+#[test]
+fn the_documented_example_is_read() {
+    let document = good(EXAMPLE);
+    assert_eq!(document.warnings, []);
+    let Config { auth, tables, routes, .. } = document.config;
+    let Some(Auth::Header(okta)) = auth.get("okta") else { panic!("{auth:?}") };
+    let file = SecretSource::File { file: "secrets/okta".into(), create: true };
+    assert_eq!(okta.secrets, [file, SecretSource::Env { env: "OKTA_SECRET_NEXT".into() }]);
+    assert_eq!((tables["disposable"].kind, tables["disposable"].max_shrink_percent), (TableKind::Domains, 50));
+    let signup = &routes["signup"];
+    assert_eq!(signup.auth.as_slice(), ["okta"]);
+    assert!(matches!(&signup.on_failure, Some(OnFailure::Deny { deny }) if deny.starts_with("Sign-up")));
+    assert_eq!(json!(signup.params), json!({ "partner_domains": ["partner.example"] }));
+    assert_eq!(routes["events"].rules["group-watch"].events, ["group.user_membership.*", "group.privilege.*"]);
+}
+
+#[test]
+fn the_smallest_useful_file_is_read() {
+    let document = good(
+        r#"
+        [server]
+        listen = "127.0.0.1:7104"
+        [auth.bench]
+        scheme = "header"
+        secrets = [{ file = "secret" }]
+        [routes.registration]
+        path = "/okta/registration"
+        hook = "okta.registration"
+        script = "registration.rhai"
+        auth = "bench"
+        on_failure = { deny = "Try again later." }
+        "#,
+    );
+    let Auth::Header(bench) = &document.config.auth["bench"] else { panic!("{document:?}") };
+    assert_eq!(bench.header, "authorization");
+    assert_eq!(bench.secrets, [SecretSource::File { file: "secret".into(), create: false }]);
+}
+
+#[test]
+fn every_scheme_is_read_with_its_defaults() {
+    let document = good(
+        r#"
+        [server.tls]
+        cert_file = "cert.pem"
+        key_file = "key.pem"
+        client_ca_file = "ca.pem"
+        [auth.a]
+        scheme = "basic"
+        secrets = [{ env = "A" }]
+        [auth.b]
+        scheme = "jwt"
+        issuer = "https://org.okta.example"
+        audience = ["one", "two"]
+        jwks_url = "https://org.okta.example/keys"
+        [auth.c]
+        scheme = "mtls"
+        fingerprints_sha256 = ["00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"]
+        [auth.d]
+        scheme = "none"
+        "#,
+    );
+    let auth = &document.config.auth;
+    let schemes: Vec<&str> = auth.values().map(Auth::scheme).collect();
+    assert_eq!(schemes, ["basic", "jwt", "mtls", "none"]);
+    let Auth::Jwt(jwt) = &auth["b"] else { panic!("{auth:?}") };
+    assert_eq!((jwt.leeway_s, jwt.algorithms.as_slice()), (60, [Algorithm::RS256].as_slice()));
+    assert_eq!(jwt.audience.as_slice(), ["one", "two"]);
+}
+
+#[test]
+fn an_auth_section_without_a_route_is_only_a_warning() {
+    let document = good("[auth.a]\nscheme = \"none\"\n");
+    let [warning] = document.warnings.as_slice() else { panic!("{:?}", document.warnings) };
+    assert_eq!((warning.code, warning.severity, warning.line), ("config/unused", Severity::Warning, 1));
+}
+
+#[test]
+fn params_keep_their_order_and_take_any_toml() {
+    let document = good(&EXAMPLE.replace(
+        "partner_domains =",
+        "zeta = 1\nalpha = 1.0\nsince = 2026-01-02\nnested.deep = [{ x = true }]\npartner_domains =",
+    ));
+    let params = &document.config.routes["signup"].params;
+    let keys: Vec<&str> = params.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["zeta", "alpha", "since", "nested", "partner_domains"]);
+    assert_eq!((&params["alpha"], &params["since"]), (&json!(1.0), &json!("2026-01-02")));
+    assert_eq!(params["nested"], json!({ "deep": [{ "x": true }] }));
+}
+
+#[test]
+fn a_route_overrides_only_the_limits_it_names() {
+    let overrides = LimitOverrides { call_depth: Some(8), deadline_ms: Some(100), ..LimitOverrides::default() };
+    let limits = Limits::default().with(&overrides);
+    assert_eq!(limits, Limits { call_depth: 8, deadline_ms: 100, ..Limits::default() });
+}
+
+#[test]
+fn later_findings_are_placed_by_key_path() {
+    let document = good(
+        "[auth.\"x\"]\nscheme = \"none\"\n[routes.a]\npath = \"/a\"\nhook = \"okta.event\"\nauth = [\"x\"]\nscript = \"a.rhai\"\n",
+    );
+    let place = |path: &str| {
+        let finding = document.finding("release/x", path, "m");
+        (finding.line, finding.column, finding.key.unwrap_or_default())
+    };
+    assert_eq!(place("routes.a.script"), (7, 10, "routes.a.script".into()));
+    assert_eq!(place("routes.a.auth[0]"), (6, 9, "routes.a.auth[0]".into()));
+    assert_eq!(place("routes.a.params.x"), (3, 1, "routes.a.params.x".into()));
+    assert_eq!(place("server.listen"), (0, 0, "server.listen".into()));
+    assert_eq!(document.warning("release/x", "routes.a", "m").severity, Severity::Warning);
+}
+
+#[test]
+fn carriage_returns_and_a_byte_order_mark_do_not_matter() {
+    let text = format!("\u{feff}{}", EXAMPLE.replace('\n', "\r\n"));
+    assert_eq!(good(&text).config, good(EXAMPLE).config);
+}
+
+#[test]
+fn the_schema_is_one_and_accepts_the_example() {
+    let schema = schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert_eq!(schema["title"], "gateway.toml");
+    let example: serde_json::Value = toml::from_str(EXAMPLE).expect("the example is TOML");
+    assert!(jsonschema::is_valid(&schema, &example));
+    assert!(!schema.to_string().contains("null"), "TOML has no null");
+}
+
+#[test]
+fn every_key_in_the_schema_is_explained() {
+    let schema = schema();
+    let mut objects = vec![("gateway.toml".to_owned(), &schema)];
+    let mut keys = Vec::new();
+    while let Some((name, object)) = objects.pop() {
+        for list in ["anyOf", "oneOf"] {
+            let forms = object[list].as_array().into_iter().flatten();
+            objects.extend(forms.map(|form| (name.clone(), form)));
+        }
+        let definitions = object["definitions"].as_object().into_iter().flatten();
+        objects.extend(definitions.map(|(name, definition)| (name.clone(), definition)));
+        for (key, property) in object["properties"].as_object().into_iter().flatten() {
+            let explained = property["description"].is_string() || property.get("const").is_some();
+            assert!(explained, "`{key}` of {name} has no description");
+            keys.push(key.as_str());
+        }
+    }
+    let documented = "listen max_body_bytes stop_grace_ms worker_threads cert_file key_file client_ca_file token url \
+        keep_days dir gate deadline_ms operations max_string_bytes max_array_items max_map_items memory_bytes \
+        call_depth concurrent scheme header secrets issuer audience jwks_url jwks_file leeway_s client_ids scope \
+        algorithms subjects fingerprints_sha256 file kind min_rows key max_shrink_percent path hook script auth \
+        on_failure params limits rules events env create deny refuse server admin store scripts tables routes tls";
+    for key in documented.split_whitespace() {
+        assert!(keys.contains(&key), "`{key}` is not in the schema");
+    }
+}
+
+#[test]
+fn many_routes_are_read_and_one_mistake_among_them_is_found() {
+    let mut text = "[auth.okta]\nscheme = \"none\"\n".to_owned();
+    for number in 0..500 {
+        text.push_str(&format!(
+            "[routes.r{number}]\npath = \"/r/{number}\"\nhook = \"okta.token\"\nscript = \"r{number}.rhai\"\n\
+             auth = \"okta\"\non_failure = \"unchanged\"\n[routes.r{number}.params]\nlist = [\"a\", \"b\"]\n"
+        ));
+    }
+    assert_eq!(good(&text).config.routes.len(), 500);
+    let broken = text.replace("/r/499\"", "/r/7/\"");
+    let [only] = findings(&broken).try_into().expect("one mistake, one finding");
+    assert_eq!(only.message, "routes `r7` and `r499` have the same path `/r/7/`");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC*") {
+        let _ = parse("gateway.toml", &text, HOOKS);
+    }
+
+    #[test]
+    fn any_toml_like_text_is_read_or_refused(
+        text in "(\\[{1,2}(auth|routes|server|a)(\\.[a-z\"]{1,3}){0,2}\\]{1,2}\n|(path|scheme|listen|secrets|limits|\u{e9}) ?= ?([0-9.e_-]{1,5}|\"[^\n]{0,4}\"|\\{ env = 1 \\}|\\[1, \"x\"\\]|true)\n){0,12}"
+    ) {
+        let _ = parse("gateway.toml", &text, HOOKS);
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_or_refused(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..40, "[\\[\\]{}=\"'.#,\n a-z0\u{e9}\u{1f511}]{0,6}"), 1..6)
+    ) {
+        let mut characters: Vec<char> = EXAMPLE.chars().collect();
+        for (start, length, inserted) in damage {
+            let start = start.index(characters.len().max(1)).min(characters.len());
+            let end = (start + length).min(characters.len());
+            characters.splice(start..end, inserted.chars());
+        }
+        let text: String = characters.into_iter().collect();
+        for finding in findings(&text) {
+            finding.render(&Renderer::plain());
+            // What passes the schema and the rules can be deserialised.
+            prop_assert!(!finding.message.starts_with("cannot be read"), "{}", finding.message);
+            prop_assert!(finding.line <= text.lines().count().max(1) + 1);
+        }
+    }
+}

@@ -1,0 +1,951 @@
+//! Broken files and what is said about them: `line:column code key: message (help)`, in the order of the file.
+
+/// `(what is wrong, the file, the findings)`
+pub(super) const BROKEN: &[(&str, &str, &[&str])] = &[
+    (
+        "unknown section",
+        r#"[route.a]
+path = "/a"
+"#,
+        &[r#"1:2 config/unknown-key `route`: unknown key `route` (did you mean `routes`?)"#],
+    ),
+    (
+        "unknown section of a later version",
+        r#"[connectors.hr]
+kind = "http"
+"#,
+        &[
+            r#"1:2 config/unknown-key `connectors`: unknown key `connectors` (known here: `server`, `admin`, `store`, `scripts`, `limits`, `auth`, `tables` and `routes`)"#,
+        ],
+    ),
+    (
+        "misspelt key",
+        r#"[server]
+lisen = "127.0.0.1:1"
+"#,
+        &[r#"2:1 config/unknown-key `server.lisen`: unknown key `lisen` (did you mean `listen`?)"#],
+    ),
+    (
+        "unknown key without a near name",
+        r#"[scripts]
+zebra = 1
+"#,
+        &[r#"2:1 config/unknown-key `scripts.zebra`: unknown key `zebra` (known here: `dir` and `gate`)"#],
+    ),
+    (
+        "text for number",
+        r#"[limits]
+deadline_ms = "2500"
+"#,
+        &[
+            r#"2:15 config/wrong-type `limits.deadline_ms`: must be a whole number, not a text (Time for the whole call, lookups included.)"#,
+        ],
+    ),
+    (
+        "number for text",
+        r#"[scripts]
+dir = 3
+"#,
+        &[
+            r#"2:7 config/wrong-type `scripts.dir`: must be a text, not a number (Folder of the scripts, relative to `gateway.toml`.)"#,
+        ],
+    ),
+    (
+        "table for section",
+        r#"server = 4
+"#,
+        &[
+            r#"1:10 config/wrong-type `server`: must be a table, not a number (The listener that providers call. A change needs a restart.)"#,
+        ],
+    ),
+    (
+        "decimal for whole number",
+        r#"[limits]
+operations = 1.5
+"#,
+        &[
+            r#"2:14 config/wrong-type `limits.operations`: must be a whole number, not a number with a decimal point (Operations of the script engine.)"#,
+        ],
+    ),
+    (
+        "whole decimal for whole number",
+        r#"[limits]
+operations = 10.0
+"#,
+        &[
+            r#"2:14 config/wrong-type `limits.operations`: a number with a decimal point does not fit here (write a text in double quotes, or a whole number)"#,
+        ],
+    ),
+    (
+        "date for text",
+        r#"[scripts]
+dir = 2026-01-01
+"#,
+        &[
+            r#"2:7 config/wrong-type `scripts.dir`: a date or time does not fit here (write a text in double quotes, or a whole number)"#,
+        ],
+    ),
+    (
+        "number out of range",
+        r#"[store]
+keep_days = 99_999_999_999_999_999_999
+"#,
+        &[r#"2:13 config/bad-value `store.keep_days`: the number is out of range"#],
+    ),
+    (
+        "number beyond its type",
+        r#"[store]
+keep_days = 5_000_000_000
+"#,
+        &[r#"2:13 config/bad-value `store.keep_days`: must be at most 4294967295, not 5000000000"#],
+    ),
+    (
+        "endless number",
+        r#"[store]
+keep_days = inf
+"#,
+        &[r#"2:13 config/bad-value `store.keep_days`: the number must be finite"#],
+    ),
+    (
+        "negative number",
+        r#"[server]
+stop_grace_ms = -1
+"#,
+        &[r#"2:17 config/bad-value `server.stop_grace_ms`: must be at least 0, not -1"#],
+    ),
+    (
+        "limit of zero",
+        r#"[limits]
+call_depth = 0
+"#,
+        &[r#"2:14 config/bad-value `limits.call_depth`: must be at least 1, not 0"#],
+    ),
+    (
+        "word nearly right",
+        r#"[scripts]
+gate = "test"
+"#,
+        &[r#"2:8 config/bad-value `scripts.gate`: must be `tests` or `check`, not `test` (did you mean `tests`?)"#],
+    ),
+    (
+        "word far off",
+        r#"[scripts]
+gate = "everything"
+"#,
+        &[r#"2:8 config/bad-value `scripts.gate`: must be `tests` or `check`, not `everything`"#],
+    ),
+    (
+        "address by name",
+        r#"[server]
+listen = "localhost:8080"
+"#,
+        &[
+            r#"2:10 config/bad-value `server.listen`: `localhost:8080` is not an address to listen on (write an IP address and a port, such as `127.0.0.1:8080` or `0.0.0.0:8080`)"#,
+        ],
+    ),
+    (
+        "key file without cert file",
+        r#"[server.tls]
+key_file = "key.pem"
+"#,
+        &[
+            r#"1:1 config/missing-key `server.tls.cert_file`: `cert_file` is missing (PEM file with the certificate and its chain.)"#,
+        ],
+    ),
+    (
+        "open admin without token",
+        r#"[admin]
+listen = "0.0.0.0:8081"
+"#,
+        &[
+            r#"2:10 config/needs-token `admin.token`: an admin listener that others can reach needs a token (add `token = { env = … }` to `[admin]`, or listen on 127.0.0.1)"#,
+        ],
+    ),
+    (
+        "literal token",
+        r#"[admin]
+token = "hunter2"
+"#,
+        &[
+            r#"2:9 config/literal-secret `admin.token`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+        ],
+    ),
+    (
+        "secret of both kinds",
+        r#"[admin]
+token = { env = "A", file = "b" }
+"#,
+        &[r#"2:9 config/bad-value `admin.token`: must be `{ env = … }` or `{ file = … }`"#],
+    ),
+    (
+        "secret with misspelt key",
+        r#"[admin]
+token = { fiel = "a" }
+"#,
+        &[r#"2:11 config/unknown-key `admin.token.fiel`: unknown key `fiel` (did you mean `file`?)"#],
+    ),
+    (
+        "secret of nothing",
+        r#"[admin]
+token = {}
+"#,
+        &[r#"2:9 config/bad-value `admin.token`: must be `{ env = … }` or `{ file = … }`"#],
+    ),
+    (
+        "store of unknown kind",
+        r#"[store]
+url = "mysql://host/db"
+"#,
+        &[
+            r#"2:7 config/bad-value `store.url`: is not the address of a store (write `sqlite:data/hookgate.db` or `postgres://host/database`)"#,
+        ],
+    ),
+    (
+        "store with password",
+        r#"[store]
+url = "postgres://me:hunter2@host/db"
+"#,
+        &[
+            r#"2:7 config/literal-secret `store.url`: a password is never written into the file (put the whole address into a variable: `url = { env = "DATABASE_URL" }`)"#,
+        ],
+    ),
+    (
+        "store of wrong type",
+        r#"[store]
+url = 5
+"#,
+        &[
+            r#"2:7 config/wrong-type `store.url`: must be a text or `{ env = … }`, not a number (`sqlite:FILE` on one machine, `postgres://…` for several; `{ env = … }` where it holds a password.)"#,
+        ],
+    ),
+    (
+        "scheme missing",
+        r#"[auth.a]
+secrets = [{ env = "A" }]
+"#,
+        &[
+            r#"1:1 config/missing-key `auth.a.scheme`: `scheme` is missing (it must be `header`, `basic`, `jwt`, `mtls` or `none`)"#,
+        ],
+    ),
+    (
+        "scheme misspelt",
+        r#"[auth.a]
+scheme = "heder"
+secrets = [{ env = "A" }]
+"#,
+        &[
+            r#"2:10 config/bad-value `auth.a.scheme`: must be `header`, `basic`, `jwt`, `mtls` or `none`, not `heder` (did you mean `header`?)"#,
+        ],
+    ),
+    (
+        "scheme of a later version",
+        r#"[auth.a]
+scheme = "hmac"
+secrets = [{ env = "A" }]
+"#,
+        &[
+            r#"2:10 config/bad-value `auth.a.scheme`: scheme `hmac` is not built yet (this version knows `header`, `basic`, `jwt`, `mtls` and `none`)"#,
+        ],
+    ),
+    (
+        "scheme of wrong type",
+        r#"[auth.a]
+scheme = 1
+"#,
+        &[
+            r#"2:10 config/wrong-type `auth.a.scheme`: must be `header`, `basic`, `jwt`, `mtls` or `none`, not a number"#,
+        ],
+    ),
+    (
+        "header without secrets",
+        r#"[auth.a]
+scheme = "header"
+"#,
+        &[
+            r#"1:1 config/missing-key `auth.a.secrets`: `secrets` is missing (Any of them is good, so that a secret can be changed without an outage.)"#,
+        ],
+    ),
+    (
+        "header with misspelt secrets",
+        r#"[auth.a]
+scheme = "header"
+secret = [{ env = "A" }]
+"#,
+        &[r#"3:1 config/unknown-key `auth.a.secret`: unknown key `secret` (did you mean `secrets`?)"#],
+    ),
+    (
+        "header with no secret",
+        r#"[auth.a]
+scheme = "header"
+secrets = []
+"#,
+        &[r#"3:11 config/bad-value `auth.a.secrets`: must not be empty"#],
+    ),
+    (
+        "literal secrets",
+        r#"[auth.a]
+scheme = "header"
+secrets = ["hunter2", { env = "B" }, "hunter3"]
+"#,
+        &[
+            r#"3:12 config/literal-secret `auth.a.secrets[0]`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+            r#"3:38 config/literal-secret `auth.a.secrets[2]`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+        ],
+    ),
+    (
+        "secrets not in an array",
+        r#"[auth.a]
+scheme = "basic"
+secrets = { env = "A" }
+"#,
+        &[
+            r#"3:11 config/wrong-type `auth.a.secrets`: must be an array of `{ env = … }` or `{ file = … }`, not a table (Each holds `user:password`; any of them is good.)"#,
+        ],
+    ),
+    (
+        "header that is none",
+        r#"[auth.a]
+scheme = "header"
+header = "x y"
+secrets = [{ env = "A" }]
+"#,
+        &[
+            r#"3:10 config/bad-value `auth.a.header`: `x y` is not the name of an HTTP header (such as `authorization`)"#,
+        ],
+    ),
+    (
+        "setting of none",
+        r#"[auth.a]
+scheme = "none"
+secrets = []
+"#,
+        &[r#"3:1 config/unknown-key `auth.a.secrets`: unknown key `secrets` (known here: `scheme`)"#],
+    ),
+    (
+        "jwt without keys",
+        r#"[auth.a]
+scheme = "jwt"
+issuer = "https://x"
+audience = "y"
+"#,
+        &[
+            r#"1:1 config/missing-key `auth.a.jwks_url`: `jwks_url` or `jwks_file` is missing (write `jwks_url` to fetch the signing keys, or `jwks_file` to read them from a file)"#,
+        ],
+    ),
+    (
+        "jwt with two sources of keys",
+        r#"[auth.a]
+scheme = "jwt"
+issuer = "https://x"
+audience = []
+jwks_url = "http://x/keys"
+jwks_file = "keys.json"
+algorithms = ["HS256"]
+"#,
+        &[
+            r#"4:12 config/bad-value `auth.a.audience`: must not be empty"#,
+            r#"5:12 config/bad-value `auth.a.jwks_url`: must be an https address (signing keys decide who may call: fetch them over https)"#,
+            r#"6:13 config/bad-value `auth.a.jwks_file`: `jwks_url` and `jwks_file` exclude each other (write `jwks_url` to fetch the signing keys, or `jwks_file` to read them from a file)"#,
+            r#"7:15 config/bad-value `auth.a.algorithms[0]`: must be `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384` or `EdDSA`, not `HS256` (did you mean `ES256`?)"#,
+        ],
+    ),
+    (
+        "mtls of nothing",
+        r#"[auth.a]
+scheme = "mtls"
+"#,
+        &[
+            r#"1:1 config/missing-key `auth.a.subjects`: `subjects` or `fingerprints_sha256` is missing (say which client certificates are accepted)"#,
+            r#"2:10 config/missing-key `auth.a.scheme`: scheme `mtls` needs `server.tls.client_ca_file` (name the PEM file with the authorities that sign client certificates)"#,
+        ],
+    ),
+    (
+        "fingerprint too short",
+        r#"[auth.a]
+scheme = "mtls"
+fingerprints_sha256 = ["ab:cd"]
+[server.tls]
+cert_file = "c"
+key_file = "k"
+client_ca_file = "ca"
+"#,
+        &[
+            r#"3:24 config/bad-value `auth.a.fingerprints_sha256[0]`: `ab:cd` is not a SHA-256 fingerprint (it has 64 hexadecimal digits: `openssl x509 -noout -fingerprint -sha256 -in FILE` shows it)"#,
+        ],
+    ),
+    (
+        "table without file",
+        r#"[tables.a]
+kind = "csv"
+"#,
+        &[
+            r#"1:1 config/missing-key `tables.a.file`: `file` is missing (Path of the file, relative to `gateway.toml`.)"#,
+        ],
+    ),
+    (
+        "table kind misspelt",
+        r#"[tables.a]
+file = "a"
+kind = "domain"
+"#,
+        &[
+            r#"3:8 config/bad-value `tables.a.kind`: must be `domains`, `lines`, `csv`, `json` or `toml`, not `domain` (did you mean `domains`?)"#,
+        ],
+    ),
+    (
+        "key column of lines",
+        r#"[tables.a]
+file = "a"
+kind = "lines"
+key = "x"
+max_shrink_percent = 101
+"#,
+        &[
+            r#"4:7 config/bad-value `tables.a.key`: only a csv table has a key column, and this one is `lines` (remove `key`)"#,
+            r#"5:22 config/bad-value `tables.a.max_shrink_percent`: must be at most 100, not 101"#,
+        ],
+    ),
+    (
+        "names with spaces",
+        r#"[tables."a b"]
+file = "a"
+kind = "lines"
+"#,
+        &[
+            r#"1:9 config/bad-name `tables."a b"`: `a b` is not a name (a name is made of letters, digits, `_` and `-`)"#,
+        ],
+    ),
+    (
+        "empty route",
+        r#"[routes.a]
+"#,
+        &[
+            r#"1:1 config/missing-key `routes.a.path`: `path` is missing (The path of the URL, such as `/okta/registration`. A slash at the end does not count.)"#,
+            r#"1:1 config/missing-key `routes.a.hook`: `hook` is missing (The kind of call that arrives here, such as `okta.registration`.)"#,
+            r#"1:1 config/missing-key `routes.a.auth`: `auth` is missing (The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good.)"#,
+        ],
+    ),
+    (
+        "relative path",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = "allow"
+"#,
+        &[r#"4:8 config/bad-value `routes.a.path`: `a` is not a path: it must start with `/` (write `/a`)"#],
+    ),
+    (
+        "path with query",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a?b"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = "allow"
+"#,
+        &[
+            r#"4:8 config/bad-value `routes.a.path`: `/a?b` is not a plain path (a path has no spaces, `?`, `#`, `{`, `}` or `*`; every route has one exact path)"#,
+        ],
+    ),
+    (
+        "unknown hook",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registratoin"
+script = "a.rhai"
+auth = "open"
+on_failure = "allow"
+"#,
+        &[
+            r#"5:8 config/unknown-name `routes.a.hook`: unknown hook `okta.registratoin` (did you mean `okta.registration`?)"#,
+        ],
+    ),
+    (
+        "inline route without on failure",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+"#,
+        &[
+            r#"3:1 config/needs-on-failure `routes.a.on_failure`: `on_failure` is missing: say what the caller hears when the script fails (`okta.registration` allows `on_failure = "allow"` or `on_failure = { deny = "…" }`; when it hears nothing, Okta denies the registration)"#,
+        ],
+    ),
+    (
+        "on failure of another hook",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = "unchanged"
+"#,
+        &[
+            r#"8:14 config/bad-value `routes.a.on_failure`: `okta.registration` has no `on_failure = "unchanged"` (`okta.registration` allows `on_failure = "allow"` or `on_failure = { deny = "…" }`; when it hears nothing, Okta denies the registration)"#,
+        ],
+    ),
+    (
+        "on failure form of another hook",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = { refuse = "no" }
+"#,
+        &[
+            r#"8:14 config/bad-value `routes.a.on_failure`: `okta.registration` has no `on_failure = { refuse = … }` (`okta.registration` allows `on_failure = "allow"` or `on_failure = { deny = "…" }`; when it hears nothing, Okta denies the registration)"#,
+        ],
+    ),
+    (
+        "on failure with misspelt form",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = { dney = "no" }
+"#,
+        &[r#"8:16 config/unknown-key `routes.a.on_failure.dney`: unknown key `dney` (did you mean `deny`?)"#],
+    ),
+    (
+        "on failure without text",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = { deny = "" }
+"#,
+        &[r#"8:23 config/bad-value `routes.a.on_failure.deny`: must not be empty"#],
+    ),
+    (
+        "on failure of wrong type",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = false
+"#,
+        &[
+            r#"8:14 config/wrong-type `routes.a.on_failure`: must be a text, `{ deny = … }` or `{ refuse = … }`, not a boolean (What the provider hears when the script fails. Must be stated, except on event routes, where events are retried.)"#,
+        ],
+    ),
+    (
+        "inline route without script",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+auth = "open"
+on_failure = "allow"
+"#,
+        &[
+            r#"3:1 config/missing-key `routes.a.script`: `script` is missing (write `script = "….rhai"`: a file in the folder of scripts)"#,
+        ],
+    ),
+    (
+        "inline route with rules",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = "allow"
+[routes.a.rules.b]
+events = ["*"]
+script = "b.rhai"
+"#,
+        &[
+            r#"9:11 config/exclusive-keys `routes.a.rules`: `okta.registration` is answered by one script; only event routes have rules (write `script = "….rhai"` in the route instead)"#,
+        ],
+    ),
+    (
+        "unknown auth",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "opne"
+on_failure = "allow"
+"#,
+        &[r#"7:8 config/unknown-name `routes.a.auth`: there is no `[auth.opne]` (did you mean `open`?)"#],
+    ),
+    (
+        "unknown auth far off",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = ["open", "zebra", "open"]
+on_failure = "allow"
+"#,
+        &[
+            r#"7:17 config/unknown-name `routes.a.auth[1]`: there is no `[auth.zebra]` (known: `open`)"#,
+            r#"7:26 config/duplicate-name `routes.a.auth[2]`: `open` is named twice (remove one)"#,
+        ],
+    ),
+    (
+        "no auth",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = []
+on_failure = "allow"
+"#,
+        &[
+            r#"7:8 config/bad-value `routes.a.auth`: must not be empty (name an `[auth.…]` section; one with `scheme = "none"` lets anybody call)"#,
+        ],
+    ),
+    (
+        "auth of wrong type",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = 3
+on_failure = "allow"
+"#,
+        &[
+            r#"7:8 config/wrong-type `routes.a.auth`: must be a text or an array of texts, not a number (The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good.)"#,
+        ],
+    ),
+    (
+        "limits of a route",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = "allow"
+[routes.a.limits]
+operations = 0
+deadline = 5
+"#,
+        &[
+            r#"10:14 config/bad-value `routes.a.limits.operations`: must be at least 1, not 0"#,
+            r#"11:1 config/unknown-key `routes.a.limits.deadline`: unknown key `deadline` (did you mean `deadline_ms`?)"#,
+        ],
+    ),
+    (
+        "event route without rules",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.event"
+auth = "open"
+"#,
+        &[
+            r#"3:1 config/missing-key `routes.a.rules`: an event route (`okta.event`) needs `rules` or a `script` (add `[routes.a.rules.NAME]` with `events` and `script`)"#,
+        ],
+    ),
+    (
+        "event route with script and rules",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.event"
+auth = "open"
+script = "a.rhai"
+[routes.a.rules.b]
+events = ["*"]
+script = "b.rhai"
+"#,
+        &[
+            r#"7:10 config/exclusive-keys `routes.a.script`: an event route has `script` or `rules`, not both (move the script into a rule of its own, with the events it wants)"#,
+        ],
+    ),
+    (
+        "event route with on failure",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.event"
+auth = "open"
+script = "a.rhai"
+on_failure = "allow"
+"#,
+        &[
+            r#"8:14 config/bad-value `routes.a.on_failure`: `okta.event` has no `on_failure`: an event that fails is retried, then kept as a dead letter (remove `on_failure`)"#,
+        ],
+    ),
+    (
+        "rule with bad patterns",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.event"
+auth = "open"
+[routes.a.rules.b]
+events = ["user.*.create", "user..x", "a.b.*", ""]
+script = "b.rhai"
+"#,
+        &[
+            r#"8:11 config/bad-value `routes.a.rules.b.events[0]`: `user.*.create` is not an event pattern (write an event type (`user.lifecycle.create`), a family (`user.lifecycle.*`) or `*`)"#,
+            r#"8:28 config/bad-value `routes.a.rules.b.events[1]`: `user..x` is not an event pattern (write an event type (`user.lifecycle.create`), a family (`user.lifecycle.*`) or `*`)"#,
+            r#"8:48 config/bad-value `routes.a.rules.b.events[3]`: `` is not an event pattern (write an event type (`user.lifecycle.create`), a family (`user.lifecycle.*`) or `*`)"#,
+        ],
+    ),
+    (
+        "rule without events",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.event"
+auth = "open"
+[routes.a.rules.b]
+events = []
+"#,
+        &[
+            r#"7:1 config/missing-key `routes.a.rules.b.script`: `script` is missing (The script to run, relative to the folder of scripts.)"#,
+            r#"8:10 config/bad-value `routes.a.rules.b.events`: must not be empty"#,
+        ],
+    ),
+    (
+        "two routes on one path",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = "allow"
+[routes.b]
+path = "/a/"
+hook = "okta.event"
+auth = "open"
+script = "b.rhai"
+"#,
+        &[
+            r#"10:8 config/duplicate-path `routes.b.path`: routes `a` and `b` have the same path `/a/` (give one of them another path; a slash at the end makes no difference)"#,
+        ],
+    ),
+    (
+        "key written twice",
+        r#"[store]
+keep_days = 1
+keep_days = 2
+kep = 1
+"#,
+        &[
+            r#"3:1 config/duplicate-name `keep_days` is written twice in the same section (keep one of the two)"#,
+            r#"4:1 config/unknown-key `store.kep`: unknown key `kep` (known here: `url` and `keep_days`)"#,
+        ],
+    ),
+    (
+        "section written twice",
+        r#"[store]
+[admin]
+[store]
+"#,
+        &[r#"3:2 config/duplicate-name `store` is written twice in the same section (keep one of the two)"#],
+    ),
+    (
+        "text without quotes",
+        r#"[scripts]
+dir = scripts
+"#,
+        &[r#"2:7 config/syntax not valid TOML: a text without quotes (put the value in double quotes)"#],
+    ),
+    (
+        "text not closed",
+        r#"[scripts]
+dir = "scripts
+gate = "tests"
+"#,
+        &[r#"2:15 config/syntax not valid TOML: a text is not closed (end it with a double quote on the same line)"#],
+    ),
+    (
+        "header not closed",
+        r#"[scripts
+dir = "scripts"
+"#,
+        &[r#"1:9 config/syntax not valid TOML: the header is not closed (end it with `]`)"#],
+    ),
+    (
+        "array not closed",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = ["open"
+on_failure = "allow"
+"#,
+        &[
+            r#"8:1 config/syntax not valid TOML: the array goes on without a comma (put a comma between items, or end it with `]`)"#,
+        ],
+    ),
+    (
+        "value missing",
+        r#"[scripts]
+dir =
+"#,
+        &[r#"2:6 config/syntax not valid TOML: a key without a value (write a value after `=`)"#],
+    ),
+    (
+        "equals missing",
+        r#"[scripts]
+dir "scripts"
+"#,
+        &[r#"2:5 config/syntax not valid TOML: a key without a value (write `key = value`)"#],
+    ),
+    (
+        "half a secret",
+        r#"[auth.a]
+scheme = "header"
+secrets = [{ env = "hunter2 }]
+"#,
+        &[r#"3:31 config/syntax not valid TOML: a text is not closed (end it with a double quote on the same line)"#],
+    ),
+    (
+        "secret without quotes",
+        r#"[admin]
+token = hunter2
+"#,
+        &[r#"2:9 config/syntax not valid TOML: a text without quotes (put the value in double quotes)"#],
+    ),
+    (
+        "token as number",
+        r#"[admin]
+token = 4242
+"#,
+        &[
+            r#"2:9 config/wrong-type `admin.token`: must be `{ env = … }` or `{ file = … }`, not a number (What a caller must present. May be absent only while `listen` is a loopback address.)"#,
+        ],
+    ),
+    (
+        "password under another name",
+        r#"[auth.a]
+scheme = "basic"
+password = "hunter2"
+secrets = [{ env = "A" }]
+"#,
+        &[r#"3:1 config/unknown-key `auth.a.password`: unknown key `password` (known here: `scheme` and `secrets`)"#],
+    ),
+    (
+        "many mistakes",
+        r#"[server]
+lisen = "x"
+max_body_bytes = 0
+
+[auth.open]
+scheme = "nome"
+
+[routes.b]
+path = "b"
+hook = "okta.tokn"
+auth = "opn"
+extra = 1
+
+[routes.c]
+path = "b/"
+hook = "okta.token"
+script = 7
+auth = "open"
+on_failure = "allow"
+"#,
+        &[
+            r#"2:1 config/unknown-key `server.lisen`: unknown key `lisen` (did you mean `listen`?)"#,
+            r#"3:18 config/bad-value `server.max_body_bytes`: must be at least 1, not 0"#,
+            r#"6:10 config/bad-value `auth.open.scheme`: must be `header`, `basic`, `jwt`, `mtls` or `none`, not `nome` (did you mean `none`?)"#,
+            r#"9:8 config/bad-value `routes.b.path`: `b` is not a path: it must start with `/` (write `/b`)"#,
+            r#"10:8 config/unknown-name `routes.b.hook`: unknown hook `okta.tokn` (did you mean `okta.token`?)"#,
+            r#"11:8 config/unknown-name `routes.b.auth`: there is no `[auth.opn]` (did you mean `open`?)"#,
+            r#"12:1 config/unknown-key `routes.b.extra`: unknown key `extra` (known here: `path`, `hook`, `script`, `auth`, `on_failure`, `params`, `limits` and `rules`)"#,
+            r#"15:8 config/bad-value `routes.c.path`: `b/` is not a path: it must start with `/` (write `/b/`)"#,
+            r#"15:8 config/duplicate-path `routes.c.path`: routes `b` and `c` have the same path `b/` (give one of them another path; a slash at the end makes no difference)"#,
+            r#"17:10 config/wrong-type `routes.c.script`: must be a text, not a number (The script to run, relative to the folder of scripts. An event route has this or `rules`.)"#,
+            r#"19:14 config/bad-value `routes.c.on_failure`: `okta.token` has no `on_failure = "allow"` (`okta.token` allows `on_failure = "unchanged"` or `on_failure = { refuse = "…" }`; when it hears nothing, Okta issues the token unchanged)"#,
+        ],
+    ),
+    (
+        "two syntax errors",
+        r#"[scripts]
+dir = scripts
+[store]
+keep_days 30
+"#,
+        &[
+            r#"2:7 config/syntax not valid TOML: a text without quotes (put the value in double quotes)"#,
+            r#"4:11 config/syntax not valid TOML: a key without a value (write `key = value`)"#,
+        ],
+    ),
+    (
+        "misspelt keys are not missing as well",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+paht = "/a"
+hook = "okta.registration"
+scirpt = "a.rhai"
+auth = "open"
+on_fail = "allow"
+[admin]
+listen = "[::]:1"
+tokn = { env = "A" }
+"#,
+        &[
+            r#"4:1 config/unknown-key `routes.a.paht`: unknown key `paht` (did you mean `path`?)"#,
+            r#"6:1 config/unknown-key `routes.a.scirpt`: unknown key `scirpt` (did you mean `script`?)"#,
+            r#"8:1 config/unknown-key `routes.a.on_fail`: unknown key `on_fail` (did you mean `on_failure`?)"#,
+            r#"11:1 config/unknown-key `admin.tokn`: unknown key `tokn` (did you mean `token`?)"#,
+        ],
+    ),
+    (
+        "endless number among forms",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = inf
+"#,
+        &[r#"8:14 config/bad-value `routes.a.on_failure`: the number must be finite"#],
+    ),
+];
