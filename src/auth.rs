@@ -1,1 +1,142 @@
-//! auth
+//! Who is calling: one scheme per file, each turning a request's head into a [`Verified`] or an [`AuthError`].
+//!
+//! Never decides what the caller hears, never reads a body, and never repeats a value that a caller sent: an error says
+//! which part was wrong, in words and names that come from our own configuration.
+
+pub mod basic;
+pub mod error;
+pub mod header;
+pub mod jwt;
+pub mod keys;
+pub mod mtls;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+
+use crate::auth::basic::Basic;
+use crate::auth::error::AuthError;
+use crate::auth::header::Header;
+use crate::auth::jwt::Jwt;
+use crate::auth::mtls::Mtls;
+
+/// One way of proving who calls, ready to use.
+#[derive(Debug)]
+pub enum Scheme {
+    /// A header holds one of our secrets, byte for byte.
+    Header(Header),
+    /// `Authorization: Basic` with one of our `user:password` secrets.
+    Basic(Basic),
+    /// `Authorization: Bearer` with a token of an issuer that we trust.
+    Jwt(Jwt),
+    /// A client certificate that we listed.
+    Mtls(Mtls),
+    /// Everybody may call. Only where the configuration spells it out.
+    None,
+}
+
+impl Scheme {
+    /// Checks the head of a request. Only a token whose key is not known yet waits, and at most 300 ms.
+    ///
+    /// # Errors
+    /// The part that was wrong, never its value.
+    pub async fn verify(&self, parts: &Parts) -> Result<Verified, AuthError> {
+        match self {
+            Self::Header(header) => header.verify(parts),
+            Self::Basic(basic) => basic.verify(parts),
+            Self::Jwt(jwt) => jwt.verify(parts).await,
+            Self::Mtls(mtls) => mtls.verify(parts),
+            Self::None => Ok(Verified { auth: None, scheme: self.name(), secret: None }),
+        }
+    }
+
+    /// Time since the keys of the token issuer were fetched; `None` before the first time and for schemes without keys.
+    pub fn jwks_age(&self) -> Option<Duration> {
+        match self {
+            Self::Jwt(jwt) => jwt.keys().age(),
+            _ => None,
+        }
+    }
+
+    /// The word for this scheme in `gateway.toml`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Header(_) => header::NAME,
+            Self::Basic(_) => basic::NAME,
+            Self::Jwt(_) => jwt::NAME,
+            Self::Mtls(_) => mtls::NAME,
+            Self::None => "none",
+        }
+    }
+}
+
+/// Proof that a caller was checked. Only this module can make one, so what asks for it cannot run before the check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    auth: Option<Arc<str>>,
+    scheme: &'static str,
+    secret: Option<Arc<str>>,
+}
+
+impl Verified {
+    /// Name of the `[auth.…]` section that let the caller in; the word of the scheme where no [`Gate`] was asked.
+    pub fn auth(&self) -> &str {
+        self.auth.as_deref().unwrap_or(self.scheme)
+    }
+
+    /// `header`, `basic`, `jwt`, `mtls` or `none`.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// Which secret, client or certificate of the configuration matched (`env OKTA_SECRET`); `none` where there is no such thing.
+    pub fn secret(&self) -> &str {
+        self.secret.as_deref().unwrap_or("none")
+    }
+}
+
+/// The schemes of one route; any of them lets a caller in.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    schemes: Vec<(Arc<str>, Arc<Scheme>)>,
+}
+
+/// No scheme of a [`Gate`] let the caller in; this is the one that came furthest.
+#[derive(Debug, thiserror::Error)]
+#[error("auth `{auth}`: {error}")]
+pub struct Denied {
+    /// Name of the `[auth.…]` section.
+    pub auth: Arc<str>,
+    pub error: AuthError,
+}
+
+impl Gate {
+    /// A gate of named schemes; `None` when there are none, because a route without auth must say `none`.
+    pub fn new(schemes: Vec<(String, Arc<Scheme>)>) -> Option<Self> {
+        let schemes: Vec<_> = schemes.into_iter().map(|(name, scheme)| (name.into(), scheme)).collect();
+        (!schemes.is_empty()).then_some(Self { schemes })
+    }
+
+    /// Asks every scheme in turn.
+    ///
+    /// # Errors
+    /// The refusal of the scheme that came furthest, the first of several.
+    pub async fn verify(&self, parts: &Parts) -> Result<Verified, Denied> {
+        let mut furthest: Option<(&Arc<str>, AuthError)> = None;
+        for (name, scheme) in &self.schemes {
+            match scheme.verify(parts).await {
+                Ok(verified) => return Ok(Verified { auth: Some(name.clone()), ..verified }),
+                Err(error) => {
+                    if furthest.as_ref().is_none_or(|(_, other)| error.progress() > other.progress()) {
+                        furthest = Some((name, error));
+                    }
+                }
+            }
+        }
+        let (auth, error) = furthest.expect("`Gate::new` refuses an empty list");
+        Err(Denied { auth: auth.clone(), error })
+    }
+}
