@@ -1,0 +1,326 @@
+//! Events as lines. Written for speed and for safety: one pass into a buffer that each thread reuses, every value
+//! escaped.
+//!
+//! Spans are not recorded: the one event per call carries everything.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+
+use crate::telemetry::escape::{Escaped, push_escaped};
+use crate::telemetry::lines::Lines;
+use crate::telemetry::timestamp::Stamp;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Json,
+    Plain,
+    Coloured,
+}
+
+/// Writes each event as one line to [`Lines`].
+pub struct LineLayer {
+    style: Style,
+    lines: Lines,
+}
+
+impl LineLayer {
+    /// `{"time":…,"level":"info","target":…,"message":…,"field":value,…}`
+    pub fn json(lines: Lines) -> Self {
+        Self { style: Style::Json, lines }
+    }
+
+    /// `TIME LEVEL message field=value …` for files and pipes.
+    pub fn plain(lines: Lines) -> Self {
+        Self { style: Style::Plain, lines }
+    }
+
+    /// The same with ANSI colours.
+    pub fn coloured(lines: Lines) -> Self {
+        Self { style: Style::Coloured, lines }
+    }
+
+    fn write(&self, scratch: &mut Scratch, event: &Event<'_>) {
+        let Scratch { stamp, line, rest } = scratch;
+        line.clear();
+        rest.clear();
+        let metadata = event.metadata();
+        match self.style {
+            Style::Json => {
+                line.extend_from_slice(b"{\"time\":\"");
+                stamp.push_now(line);
+                line.extend_from_slice(b"\",\"level\":\"");
+                line.extend_from_slice(level_name(metadata.level()).as_bytes());
+                line.extend_from_slice(b"\",\"target\":\"");
+                push_escaped(line, metadata.target());
+                line.push(b'"');
+            }
+            Style::Plain | Style::Coloured => {
+                stamp.push_now(line);
+                line.extend_from_slice(level_label(metadata.level(), self.style == Style::Coloured).as_bytes());
+            }
+        }
+        event.record(&mut Fields { style: self.style, message: line, rest });
+        line.extend_from_slice(rest);
+        line.extend_from_slice(if self.style == Style::Json { b"}\n" } else { b"\n" });
+        self.lines.append(line);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for LineLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+        // A value whose formatting logs something itself finds the buffer taken, and a thread that is ending has none.
+        let reused = SCRATCH.try_with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut scratch) => self.write(&mut scratch, event),
+            Err(_) => self.write(&mut Scratch::default(), event),
+        });
+        if reused.is_err() {
+            self.write(&mut Scratch::default(), event);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Scratch {
+    stamp: Stamp,
+    line: Vec<u8>,
+    /// The fields, since the message may come in between but is read first.
+    rest: Vec<u8>,
+}
+
+fn level_name(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+fn level_label(level: &Level, coloured: bool) -> &'static str {
+    match (*level, coloured) {
+        (Level::ERROR, true) => " \x1b[31mERROR\x1b[0m ",
+        (Level::WARN, true) => "  \x1b[33mWARN\x1b[0m ",
+        (Level::INFO, true) => "  \x1b[32mINFO\x1b[0m ",
+        (Level::DEBUG, true) => " \x1b[34mDEBUG\x1b[0m ",
+        (Level::TRACE, true) => " \x1b[35mTRACE\x1b[0m ",
+        (Level::ERROR, false) => " ERROR ",
+        (Level::WARN, false) => "  WARN ",
+        (Level::INFO, false) => "  INFO ",
+        (Level::DEBUG, false) => " DEBUG ",
+        (Level::TRACE, false) => " TRACE ",
+    }
+}
+
+struct Fields<'a> {
+    style: Style,
+    message: &'a mut Vec<u8>,
+    rest: &'a mut Vec<u8>,
+}
+
+impl Fields<'_> {
+    fn key(&mut self, name: &str) {
+        match self.style {
+            Style::Json => {
+                self.rest.extend_from_slice(b",\"");
+                push_escaped(self.rest, name);
+                self.rest.extend_from_slice(b"\":");
+            }
+            Style::Plain => {
+                self.rest.push(b' ');
+                self.rest.extend_from_slice(name.as_bytes());
+                self.rest.push(b'=');
+            }
+            Style::Coloured => {
+                self.rest.extend_from_slice(b" \x1b[2m");
+                self.rest.extend_from_slice(name.as_bytes());
+                self.rest.extend_from_slice(b"=\x1b[0m");
+            }
+        }
+    }
+
+    /// A text value; `push` writes it escaped.
+    fn text(&mut self, name: &str, push: impl FnOnce(&mut Vec<u8>)) {
+        if name == "message" {
+            match self.style {
+                Style::Json => {
+                    self.message.extend_from_slice(b",\"message\":\"");
+                    push(self.message);
+                    self.message.push(b'"');
+                }
+                Style::Plain | Style::Coloured => push(self.message),
+            }
+            return;
+        }
+        self.key(name);
+        let start = self.rest.len();
+        match self.style {
+            Style::Json => {
+                self.rest.push(b'"');
+                push(self.rest);
+                self.rest.push(b'"');
+            }
+            Style::Plain | Style::Coloured => {
+                push(self.rest);
+                let value = &self.rest[start..];
+                if value.is_empty() || value.iter().any(|byte| matches!(byte, b' ' | b'=' | b'"' | b'\\')) {
+                    self.rest.insert(start, b'"');
+                    self.rest.push(b'"');
+                }
+            }
+        }
+    }
+
+    fn number(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        self.key(name);
+        // Writing to a vector does not fail.
+        let _ = self.rest.write_fmt(value);
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field.name(), |line| push_escaped(line, value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // A `Debug` that gives up half-way costs the rest of its own text.
+        self.text(field.name(), |line| _ = write!(Escaped(line), "{value:?}"));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.text(field.name(), |line| _ = write!(Escaped(line), "{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field.name(), format_args!("{value}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field.name(), format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.number(field.name(), format_args!("{value}"));
+    }
+
+    /// Three decimals: fractions are milliseconds here, and microseconds are as fine as they mean anything.
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        let thousandths = (value * 1000.0).round();
+        if thousandths.is_finite() && (0.0..1e15).contains(&thousandths) {
+            let whole = thousandths as u64;
+            self.number(field.name(), format_args!("{}.{:03}", whole / 1000, whole % 1000));
+        } else if value.is_finite() {
+            self.number(field.name(), format_args!("{value}"));
+        } else {
+            self.text(field.name(), |line| _ = write!(Escaped(line), "{value}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(layer: fn(Lines) -> LineLayer, events: impl FnOnce()) -> String {
+        let output = Shared::default();
+        let lines = Lines::start(output.clone()).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer(lines.clone())), events);
+        lines.flush(Duration::from_secs(10));
+        let text = output.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn hostile_event() {
+        let error = io::Error::other("broken\npipe");
+        tracing::warn!(
+            { "route.name" } = "sign\u{1b}[2Jup",
+            count = 3_u64,
+            { "duration_ms" } = 1.23456,
+            nan = f64::NAN,
+            below = -1.5,
+            yes = true,
+            shown = %"a \"b\"",
+            empty = "",
+            absent = None::<&str>,
+            error = &error as &dyn Error,
+            "call answered\n{}",
+            "forged line"
+        );
+    }
+
+    #[test]
+    fn a_json_line_holds_every_field_as_its_type() {
+        let text = logged(LineLayer::json, hostile_event);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.chars().all(|character| character == '\n' || !character.is_control()), "{text}");
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let time = value["time"].take();
+        assert!(time.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{time}");
+        let expected = serde_json::json!({
+            "time": null, "level": "warn", "target": "hookgate::telemetry::layer::tests",
+            "message": "call answered\nforged line", "route.name": "sign\u{1b}[2Jup", "count": 3, "duration_ms": 1.235,
+            "nan": "NaN", "below": -1.5, "yes": true, "shown": "a \"b\"", "empty": "", "error": "broken\npipe",
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn a_human_line_starts_with_the_message_and_quotes_what_needs_it() {
+        let text = logged(LineLayer::plain, hostile_event);
+        let (_, after_time) = text.split_once("Z ").unwrap();
+        assert_eq!(
+            after_time,
+            " WARN call answered\\nforged line route.name=\"sign\\u001b[2Jup\" count=3 duration_ms=1.235 nan=NaN \
+             below=-1.5 yes=true shown=\"a \\\"b\\\"\" empty=\"\" error=\"broken\\npipe\"\n"
+        );
+    }
+
+    #[test]
+    fn colours_are_ours_alone() {
+        let text = logged(LineLayer::coloured, || tracing::info!(path = "\u{1b}[31m", "done"));
+        let (_, after_time) = text.split_once("Z ").unwrap();
+        assert_eq!(after_time, " \u{1b}[32mINFO\u{1b}[0m done \u{1b}[2mpath=\u{1b}[0m\"\\u001b[31m\"\n");
+    }
+
+    #[test]
+    fn a_value_that_logs_while_it_is_formatted_does_not_harm() {
+        struct Chatty;
+        impl fmt::Debug for Chatty {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                tracing::info!("inner");
+                formatter.write_str("outer value")
+            }
+        }
+        let text = logged(LineLayer::json, || tracing::info!(value = ?Chatty, "outer"));
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["value"], "outer value");
+    }
+}

@@ -1,0 +1,149 @@
+//! The gateway's numbers, under the names of the reference, in OpenMetrics text.
+//!
+//! Labels come from configuration and from constants, never from a call, so the number of series is bounded. On the
+//! path of a call everything is an atomic that was looked up beforehand: no lock, no hashing, no allocation.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwapOption;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::telemetry::metrics::counts::Counts;
+use crate::telemetry::metrics::histogram::Histogram;
+
+mod collect;
+pub mod counts;
+pub mod histogram;
+
+/// What [`Metrics::encode`] writes.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `certificate_expires` when there is no certificate.
+const NEVER: i64 = i64::MAX;
+
+/// All metrics of a process.
+pub struct Metrics {
+    /// Connections open at the public listener.
+    pub connections: Gauge,
+    /// `hookgate_refusals_total{reason}`: calls that reached no script.
+    pub refusals: Counts,
+    /// `hookgate_reloads_total{result}`.
+    pub reloads: Counts,
+    auth: Family<AuthLabels, Counter>,
+    routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
+    release: Mutex<Option<String>>,
+    certificate_expires: AtomicI64,
+}
+
+/// The numbers of one route; they outlive the releases that the route is part of.
+#[derive(Default)]
+pub struct RouteMetrics {
+    /// `hookgate_calls_total{route,outcome}`.
+    pub calls: Counts,
+    /// `hookgate_call_seconds{route}`: from the first byte of the call to its answer.
+    pub call_seconds: Histogram,
+    /// `hookgate_script_seconds{route}`.
+    pub script_seconds: Histogram,
+    /// `hookgate_fallback_total{route,reason}`: answers by `on_failure`.
+    pub fallback: Counts,
+    /// The counter that the last caller raised: most callers of a route use one secret.
+    admitted: ArcSwapOption<Admitted>,
+}
+
+struct Admitted {
+    auth: String,
+    secret: String,
+    counter: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuthLabels {
+    auth: String,
+    result: &'static str,
+    secret: String,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            connections: Gauge::default(),
+            refusals: Counts::default(),
+            reloads: Counts::default(),
+            auth: Family::default(),
+            routes: Mutex::default(),
+            release: Mutex::default(),
+            certificate_expires: AtomicI64::new(NEVER),
+        })
+    }
+
+    /// The numbers of the route with this name. Look them up when a release is built, not per call.
+    pub fn route(&self, name: &str) -> Arc<RouteMetrics> {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = routes.get(name) {
+            return Arc::clone(route);
+        }
+        Arc::clone(routes.entry(name.into()).or_default())
+    }
+
+    /// `hookgate_auth_total{auth,result,secret}`: a counter to keep. `secret` names a configured secret by its place
+    /// (`env:OKTA_SECRET_NEXT`, or its number), never by its value.
+    pub fn auth(&self, auth: &str, result: &'static str, secret: &str) -> Counter {
+        let labels = AuthLabels { auth: auth.to_owned(), result, secret: secret.to_owned() };
+        self.auth.get_or_create_owned(&labels)
+    }
+
+    /// Counts a caller that `auth` let in at this route by the secret of this name.
+    pub fn admitted(&self, route: &RouteMetrics, auth: &str, secret: &str) {
+        let last = route.admitted.load();
+        if let Some(last) = last.as_ref().filter(|last| last.auth == auth && last.secret == secret) {
+            last.counter.inc();
+            return;
+        }
+        let counter = self.auth(auth, "ok", secret);
+        counter.inc();
+        route.admitted.store(Some(Arc::new(Admitted { auth: auth.to_owned(), secret: secret.to_owned(), counter })));
+    }
+
+    /// The content hash of the release that answers from now on, for `hookgate_release_info{hash}`.
+    pub fn set_release(&self, hash: &str) {
+        *self.release.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash.to_owned());
+    }
+
+    /// When the listener's certificate expires, in seconds since 1970.
+    pub fn set_certificate_expiry(&self, seconds: i64) {
+        self.certificate_expires.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Days until the certificate expires; negative afterwards; `None` without TLS.
+    fn certificate_days_left(&self) -> Option<f64> {
+        let expires = self.certificate_expires.load(Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64();
+        (expires != NEVER).then(|| (expires as f64 - now) / 86_400.0)
+    }
+
+    /// Everything as text of type [`CONTENT_TYPE`].
+    pub fn encode(self: &Arc<Self>) -> String {
+        let mut registry = Registry::default();
+        registry.register("hookgate_auth", "Checks of who is calling", self.auth.clone());
+        registry.register("hookgate_connections", "Connections open at the public listener", self.connections.clone());
+        registry.register_collector(Box::new(collect::Collected(Arc::clone(self))));
+        let mut page = String::new();
+        // Writing to a `String` does not fail, and nothing of ours does.
+        match text::encode(&mut page, &registry) {
+            Ok(()) => page,
+            Err(fmt) => format!("# {fmt}\n# EOF\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

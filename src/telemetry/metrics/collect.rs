@@ -1,0 +1,114 @@
+//! Our own atomics, written out family by family for `prometheus-client`.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::telemetry::lines;
+use crate::telemetry::metrics::counts::Counts;
+use crate::telemetry::metrics::histogram::Histogram;
+use crate::telemetry::metrics::{Metrics, RouteMetrics};
+
+pub(super) struct Collected(pub(super) Arc<Metrics>);
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Collected")
+    }
+}
+
+type Routes = Vec<(Arc<str>, Arc<RouteMetrics>)>;
+
+impl Collector for Collected {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let metrics = &self.0;
+        let routes: Routes = {
+            let routes = metrics.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            routes.iter().map(|(name, route)| (Arc::clone(name), Arc::clone(route))).collect()
+        };
+        per_route(&mut encoder, &routes)?;
+
+        // The library appends `_total` to counters and `_info` to infos.
+        let family =
+            &mut encoder.encode_descriptor("hookgate_refusals", "Calls that reached no script", None, COUNTER)?;
+        write_counts(family, &[], "reason", &metrics.refusals)?;
+        let family = &mut encoder.encode_descriptor("hookgate_reloads", "Attempts to load a release", None, COUNTER)?;
+        write_counts(family, &[], "result", &metrics.reloads)?;
+
+        let dropped = ConstCounter::new(lines::dropped());
+        dropped.encode(encoder.encode_descriptor(
+            "hookgate_log_lines_dropped",
+            "Log lines that were lost",
+            None,
+            COUNTER,
+        )?)?;
+
+        if let Some(hash) = metrics.release.lock().unwrap_or_else(PoisonError::into_inner).as_deref() {
+            let help = "The release that answers";
+            let mut family = encoder.encode_descriptor("hookgate_release", help, None, MetricType::Info)?;
+            family.encode_info(&[("hash", hash)])?;
+        }
+        if let Some(days) = metrics.certificate_days_left() {
+            let help = "Days until the listener's certificate expires";
+            let family = encoder.encode_descriptor("hookgate_certificate_days_left", help, None, MetricType::Gauge)?;
+            ConstGauge::new(days).encode(family)?;
+        }
+        Ok(())
+    }
+}
+
+const COUNTER: MetricType = MetricType::Counter;
+
+fn per_route(encoder: &mut DescriptorEncoder<'_>, routes: &Routes) -> fmt::Result {
+    let family = &mut encoder.encode_descriptor("hookgate_calls", "Calls by what became of them", None, COUNTER)?;
+    for (name, route) in routes {
+        write_counts(family, &[("route", name)], "outcome", &route.calls)?;
+    }
+    let family = &mut encoder.encode_descriptor("hookgate_fallback", "Answers by on_failure", None, COUNTER)?;
+    for (name, route) in routes {
+        write_counts(family, &[("route", name)], "reason", &route.fallback)?;
+    }
+    let help = "Time from the first byte of a call to its answer";
+    let family = &mut encoder.encode_descriptor("hookgate_call_seconds", help, None, MetricType::Histogram)?;
+    for (name, route) in routes {
+        write_histogram(family, &[("route", name)], &route.call_seconds)?;
+    }
+    let help = "Time that scripts ran";
+    let family = &mut encoder.encode_descriptor("hookgate_script_seconds", help, None, MetricType::Histogram)?;
+    for (name, route) in routes {
+        write_histogram(family, &[("route", name)], &route.script_seconds)?;
+    }
+    Ok(())
+}
+
+fn write_counts(
+    family: &mut MetricEncoder<'_>,
+    fixed: &[(&str, &Arc<str>)],
+    label: &str,
+    counts: &Counts,
+) -> fmt::Result {
+    for (value, count) in counts.read() {
+        let mut labels: Vec<(&str, &str)> = fixed.iter().map(|(key, value)| (*key, &***value)).collect();
+        labels.push((label, value));
+        let labels = labels.as_slice();
+        family.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
+    }
+    Ok(())
+}
+
+fn write_histogram(family: &mut MetricEncoder<'_>, labels: &[(&str, &Arc<str>)], histogram: &Histogram) -> fmt::Result {
+    let reading = histogram.read();
+    let labels: Vec<(&str, &str)> = labels.iter().map(|(key, value)| (*key, &***value)).collect();
+    let labels = labels.as_slice();
+    family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+        reading.seconds,
+        reading.count,
+        &reading.buckets,
+        None,
+    )
+}
