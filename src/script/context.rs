@@ -50,23 +50,26 @@ thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
 
-/// Lines of log that one run may write; what is over is dropped and counted in the last line.
+/// Lines of log that one run may write; what is over is dropped.
 pub const MAX_LOG_LINES: usize = 100;
 
-/// Runs `body` with `context` in place and gives the context back, also when `body` panics (then it is dropped).
+/// Bytes of one line of log; what is over is cut.
+pub const MAX_LOG_LINE_BYTES: usize = 4_096;
+
+/// Runs `body` with `context` in place and gives the context back. Nests: a test that runs a hook gets its own back.
+/// When `body` panics, the context is lost and the one before is restored.
 pub fn enter<R>(context: Context, body: impl FnOnce() -> R) -> (R, Context) {
-    struct Clear;
-    impl Drop for Clear {
+    struct Restore(Option<Context>);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            CURRENT.with_borrow_mut(|current| *current = None);
+            CURRENT.with_borrow_mut(|current| *current = self.0.take());
         }
     }
-    CURRENT.with_borrow_mut(|current| *current = Some(context));
-    let clear = Clear;
+    let restore = Restore(CURRENT.with_borrow_mut(|current| current.replace(context)));
     let result = body();
-    let context = CURRENT.with_borrow_mut(Option::take);
-    drop(clear);
-    (result, context.expect("nothing but `enter` takes the context"))
+    let context = CURRENT.with_borrow_mut(Option::take).expect("nothing but `enter` takes the context");
+    drop(restore);
+    (result, context)
 }
 
 /// Reads or writes the context of the run in progress.
@@ -76,7 +79,10 @@ pub fn enter<R>(context: Context, body: impl FnOnce() -> R) -> (R, Context) {
 pub fn with<R>(name: &str, body: impl FnOnce(&mut Context) -> R) -> Result<R, Box<EvalAltResult>> {
     CURRENT.with_borrow_mut(|current| match current {
         Some(context) => Ok(body(context)),
-        None => Err(format!("`{name}` can be used inside functions only: at the top of a script there is no call yet").into()),
+        None => {
+            Err(format!("`{name}` can be used inside functions only: at the top of a script there is no call yet")
+                .into())
+        }
     })
 }
 
@@ -87,5 +93,17 @@ impl Context {
             Clock::System => Timestamp::now(),
             Clock::Fixed(time) => time,
         }
+    }
+
+    /// Adds a line to the log of this run, within its bounds.
+    pub fn log(&mut self, mut text: String, fields: Option<serde_json::Value>) {
+        if self.logs.len() >= MAX_LOG_LINES {
+            return;
+        }
+        if text.len() > MAX_LOG_LINE_BYTES {
+            text.truncate(text.floor_char_boundary(MAX_LOG_LINE_BYTES));
+            text.push('…');
+        }
+        self.logs.push(LogLine { text, fields });
     }
 }

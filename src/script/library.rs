@@ -67,12 +67,20 @@ pub struct Library {
     constants: Vec<(&'static str, Dynamic)>,
     types: BTreeMap<TypeId, &'static str>,
     family: &'static str,
+    current: Option<&'static str>,
 }
 
 impl Library {
     /// An empty library whose first entries belong to `family` (the heading of their reference page).
     pub fn new(family: &'static str) -> Self {
-        Self { module: Module::new(), entries: Vec::new(), constants: Vec::new(), types: BTreeMap::new(), family }
+        Self {
+            module: Module::new(),
+            entries: Vec::new(),
+            constants: Vec::new(),
+            types: BTreeMap::new(),
+            family,
+            current: None,
+        }
     }
 
     /// Sets the heading for the entries that follow.
@@ -81,10 +89,12 @@ impl Library {
         self
     }
 
-    /// Names a type of value. Its properties and methods use this name before the dot of their signatures.
+    /// Names a type of value. Its properties and methods use this name before the dot of their signatures, or `Self`,
+    /// which means the value named last (for properties that several types share).
     pub fn value<T: Variant + Clone>(&mut self, name: &'static str, about: &'static str) -> &mut Self {
         self.module.set_custom_type::<T>(name);
         self.types.insert(TypeId::of::<T>(), name);
+        self.current = Some(name);
         self.push(Kind::Value, Effect::Pure, Doc { signature: name, about, example: "" })
     }
 
@@ -203,7 +213,11 @@ impl Library {
     }
 
     fn push(&mut self, kind: Kind, effect: Effect, doc: Doc) -> &mut Self {
-        let (receiver, name, arity) = (doc.receiver(), doc.name(), doc.arity());
+        let (name, arity) = (doc.name(), doc.arity());
+        let receiver = match doc.receiver() {
+            Some("Self") => self.current,
+            receiver => receiver,
+        };
         self.entries.push(Entry { kind, effect, receiver, name, arity, family: self.family, doc });
         self
     }

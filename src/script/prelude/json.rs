@@ -1,0 +1,262 @@
+//! JSON to script values and back: `to_json`, `parse_json`, and the same for hooks, connectors and tables.
+//!
+//! Rhai's own `parse_json` is several times slower and its `to_json` knows none of our values, so both are replaced.
+
+use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
+use serde_json::{Number, Value};
+
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::Fallible;
+use crate::script::prelude::email::Email;
+use crate::script::prelude::net::Ip;
+use crate::script::prelude::phone::Phone;
+use crate::script::prelude::secret::{Hidden, MASK};
+use crate::script::prelude::set::Set;
+use crate::script::prelude::time::Time;
+use crate::script::prelude::url::Address;
+
+/// How deep arrays and maps may nest on the way out.
+const MAX_DEPTH: usize = 64;
+
+/// The longest text that `parse_json` reads.
+const MAX_BYTES: usize = 1_048_576;
+
+/// The value as scripts see it. `null` is `()`; whole numbers beyond 64 bits with sign become floats, as in JavaScript.
+pub fn dynamic_from_json(value: &Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => number_value(number),
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => Dynamic::from_array(items.iter().map(dynamic_from_json).collect()),
+        Value::Object(members) => {
+            let members = members.iter().map(|(key, value)| (key.as_str().into(), dynamic_from_json(value)));
+            Dynamic::from_map(members.collect())
+        }
+    }
+}
+
+/// As [`dynamic_from_json`], read-only to the last leaf: a script that assigns to it gets an error, not silence.
+pub fn read_only(value: &Value) -> Dynamic {
+    dynamic_from_json(value).into_read_only()
+}
+
+fn number_value(number: &Number) -> Dynamic {
+    match number.as_i64() {
+        Some(whole) => whole.into(),
+        None => number.as_f64().map_or(Dynamic::UNIT, Dynamic::from_float),
+    }
+}
+
+/// A script's value as JSON: email, time, IP, phone and URL as their text, a set as an array.
+///
+/// # Errors
+/// What cannot leave a script: a secret, a function, a number that is not finite, more than 64 levels; with the path.
+pub fn json_from_dynamic(value: &Dynamic) -> Result<Value, String> {
+    convert(value, Secrets::Refuse, MAX_DEPTH).map_err(Wrong::message)
+}
+
+/// As [`json_from_dynamic`] for what people read (logs): a secret shows as `***`.
+///
+/// # Errors
+/// As there, secrets excepted.
+pub fn json_for_reading(value: &Dynamic) -> Result<Value, String> {
+    convert(value, Secrets::Mask, MAX_DEPTH).map_err(Wrong::message)
+}
+
+#[derive(Clone, Copy)]
+enum Secrets {
+    Refuse,
+    Mask,
+}
+
+/// What cannot become JSON, and the steps to it, innermost first.
+struct Wrong {
+    what: String,
+    path: Vec<String>,
+}
+
+impl Wrong {
+    fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), path: Vec::new() }
+    }
+
+    fn under(mut self, step: String) -> Self {
+        self.path.push(step);
+        self
+    }
+
+    fn message(self) -> String {
+        let path: String = self.path.iter().rev().map(String::as_str).collect();
+        match path.trim_start_matches('.') {
+            "" => self.what,
+            path => format!("{} (at `{path}`)", self.what),
+        }
+    }
+}
+
+fn convert(value: &Dynamic, secrets: Secrets, depth: usize) -> Result<Value, Wrong> {
+    if value.is_shared() {
+        return convert(&value.flatten_clone(), secrets, depth);
+    }
+    if let Ok(items) = value.as_array_ref() {
+        let depth = deeper(depth)?;
+        let items = items.iter().enumerate();
+        let items =
+            items.map(|(index, item)| convert(item, secrets, depth).map_err(|wrong| wrong.under(format!("[{index}]"))));
+        return items.collect::<Result<_, _>>().map(Value::Array);
+    }
+    if let Ok(members) = value.as_map_ref() {
+        let depth = deeper(depth)?;
+        let members = members.iter().map(|(key, member)| {
+            let member = convert(member, secrets, depth).map_err(|wrong| wrong.under(format!(".{key}")))?;
+            Ok((key.to_string(), member))
+        });
+        return members.collect::<Result<_, _>>().map(Value::Object);
+    }
+    leaf(value, secrets)
+}
+
+fn deeper(depth: usize) -> Result<usize, Wrong> {
+    depth
+        .checked_sub(1)
+        .ok_or_else(|| Wrong::new(format!("more than {MAX_DEPTH} levels of arrays and maps cannot become JSON")))
+}
+
+fn leaf(value: &Dynamic, secrets: Secrets) -> Result<Value, Wrong> {
+    if value.is_unit() {
+        return Ok(Value::Null);
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return Ok(text.as_str().into());
+    }
+    if let Ok(flag) = value.as_bool() {
+        return Ok(flag.into());
+    }
+    if let Ok(whole) = value.as_int() {
+        return Ok(whole.into());
+    }
+    if let Ok(letter) = value.as_char() {
+        return Ok(letter.to_string().into());
+    }
+    if let Ok(float) = value.as_float() {
+        return Number::from_f64(float)
+            .map(Value::Number)
+            .ok_or_else(|| Wrong::new(format!("the number {float} cannot become JSON")));
+    }
+    if value.is::<Hidden>() {
+        return match secrets {
+            Secrets::Mask => Ok(MASK.into()),
+            Secrets::Refuse => Err(Wrong::new("a secret cannot become JSON")),
+        };
+    }
+    own_value(value).ok_or_else(|| Wrong::new(format!("a value of type {} cannot become JSON", value.type_name())))
+}
+
+fn own_value(value: &Dynamic) -> Option<Value> {
+    if let Some(email) = value.read_lock::<Email>() {
+        return Some(email.text().as_str().into());
+    }
+    if let Some(time) = value.read_lock::<Time>() {
+        return Some(time.to_string().into());
+    }
+    if let Some(ip) = value.read_lock::<Ip>() {
+        return Some(ip.text().as_str().into());
+    }
+    if let Some(phone) = value.read_lock::<Phone>() {
+        return Some(phone.shown().as_str().into());
+    }
+    if let Some(address) = value.read_lock::<Address>() {
+        return Some(address.text().as_str().into());
+    }
+    value
+        .read_lock::<Set>()
+        .map(|set| set.items().iter().map(|item| leaf(item, Secrets::Mask).unwrap_or_default()).collect())
+}
+
+fn to_json(value: &Dynamic) -> Fallible<ImmutableString> {
+    let value =
+        json_for_reading(value).map_err(|message| Box::<EvalAltResult>::from(format!("`to_json`: {message}")))?;
+    Ok(value.to_string().into())
+}
+
+fn parse_json(text: &str) -> Fallible<Dynamic> {
+    if text.len() > MAX_BYTES {
+        return Err(format!("`parse_json` reads {MAX_BYTES} bytes at most, this text has {}", text.len()).into());
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) => Ok(dynamic_from_json(&value)),
+        Err(error) => Err(format!("this text is not JSON: {error}").into()),
+    }
+}
+
+pub(super) fn register(library: &mut Library) {
+    library.function(
+        Doc::new(
+            "to_json(value: any) -> string",
+            "The value as JSON on one line: email, time, IP, phone and URL as their text, a Secret as `***`. Functions and numbers that are not finite are errors.",
+            r##"to_json(#{ a: [1, "x", ()] }) == "{\"a\":[1,\"x\",null]}""##,
+        ),
+        |value: Dynamic| to_json(&value),
+    );
+    // Rhai's own method of maps, which prints our values in its own way, would win over `any`.
+    library.overload("to_json", |value: &mut Map| to_json(&Dynamic::from_map(value.clone())));
+    library.overload("to_json", |value: &mut Array| to_json(&Dynamic::from_array(value.clone())));
+    library.function(
+        Doc::new(
+            "parse_json(text: string) -> any",
+            "Reads JSON of up to 1 MiB. `null` becomes `()`; whole numbers beyond 64 bits become floats. What is not JSON is an error with line and column.",
+            r#"parse_json("{\"a\": [1, 2]}").a[1] == 2"#,
+        ),
+        parse_json,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_survive_the_way_there_and_back() {
+        let value = json!({"a": [1, -2.5, "x", null, true], "b": {"c": {}}});
+        assert_eq!(json_from_dynamic(&dynamic_from_json(&value)), Ok(value));
+        let big = dynamic_from_json(&json!(u64::MAX));
+        assert_eq!(big.as_float(), Ok(u64::MAX as f64));
+    }
+
+    #[test]
+    fn what_cannot_leave_names_its_place() {
+        let secret = Dynamic::from(Hidden::new("s3cret"));
+        let mut map = Map::new();
+        map.insert("pin".into(), Dynamic::from_array(vec![secret]));
+        let map = Dynamic::from_map(map);
+        assert_eq!(json_from_dynamic(&map), Err("a secret cannot become JSON (at `pin[0]`)".to_owned()));
+        assert_eq!(json_for_reading(&map), Ok(json!({"pin": ["***"]})));
+        assert!(json_from_dynamic(&Dynamic::from_float(f64::NAN)).is_err());
+        assert!(json_from_dynamic(&Dynamic::from(rhai::FnPtr::new("f").expect("a name"))).is_err());
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |levels| (0..levels).fold(Dynamic::UNIT, |inner, _| Dynamic::from_array(vec![inner]));
+        assert!(json_from_dynamic(&nested(MAX_DEPTH)).is_ok());
+        assert!(json_from_dynamic(&nested(MAX_DEPTH + 1)).expect_err("too deep").contains("64 levels"));
+        assert!(parse_json(&"[".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn broken_json_has_a_position() {
+        let message = parse_json("{\n \"a\" 1}").expect_err("no colon").to_string();
+        assert!(message.contains("line 2 column 6"), "{message}");
+    }
+
+    #[test]
+    fn read_only_reaches_every_leaf() {
+        let value = read_only(&json!({"a": {"b": [1]}}));
+        let outer = value.as_map_ref().expect("a map");
+        let inner = outer["a"].as_map_ref().expect("a map");
+        assert!(value.is_read_only() && outer["a"].is_read_only() && inner["b"].is_read_only());
+    }
+}

@@ -1,0 +1,198 @@
+//! What a script reads of its run: `params`, `table`, `log`, `remaining_ms`; and what it may not do there (`sleep`, `exit`).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
+use serde_json::{Value, json};
+
+use crate::finding;
+use crate::script::context::{self, Context, LogLine, MAX_LOG_LINES};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::{Fallible, json};
+use crate::script::table::Table;
+
+/// Bytes of one log line, its fields included; longer ones are cut.
+pub const MAX_LINE_BYTES: usize = 4_096;
+
+/// The constant `params`: a handle on the parameters of whichever route runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Params;
+
+impl Params {
+    fn read<R>(body: impl FnOnce(&Map) -> R) -> Fallible<R> {
+        context::with("params", |run| body(&run.surroundings.params))
+    }
+
+    fn value(name: &str) -> Fallible<Dynamic> {
+        // A clone of a read-only value can be written again.
+        Self::read(|params| params.get(name).cloned().unwrap_or(Dynamic::UNIT).into_read_only())
+    }
+}
+
+fn table(name: &str) -> Fallible<Arc<Table>> {
+    context::with("table", |run| {
+        let tables = &run.surroundings.tables;
+        tables.get(name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = tables.keys().map(String::as_str).collect();
+            let hint = match (finding::nearest(name, names.iter().copied()), names.is_empty()) {
+                (_, true) => "gateway.toml has no [tables]".to_owned(),
+                (Some(near), _) => format!("did you mean `{near}`? There are: {}", names.join(", ")),
+                (None, _) => format!("there are: {}", names.join(", ")),
+            };
+            Box::<EvalAltResult>::from(format!("there is no table `{name}`: {hint}"))
+        })
+    })?
+}
+
+/// Adds a line to the run's log, within [`MAX_LOG_LINES`] and [`MAX_LINE_BYTES`]. Also where `print` and `debug` go.
+pub fn write_log(run: &mut Context, text: &str, fields: Option<Value>) {
+    if run.logs.len() < MAX_LOG_LINES {
+        run.logs.push(bounded(text, fields));
+        return;
+    }
+    let dropped = run.logs.get(MAX_LOG_LINES).and_then(|line| line.fields.as_ref()?.get("dropped")?.as_u64());
+    let dropped = dropped.unwrap_or(0) + 1;
+    run.logs.truncate(MAX_LOG_LINES);
+    run.logs.push(LogLine {
+        text: format!("{dropped} more lines were dropped: a run may log {MAX_LOG_LINES}"),
+        fields: Some(json!({ "dropped": dropped })),
+    });
+}
+
+fn bounded(text: &str, fields: Option<Value>) -> LogLine {
+    let room = MAX_LINE_BYTES.saturating_sub(fields.as_ref().map_or(0, |fields| fields.to_string().len()));
+    if text.len() <= room {
+        return LogLine { text: text.to_owned(), fields };
+    }
+    // Fields are data and make no sense by halves, so they go first.
+    let fields = fields.map(|_| json!({ "truncated": true }));
+    let end = text.floor_char_boundary(MAX_LINE_BYTES - 64);
+    let text = if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() };
+    LogLine { text, fields }
+}
+
+fn log(text: &str, fields: Option<&Dynamic>) -> Fallible<()> {
+    let fields = fields.map(json::json_for_reading).transpose().map_err(|message| format!("`log`: {message}"))?;
+    context::with("log", |run| write_log(run, text, fields))
+}
+
+fn unavailable(name: &str) -> Fallible<()> {
+    Err(format!("`{name}` is not available in hooks").into())
+}
+
+pub(super) fn register(library: &mut Library) {
+    register_params(library);
+    library.reader(
+        Doc::new(
+            "table(name: string) -> Table",
+            "A table of gateway.toml, as of this release.",
+            r#"table("disposable").has("mailinator.com")"#,
+        ),
+        |name: &str| table(name),
+    );
+    library.reader(
+        Doc::new(
+            "log(text: string)",
+            "Adds a line to the decision's log: 100 lines of 4 KiB at most.",
+            r#"log("hello") == ()"#,
+        ),
+        |text: &str| log(text, None),
+    );
+    library.reader(
+        Doc::new(
+            "log(text: string, fields: map)",
+            "Adds a line with fields to the decision's log. A Secret shows as `***`.",
+            r#"log("denied", #{ domain: "example.com", tries: 3 }) == ()"#,
+        ),
+        |text: &str, fields: Map| log(text, Some(&Dynamic::from_map(fields))),
+    );
+    library.reader(
+        Doc::new(
+            "remaining_ms() -> int",
+            "Milliseconds until the deadline of this run; 0 when it has passed.",
+            "remaining_ms() > 0",
+        ),
+        || {
+            context::with("remaining_ms", |run| {
+                let left = run.deadline.saturating_duration_since(Instant::now());
+                i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
+            })
+        },
+    );
+    library.overload("sleep", |_: i64| unavailable("sleep"));
+    library.overload("sleep", |_: f64| unavailable("sleep"));
+    library.overload("exit", || unavailable("exit"));
+    library.overload("exit", |_: Dynamic| unavailable("exit"));
+}
+
+fn register_params(library: &mut Library) {
+    library.value::<Params>("Params", "The parameters of the route or rule.");
+    library.constant(
+        Doc::new(
+            "params: Params",
+            "The parameters of the route or rule, from `[routes.NAME.params]`: `params.partner_domains`; absent is `()`. Read-only.",
+            r#"params.partner_domains == ["partner.example"] && params["nothing"] == () && "partner_domains" in params"#,
+        ),
+        Dynamic::from(Params),
+    );
+    library.module().set_indexer_get_fn(|_: &mut Params, name: ImmutableString| Params::value(&name));
+    library.overload("contains", |_: &mut Params, name: &str| Params::read(|params| params.contains_key(name)));
+    library.reader(
+        Doc::new(
+            "Params.keys() -> array",
+            "The names of the parameters, sorted.",
+            r#"params.keys() == ["partner_domains"]"#,
+        ),
+        |_: &mut Params| {
+            Params::read(|params| -> Array {
+                params.keys().map(|name| Dynamic::from(ImmutableString::from(name.as_str()))).collect()
+            })
+        },
+    );
+    library.overload("to_string", |_: &mut Params| shown());
+    library.overload("to_debug", |_: &mut Params| shown());
+}
+
+fn shown() -> Fallible<String> {
+    let params = Params::read(|params| Dynamic::from_map(params.clone()))?;
+    Ok(json::json_for_reading(&params)?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::script::context::Clock;
+
+    fn context() -> Context {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        Context { surroundings: Arc::default(), clock: Clock::System, deadline, logs: Vec::new() }
+    }
+
+    #[test]
+    fn lines_over_the_cap_are_counted() {
+        let mut run = context();
+        for n in 0..MAX_LOG_LINES + 3 {
+            write_log(&mut run, &n.to_string(), None);
+        }
+        assert_eq!(run.logs.len(), MAX_LOG_LINES + 1);
+        assert_eq!(run.logs[MAX_LOG_LINES].fields, Some(json!({ "dropped": 3 })));
+    }
+
+    #[test]
+    fn long_lines_are_cut_between_characters() {
+        let mut run = context();
+        write_log(&mut run, &"ü".repeat(5_000), Some(json!({ "a": 1 })));
+        write_log(&mut run, "short", Some(json!({ "a": "x".repeat(5_000) })));
+        assert!(run.logs.iter().all(|line| line.text.len() <= MAX_LINE_BYTES));
+        assert!(run.logs[0].text.ends_with('…'));
+        assert_eq!((run.logs[1].text.as_str(), &run.logs[1].fields), ("short", &Some(json!({ "truncated": true }))));
+    }
+
+    #[test]
+    fn outside_a_run_there_are_no_parameters() {
+        assert!(Params::value("x").expect_err("no run").to_string().contains("`params`"));
+    }
+}

@@ -1,0 +1,66 @@
+//! The value `Secret`: a password or one-time code in a script. It prints `***`, cannot become text and compares in constant time.
+//!
+//! Hooks make it, scripts only compare it; verifying hashes is added where hashing lives.
+
+use std::sync::Arc;
+
+use rhai::ImmutableString;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::{Fallible, compared, printed};
+
+/// What a secret shows instead of itself.
+pub const MASK: &str = "***";
+
+/// A secret text; `Secret` in scripts. Wiped from memory when the last clone goes.
+#[derive(Clone)]
+pub struct Hidden(Arc<Zeroizing<String>>);
+
+impl Hidden {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Arc::new(Zeroizing::new(text.into())))
+    }
+
+    /// The secret itself, for the code that sends or verifies it. Never registered for scripts.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the secret is `text`; takes the same time wherever they differ (their lengths may be told apart).
+    pub fn is(&self, text: &str) -> bool {
+        self.0.as_bytes().ct_eq(text.as_bytes()).into()
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+fn no_text<T>() -> Fallible<T> {
+    Err("a secret cannot become text: compare it with `==`".into())
+}
+
+pub(super) fn register(library: &mut Library) {
+    library.value::<Hidden>(
+        "Secret",
+        "A password or one-time code. Prints `***`, cannot become text, compares with `==` in constant time.",
+    );
+    library.property(
+        Doc::new("Secret.is_empty: bool", "Whether there is nothing in it.", "!example_secret.is_empty"),
+        |secret: &mut Hidden| secret.is_empty(),
+    );
+    printed::<Hidden>(library, |_| MASK.into());
+    compared::<Hidden>(library, |left, right| left.is(right.reveal()), Hidden::is);
+    // Rhai joins text and anything else by printing it: a script would go on with `***` as if it were the code.
+    library.overload("+", |_: Hidden, _: ImmutableString| no_text::<ImmutableString>());
+    library.overload("+", |_: ImmutableString, _: Hidden| no_text::<ImmutableString>());
+    library.overload("+=", |_: &mut ImmutableString, _: Hidden| no_text::<()>());
+}

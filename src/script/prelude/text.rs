@@ -1,0 +1,223 @@
+//! Text: regular expressions in linear time, folding to ASCII, URL encoding. What Rhai's own strings have is not repeated.
+
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use foldhash::{HashMap, HashMapExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use regex::{Regex, RegexBuilder};
+use rhai::{Dynamic, ImmutableString, Map};
+
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::Fallible;
+
+/// Compiled patterns kept, process-wide. Scripts have some dozens; one that makes patterns from input starts over at times.
+const MAX_PATTERNS: usize = 1_000;
+
+/// Bytes of one compiled pattern, so that `\w{1000}{1000}` is an error and not a stall.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+static PATTERNS: LazyLock<RwLock<HashMap<Box<str>, Regex>>> = LazyLock::new(|| RwLock::new(HashMap::new()));
+
+/// The compiled form of `pattern`, kept for the next use.
+fn compiled(pattern: &str) -> Fallible<Regex> {
+    if let Some(regex) = PATTERNS.read().unwrap_or_else(PoisonError::into_inner).get(pattern) {
+        return Ok(regex.clone());
+    }
+    let built = RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES).build();
+    let regex = built.map_err(|error| {
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+        format!("`{pattern}` is not a regular expression: {reason}")
+    })?;
+    let mut patterns = PATTERNS.write().unwrap_or_else(PoisonError::into_inner);
+    if patterns.len() >= MAX_PATTERNS {
+        patterns.clear();
+    }
+    patterns.insert(pattern.into(), regex.clone());
+    Ok(regex)
+}
+
+/// The first match: `"0"` is the whole of it, `"1"` … and names are its groups; a group that took no part is `()`.
+fn capture(text: &str, pattern: &str) -> Fallible<Dynamic> {
+    let regex = compiled(pattern)?;
+    let Some(found) = regex.captures(text) else { return Ok(Dynamic::UNIT) };
+    let mut groups = Map::new();
+    for (index, name) in regex.capture_names().enumerate() {
+        let group = found.get(index).map_or(Dynamic::UNIT, |group| group.as_str().into());
+        if let Some(name) = name {
+            groups.insert(name.into(), group.clone());
+        }
+        groups.insert(index.to_string().into(), group);
+    }
+    Ok(groups.into())
+}
+
+/// The Latin letters of a text without their marks (`Nguyễn` → `Nguyen`, `ß` → `ss`), ASCII as it is.
+///
+/// Letters of other scripts are left out rather than transliterated: how a name is spelled in Latin letters is its owner's
+/// choice, so a script sees an empty text and falls back to something else.
+pub fn ascii_fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_ascii() {
+            folded.push(letter);
+        } else if is_latin_or_punctuation(letter) {
+            folded.push_str(any_ascii::any_ascii_char(letter));
+        }
+    }
+    folded
+}
+
+fn is_latin_or_punctuation(letter: char) -> bool {
+    matches!(letter,
+        '\u{a0}'..='\u{24f}' | '\u{250}'..='\u{2bc}' | '\u{1d00}'..='\u{1dbf}' | '\u{1e00}'..='\u{1eff}' // Latin
+        | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}' | '\u{ab30}'..='\u{ab6f}' | '\u{fb00}'..='\u{fb06}'
+        | '\u{ff01}'..='\u{ff5e}' // full width
+        | '\u{2000}'..='\u{200a}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3000}' // blanks, dashes, quotes
+        | '\u{20ac}' | '\u{2122}')
+}
+
+/// RFC 3986, 2.3: what needs no encoding anywhere in a URL.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(super) fn register(library: &mut Library) {
+    library.function(
+        Doc::new(
+            "matches(text: string, pattern: string) -> bool",
+            "Whether a regular expression matches anywhere in the text; `^` and `$` tie it to the ends, `(?i)` ignores case. Linear time: no look-around, no back-references.",
+            r#"matches("AB-1234", "^[A-Z]{2}-\\d+$") && !matches("ab", "^A")"#,
+        ),
+        |text: &str, pattern: &str| compiled(pattern).map(|regex| regex.is_match(text)),
+    );
+    library.function(
+        Doc::new(
+            "capture(text: string, pattern: string) -> map or ()",
+            "The groups of the first match, by number (`\"0\"` is the whole match) and by name; `()` if there is none.",
+            r#"capture("ann.lee", "(?<first>\\w+)\\.(\\w+)").first == "ann" && capture("ann.lee", "(\\w+)\\.(\\w+)")["2"] == "lee""#,
+        ),
+        capture,
+    );
+    library.function(
+        Doc::new(
+            "ascii_fold(text: string) -> string",
+            "Latin letters without their marks. Letters of other scripts (Han, Arabic, Cyrillic, Greek …) are left out, not transliterated.",
+            r#"ascii_fold("Björn O'Neil-Müller") == "Bjorn O'Neil-Muller" && ascii_fold("Nguyễn") == "Nguyen" && ascii_fold("王伟") == """#,
+        ),
+        |text: &str| ascii_fold(text),
+    );
+    library.function(
+        Doc::new(
+            "url_encode(text: string) -> string",
+            "For one segment of a path or one value of a query: all but letters, digits and `-._~` becomes `%XX`.",
+            r#"url_encode("a b/ü#EXT#") == "a%20b%2F%C3%BC%23EXT%23""#,
+        ),
+        |text: &str| utf8_percent_encode(text, RESERVED).to_string(),
+    );
+    library.function(
+        Doc::new(
+            "url_decode(text: string) -> string",
+            "Undoes `%XX`; `+` stays. Bytes that are not UTF-8 are an error.",
+            r#"url_decode("a%20b%2F%C3%BC") == "a b/ü""#,
+        ),
+        |text: &str| -> Fallible<ImmutableString> {
+            match percent_decode_str(text).decode_utf8() {
+                Ok(decoded) => Ok(decoded.as_ref().into()),
+                Err(_) => Err(format!("`{text}` decodes to bytes that are not UTF-8").into()),
+            }
+        },
+    );
+    register_parts(library);
+}
+
+/// What Rhai's strings lack and policies need.
+fn register_parts(library: &mut Library) {
+    library.function(
+        Doc::new(
+            "equals_ignore_case(a: string, b: string) -> bool",
+            "Whether two texts are the same in lower case.",
+            r#"equals_ignore_case("Ünal", "üNAL")"#,
+        ),
+        |a: &str, b: &str| a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase(),
+    );
+    library.function(
+        Doc::new(
+            "join(list: array, separator: string) -> string",
+            "The texts and numbers of a list in one text.",
+            r#"join(["a", 1, "b"], ", ") == "a, 1, b""#,
+        ),
+        |list: rhai::Array, separator: &str| -> Fallible<String> {
+            let part = |item: &Dynamic| match item {
+                item if item.is_string() || item.is_int() || item.is_float() || item.is_bool() || item.is_char() => {
+                    Ok(item.to_string())
+                }
+                item => Err(format!("`join` takes texts and numbers, not {}", item.type_name())),
+            };
+            Ok(list.iter().map(part).collect::<Result<Vec<_>, _>>()?.join(separator))
+        },
+    );
+    library.function(
+        Doc::new(
+            "before(text: string, separator: string) -> string",
+            "What is before the first separator; all of the text if there is none.",
+            r#"before("ann@example.com", "@") == "ann""#,
+        ),
+        |text: &str, separator: &str| ImmutableString::from(text.split_once(separator).map_or(text, |(head, _)| head)),
+    );
+    library.function(
+        Doc::new(
+            "after(text: string, separator: string) -> string",
+            "What is after the first separator; empty if there is none.",
+            r#"after("a=b=c", "=") == "b=c""#,
+        ),
+        |text: &str, separator: &str| ImmutableString::from(text.split_once(separator).map_or("", |(_, tail)| tail)),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_pattern_explains_itself() {
+        for (pattern, reason) in
+            [("(", "unclosed group"), ("(?=a)", "look-around"), ("[z-a]", "range"), (r"\w{1000}{1000}", "size limit")]
+        {
+            let message = compiled(pattern).expect_err(pattern).to_string();
+            assert!(message.contains(&format!("`{pattern}`")) && message.contains(reason), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_cache_of_patterns_is_bounded() {
+        for n in 0..MAX_PATTERNS + 10 {
+            compiled(&format!("^bounded{n}$")).expect("a pattern");
+        }
+        assert!(PATTERNS.read().unwrap_or_else(PoisonError::into_inner).len() <= MAX_PATTERNS);
+    }
+
+    #[test]
+    fn groups_that_took_no_part_are_absent() {
+        let groups = capture("b", "(?<a>a)|(?<b>b)").expect("a pattern");
+        let groups = groups.as_map_ref().expect("a match");
+        assert!(groups["a"].is_unit() && groups["1"].is_unit());
+        assert_eq!(groups["b"].clone().into_string().as_deref(), Ok("b"));
+        assert!(capture("c", "(a)").expect("a pattern").is_unit());
+    }
+
+    #[test]
+    fn names_fold_to_ascii_or_to_nothing() {
+        for (name, folded) in [
+            ("Björn O'Neil-Müller", "Bjorn O'Neil-Muller"),
+            ("Nguyễn", "Nguyen"),
+            ("Nguye\u{302}\u{303}n", "Nguyen"),
+            ("Łukasz Straße Ærø", "Lukasz Strasse Aero"),
+            ("O’Brien", "O'Brien"),
+            ("王伟", ""),
+            ("محمد", ""),
+            ("Иван", ""),
+        ] {
+            assert_eq!(ascii_fold(name), folded, "{name}");
+            assert!(ascii_fold(name).is_ascii());
+        }
+    }
+}
