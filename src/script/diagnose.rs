@@ -1,0 +1,101 @@
+//! Errors that teach: Rhai's parse and run-time errors in the words of somebody who writes scripts.
+//!
+//! `EvalAltResult` ends here. What comes out is a [`Finding`] with place, excerpt and remedy. Never sent to a caller.
+
+mod brackets;
+mod parse;
+mod place;
+mod runtime;
+mod statement;
+mod unknown;
+
+use std::fmt;
+
+pub use parse::parse_error;
+pub use runtime::{Run, runtime};
+
+use crate::finding::Finding;
+
+/// Why a run gave no commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It used up something that is limited.
+    Limit(Limit),
+    /// The script itself said `throw`.
+    Thrown,
+    /// Something in it does not work.
+    Failed,
+    /// A function of the gateway panicked: a bug of ours, not of the script.
+    Panic,
+    /// It ended, but not with commands.
+    BadReturn,
+}
+
+/// What a run may use only so much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    Operations,
+    Deadline,
+    Memory,
+    Depth,
+    Size,
+}
+
+/// Why a run of a script failed, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptError {
+    pub kind: ErrorKind,
+    pub finding: Finding,
+}
+
+impl ScriptError {
+    /// A function of the gateway panicked while `file` ran; `text` is the panic's own.
+    pub fn panic(file: &str, text: &str) -> Self {
+        let message = format!("a function of the gateway failed: {text}");
+        let finding =
+            Finding::error("script/panic", file, message).help("this is a bug of the gateway, not of the script");
+        Self { kind: ErrorKind::Panic, finding }
+    }
+
+    /// `entry` of `file` returned what is no command.
+    pub fn bad_return(file: &str, entry: &str, returned: &str) -> Self {
+        let message = format!("`{entry}` returned {}, which is no command", described(type_word(returned)));
+        let help = "return one command, an array of commands, or nothing";
+        Self { kind: ErrorKind::BadReturn, finding: Finding::error("script/bad-return", file, message).help(help) }
+    }
+}
+
+impl fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.finding.one_line().replace('\n', " "))
+    }
+}
+
+impl std::error::Error for ScriptError {}
+
+/// The word scripts use for a type that Rhai names in Rust's way.
+fn type_word(rust: &str) -> &str {
+    match rust.trim() {
+        "&str | ImmutableString | String" | "String" | "ImmutableString" | "&str" => "string",
+        "i64" | "INT" => "integer",
+        "f64" | "FLOAT" => "float",
+        "()" => "nothing",
+        "Fn" | "FnPtr" => "function",
+        "Array" => "array",
+        "Map" => "map",
+        "char" => "character",
+        other => other.rsplit("::").next().unwrap_or(other),
+    }
+}
+
+/// `an integer`, `nothing`
+fn described(word: &str) -> String {
+    if word == "nothing" {
+        return "nothing (`()`)".to_owned();
+    }
+    let vowel = word.to_lowercase().starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {word}", if vowel { "an" } else { "a" })
+}
+
+#[cfg(test)]
+mod tests;

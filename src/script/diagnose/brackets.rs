@@ -1,0 +1,139 @@
+//! Which bracket, comment or text is never closed. Rhai only says where the file ended.
+
+/// Something that opens and is not closed, at a line and column counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Open {
+    pub(crate) what: char,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+/// The first unbalanced place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Balance {
+    Even,
+    /// `/` stands for a comment.
+    Unclosed(Open),
+    /// A closing bracket without an opening one.
+    Extra(Open),
+}
+
+/// Scans brackets, leaving out texts and comments.
+pub(crate) fn balance(source: &str) -> Balance {
+    let mut stack: Vec<Open> = Vec::new();
+    let mut letters = Letters { rest: source.chars().collect(), next: 0, line: 1, column: 0 };
+    while let Some(what) = letters.step() {
+        let here = Open { what, line: letters.line, column: letters.column };
+        match what {
+            '/' if letters.peek() == Some('/') => letters.skip_line(),
+            // A comment that ends is behind us after this guard.
+            '/' if letters.peek() == Some('*') && !letters.skip_comment() => return Balance::Unclosed(here),
+            // The parser has already complained about texts that do not end.
+            '"' | '\'' => letters.skip_text(what),
+            '`' => stack_backtick(&mut stack, here, &mut letters),
+            '(' | '[' | '{' => stack.push(here),
+            ')' | ']' | '}' => match stack.pop() {
+                Some(open) if closer(open.what) == what => {
+                    if open.what == '{' && stack.last().is_some_and(|open| open.what == '`') {
+                        letters.skip_template(&mut stack);
+                    }
+                }
+                Some(open) if open.what == '`' => return Balance::Extra(here),
+                Some(open) => return Balance::Unclosed(open),
+                None => return Balance::Extra(here),
+            },
+            _ => {}
+        }
+    }
+    stack.pop().map_or(Balance::Even, Balance::Unclosed)
+}
+
+fn stack_backtick(stack: &mut Vec<Open>, here: Open, letters: &mut Letters) {
+    stack.push(here);
+    letters.skip_template(stack);
+}
+
+fn closer(open: char) -> char {
+    match open {
+        '(' => ')',
+        '[' => ']',
+        _ => '}',
+    }
+}
+
+struct Letters {
+    rest: Vec<char>,
+    next: usize,
+    line: usize,
+    column: usize,
+}
+
+impl Letters {
+    fn peek(&self) -> Option<char> {
+        self.rest.get(self.next).copied()
+    }
+
+    fn step(&mut self) -> Option<char> {
+        if self.next > 0 && self.rest[self.next - 1] == '\n' {
+            self.line += 1;
+            self.column = 0;
+        }
+        let letter = self.peek()?;
+        self.next += 1;
+        self.column += 1;
+        Some(letter)
+    }
+
+    fn skip_line(&mut self) {
+        while self.peek().is_some_and(|letter| letter != '\n') {
+            self.step();
+        }
+    }
+
+    /// Rhai's comments nest. Whether it ended.
+    fn skip_comment(&mut self) -> bool {
+        let (mut depth, mut before) = (0, '/');
+        while let Some(letter) = self.step() {
+            match (before, letter) {
+                ('/', '*') => depth += 1,
+                ('*', '/') => depth -= 1,
+                _ => {
+                    before = letter;
+                    continue;
+                }
+            }
+            if depth == 0 {
+                return true;
+            }
+            before = ' ';
+        }
+        false
+    }
+
+    fn skip_text(&mut self, quote: char) {
+        while let Some(letter) = self.step() {
+            match letter {
+                '\\' => {
+                    self.step();
+                }
+                _ if letter == quote || letter == '\n' => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Goes to the end of a text in backticks, or into its next `${`. The backtick is on top of the stack.
+    fn skip_template(&mut self, stack: &mut Vec<Open>) {
+        while let Some(letter) = self.step() {
+            if letter == '`' {
+                stack.pop();
+                return;
+            }
+            if letter == '$' && self.peek() == Some('{') {
+                self.step();
+                stack.push(Open { what: '{', line: self.line, column: self.column });
+                return;
+            }
+        }
+    }
+}

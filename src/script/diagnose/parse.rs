@@ -1,0 +1,348 @@
+//! Parse errors: Rhai stops at the first and names what it expected; this says what was probably meant.
+
+use rhai::{LexError, ParseError, ParseErrorType};
+
+use crate::finding::Finding;
+use crate::script::diagnose::brackets::{Balance, Open, balance};
+use crate::script::diagnose::place::Around;
+use crate::script::diagnose::runtime::{line_and_column, lower_first};
+use crate::script::diagnose::statement::{missing_semicolon, symbol_for};
+
+/// What is wrong and what to write instead, perhaps at another place than Rhai gave.
+pub(crate) struct Said {
+    message: String,
+    help: Option<String>,
+    at: Option<(usize, usize)>,
+}
+
+pub(crate) fn say(message: impl Into<String>, help: impl Into<String>) -> Said {
+    Said { message: message.into(), help: Some(help.into()), at: None }
+}
+
+pub(crate) fn plain(message: impl Into<String>) -> Said {
+    Said { message: message.into(), help: None, at: None }
+}
+
+impl Said {
+    pub(crate) fn at(self, line: usize, column: usize) -> Self {
+        Self { at: Some((line, column)), ..self }
+    }
+}
+
+/// The place in the text that Rhai complained about.
+pub(crate) struct Spot<'s> {
+    pub(crate) source: &'s str,
+    pub(crate) line: usize,
+    column: usize,
+    pub(crate) around: Around<'s>,
+}
+
+impl<'s> Spot<'s> {
+    /// A place `letters` before this one on the same line.
+    fn back(&self, letters: usize) -> (usize, usize) {
+        (self.line, self.column.saturating_sub(letters).max(1))
+    }
+
+    /// The place of the word that ends before this one.
+    pub(crate) fn word_before(&self) -> (&'s str, (usize, usize)) {
+        let word = self.around.word_before();
+        let blanks = self.around.before().chars().rev().take_while(|letter| letter.is_whitespace()).count();
+        (word, self.back(blanks + word.chars().count()))
+    }
+}
+
+/// Says what is wrong with a script that does not parse.
+pub fn parse_error(error: &ParseError, file: &str, source: &str) -> Finding {
+    let (line, column) = line_and_column(error.position()).unwrap_or((1, 1));
+    let spot = Spot { source, line, column, around: Around::new(source, line, column) };
+    let said = said(error.err_type(), &spot);
+    let code = match error.err_type() {
+        ParseErrorType::FnDuplicatedDefinition(..) => "script/duplicate-function",
+        ParseErrorType::AssignmentToConstant(name) if !name.is_empty() => "script/constant-assigned",
+        ParseErrorType::VariableUndefined(_) => "script/unknown-variable",
+        ParseErrorType::ModuleUndefined(_) => "script/unknown-module",
+        _ => "script/syntax",
+    };
+    let (line, column) = said.at.unwrap_or((line, column));
+    let mut finding = Finding::error(code, file, said.message).at(source, line, column);
+    finding.help = said.help;
+    finding
+}
+
+fn said(kind: &ParseErrorType, spot: &Spot) -> Said {
+    use ParseErrorType as P;
+    match kind {
+        P::BadInput(error) => bad_input(error, spot),
+        P::UnexpectedEOF => unclosed(spot).unwrap_or_else(|| plain("the script ends too early")),
+        P::MissingToken(token, why) => missing(token, why, spot),
+        P::UnknownOperator(operator) => unknown_operator(operator),
+        P::Reserved(word) => reserved(word, spot),
+        P::VariableExpected => name_expected(spot),
+        P::MismatchedType(wanted, given) if wanted.contains("boolean") => say(
+            format!("a condition must be `true` or `false`, this is {given}"),
+            "compare it with something: `if count > 0 { … }`",
+        ),
+        P::MismatchedType(wanted, given) => plain(format!("this must be {wanted}, it is {given}")),
+        P::ExprExpected(what) => plain(format!("{what} is missing here").replace("a boolean is", "a condition is")),
+        P::PropertyExpected => plain("the name of a property is missing after `.`"),
+        P::DuplicatedProperty(name) => say(format!("the map has `{name}` twice"), "remove one of the two"),
+        P::FnDuplicatedDefinition(..)
+        | P::FnDuplicatedParam(..)
+        | P::FnMissingName
+        | P::FnMissingParams(_)
+        | P::FnMissingBody(_)
+        | P::WrongFnDefinition => definition(kind, spot),
+        P::WrongDocComment => say("`///` describes functions only", "write `//` for any other comment"),
+        P::WrongExport => plain("`export` may stand outside functions only"),
+        P::AssignmentToConstant(name) if name.is_empty() => {
+            say("a fixed value cannot be changed", "a comparison is written `==`")
+        }
+        P::AssignmentToConstant(name) => {
+            say(format!("constant `{name}` cannot be changed"), "declare it with `let` to change it")
+        }
+        P::AssignmentToInvalidLHS(_) => {
+            say("only variables and properties can be assigned to", "a comparison is written `==`")
+        }
+        P::VariableUndefined(name) => plain(format!("unknown variable `{name}`")),
+        P::ModuleUndefined(name) => say(
+            format!("nothing is imported as `{name}`"),
+            format!("write `import \"lib/{name}\" as {name};` at the top"),
+        ),
+        P::ExprTooDeep => say("this expression is nested too deeply", "split it: give parts of it a name with `let`"),
+        P::TooManyFunctions => say("the script has too many functions", "move some to a file under `lib/`"),
+        P::LiteralTooLarge(what, most) => {
+            say(format!("{} is over the limit of {most}", lower_first(what)), "keep large lists in a table")
+        }
+        P::LoopBreak => say("`break` and `continue` mean nothing outside a loop", "use `return` to leave a function"),
+        P::WrongSwitchDefaultCase => say("`_` must be the last case", "move it to the end of the `switch`"),
+        P::WrongSwitchIntegerCase => say("a single number cannot follow a range", "put the ranges last"),
+        P::WrongSwitchCaseCondition => plain("this case cannot have a condition"),
+        P::MalformedIndexExpr(_) => plain("this cannot stand between `[` and `]`"),
+        other => plain(lower_first(&other.to_string())),
+    }
+}
+
+/// What is wrong with `fn name(parameters) { … }`.
+fn definition(kind: &ParseErrorType, spot: &Spot) -> Said {
+    use ParseErrorType as P;
+    match kind {
+        P::FnDuplicatedDefinition(name, count) => say(
+            format!("`{name}` with {count} parameter{} is defined twice", if *count == 1 { "" } else { "s" }),
+            "remove one of the two, or give it another name",
+        ),
+        P::FnDuplicatedParam(_, name) => plain(format!("two parameters are called `{name}`")),
+        P::FnMissingName => {
+            say("the function has no name", "write `fn name(…) { … }`; a function without a name is `|x| x + 1`")
+        }
+        P::FnMissingParams(name) => {
+            say(format!("`{name}` has no parameter list"), format!("write `fn {name}() {{ … }}`"))
+        }
+        P::FnMissingBody(name) => no_body(name, spot),
+        P::WrongFnDefinition => say(
+            "a function cannot be defined inside another",
+            "move it to the top level, or write a closure: `let f = |x| x + 1;`",
+        ),
+        other => plain(lower_first(&other.to_string())),
+    }
+}
+
+fn bad_input(error: &LexError, spot: &Spot) -> Said {
+    match error {
+        LexError::UnterminatedString => unterminated(spot),
+        LexError::MalformedChar(text) if text.is_empty() => {
+            say("a character is missing between the quotes", "an empty text is written `\"\"`")
+        }
+        LexError::MalformedChar(text) => say("text is written in double quotes", format!("write `\"{text}\"`")),
+        LexError::ImproperSymbol(symbol, text) => improper(symbol, text, spot),
+        LexError::UnexpectedInput(token) => unexpected(token, spot),
+        LexError::MalformedEscapeSequence(text) => say(
+            format!("`{text}` is no escape sequence"),
+            "a backslash in text is written `\\\\`; a pattern is easier in backticks",
+        ),
+        LexError::MalformedNumber(text) => plain(format!("`{text}` is not a number")),
+        LexError::MalformedIdentifier(text) => plain(format!("`{text}` is not a name")),
+        other => plain(lower_first(&other.to_string())),
+    }
+}
+
+fn unterminated(spot: &Spot) -> Said {
+    let rest = spot.around.after();
+    match rest.chars().next() {
+        Some('\'') => say("text is written in double quotes, and this has no end", "write `\"…\"`"),
+        Some('`') => {
+            let before = spot.around.before();
+            match before.rfind("${").filter(|index| !before[*index..].contains('}')) {
+                Some(index) => {
+                    let column = before[..index].chars().count() + 1;
+                    say("`${` is never closed", "add `}` after the value").at(spot.line, column)
+                }
+                None => say("this text has no closing backtick", "add a backtick at its end"),
+            }
+        }
+        _ => say(
+            "this text has no closing quote",
+            "add `\"` at its end; a text over several lines is written in backticks",
+        ),
+    }
+}
+
+fn improper(symbol: &str, text: &str, spot: &Spot) -> Said {
+    match symbol {
+        "=" => say("`=` assigns, it does not compare", "write `==`"),
+        "===" => say("`===` does not exist", "write `==`"),
+        "!==" => say("`!==` does not exist", "write `!=`"),
+        ":=" => say("`:=` does not exist", "write `let name = …`"),
+        "->" | "<-" | "=>" => say(
+            format!("`{symbol}` means nothing here"),
+            "a property is read with `.`; a small function is `|x| x + 1`",
+        ),
+        "this" => say("`this` means nothing here", "use the parameter of the function"),
+        _ if text.is_empty() => plain(format!("`{symbol}` means nothing here")),
+        _ => unclosed(spot).unwrap_or_else(|| plain(lower_first(text))),
+    }
+}
+
+fn unexpected(token: &str, spot: &Spot) -> Said {
+    let first = token.chars().next().unwrap_or(' ');
+    if matches!(first, '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}' | '«' | '»') {
+        return say(format!("`{first}` is not a quote that scripts know"), "write the straight quote `\"`");
+    }
+    if first.is_alphabetic() && !first.is_ascii() {
+        return say(format!("`{first}` cannot be part of a name"), "names have the letters a to z, digits and `_`");
+    }
+    let before = spot.around.before().trim_end();
+    let operator = before.ends_with(['+', '-', '*', '/', '%', '=', '<', '>', '&', '|', '!', ',', '?']);
+    match token {
+        "try" => say("`try` gives no value", "declare a variable before it and assign to it inside"),
+        _ if operator => {
+            say(format!("something is missing before `{token}`"), "the operator before it needs a value on its right")
+        }
+        ")" | "]" | "}" => unclosed(spot).unwrap_or_else(|| plain(format!("something is missing before `{token}`"))),
+        "else" => say("this `else` belongs to no `if`", "it follows the `}` of an `if`, without `;`"),
+        _ => plain(format!("`{token}` cannot stand here")),
+    }
+}
+
+/// The bracket or comment that is out of balance, if one is.
+fn unclosed(spot: &Spot) -> Option<Said> {
+    match balance(spot.source) {
+        Balance::Even => None,
+        Balance::Unclosed(Open { what: '/', line, column }) => {
+            Some(say("this comment is never closed", "add `*/` at its end").at(line, column))
+        }
+        Balance::Unclosed(Open { what, line, column }) => {
+            let closer = match what {
+                '(' => ')',
+                '[' => ']',
+                '{' => '}',
+                other => other,
+            };
+            Some(say(format!("this `{what}` is never closed"), format!("add `{closer}`")).at(line, column))
+        }
+        Balance::Extra(Open { what, line, column }) => {
+            Some(say(format!("this `{what}` closes nothing"), "remove it, or add what should open it").at(line, column))
+        }
+    }
+}
+
+fn missing(token: &str, why: &str, spot: &Spot) -> Said {
+    let here = spot.around.word();
+    if let Some(symbol) = symbol_for(here) {
+        return say(format!("`{here}` does not exist"), format!("write `{symbol}`"));
+    }
+    let (before, place) = spot.word_before();
+    if before == "not" {
+        return say("`not` does not exist", "write `!`").at(place.0, place.1);
+    }
+    if spot.around.after().starts_with("=>") {
+        return say("`=>` makes no function", "a small function is written `|x| x + 1`");
+    }
+    match token {
+        ")" | "]" | "}" => unclosed(spot).unwrap_or_else(|| plain(format!("`{token}` is missing here"))),
+        ";" => missing_semicolon(spot),
+        "{" => missing_brace(here, spot),
+        "," if why.contains("parameters") && spot.around.after().starts_with(':') => {
+            say("parameters have no types", "write only the name")
+        }
+        "," if spot.around.after().starts_with([';', ')', ']', '}']) => {
+            unclosed(spot).unwrap_or_else(|| plain("`,` is missing before this"))
+        }
+        "," => plain("`,` is missing before this"),
+        ":" => plain("`:` is missing between the key and its value"),
+        "in" => say("`in` is missing", "a loop is written `for item in list { … }`"),
+        "while" => say("`while` or `until` is missing after the block", "write `do { … } while condition`"),
+        "fn" => say("only functions can be `private`", "constants are visible to the files that import this one"),
+        "|" => plain("`|` is missing after the parameters of the closure"),
+        _ => plain(format!("`{token}` is missing here")),
+    }
+}
+
+fn missing_brace(here: &str, spot: &Spot) -> Said {
+    match here {
+        "then" | "do" => say(format!("`{here}` does not exist here"), "write `if condition { … }`"),
+        "" if spot.around.after().starts_with('=') => say("`=` assigns, it does not compare", "write `==`"),
+        _ => say("`{` is missing before this", "the body of `if`, `else`, `for` and `while` always stands in braces"),
+    }
+}
+
+fn no_body(name: &str, spot: &Spot) -> Said {
+    match spot.around.after() {
+        rest if rest.starts_with("->") => {
+            say("functions declare no result type", format!("write `fn {name}(…) {{ … }}`"))
+        }
+        _ => say(format!("the body of `{name}` is missing"), "it stands in braces: `{ … }`"),
+    }
+}
+
+fn unknown_operator(operator: &str) -> Said {
+    match operator {
+        "++" => say("`++` does not exist", "write `x += 1`"),
+        "--" => say("`--` does not exist", "write `x -= 1`"),
+        "?" => say("`condition ? a : b` does not exist", "write `if condition { a } else { b }`"),
+        "#" => say("`#` means nothing here", "a map is `#{ … }`, a comment begins with `//`"),
+        _ => plain(format!("`{operator}` is no operator")),
+    }
+}
+
+fn reserved(word: &str, spot: &Spot) -> Said {
+    match word {
+        "null" | "nil" | "undefined" => say(format!("`{word}` does not exist"), "nothing is written `()`"),
+        "var" => say("`var` does not exist", "write `let`"),
+        "match" | "case" => say(format!("`{word}` does not exist"), "write `switch value { \"a\" => …, _ => … }`"),
+        "new" => say("`new` does not exist", "call the function alone"),
+        "++" | "--" => unknown_operator(word),
+        "print" | "debug" => {
+            say(format!("`{word}` needs parentheses"), "to write to the decision's log use `log(text)`")
+        }
+        "eval" => say("`eval` is not available", "what a script does must be readable in its text"),
+        "public" | "pub" => say(format!("`{word}` does not exist"), "functions are public unless they are `private`"),
+        "use" | "module" | "package" | "include" => {
+            say(format!("`{word}` does not exist"), "write `import \"lib/name\" as name;`")
+        }
+        "async" | "await" | "spawn" | "go" | "thread" | "sync" | "yield" => {
+            say(format!("`{word}` is reserved"), "lookups simply wait; choose another name if you meant a variable")
+        }
+        "this" => say("`this` cannot be a name", "choose another name"),
+        "goto" | "exit" => say(format!("`{word}` does not exist"), "leave a function with `return`"),
+        _ if spot.around.before().ends_with("fn ") || spot.around.before().ends_with("let ") => {
+            say(format!("`{word}` is reserved and cannot be a name"), "choose another name")
+        }
+        _ => say(format!("`{word}` is reserved"), "it has no meaning in scripts; choose another name"),
+    }
+}
+
+fn name_expected(spot: &Spot) -> Said {
+    let word = spot.around.word();
+    let before = spot.around.word_before();
+    match (before, word) {
+        ("export", "fn") => say("functions need no `export`", "every function that is not `private` can be imported"),
+        _ if spot.around.before().ends_with("for (") || (before, word) == ("for", "") => {
+            say("loops over numbers have another form", "write `for i in 0..3 { … }`")
+        }
+        (_, "") if spot.around.after().starts_with(['{', '[']) => {
+            say("values cannot be taken apart here", "declare one variable for each part")
+        }
+        (_, "") => plain(format!("a name is missing after `{before}`")),
+        _ => say(format!("`{word}` is a word of the language and cannot be a name"), "choose another name"),
+    }
+}

@@ -1,0 +1,92 @@
+//! "Expecting ';'": the words of other languages, misspelt keywords, and lines that lack their end.
+
+use crate::finding::nearest;
+use crate::script::diagnose::parse::{Said, Spot, plain, say};
+
+pub(crate) fn symbol_for(word: &str) -> Option<&'static str> {
+    match word {
+        "and" | "AND" => Some("&&"),
+        "or" | "OR" => Some("||"),
+        "is" => Some("=="),
+        _ => None,
+    }
+}
+
+const KEYWORDS: [&str; 19] = [
+    "return", "let", "const", "if", "else", "for", "while", "loop", "switch", "throw", "import", "break", "continue",
+    "private", "try", "catch", "export", "until", "do",
+];
+
+/// Words of other languages that begin a statement there.
+fn keyword_for(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "function" | "func" | "def" | "fun" | "proc" | "sub" | "fucntion" | "funtion" | "functon" | "fnc" => "fn",
+        "elif" | "elsif" | "elseif" | "elsf" => "else if",
+        "raise" => "throw",
+        "foreach" => "for",
+        "unless" => "if !",
+        "final" | "val" | "mut" | "int" | "string" | "auto" => "let",
+        "require" | "include" | "from" => "import",
+        "except" | "rescue" => "catch",
+        _ => return None,
+    })
+}
+
+pub(crate) fn missing_semicolon(spot: &Spot) -> Said {
+    let (before, place) = spot.word_before();
+    if let Some(word) = keyword_for(before) {
+        return say(format!("`{before}` does not exist"), format!("write `{word}`")).at(place.0, place.1);
+    }
+    let rest = spot.around.after();
+    let is_keyword = KEYWORDS.contains(&before) || before == "fn";
+    let starts_value =
+        rest.starts_with(|letter: char| letter.is_alphanumeric() || matches!(letter, '"' | '_' | '`' | '#'));
+    if !is_keyword && starts_value && before.len() > 2 && begins_statement(spot, before) {
+        let near = nearest(before, KEYWORDS.iter().copied().chain(["fn"]));
+        if let Some(near) = near {
+            return say(format!("unknown word `{before}`"), format!("did you mean `{near}`?")).at(place.0, place.1);
+        }
+    }
+    if spot.around.before().trim().is_empty()
+        && let Some((line, column)) = end_of_code_before(spot)
+    {
+        return say("`;` is missing at the end of this line", "every statement but the last of a block ends with `;`")
+            .at(line, column);
+    }
+    if let Some(rest) = rest.strip_prefix('=') {
+        return match rest.starts_with('=') {
+            true => say("`==` compares, it does not assign", "write `=`"),
+            false => say("an assignment gives no value", "write it as a statement of its own"),
+        };
+    }
+    match rest.chars().next() {
+        Some(':') if before_is_map(spot) => say("a map begins with `#{`", "write `#{ name: value }`"),
+        Some(':') => say("variables have no types", "write `let name = value;`"),
+        Some('.') => say("`let` takes a plain name", "a property cannot be declared"),
+        _ => plain("`;` is missing before this"),
+    }
+}
+
+/// Whether `word`, which ends before the spot, is the first of its statement.
+fn begins_statement(spot: &Spot, word: &str) -> bool {
+    let text = spot.around.before().trim_end();
+    let text = text[..text.len() - word.len()].trim_end();
+    text.is_empty() || text.ends_with([';', '{', '}'])
+}
+
+fn before_is_map(spot: &Spot) -> bool {
+    let text = spot.around.before().trim_end();
+    text.trim_end_matches(|letter: char| letter.is_alphanumeric() || letter == '_').trim_end().ends_with('{')
+}
+
+/// The last letter of code before the spot's line; comments and empty lines are passed over.
+fn end_of_code_before(spot: &Spot) -> Option<(usize, usize)> {
+    let lines: Vec<&str> = spot.source.lines().take(spot.line.saturating_sub(1)).collect();
+    for (index, text) in lines.iter().enumerate().rev() {
+        let code = text.split(" //").next().unwrap_or(text).trim_end();
+        if !code.is_empty() && !code.trim_start().starts_with("//") {
+            return Some((index + 1, code.chars().count()));
+        }
+    }
+    None
+}

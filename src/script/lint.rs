@@ -1,0 +1,140 @@
+//! Static checks: what is certainly or probably wrong in a script, found at load instead of at the first call.
+//!
+//! Reads the syntax tree only (compiled with `OptimizationLevel::None`: an optimised tree has lost its dead branches).
+//! Rhai is dynamic, so a type is followed only where reading tells it: from the entry function's parameter and the host's
+//! constants through the registration table. Never runs a script, never names a provider.
+
+mod allow;
+pub(crate) mod calls;
+mod entry;
+mod flow;
+pub mod known;
+mod link;
+mod names;
+mod source;
+mod unused;
+mod values;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rhai::{AST, Position};
+
+pub use link::link;
+
+use crate::finding::Finding;
+use crate::script::lint::known::Known;
+
+/// One file to check, with what it may name.
+pub struct Input<'a> {
+    /// Path relative to the bundle, for the findings.
+    pub file: &'a str,
+    pub source: &'a str,
+    /// Compiled from `source` with `OptimizationLevel::None`.
+    pub ast: &'a AST,
+    /// `None` for a file that others import.
+    pub entry: Option<Entrypoint<'a>>,
+    pub known: &'a Known<'a>,
+    /// What the file imports, by alias. An alias that is missing here is not checked.
+    pub imports: &'a BTreeMap<String, ModuleFacts>,
+}
+
+/// The function by which the gateway enters the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrypoint<'a> {
+    pub name: &'a str,
+    /// The hook this file is bound to.
+    pub hook: &'a str,
+    /// The entry function of every hook: function name → hook name.
+    pub all: &'a BTreeMap<String, String>,
+    /// The type of the one parameter, as the table calls it.
+    pub request_type: &'a str,
+}
+
+/// What an imported file offers.
+#[derive(Clone, Debug, Default)]
+pub struct ModuleFacts {
+    pub file: String,
+    /// Name → numbers of parameters; private functions left out.
+    pub functions: BTreeMap<String, BTreeSet<usize>>,
+    pub constants: BTreeSet<String>,
+}
+
+impl ModuleFacts {
+    /// What `ast`, compiled from `file`, offers to those who import it.
+    pub fn of(file: &str, ast: &AST) -> Self {
+        let mut facts = Self { file: file.to_owned(), ..Self::default() };
+        for function in ast.iter_functions() {
+            if function.access == rhai::FnAccess::Public && !function.name.starts_with("anon$") {
+                facts.functions.entry(function.name.to_owned()).or_default().insert(function.params.len());
+            }
+        }
+        for statement in ast.statements() {
+            if let rhai::Stmt::Var(variable, ..) = statement {
+                facts.constants.insert(variable.0.name.to_string());
+            }
+        }
+        facts
+    }
+}
+
+/// Checks one file. The findings are in the order of the text.
+pub fn check(input: &Input) -> Vec<Finding> {
+    let functions = source::functions(input.ast, input.source);
+    let mut report = Report { file: input.file, source: input.source, findings: Vec::new() };
+    if let Some(entry) = &input.entry {
+        entry::check(entry, &functions, &mut report);
+    }
+    names::check(input, &functions, &mut report);
+    walk::check(input, &functions, &mut report);
+    let mut findings = report.findings;
+    allow::apply(&mut findings, input.file, input.source);
+    findings.sort_by_key(|finding| (finding.line, finding.column));
+    findings
+}
+
+/// Collects the findings of one file.
+pub(crate) struct Report<'a> {
+    file: &'a str,
+    source: &'a str,
+    findings: Vec<Finding>,
+}
+
+impl Report<'_> {
+    fn error(&mut self, code: &'static str, at: Position, message: String, help: impl Into<Option<String>>) {
+        self.add(Finding::error(code, self.file, message), at, help.into());
+    }
+
+    fn warning(&mut self, code: &'static str, at: Position, message: String, help: impl Into<Option<String>>) {
+        self.add(Finding::warning(code, self.file, message), at, help.into());
+    }
+
+    fn add(&mut self, finding: Finding, at: Position, help: Option<String>) {
+        let finding = match at.line() {
+            Some(line) => finding.at(self.source, line, at.position().unwrap_or(1).max(1)),
+            None => finding,
+        };
+        let finding = match help {
+            Some(help) => finding.help(help),
+            None => finding,
+        };
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// "did you mean `x`?", if something near was found.
+pub(crate) fn did_you_mean(found: Option<&str>) -> Option<String> {
+    found.map(|name| format!("did you mean `{name}`?"))
+}
+
+/// `1 argument`, `2 arguments`
+pub(crate) fn arguments(count: usize) -> String {
+    if count == 1 { "1 argument".to_owned() } else { format!("{count} arguments") }
+}
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! Calls: does the function exist, with so many arguments, for these arguments?
+
+use rhai::{Expr, FnCallExpr, Position};
+
+use crate::finding::nearest;
+use crate::script::lint::known::{Form, Shape, listed};
+use crate::script::lint::values::article;
+use crate::script::lint::walk::Walker;
+use crate::script::lint::{arguments, did_you_mean};
+
+/// A call as written: the receiver is not among the arguments.
+struct Call<'c, 'a> {
+    name: &'c str,
+    position: Position,
+    receiver: Option<Shape<'a>>,
+    given: Vec<Shape<'a>>,
+}
+
+impl Call<'_, '_> {
+    fn arity(&self) -> usize {
+        self.given.len()
+    }
+
+    fn is_method(&self) -> bool {
+        self.receiver.is_some()
+    }
+}
+
+impl<'a> Walker<'a, '_> {
+    /// Checks a call; `receiver` is the type before the dot. Gives the type of the result.
+    pub(crate) fn call(&mut self, call: &FnCallExpr, position: Position, receiver: Option<Shape<'a>>) -> Shape<'a> {
+        let given: Vec<Shape> = call.args.iter().map(|argument| self.expression(argument)).collect();
+        if call.is_operator_call() {
+            return self.operator(call, &given, position);
+        }
+        if !call.namespace.is_empty() {
+            self.qualified(call, position);
+            return Shape::Unknown;
+        }
+        if call.name == "Fn"
+            && let [Expr::StringConstant(name, position)] = call.args.as_slice()
+        {
+            self.pointer(name, *position);
+            return Shape::Unknown;
+        }
+        if call.name == "eval" {
+            let message = "`eval` is not available: what a script does must be readable in its text".to_owned();
+            self.report.error("script/eval", position, message, None);
+            return Shape::Unknown;
+        }
+        self.plain(&Call { name: &call.name, position, receiver, given })
+    }
+
+    fn plain(&mut self, call: &Call<'_, 'a>) -> Shape<'a> {
+        let own = |function: &&crate::script::lint::source::Function| function.name == call.name;
+        if self.functions.iter().filter(own).any(|function| function.parameters.len() == call.arity()) {
+            self.references.insert(call.name.to_owned());
+            return Shape::Unknown;
+        }
+        let known = self.input.known;
+        let forms: Vec<&'a Form<'a>> =
+            known.forms(call.name).iter().filter(|form| matches_receiver(form, call)).collect();
+        let fitting: Vec<&Form> =
+            forms.iter().copied().filter(|form| form.fits(call.arity(), call.is_method())).collect();
+        if !fitting.is_empty() {
+            self.argument_types(call, &fitting);
+            let same = fitting.iter().all(|form| form.result == fitting[0].result);
+            return if same { fitting[0].result } else { Shape::Unknown };
+        }
+        let all = call.arity() + usize::from(call.is_method());
+        if known.standard().takes(call.name, all) {
+            if let Some(Shape::Value(receiver)) = call.receiver
+                && forms.is_empty()
+                && known.forms(call.name).is_empty()
+                && known.describes(receiver)
+                && !known.standard().takes_any_value(call.name, all)
+            {
+                self.unknown_method(call, receiver);
+            }
+            return standard_result(call.name);
+        }
+        self.refuse(call, &forms);
+        Shape::Unknown
+    }
+
+    /// Nothing fits: say why.
+    fn refuse(&mut self, call: &Call<'_, 'a>, forms: &[&Form<'a>]) {
+        let own: Vec<String> = self
+            .functions
+            .iter()
+            .filter(|function| function.name == call.name)
+            .map(super::source::Function::signature)
+            .collect();
+        if !own.is_empty() {
+            self.references.insert(call.name.to_owned());
+            return self.wrong_arity(call, &own);
+        }
+        if !forms.is_empty() {
+            let signatures: Vec<String> = forms.iter().map(|form| form.call().to_owned()).collect();
+            return self.wrong_arity(call, &signatures);
+        }
+        if let Some(Shape::Value(receiver)) = call.receiver
+            && self.input.known.describes(receiver)
+        {
+            return self.unknown_method(call, receiver);
+        }
+        if let Some(arities) = self.input.known.standard().arities(call.name) {
+            return self.wrong_standard_arity(call, &arities.iter().copied().collect::<Vec<_>>());
+        }
+        let message = format!("unknown function `{}`", call.name);
+        let help = self.remedy(call);
+        if let Some(variable) = self.scope.iter_mut().rev().find(|variable| variable.name == call.name) {
+            variable.used = true;
+        }
+        self.report.error("script/unknown-function", call.position, message, help);
+    }
+
+    fn remedy(&self, call: &Call) -> Option<String> {
+        let known = self.input.known;
+        if let Some(hook) = known.hook_of(call.name) {
+            return Some(format!("`{}` is a command of `{hook}`", call.name));
+        }
+        if let Some(ours) = known.translated(call.name) {
+            return Some(format!("did you mean `{ours}`?"));
+        }
+        if !call.is_method() && self.scope.iter().any(|variable| variable.name == call.name) {
+            return Some(format!("`{0}` is a variable; if it holds a function, write `{0}.call(…)`", call.name));
+        }
+        let functions =
+            self.functions.iter().filter(|function| !function.is_closure()).map(|function| function.name.as_str());
+        did_you_mean(nearest(call.name, functions.chain(known.callable_names())))
+    }
+
+    fn wrong_arity(&mut self, call: &Call, signatures: &[String]) {
+        let message = format!("`{}` is called with {}", call.name, arguments(call.arity()));
+        let help = format!("it is {}", alternatives(signatures));
+        self.report.error("script/wrong-arity", call.position, message, help);
+    }
+
+    fn wrong_standard_arity(&mut self, call: &Call, arities: &[usize]) {
+        let receiver = usize::from(call.is_method());
+        let counts: Vec<String> =
+            arities.iter().filter_map(|arity| arity.checked_sub(receiver)).map(|count| count.to_string()).collect();
+        let message = format!("`{}` is called with {}", call.name, arguments(call.arity()));
+        let help = format!("it takes {}{}", counts.join(" or "), if call.is_method() { " here" } else { "" });
+        self.report.error("script/wrong-arity", call.position, message, help);
+    }
+
+    fn unknown_method(&mut self, call: &Call, receiver: &str) {
+        let known = self.input.known;
+        let methods = known.methods_of(receiver);
+        let properties = || known.properties_of(receiver).iter().map(|row| row.name);
+        let near = nearest(call.name, methods.iter().copied().chain(properties()));
+        let help = if properties().any(|name| name == call.name) {
+            format!("it is a property: write `.{}` without parentheses", call.name)
+        } else if let Some(near) = near {
+            format!("did you mean `{near}`?")
+        } else if let Some(text) = properties().find(|name| *name == "text") {
+            let ours = known.translated(call.name).unwrap_or(call.name);
+            format!(
+                "it has {}; for its text write `.{text}.{ours}(…)`",
+                listed(methods.iter().copied().chain(properties()))
+            )
+        } else {
+            format!("it has {}", listed(methods.iter().copied().chain(properties())))
+        };
+        let message = format!("{} {receiver} has no method `{}`", article(&receiver.to_lowercase()), call.name);
+        self.report.error("script/unknown-function", call.position, message, help);
+    }
+
+    /// Complains about literals that no form of the function takes.
+    fn argument_types(&mut self, call: &Call, forms: &[&Form]) {
+        let accepts = |form: &&Form| {
+            let skipped = usize::from(form.entry.receiver.is_none() && call.is_method());
+            let extra = usize::from(form.entry.receiver.is_some() && !call.is_method());
+            let given = call.given.iter().skip(extra).enumerate();
+            given.into_iter().all(|(index, shape)| form.accepts(index + skipped, *shape))
+        };
+        if forms.iter().any(accepts) {
+            return;
+        }
+        let given: Vec<&str> = call.given.iter().map(|shape| shape.word()).collect();
+        let signatures: Vec<String> = forms.iter().map(|form| form.call().to_owned()).collect();
+        let message = format!("`{}` does not take ({})", call.name, given.join(", "));
+        self.report.error(
+            "script/wrong-argument",
+            call.position,
+            message,
+            format!("it is {}", alternatives(&signatures)),
+        );
+    }
+
+    fn qualified(&mut self, call: &FnCallExpr, position: Position) {
+        let root = call.namespace.root();
+        if root == "global" || !self.module(root, call.namespace.position()) {
+            return;
+        }
+        let Some(module) = self.input.imports.get(root) else { return };
+        match module.functions.get(call.name.as_str()) {
+            Some(arities) if arities.contains(&call.args.len()) => {}
+            Some(arities) => {
+                let counts: Vec<String> = arities.iter().map(ToString::to_string).collect();
+                let message = format!("`{root}::{}` is called with {}", call.name, arguments(call.args.len()));
+                let help = format!("in `{}` it takes {}", module.file, counts.join(" or "));
+                self.report.error("script/wrong-arity", position, message, help);
+            }
+            None => {
+                let names = module.functions.keys().map(String::as_str);
+                let near = did_you_mean(nearest(&call.name, names.clone()));
+                let help = near.or_else(|| (!module.functions.is_empty()).then(|| format!("it has {}", listed(names))));
+                let message = format!("`{}` has no function `{}`", module.file, call.name);
+                self.report.error("script/unknown-function", position, message, help);
+            }
+        }
+    }
+
+    /// `Fn("name")`
+    fn pointer(&mut self, name: &str, position: Position) {
+        let own = self.functions.iter().map(|function| function.name.as_str());
+        let known = self.input.known;
+        if own.clone().chain(known.callable_names()).any(|known| known == name) {
+            self.references.insert(name.to_owned());
+            return;
+        }
+        let near = nearest(name, own.chain(known.callable_names()));
+        self.report.error(
+            "script/unknown-function",
+            position,
+            format!("unknown function `{name}`"),
+            did_you_mean(near),
+        );
+    }
+
+    fn operator(&mut self, call: &FnCallExpr, given: &[Shape<'a>], position: Position) -> Shape<'a> {
+        let comparison = matches!(call.name.as_str(), "==" | "!=" | "<" | ">" | "<=" | ">=");
+        if let ([left, right], true) = (given, comparison) {
+            if left.never_equals(*right) {
+                let (a, b) = (left.word(), right.word());
+                let result = if call.name == "!=" { "true" } else { "false" };
+                let message = format!("comparing {} {a} with {} {b} is always {result}", article(a), article(b));
+                self.report.warning("script/comparison", position, message, None);
+            }
+            return Shape::Bool;
+        }
+        match (call.name.as_str(), given) {
+            ("!" | "in" | "!in", _) => Shape::Bool,
+            ("+" | "-" | "*" | "/" | "%", [left, right]) if left == right && *left != Shape::Nothing => *left,
+            _ => Shape::Unknown,
+        }
+    }
+}
+
+/// A method of another type is not meant.
+fn matches_receiver(form: &Form, call: &Call) -> bool {
+    match (form.entry.receiver, call.receiver) {
+        (Some(wanted), Some(Shape::Value(receiver))) => wanted == receiver,
+        _ => true,
+    }
+}
+
+/// `` `a(x)` or `a(x, y)` ``
+pub(crate) fn alternatives(signatures: &[String]) -> String {
+    let quoted: Vec<String> = signatures.iter().map(|signature| format!("`{signature}`")).collect();
+    quoted.join(" or ")
+}
+
+fn standard_result(name: &str) -> Shape<'static> {
+    match name {
+        "to_lower" | "to_upper" | "sub_string" | "to_string" | "type_of" => Shape::Text,
+        "len" => Shape::Integer,
+        "starts_with" | "ends_with" | "contains" | "is_empty" => Shape::Bool,
+        _ => Shape::Unknown,
+    }
+}

@@ -1,0 +1,66 @@
+//! Statements that cannot run, and statements whose result nobody gets.
+
+use rhai::{Expr, FnCallExpr, Position, Stmt};
+
+use crate::script::library::Effect;
+use crate::script::lint::values::links;
+use crate::script::lint::walk::{Walker, leftmost, statement_start};
+
+impl Walker<'_, '_> {
+    pub(crate) fn unreachable(&mut self, statement: &Stmt) {
+        let message = "this can never run: the statement before it always leaves".to_owned();
+        self.report.warning("script/unreachable", statement_start(statement), message, None);
+    }
+
+    /// Looks at an expression whose value is dropped.
+    pub(crate) fn dropped(&mut self, expression: &Expr) {
+        let position = leftmost(expression);
+        match expression {
+            Expr::FnCall(call, _) if call.is_operator_call() => {
+                let help = (call.name == "==").then(|| "an assignment is written with one `=`".to_owned());
+                self.no_effect(position, &format!("the result of `{}` is not used", call.name), help);
+            }
+            Expr::FnCall(call, _) if call.namespace.is_empty() => self.dropped_call(call, position, false),
+            Expr::Dot(..) => match links(expression).last().map(|link| link.expression) {
+                Some(Expr::MethodCall(call, _)) => self.dropped_call(call, position, true),
+                Some(Expr::Property(property, _)) => {
+                    self.no_effect(position, &format!("reading `{}` has no effect", property.2), None);
+                }
+                _ => {}
+            },
+            Expr::Variable(variable, ..) => {
+                self.no_effect(position, &format!("`{}` alone has no effect", variable.1), None)
+            }
+            Expr::StringConstant(..)
+            | Expr::InterpolatedString(..)
+            | Expr::IntegerConstant(..)
+            | Expr::FloatConstant(..)
+            | Expr::BoolConstant(..)
+            | Expr::Array(..)
+            | Expr::Map(..) => self.no_effect(position, "this value is not used", None),
+            _ => {}
+        }
+    }
+
+    fn dropped_call(&mut self, call: &FnCallExpr, position: Position, method: bool) {
+        let (name, arity) = (call.name.as_str(), call.args.len());
+        let own = self.functions.iter().any(|function| function.name == name && function.parameters.len() == arity);
+        if own {
+            return;
+        }
+        if self.input.known.is_command(name, arity, method) {
+            let message = format!("the command of `{name}` is returned nowhere, so nothing happens");
+            let help = "did you forget `return`?".to_owned();
+            return self.report.warning("script/dropped-command", position, message, help);
+        }
+        let forms = self.input.known.forms(name).iter().filter(|form| form.fits(arity, method));
+        let mut effects = forms.map(|form| form.entry.effect).peekable();
+        if effects.peek().is_some() && effects.all(|effect| effect == Effect::Pure) {
+            self.no_effect(position, &format!("the result of `{name}` is not used"), None);
+        }
+    }
+
+    fn no_effect(&mut self, position: Position, message: &str, help: Option<String>) {
+        self.report.warning("script/no-effect", position, message.to_owned(), help);
+    }
+}

@@ -1,0 +1,387 @@
+//! What a script may name: the registration table and Rhai's own functions, indexed by name.
+//!
+//! Built once per hook and shared by the static checks and the error messages. Never evaluates anything.
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rhai::{Dynamic, Engine};
+
+use crate::script::library::{Effect, Entry, Kind};
+
+/// Functions that Rhai brings along: name → how many arguments they take, a method's receiver included.
+#[derive(Clone, Debug, Default)]
+pub struct Standard {
+    functions: BTreeMap<String, BTreeSet<usize>>,
+    /// Those of them that take anything as their first argument.
+    generic: BTreeSet<(String, usize)>,
+    properties: BTreeSet<String>,
+}
+
+/// Handled by Rhai's evaluator, so no package lists them; `call` and `curry` take any number of arguments.
+const SYNTACTIC: [(&str, usize); 7] =
+    [("print", 1), ("debug", 1), ("type_of", 1), ("Fn", 1), ("is_def_var", 1), ("is_def_fn", 2), ("is_shared", 1)];
+
+impl Standard {
+    /// The functions and properties of `engine`'s packages.
+    pub fn of(engine: &Engine) -> Self {
+        let mut standard = Self::default();
+        let rows = engine.collect_fn_metadata(
+            None,
+            |info| {
+                let first = info.metadata.param_types.first().copied();
+                Some((info.metadata.name.to_string(), info.metadata.num_params, first))
+            },
+            true,
+        );
+        for (name, arity, first) in rows {
+            standard.add(name, arity, first == Some(TypeId::of::<Dynamic>()));
+        }
+        for (name, arity) in SYNTACTIC {
+            standard.add(name.to_owned(), arity, true);
+        }
+        for (name, arity) in ["call", "curry"].into_iter().flat_map(|name| (1..=20).map(move |arity| (name, arity))) {
+            standard.add(name.to_owned(), arity, false);
+        }
+        standard
+    }
+
+    fn add(&mut self, name: String, arity: usize, generic: bool) {
+        if let Some(property) = name.strip_prefix("get$") {
+            self.properties.insert(property.to_owned());
+        } else if !name.contains('$') {
+            if generic {
+                self.generic.insert((name.clone(), arity));
+            }
+            self.functions.entry(name).or_default().insert(arity);
+        }
+    }
+
+    pub(crate) fn arities(&self, name: &str) -> Option<&BTreeSet<usize>> {
+        self.functions.get(name)
+    }
+
+    pub(crate) fn takes(&self, name: &str, arity: usize) -> bool {
+        self.functions.get(name).is_some_and(|arities| arities.contains(&arity))
+    }
+
+    /// Whether a text, an array or a map may have the method `name`; the others belong to function pointers.
+    pub(crate) fn has_method(&self, name: &str) -> bool {
+        self.functions.contains_key(name) && !matches!(name, "name" | "call" | "curry")
+    }
+
+    pub(crate) fn takes_any_value(&self, name: &str, arity: usize) -> bool {
+        self.generic.contains(&(name.to_owned(), arity))
+    }
+
+    pub(crate) fn has_property(&self, name: &str) -> bool {
+        self.properties.contains(name)
+    }
+}
+
+/// What is known of a value's type from reading alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape<'a> {
+    Unknown,
+    Nothing,
+    Text,
+    Bool,
+    Integer,
+    Float,
+    /// With the written shape of its items, or nothing.
+    Array(&'a str),
+    Map,
+    /// A type of the table.
+    Value(&'a str),
+}
+
+impl<'a> Shape<'a> {
+    /// Reads a shape as signatures write it: `string`, `Email or ()`, `array of User`, `[User]`.
+    ///
+    /// The `or ()` is dropped: using the value is what the author means; whether it is there shows at run time.
+    pub(crate) fn parse(text: &'a str) -> Self {
+        let text = text.trim().trim_end_matches('?');
+        let text = text.strip_suffix("or ()").or_else(|| text.strip_suffix("| ()")).unwrap_or(text).trim();
+        match text {
+            "string" | "text" => Shape::Text,
+            "bool" => Shape::Bool,
+            "integer" | "int" => Shape::Integer,
+            "float" => Shape::Float,
+            "array" | "list" => Shape::Array(""),
+            "map" => Shape::Map,
+            "()" | "nothing" => Shape::Nothing,
+            _ if text.contains([' ', '|']) && !text.contains(" of ") => Shape::Unknown,
+            _ => Self::composed(text),
+        }
+    }
+
+    fn composed(text: &'a str) -> Self {
+        if let Some(items) = text.strip_prefix("array of ").or_else(|| text.strip_prefix("list of ")) {
+            return Shape::Array(items);
+        }
+        if let Some(items) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            return Shape::Array(items);
+        }
+        match text.chars().next() {
+            Some(first) if first.is_ascii_uppercase() && !text.contains(' ') => Shape::Value(text),
+            _ => Shape::Unknown,
+        }
+    }
+
+    /// The word that messages use.
+    pub(crate) fn word(self) -> &'a str {
+        match self {
+            Shape::Unknown => "anything",
+            Shape::Nothing => "nothing",
+            Shape::Text => "string",
+            Shape::Bool => "bool",
+            Shape::Integer => "integer",
+            Shape::Float => "float",
+            Shape::Array(_) => "array",
+            Shape::Map => "map",
+            Shape::Value(name) => name,
+        }
+    }
+
+    /// Whether both are plain values and `==` can never hold between them.
+    pub(crate) fn never_equals(self, other: Self) -> bool {
+        let plain =
+            |shape| matches!(shape, Shape::Text | Shape::Bool | Shape::Integer | Shape::Float | Shape::Array(_));
+        let number = |shape| matches!(shape, Shape::Integer | Shape::Float);
+        let same = std::mem::discriminant(&self) == std::mem::discriminant(&other);
+        plain(self) && plain(other) && !same && !(number(self) && number(other))
+    }
+}
+
+/// One way to call something.
+#[derive(Clone, Debug)]
+pub(crate) struct Form<'a> {
+    pub(crate) entry: &'a Entry,
+    /// The written shape of each argument.
+    pub(crate) parameters: Vec<&'a str>,
+    /// How many of them may be left out, counted from the end (`deny_field(a, b [, c])`).
+    optional: usize,
+    pub(crate) result: Shape<'a>,
+}
+
+impl<'a> Form<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let signature = entry.doc.signature;
+        let inside = signature.split_once('(').map_or("", |(_, rest)| matching(rest));
+        let parameters: Vec<&str> = arguments(inside);
+        let result = signature.rsplit_once("->").map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape));
+        Self { entry, parameters, optional: inside.matches('[').filter(|_| inside.contains("[,")).count(), result }
+    }
+
+    fn takes(&self, arity: usize) -> bool {
+        let most = self.parameters.len();
+        (most.saturating_sub(self.optional)..=most).contains(&arity)
+    }
+
+    /// Whether a call with `arity` written arguments, `method`-style or not, can mean this form.
+    pub(crate) fn fits(&self, arity: usize, method: bool) -> bool {
+        match (self.entry.receiver.is_some(), method) {
+            (true, true) | (false, false) => self.takes(arity),
+            (true, false) => arity > 0 && self.takes(arity - 1),
+            (false, true) => self.takes(arity + 1),
+        }
+    }
+
+    /// Whether a value that is surely of this shape can stand for the parameter at `index`.
+    pub(crate) fn accepts(&self, index: usize, given: Shape) -> bool {
+        let Some(written) = self.parameters.get(index) else { return true };
+        let mut parts = written.split([',', '|']).flat_map(|part| part.split(" or ")).map(str::trim);
+        parts.any(|part| accepts_part(part, given))
+    }
+
+    /// The signature without its receiver and result: `deny(text: string)`.
+    pub(crate) fn call(&self) -> &'a str {
+        let signature = self.entry.doc.signature;
+        signature.split(" ->").next().unwrap_or(signature).trim()
+    }
+}
+
+fn accepts_part(part: &str, given: Shape) -> bool {
+    match Shape::parse(part) {
+        Shape::Unknown | Shape::Value(_) => true,
+        Shape::Float => matches!(given, Shape::Float | Shape::Integer | Shape::Unknown),
+        _ if part.ends_with('?') && given == Shape::Nothing => true,
+        wanted => given == Shape::Unknown || std::mem::discriminant(&wanted) == std::mem::discriminant(&given),
+    }
+}
+
+/// `text` up to the `)` that closes it.
+fn matching(text: &str) -> &str {
+    let mut depth = 0;
+    for (index, letter) in text.char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' if depth == 0 => return &text[..index],
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    text
+}
+
+/// The shapes in `text: string, pattern: string`.
+fn arguments(inside: &str) -> Vec<&str> {
+    if inside.trim().is_empty() {
+        return Vec::new();
+    }
+    let pieces = inside.split(',').map(|piece| piece.trim().trim_end_matches("]").trim_end_matches("[").trim());
+    pieces.map(|piece| piece.split_once(':').map_or("any", |(_, shape)| shape.trim())).collect()
+}
+
+/// Everything that a script of one hook can name.
+pub struct Known<'a> {
+    forms: HashMap<&'a str, Vec<Form<'a>>>,
+    properties: HashMap<&'a str, Vec<&'a Entry>>,
+    constants: BTreeMap<&'a str, Shape<'a>>,
+    standard: &'a Standard,
+    foreign: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Known<'a> {
+    /// `entries` are the prelude's and the hook's; `foreign` maps a command of another hook to that hook's name.
+    pub fn new(
+        entries: impl IntoIterator<Item = &'a Entry>,
+        standard: &'a Standard,
+        foreign: &'a BTreeMap<String, String>,
+    ) -> Self {
+        let (forms, properties, constants) = Default::default();
+        let mut known = Self { forms, properties, constants, standard, foreign };
+        for entry in entries {
+            match entry.kind {
+                Kind::Value => {}
+                Kind::Property => known.properties.entry(entry.receiver.unwrap_or_default()).or_default().push(entry),
+                Kind::Method | Kind::Function => known.forms.entry(entry.name).or_default().push(Form::of(entry)),
+                Kind::Constant => {
+                    known.constants.insert(entry.name, result_of_property(entry));
+                }
+            }
+        }
+        known
+    }
+
+    pub(crate) fn standard(&self) -> &'a Standard {
+        self.standard
+    }
+
+    pub(crate) fn forms(&self, name: &str) -> &[Form<'a>] {
+        self.forms.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn constant(&self, name: &str) -> Option<Shape<'a>> {
+        self.constants.get(name).copied()
+    }
+
+    pub(crate) fn constants(&self) -> impl Iterator<Item = &'a str> {
+        self.constants.keys().copied()
+    }
+
+    /// The hook that has the command `name`, if this one has not.
+    pub(crate) fn hook_of(&self, name: &str) -> Option<&'a str> {
+        self.foreign.get(name).map(String::as_str)
+    }
+
+    /// The properties of a type; empty if the table lists none or says that any name is fine (`Profile.*`).
+    pub(crate) fn properties_of(&self, receiver: &str) -> &[&'a Entry] {
+        let rows = self.properties.get(receiver).map_or(&[][..], Vec::as_slice);
+        let open = rows.iter().any(|row| row.name.starts_with(['*', '<']));
+        if open { &[] } else { rows }
+    }
+
+    pub(crate) fn property(&self, receiver: &str, name: &str) -> Option<Shape<'a>> {
+        self.properties.get(receiver)?.iter().find(|row| row.name == name).map(|row| result_of_property(row))
+    }
+
+    /// Every property name of every type.
+    pub(crate) fn property_names(&self) -> impl Iterator<Item = &'a str> {
+        self.properties.values().flatten().map(|row| row.name)
+    }
+
+    /// Whether every value that has this property has a map there.
+    pub(crate) fn is_always_a_map(&self, name: &str) -> bool {
+        let mut rows = self.properties.values().flatten().filter(|row| row.name == name).peekable();
+        rows.peek().is_some() && rows.all(|row| matches!(result_of_property(row), Shape::Map))
+    }
+
+    /// The methods of a type, by name.
+    pub(crate) fn methods_of(&self, receiver: &str) -> BTreeSet<&'a str> {
+        let forms = self.forms.values().flatten().filter(|form| form.entry.receiver == Some(receiver));
+        forms.map(|form| form.entry.name).collect()
+    }
+
+    /// Whether the table documents anything of this type.
+    pub(crate) fn describes(&self, receiver: &str) -> bool {
+        !self.properties_of(receiver).is_empty() || !self.methods_of(receiver).is_empty()
+    }
+
+    /// Every name that can stand before `(`, operators left out.
+    pub(crate) fn callable_names(&self) -> impl Iterator<Item = &str> {
+        let standard = self.standard.functions.keys().map(String::as_str);
+        let words = standard.filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic()));
+        self.forms.keys().copied().chain(words)
+    }
+
+    pub(crate) fn is_command(&self, name: &str, arity: usize, method: bool) -> bool {
+        let mut forms = self.forms(name).iter().filter(|form| form.fits(arity, method));
+        forms.any(|form| form.entry.effect == Effect::Command)
+    }
+
+    /// The known spelling of what other languages call `name`.
+    pub(crate) fn translated(&self, name: &str) -> Option<&'static str> {
+        let (_, ours) = FOREIGN_WORDS.iter().find(|(theirs, _)| *theirs == name)?;
+        let exists = self.forms.contains_key(ours) || self.standard.functions.contains_key(*ours);
+        exists.then_some(*ours)
+    }
+}
+
+fn result_of_property(entry: &Entry) -> Shape<'static> {
+    entry.doc.signature.split_once(':').map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape))
+}
+
+/// What people type who come from JavaScript, Python or Go.
+const FOREIGN_WORDS: [(&str, &str); 24] = [
+    ("toLowerCase", "to_lower"),
+    ("lower", "to_lower"),
+    ("lowercase", "to_lower"),
+    ("toUpperCase", "to_upper"),
+    ("upper", "to_upper"),
+    ("uppercase", "to_upper"),
+    ("startsWith", "starts_with"),
+    ("startswith", "starts_with"),
+    ("endsWith", "ends_with"),
+    ("endswith", "ends_with"),
+    ("includes", "contains"),
+    ("has", "contains"),
+    ("length", "len"),
+    ("size", "len"),
+    ("count", "len"),
+    ("strip", "trim"),
+    ("substr", "sub_string"),
+    ("substring", "sub_string"),
+    ("indexOf", "index_of"),
+    ("toString", "to_string"),
+    ("str", "to_string"),
+    ("parseInt", "parse_int"),
+    ("println", "log"),
+    ("isEmpty", "is_empty"),
+];
+
+/// `"`a`, `b` and `c`"`, at most eight names.
+pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.dedup();
+    let rest = names.len().saturating_sub(8);
+    names.truncate(8);
+    if rest > 0 {
+        return format!("{} and {rest} more", names.join(", "));
+    }
+    match names.pop() {
+        Some(last) if names.is_empty() => last,
+        Some(last) => format!("{} and {last}", names.join(", ")),
+        None => String::new(),
+    }
+}
