@@ -1,1 +1,81 @@
-//! allocator
+//! The process's allocator: mimalloc, counting the bytes that each thread holds.
+//!
+//! Rhai's size limits do not bound memory: a map of many strings, each under the limit, grows without end. The only
+//! place that sees every byte is the allocator, so a run's memory cap needs one of our own. It counts per thread: a run
+//! starts and ends on one thread, and reading the count costs one thread-local access.
+//!
+//! This is the one module where `unsafe` is allowed. It forwards every call unchanged to mimalloc and never touches the
+//! memory itself.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+
+use mimalloc::MiMalloc;
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    // `const` and without a destructor, so that reading it never allocates and works until the thread is gone.
+    static HELD: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Bytes allocated minus bytes freed by the calling thread. Memory that another thread frees makes it drift, so only
+/// differences over a short time on one thread mean something.
+pub fn thread_bytes() -> i64 {
+    HELD.with(Cell::get)
+}
+
+fn count(difference: i64) {
+    let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(difference)));
+}
+
+fn signed(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+// SAFETY: every method passes its arguments on to mimalloc, which upholds the contract; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(signed(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { MiMalloc.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-signed(layout.size()));
+        // SAFETY: `pointer` came from `alloc` above with the same layout.
+        unsafe { MiMalloc.dealloc(pointer, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(signed(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { MiMalloc.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(signed(size) - signed(layout.size()));
+        // SAFETY: `pointer` came from `alloc` above with the same layout.
+        unsafe { MiMalloc.realloc(pointer, layout, size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_thread_holds_is_counted() {
+        let before = thread_bytes();
+        let mut block = Vec::<u8>::with_capacity(1 << 20);
+        assert!(thread_bytes() - before >= 1 << 20);
+        block.reserve_exact(3 << 20);
+        assert!(thread_bytes() - before >= 3 << 20);
+        drop(block);
+        assert!(thread_bytes() - before < 1 << 20);
+    }
+}

@@ -2,7 +2,19 @@
 //!
 //! Never names a provider, a connector or HTTP. `EvalAltResult` does not leave this folder.
 
+pub mod budget;
+pub mod compile;
 pub mod context;
+pub mod diagnose;
+pub mod engine;
+pub mod lanes;
 pub mod library;
+pub mod lint;
+pub mod modules;
 pub mod prelude;
+pub mod run;
 pub mod table;
+pub mod trace;
+
+#[cfg(test)]
+mod tests;

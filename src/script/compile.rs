@@ -1,0 +1,365 @@
+//! From the text of all scripts of a bundle to scripts that run, or to everything that is wrong with them.
+//!
+//! Nothing here reads a file: the release gives the texts. What did not change since the release before is taken over.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
+use tokio::sync::Semaphore;
+
+use crate::finding::{Finding, Severity};
+use crate::script::budget;
+use crate::script::budget::{Budget, Limits, Stopped};
+use crate::script::compile::imports::{Import, check_imports, imports, tree, tree_hash};
+use crate::script::diagnose;
+use crate::script::diagnose::{Limit, ScriptError};
+use crate::script::engine;
+use crate::script::lanes;
+use crate::script::library::{Effect, Finished};
+use crate::script::lint;
+use crate::script::lint::known::{Known, Standard};
+use crate::script::lint::{Entrypoint, Input, ModuleFacts};
+use crate::script::modules::Modules;
+use crate::script::prelude;
+use crate::script::run::{Cause, Failed, Script};
+use crate::script::trace::{Chamber, Spot, innermost_position};
+
+mod imports;
+
+/// What a hook brings to its scripts.
+#[derive(Clone, Copy)]
+pub struct Side {
+    /// `okta.registration`
+    pub hook: &'static str,
+    /// `on_registration`
+    pub entry: &'static str,
+    /// The type of the entry function's one parameter.
+    pub request_type: &'static str,
+    pub library: &'static Finished,
+}
+
+/// One hook among all the others, with everything that its scripts may name.
+#[derive(Clone, Copy)]
+pub struct Role {
+    pub side: Side,
+    known: &'static Known<'static>,
+}
+
+/// The roles of all hooks; made once per process.
+pub struct Roles {
+    roles: Vec<Role>,
+    /// Entry function to hook.
+    entries: BTreeMap<String, String>,
+    /// For files that hooks share: what any of them may name.
+    shared: Known<'static>,
+}
+
+impl Roles {
+    /// Keeps its tables for the rest of the process.
+    pub fn of(sides: &[Side]) -> &'static Self {
+        let standard: &'static Standard = Box::leak(Box::new(Standard::of(&engine::standard())));
+        let nothing: &'static BTreeMap<String, String> = Box::leak(Box::default());
+        let all = sides.iter().flat_map(|side| &side.library.entries);
+        let shared = Known::new(prelude::library().entries.iter().chain(all), standard, nothing);
+        let role = |side: &Side| {
+            let foreign: &'static BTreeMap<String, String> = Box::leak(Box::new(foreign_commands(side, sides)));
+            let entries = prelude::library().entries.iter().chain(&side.library.entries);
+            Role { side: *side, known: Box::leak(Box::new(Known::new(entries, standard, foreign))) }
+        };
+        let entries = sides.iter().map(|side| (side.entry.to_owned(), side.hook.to_owned())).collect();
+        Box::leak(Box::new(Self { roles: sides.iter().map(role).collect(), entries, shared }))
+    }
+
+    pub fn find(&self, hook: &str) -> Option<&Role> {
+        self.roles.iter().find(|role| role.side.hook == hook)
+    }
+}
+
+/// Commands of other hooks that this one does not have, with the hook each belongs to.
+fn foreign_commands(side: &Side, sides: &[Side]) -> BTreeMap<String, String> {
+    let own = |name: &str| side.library.entries.iter().any(|entry| entry.name == name);
+    let mut foreign = BTreeMap::new();
+    for other in sides.iter().filter(|other| other.hook != side.hook) {
+        for entry in other.library.entries.iter().filter(|entry| entry.effect == Effect::Command && !own(entry.name)) {
+            foreign.entry(entry.name.to_owned()).or_insert_with(|| other.hook.to_owned());
+        }
+    }
+    foreign
+}
+
+/// One parsed file.
+struct File {
+    /// Path below the bundle: what findings and errors call it.
+    label: String,
+    source: Arc<str>,
+    ast: AST,
+    imports: Vec<Import>,
+    /// Of this file and everything it imports.
+    hash: String,
+}
+
+/// The scripts of one bundle.
+pub struct Compiler {
+    roles: &'static Roles,
+    files: BTreeMap<String, File>,
+    modules: Modules,
+    chambers: Mutex<HashMap<(&'static str, Limits), Arc<Chamber>>>,
+    made: Mutex<HashMap<Key, Made>>,
+}
+
+type Key = (String, String, &'static str, Limits);
+
+#[derive(Clone)]
+struct Made {
+    script: Arc<Script>,
+    warnings: Vec<Finding>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Time that the top level of one file (its constants and imports) may take at load.
+const TOP_LEVEL_TIME: Duration = Duration::from_secs(1);
+
+impl Compiler {
+    /// Parses every file of the folder `dir`, and checks imports and what files share.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn new(roles: &'static Roles, sources: &BTreeMap<String, Arc<str>>, dir: &str) -> Result<Self, Vec<Finding>> {
+        let parser = engine::parser();
+        let mut findings = Vec::new();
+        let mut files = BTreeMap::new();
+        for (name, source) in sources {
+            match parse(&parser, format!("{dir}/{name}"), source) {
+                Ok(file) => drop(files.insert(name.clone(), file)),
+                Err(finding) => findings.push(*finding),
+            }
+        }
+        findings.extend(check_imports(&files, sources));
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let hashes: Vec<String> = files.keys().map(|name| tree_hash(name, &files)).collect();
+        for (file, hash) in files.values_mut().zip(hashes) {
+            file.hash = hash;
+        }
+        let modules = Modules::new(files.iter().map(|(name, file)| (name.clone(), file.ast.clone())).collect());
+        Ok(Self { roles, files, modules, chambers: Mutex::default(), made: Mutex::default() })
+    }
+
+    /// Checks the files that others import and that have no entry of their own.
+    pub fn check_shared(&self) -> Vec<Finding> {
+        let imported = self.imported();
+        let shared = self.files.iter().filter(|(name, _)| imported.contains(*name));
+        shared.flat_map(|(_, file)| self.lint(file, &self.roles.shared, None)).collect()
+    }
+
+    fn imported(&self) -> BTreeSet<String> {
+        let imports = self.files.values().flat_map(|file| &file.imports);
+        imports.map(|import| Modules::file_of(&import.path)).collect()
+    }
+
+    /// Whether there is such a file.
+    pub fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// The names of all files.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
+    pub fn unused_files(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
+        let imported = self.imported();
+        let unused = self.files.iter().filter(|(name, _)| {
+            !name.ends_with(TEST_SUFFIX) && !imported.contains(*name) && !wanted.contains(name.as_str())
+        });
+        unused
+            .map(|(_, file)| {
+                Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
+            })
+            .collect()
+    }
+
+    /// The compiled `file` for a hook, and warnings about it.
+    ///
+    /// # Errors
+    /// Everything that keeps it from going live.
+    pub fn script(
+        &self,
+        name: &str,
+        role: &Role,
+        limits: &Limits,
+        before: Option<&Self>,
+    ) -> Result<(Arc<Script>, Vec<Finding>), Vec<Finding>> {
+        let file = self.files.get(name).ok_or_else(|| {
+            let text = format!("there is no script `{name}`");
+            vec![Finding::error("script/missing", name, text)]
+        })?;
+        let key = (name.to_owned(), file.hash.clone(), role.side.hook, limits.clone());
+        let known = |compiler: &Self| compiler.made().get(&key).cloned();
+        if let Some(made) = known(self).or_else(|| before.and_then(known)) {
+            self.made().insert(key, made.clone());
+            return Ok((made.script, made.warnings));
+        }
+        let findings = self.check(name, file, role);
+        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+            return Err(findings);
+        }
+        let warnings = findings;
+        let script = Arc::new(self.link(name, file, role, limits)?);
+        self.made().insert(key, Made { script: script.clone(), warnings: warnings.clone() });
+        Ok((script, warnings))
+    }
+
+    fn check(&self, name: &str, file: &File, role: &Role) -> Vec<Finding> {
+        let entry = Entrypoint {
+            name: role.side.entry,
+            hook: role.side.hook,
+            all: &self.roles.entries,
+            request_type: role.side.request_type,
+        };
+        let mut findings = self.lint(file, role.known, Some(entry));
+        let linked: Vec<&File> = tree(name, &self.files).into_iter().filter_map(|name| self.files.get(&name)).collect();
+        if linked.len() > 1 {
+            let own = std::iter::once(file).chain(linked.into_iter().filter(|other| other.label != file.label));
+            let files: Vec<_> = own.map(|file| (file.label.as_str(), &*file.source, &file.ast)).collect();
+            findings.extend(lint::link(&files));
+        }
+        findings
+    }
+
+    fn lint(&self, file: &File, known: &Known, entry: Option<Entrypoint>) -> Vec<Finding> {
+        let facts = |import: &Import| {
+            let target = self.files.get(&Modules::file_of(&import.path))?;
+            Some((import.alias.clone()?, ModuleFacts::of(&target.label, &target.ast)))
+        };
+        let imports = file.imports.iter().filter_map(facts).collect();
+        lint::check(&Input { file: &file.label, source: &file.source, ast: &file.ast, entry, known, imports: &imports })
+    }
+
+    /// Runs the top level once and keeps what it made.
+    fn link(&self, name: &str, file: &File, role: &Role, limits: &Limits) -> Result<Script, Vec<Finding>> {
+        let chamber = self.chamber(role, limits);
+        let budget = Budget {
+            operations: limits.operations,
+            deadline: Instant::now() + TOP_LEVEL_TIME,
+            memory_bytes: limits.memory_bytes,
+            patience: None,
+        };
+        let linked = budget::spend(&budget, || {
+            let mut constants = Scope::new();
+            chamber.engine.run_ast_with_scope(&mut constants, &file.ast)?;
+            let constants = only_constants(&constants);
+            let text = format!("{}\nfn {LOAD}() {{ {}(); }}", file.source, engine::CAPTURE);
+            let mut ast = chamber.engine.compile_with_scope(&constants, text)?;
+            ast.set_source(&file.label);
+            chamber.engine.call_fn::<()>(&mut Scope::new(), &ast, LOAD, ())?;
+            Ok((ast, engine::captured()))
+        });
+        let (result, stopped, _) = linked;
+        let (ast, template) = result.map_err(|error: Box<EvalAltResult>| {
+            let run =
+                diagnose::Run { file: &file.label, entry: LOAD, stopped: stopped.and_then(limit_of), last_seen: None };
+            vec![diagnose::runtime(error, &run, &|label| self.source(label), role.known).finding]
+        })?;
+        Ok(Script {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            chamber,
+            ast,
+            template: template.expect("the load function was called and captures"),
+            known: role.known,
+            entry: role.side.entry,
+            label: file.label.as_str().into(),
+            file: name.into(),
+            hash: file.hash.clone(),
+            limits: limits.clone(),
+            heavy: AtomicBool::new(false),
+            slow: Arc::new(Semaphore::new(lanes::slow_threads().div_ceil(2))),
+            alive: Arc::new(()),
+        })
+    }
+
+    fn chamber(&self, role: &Role, limits: &Limits) -> Arc<Chamber> {
+        let mut chambers = self.chambers.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Chamber::new(vec![prelude::library(), role.side.library], limits.clone(), self.modules.clone());
+        chambers.entry((role.side.hook, limits.clone())).or_insert_with(make).clone()
+    }
+
+    fn made(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why a run gave no value, for the author of the script.
+    pub fn explain(&self, script: &Script, failed: Failed) -> ScriptError {
+        let Failed { cause, spot } = failed;
+        let (error, stopped) = match cause {
+            Cause::Panicked => {
+                let error = ScriptError::panic(&script.label, "see the log line before this one");
+                return self.placed(error, spot);
+            }
+            Cause::Error(error) => (error, None),
+            Cause::Stopped(stopped) => (terminated(), limit_of(stopped)),
+            Cause::Busy => (terminated(), Some(Limit::Deadline)),
+        };
+        let lost = innermost_position(&error).is_none();
+        let run = diagnose::Run { file: &script.label, entry: script.entry, stopped, last_seen: None };
+        let explained = diagnose::runtime(error, &run, &|label| self.source(label), script.known);
+        if lost { self.placed(explained, spot) } else { explained }
+    }
+
+    fn placed(&self, mut error: ScriptError, spot: Option<Spot>) -> ScriptError {
+        let Some(spot) = spot else { return error };
+        if let Some(file) = spot.file {
+            error.finding.file = file;
+        }
+        let source = self.source(&error.finding.file).unwrap_or_default();
+        error.finding = error.finding.at(source, spot.line, spot.column);
+        error.finding.called_from = spot.called_from;
+        error
+    }
+
+    /// The text of a file by its label, for excerpts.
+    pub fn source(&self, label: &str) -> Option<&str> {
+        self.files.values().find(|file| file.label == label).map(|file| &*file.source)
+    }
+}
+
+/// Tests stand beside what they test.
+pub const TEST_SUFFIX: &str = "_test.rhai";
+
+fn terminated() -> Box<EvalAltResult> {
+    EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
+}
+
+fn limit_of(stopped: Stopped) -> Option<Limit> {
+    match stopped {
+        Stopped::Operations => Some(Limit::Operations),
+        Stopped::Deadline | Stopped::Patience => Some(Limit::Deadline),
+        Stopped::Memory => Some(Limit::Memory),
+    }
+}
+
+/// The function appended to every script by which its state is taken at load.
+const LOAD: &str = "__hookgate_load";
+
+fn only_constants(scope: &Scope) -> Scope<'static> {
+    let mut constants = Scope::new();
+    for (name, constant, value) in scope.iter() {
+        if constant {
+            constants.push_constant_dynamic(name.to_owned(), value);
+        }
+    }
+    constants
+}
+
+fn parse(parser: &Engine, label: String, source: &Arc<str>) -> Result<File, Box<Finding>> {
+    let mut ast = parser.compile(&**source).map_err(|error| Box::new(diagnose::parse_error(&error, &label, source)))?;
+    ast.set_source(&label);
+    let imports = imports(&ast);
+    Ok(File { label, source: source.clone(), ast, imports, hash: String::new() })
+}

@@ -1,0 +1,108 @@
+//! Where a run happens: on the async worker while it is quick, else on one of a few threads of its own.
+//!
+//! A script that spins would hold an async worker, and with it every call that waits there. So a run that is not done
+//! after two milliseconds is given up and started again on a slow thread, where it may use the whole of its deadline.
+//! Slow threads have a low priority and no script may hold more than half of them.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use crate::script::budget::Stopped;
+use crate::script::run::{Call, Cause, Failed, Run, Script};
+
+/// Stack of a slow thread. Calls need little of it: 32 levels with heavy bodies fit into 2 MiB. But a script can chain
+/// closures (`f = |x| f.call(x)` in a loop) as deep as its memory reaches, and dropping such a chain recurses once a link:
+/// on a small stack that would end the process. Only pages that are touched are ever taken.
+pub const STACK_BYTES: usize = 512 * 1024 * 1024;
+
+/// After the deadline a run has this long to say where it was; then the answer is given without that.
+const GRACE: Duration = Duration::from_millis(30);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The slow threads. They end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Lanes {
+    jobs: Sender<Job>,
+}
+
+/// How many slow threads there are: more than cores, so that one script's spinning runs do not hold them all.
+pub fn slow_threads() -> usize {
+    4 * std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+impl Lanes {
+    /// Starts the slow threads.
+    ///
+    /// # Errors
+    /// The system refuses another thread.
+    pub fn start() -> std::io::Result<Self> {
+        let (jobs, queue) = channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..slow_threads() {
+            let queue = queue.clone();
+            let name = format!("slow-script-{number}");
+            std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || work(&queue))?;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Runs the script; the answer comes at the call's deadline at the latest (and a few milliseconds).
+    pub async fn run(&self, script: &Arc<Script>, call: Call) -> Run {
+        if !script.heavy.load(Ordering::Relaxed) {
+            if let Some(run) = script.run_quickly(&call) {
+                return run;
+            }
+            script.heavy.store(true, Ordering::Relaxed);
+        }
+        let started = Instant::now();
+        self.run_slowly(script, call).await.unwrap_or_else(|cause| Run {
+            result: Err(Box::new(Failed { cause, spot: None })),
+            logs: Vec::new(),
+            operations: 0,
+            took: started.elapsed(),
+        })
+    }
+
+    async fn run_slowly(&self, script: &Arc<Script>, call: Call) -> Result<Run, Cause> {
+        let deadline = call.deadline;
+        let turn = timeout_at(deadline.into(), script.slow.clone().acquire_owned()).await;
+        let permit = turn.ok().and_then(Result::ok).ok_or(Cause::Busy)?;
+        let (reply, result) = oneshot::channel();
+        let runner = script.clone();
+        let job = move || {
+            let _permit = permit;
+            if reply.is_closed() || Instant::now() >= call.deadline {
+                return;
+            }
+            let run = runner.run(&call);
+            // The next call may try the quick way again.
+            runner.heavy.store(run.took > Duration::from_millis(1), Ordering::Relaxed);
+            let _ = reply.send(run);
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| Cause::Busy)?;
+        match timeout_at((deadline + GRACE).into(), result).await {
+            Ok(Ok(run)) => Ok(run),
+            // The deadline had passed before a thread took the job.
+            Ok(Err(_)) => Err(Cause::Busy),
+            Err(_) => Err(Cause::Stopped(Stopped::Deadline)),
+        }
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    #[cfg(target_os = "linux")] // where it holds for the calling thread alone
+    let _ = rustix::process::nice(5);
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            Ok(job) => job(),
+            Err(_) => return,
+        }
+    }
+}

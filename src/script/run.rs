@@ -1,0 +1,219 @@
+//! One run of a compiled script: on this thread, under its budget, with what it may read in place.
+//!
+//! A call of a short script costs about a microsecond because nothing is built per call: each thread keeps Rhai's
+//! runtime state (constants, imports, resolved functions) of every script it has run. No lock is held.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, Scope};
+use tokio::sync::Semaphore;
+
+use crate::script::budget;
+use crate::script::budget::{Budget, Limits, Stopped};
+use crate::script::context;
+use crate::script::context::{Clock, Context, LogLine, Surroundings};
+use crate::script::lint::known::Known;
+use crate::script::trace;
+use crate::script::trace::{Chamber, Spot};
+
+/// Operations and time that a run may take on an async worker before it moves to a thread of its own. What so few
+/// operations can chain together also fits a worker's stack when it is dropped.
+const PATIENCE_OPERATIONS: u64 = 20_000;
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// A compiled script with its entry function. Immutable but for the hint where to run it.
+pub struct Script {
+    /// Unique in the process: the key of the per-thread state.
+    pub(super) id: u64,
+    pub(super) chamber: Arc<Chamber>,
+    pub(super) ast: AST,
+    pub(super) template: GlobalRuntimeState,
+    pub(super) entry: &'static str,
+    /// Path below the scripts folder, and below the bundle.
+    pub(super) file: Arc<str>,
+    pub(super) label: Arc<str>,
+    pub(super) known: &'static Known<'static>,
+    pub(super) hash: String,
+    pub(super) limits: Limits,
+    /// The last run took longer than [`PATIENCE`].
+    pub(super) heavy: AtomicBool,
+    /// How many of the slow threads this script may hold at once.
+    pub(super) slow: Arc<Semaphore>,
+    pub(super) alive: Arc<()>,
+}
+
+/// What one run gets.
+#[derive(Clone)]
+pub struct Call {
+    pub request: Dynamic,
+    pub surroundings: Arc<Surroundings>,
+    pub clock: Clock,
+    pub deadline: Instant,
+}
+
+/// How a run ended.
+pub struct Run {
+    pub result: Result<Dynamic, Box<Failed>>,
+    pub logs: Vec<LogLine>,
+    pub operations: u64,
+    pub took: Duration,
+}
+
+/// Why a run gave no value.
+#[derive(Debug)]
+pub struct Failed {
+    pub cause: Cause,
+    /// Where it was, as far as known without the error's own position.
+    pub spot: Option<Spot>,
+}
+
+#[derive(Debug)]
+pub enum Cause {
+    Stopped(Stopped),
+    Error(Box<EvalAltResult>),
+    /// A native function panicked: a defect of ours, never of the script.
+    Panicked,
+    /// No thread was free before the deadline.
+    Busy,
+}
+
+struct Runtime {
+    /// Gone when the last release with this script is gone; then this state may go, too.
+    alive: Weak<()>,
+    global: GlobalRuntimeState,
+    caches: Caches,
+    scope: Scope<'static>,
+}
+
+#[derive(Default)]
+struct Runtimes {
+    by_script: HashMap<u64, Option<Box<Runtime>>, foldhash::fast::FixedState>,
+    /// How many there may be before those of dead scripts are looked for.
+    prune_at: usize,
+}
+
+thread_local! {
+    static RUNTIMES: RefCell<Runtimes> = RefCell::default();
+}
+
+impl Script {
+    /// Path below the scripts folder.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Hash of this file and all it imports.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Runs to the end on this thread.
+    pub fn run(&self, call: &Call) -> Run {
+        let (run, stopped, operations) = self.attempt(call, None);
+        self.finish(call, run, stopped, operations)
+    }
+
+    /// Runs on this thread while that is quick; `None` when it is not, and then nothing has happened.
+    pub fn run_quickly(&self, call: &Call) -> Option<Run> {
+        let patience = (PATIENCE_OPERATIONS, Instant::now() + PATIENCE);
+        let (run, stopped, operations) = self.attempt(call, Some(patience));
+        if stopped == Some(Stopped::Patience) {
+            return None;
+        }
+        Some(self.finish(call, run, stopped, operations))
+    }
+
+    fn attempt(&self, call: &Call, patience: Option<(u64, Instant)>) -> (Attempt, Option<Stopped>, u64) {
+        let budget = Budget {
+            operations: self.limits.operations,
+            deadline: call.deadline,
+            memory_bytes: self.limits.memory_bytes,
+            patience,
+        };
+        let context = Context {
+            surroundings: call.surroundings.clone(),
+            clock: call.clock,
+            deadline: call.deadline,
+            logs: Vec::new(),
+        };
+        let started = Instant::now();
+        let ((value, context), stopped, operations) =
+            budget::spend(&budget, || context::enter(context, || self.evaluate(call.request.clone())));
+        (Attempt { value, logs: context.logs, took: started.elapsed() }, stopped, operations)
+    }
+
+    /// `None` when a native function panicked.
+    fn evaluate(&self, mut request: Dynamic) -> Option<Result<Dynamic, Box<EvalAltResult>>> {
+        let mut runtime = RUNTIMES.with_borrow_mut(|all| all.take(self));
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let Runtime { global, caches, scope, .. } = &mut *runtime;
+            EvalContext::new(&self.chamber.engine, global, caches, scope, None).call_fn_raw(
+                self.entry,
+                false,
+                false,
+                &mut [&mut request],
+            )
+        }));
+        // After a panic the state may be half changed: it is dropped, and the next call builds a new one.
+        let result = result.ok()?;
+        runtime.scope.clear();
+        RUNTIMES.with_borrow_mut(|all| all.put(self, runtime));
+        Some(result)
+    }
+
+    fn finish(&self, call: &Call, attempt: Attempt, stopped: Option<Stopped>, operations: u64) -> Run {
+        let cause = match (attempt.value, stopped) {
+            (_, Some(stopped)) => Some(Cause::Stopped(stopped)),
+            (None, None) => Some(Cause::Panicked),
+            (Some(Err(error)), None) => Some(Cause::Error(error)),
+            (Some(Ok(value)), None) => {
+                return Run { result: Ok(value), logs: attempt.logs, operations, took: attempt.took };
+            }
+        };
+        let cause = cause.expect("every other case returned above");
+        // Errors of limits carry no position: the run is pure, so a second one under the debugger finds it.
+        let lost = match &cause {
+            Cause::Error(error) => trace::innermost_position(error).is_none(),
+            _ => true,
+        };
+        let spot = if lost { trace::locate(self, call, operations) } else { None };
+        Run { result: Err(Box::new(Failed { cause, spot })), logs: attempt.logs, operations, took: attempt.took }
+    }
+}
+
+struct Attempt {
+    value: Option<Result<Dynamic, Box<EvalAltResult>>>,
+    logs: Vec<LogLine>,
+    took: Duration,
+}
+
+impl Runtimes {
+    fn take(&mut self, script: &Script) -> Box<Runtime> {
+        let kept = self.by_script.get_mut(&script.id).and_then(Option::take);
+        kept.unwrap_or_else(|| {
+            let (global, caches, scope) = (script.template.clone(), Caches::new(), Scope::new());
+            Box::new(Runtime { alive: Arc::downgrade(&script.alive), global, caches, scope })
+        })
+    }
+
+    fn put(&mut self, script: &Script, runtime: Box<Runtime>) {
+        if let Some(slot) = self.by_script.get_mut(&script.id) {
+            *slot = Some(runtime);
+            return;
+        }
+        if self.by_script.len() >= self.prune_at {
+            self.by_script.retain(|_, slot| slot.as_ref().is_some_and(|kept| kept.alive.strong_count() > 0));
+            self.prune_at = 2 * self.by_script.len() + 16;
+        }
+        self.by_script.insert(script.id, Some(runtime));
+    }
+}

@@ -1,0 +1,283 @@
+//! The sandbox from outside: what scripts can do, what ends them, and what is said about it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use rhai::{Dynamic, ImmutableString};
+
+use crate::script::budget::{Limits, Stopped};
+use crate::script::compile::{Compiler, Roles, Side};
+use crate::script::context::{Clock, Surroundings};
+use crate::script::diagnose::{ErrorKind, Limit};
+use crate::script::lanes::Lanes;
+use crate::script::library::{Doc, Finished, Library};
+use crate::script::run::{Call, Cause, Run, Script};
+
+#[derive(Clone)]
+struct Probe;
+
+fn library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
+        let mut library = Library::new("test.probe");
+        library
+            .value::<Probe>("Probe", "The request of these tests.")
+            .property(Doc::new("Self.name: string", "A name.", ""), |_: &mut Probe| ImmutableString::from("ann"))
+            .property(Doc::new("Self.items: array", "Some items.", ""), |_: &mut Probe| {
+                Dynamic::from_array(vec![1_i64.into(), 2_i64.into()]).into_read_only()
+            })
+            .function(Doc::new("explode() -> ()", "Panics.", ""), || -> () { panic!("a defect") });
+        library.finish()
+    });
+    &LIBRARY
+}
+
+fn roles() -> &'static Roles {
+    static ROLES: LazyLock<&'static Roles> = LazyLock::new(|| {
+        Roles::of(&[Side { hook: "test.probe", entry: "on_probe", request_type: "Probe", library: library() }])
+    });
+    &ROLES
+}
+
+fn limits() -> Limits {
+    Limits { deadline_ms: 300, ..Limits::default() }
+}
+
+/// The compiler of these files and the script `main.rhai` among them.
+fn compile(files: &[(&str, &str)], limits: &Limits) -> Result<(Compiler, Arc<Script>), Vec<String>> {
+    let lines =
+        |findings: Vec<crate::finding::Finding>| findings.iter().map(|finding| finding.one_line()).collect::<Vec<_>>();
+    let sources: BTreeMap<String, Arc<str>> =
+        files.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect();
+    let compiler = Compiler::new(roles(), &sources, "scripts").map_err(lines)?;
+    let role = roles().find("test.probe").expect("the role is there");
+    let (script, _) = compiler.script("main.rhai", role, limits, None).map_err(lines)?;
+    Ok((compiler, script))
+}
+
+fn main_only(source: &str) -> (Compiler, Arc<Script>) {
+    compile(&[("main.rhai", source)], &limits()).unwrap_or_else(|findings| panic!("{findings:#?}"))
+}
+
+fn call() -> Call {
+    call_within(Duration::from_millis(limits().deadline_ms))
+}
+
+fn call_within(deadline: Duration) -> Call {
+    Call {
+        request: Dynamic::from(Probe),
+        surroundings: Arc::new(Surroundings::default()),
+        clock: Clock::System,
+        deadline: Instant::now() + deadline,
+    }
+}
+
+fn value(source: &str) -> Dynamic {
+    let (compiler, script) = main_only(source);
+    script.run(&call()).result.unwrap_or_else(|failed| panic!("{}", compiler.explain(&script, *failed)))
+}
+
+/// The kind of error, and its one line.
+fn failure(source: &str) -> (ErrorKind, String) {
+    failure_within(source, Duration::from_millis(limits().deadline_ms))
+}
+
+fn failure_within(source: &str, deadline: Duration) -> (ErrorKind, String) {
+    let (compiler, script) = main_only(source);
+    let failed = script.run(&call_within(deadline)).result.expect_err("the script fails");
+    let error = compiler.explain(&script, *failed);
+    (error.kind, error.finding.one_line())
+}
+
+#[test]
+fn constants_are_visible_inside_functions_by_their_plain_name() {
+    let source = r#"
+        const LIST = ["a", "b"];
+        const MAP = #{ x: #{ y: 7 } };
+        const NUMBER = 3 + 4;
+        fn helper() { LIST.len() + MAP.x.y + NUMBER }
+        fn on_probe(_request) {
+            let inner = [1].map(|n| n + NUMBER);
+            [helper(), "a" in LIST, LIST[1], MAP.x.y, LIST.contains("b"), inner[0]]
+        }"#;
+    assert_eq!(value(source).to_string(), r#"[16, true, "b", 7, true, 8]"#);
+}
+
+#[test]
+fn a_local_variable_hides_a_constant() {
+    assert_eq!(value("const A = 1; fn on_probe(_r) { let A = 2; A }").as_int(), Ok(2));
+}
+
+#[test]
+fn imported_files_have_their_own_constants() {
+    let files = [
+        ("main.rhai", "import \"lib/a\" as a; const X = 1; fn on_probe(_r) { [X, a::x(), a::list()] }"),
+        ("lib/a.rhai", "const X = 2; const L = [1, 2, 3]; fn x() { X } fn list() { L.len() }"),
+    ];
+    let (_, script) = compile(&files, &limits()).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    for _ in 0..3 {
+        assert_eq!(script.run(&call()).result.expect("it runs").to_string(), "[1, 2, 3]");
+    }
+}
+
+#[test]
+fn imports_that_lead_nowhere_are_found_at_load() {
+    let table = [
+        (
+            vec![("main.rhai", "import \"lib/nope\" as n; fn on_probe(_r) {}"), ("lib/note.rhai", "fn f() { 1 }")],
+            "scripts/main.rhai:1:1: there is no file `lib/nope.rhai` in the scripts folder (did you mean `lib/note`?)",
+        ),
+        (
+            vec![("main.rhai", "import \"../secret\" as s; fn on_probe(_r) {}")],
+            "scripts/main.rhai:1:1: `../secret` leaves the scripts folder (paths start at the scripts folder)",
+        ),
+        (
+            vec![("main.rhai", "import \"/etc/passwd\" as s; fn on_probe(_r) {}")],
+            "scripts/main.rhai:1:1: `/etc/passwd` leaves the scripts folder (paths start at the scripts folder)",
+        ),
+    ];
+    for (files, expected) in table {
+        assert_eq!(compile(&files, &limits()).err().expect("refused"), [expected]);
+    }
+    let circle =
+        [("a.rhai", "import \"b\" as b; fn fa() { b::fb() }"), ("b.rhai", "import \"a\" as a; fn fb() { a::fa() }")];
+    let findings = compile(&circle, &limits()).err().expect("refused");
+    assert!(findings[0].contains("imports go round in a circle: a.rhai -> b.rhai -> a.rhai"), "{findings:?}");
+}
+
+#[test]
+fn what_does_not_end_is_ended_with_a_place() {
+    let table = [
+        (
+            "fn on_probe(_r) {\n    let n = 0;\n    loop { n += 1; }\n}",
+            ErrorKind::Limit(Limit::Deadline),
+            "main.rhai:3:",
+        ),
+        (
+            "fn on_probe(_r) {\n    down(1)\n}\nfn down(n) {\n    down(n + 1)\n}",
+            ErrorKind::Limit(Limit::Depth),
+            "main.rhai:5:",
+        ),
+        (
+            "fn on_probe(_r) {\n    let s = \"x\";\n    loop { s += s; }\n}",
+            ErrorKind::Limit(Limit::Size),
+            "main.rhai:3:",
+        ),
+        (
+            "fn on_probe(_r) {\n    let a = [];\n    loop { a.push(1); }\n}",
+            ErrorKind::Limit(Limit::Size),
+            "main.rhai:3:",
+        ),
+        (
+            "fn on_probe(_r) {\n    let m = #{};\n    let s = \"\";\n    s.pad(900_000, \"y\");\n    for i in 0..9000 { m[`k${i}`] = s + i; }\n}",
+            ErrorKind::Limit(Limit::Memory),
+            "main.rhai:5:",
+        ),
+        (
+            "fn on_probe(_r) {\n    let a = [];\n    a.pad(9_000, 1);\n    loop { a.filter(|x| x > 5); }\n}",
+            ErrorKind::Limit(Limit::Deadline),
+            "main.rhai:4:",
+        ),
+    ];
+    for (source, kind, place) in table {
+        // Only those that the deadline is to end are held to it: a busy machine may take long to fill the memory.
+        let timed = kind == ErrorKind::Limit(Limit::Deadline);
+        let deadline = if timed { Duration::from_millis(limits().deadline_ms) } else { Duration::from_secs(60) };
+        let started = Instant::now();
+        let (found, line) = failure_within(source, deadline);
+        assert_eq!(found, kind, "{line}");
+        assert!(line.contains(place), "{line} should be at {place}");
+        assert!(!timed || started.elapsed() < deadline + GRACE, "{line} took {:?}", started.elapsed());
+    }
+}
+
+/// 50 ms are promised; compiling in a debug build on a busy machine takes the rest.
+const GRACE: Duration = Duration::from_millis(1_000);
+
+#[test]
+fn operations_are_counted_through_callbacks() {
+    let limits = Limits { operations: 20_000, ..limits() };
+    let source =
+        "fn on_probe(_r) { let a = []; a.pad(1000, 1); a.map(|x| { let s = x; for i in 0..200 { s += i; } s }) }";
+    let (_, script) = compile(&[("main.rhai", source)], &limits).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let run = script.run(&call());
+    assert!(matches!(run.result.expect_err("stopped").cause, Cause::Stopped(Stopped::Operations)));
+    assert!(run.operations <= 20_001, "{} operations", run.operations);
+}
+
+#[test]
+fn a_panic_costs_its_own_call_only() {
+    let (compiler, script) = main_only("fn on_probe(request) { if request.name == \"ann\" { explode(); } }");
+    for _ in 0..3 {
+        let failed = script.run(&call()).result.expect_err("it panics");
+        assert!(matches!(failed.cause, Cause::Panicked));
+        assert_eq!(compiler.explain(&script, *failed).kind, ErrorKind::Panic);
+    }
+    assert_eq!(value("fn on_probe(request) { request.name }").to_string(), "ann");
+}
+
+#[test]
+fn a_request_is_read_only_and_says_so() {
+    for body in ["request.name = \"bob\";", "request.name += \"x\";"] {
+        let source = format!("fn on_probe(request) {{ {body} }}");
+        let findings = compile(&[("main.rhai", &source)], &limits()).err().expect("refused at load");
+        assert!(findings[0].contains("read-only") && findings[0].contains("main.rhai:1:"), "{findings:?}");
+    }
+    let hidden = failure("fn on_probe(request) { change(request) }\nfn change(r) {\n    r.name = \"bob\";\n}");
+    assert!(hidden.1.contains("main.rhai:3:") && hidden.1.contains("read-only"), "{}", hidden.1);
+}
+
+#[test]
+fn scripts_reach_nothing_outside() {
+    for source in [
+        "fn on_probe(_r) { eval(\"1\") }",
+        "fn on_probe(_r) { sleep(1) }",
+        "fn on_probe(_r) { open_file(\"/etc/passwd\") }",
+        "fn on_probe(_r) { timestamp() }",
+    ] {
+        let refused = compile(&[("main.rhai", source)], &limits()).is_err();
+        assert!(refused || !matches!(failure(source).0, ErrorKind::Limit(_)), "{source} runs");
+    }
+}
+
+#[test]
+fn an_unchanged_script_is_taken_over() {
+    let files: BTreeMap<String, Arc<str>> = BTreeMap::from([
+        ("main.rhai".to_owned(), Arc::from("import \"lib/a\" as a; fn on_probe(_r) { a::x() }")),
+        ("lib/a.rhai".to_owned(), Arc::from("fn x() { 1 }")),
+    ]);
+    let role = roles().find("test.probe").expect("the role is there");
+    let first = Compiler::new(roles(), &files, "scripts").expect("it compiles");
+    let (one, _) = first.script("main.rhai", role, &limits(), None).expect("it compiles");
+    let same = Compiler::new(roles(), &files, "scripts").expect("it compiles");
+    let (two, _) = same.script("main.rhai", role, &limits(), Some(&first)).expect("it compiles");
+    assert!(Arc::ptr_eq(&one, &two));
+    let mut changed = files.clone();
+    changed.insert("lib/a.rhai".to_owned(), Arc::from("fn x() { 2 }"));
+    let third = Compiler::new(roles(), &changed, "scripts").expect("it compiles");
+    let (three, _) = third.script("main.rhai", role, &limits(), Some(&same)).expect("it compiles");
+    assert!(!Arc::ptr_eq(&two, &three), "a changed import makes a new script");
+    assert_eq!(three.run(&call()).result.expect("it runs").as_int(), Ok(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_spinning_script_does_not_hold_the_async_worker() {
+    let lanes = Lanes::start().expect("threads start");
+    let (_, spinning) = main_only("fn on_probe(_r) { loop {} }");
+    let (_, quick) = main_only("fn on_probe(_r) { 1 }");
+    let spinner = {
+        let lanes = lanes.clone();
+        tokio::spawn(async move { lanes.run(&spinning, call()).await })
+    };
+    let mut slowest = Duration::ZERO;
+    while !spinner.is_finished() {
+        let started = Instant::now();
+        let run: Run = lanes.run(&quick, call()).await;
+        assert!(run.result.is_ok());
+        slowest = slowest.max(started.elapsed());
+        tokio::task::yield_now().await;
+    }
+    let failed = spinner.await.expect("no panic").result.expect_err("it is ended");
+    assert!(matches!(failed.cause, Cause::Stopped(Stopped::Deadline)));
+    assert!(slowest < Duration::from_millis(150), "a quick call took {slowest:?} beside a spinning one");
+}

@@ -1,0 +1,165 @@
+//! Running once more under Rhai's debugger, to learn where a run was when a limit ended it, or which lines it took.
+//!
+//! Only for runs that failed or that somebody asks about: the debugger doubles the time of a run. Scripts have no
+//! effects, so running one again changes nothing; what the second run logs is thrown away.
+
+use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use rhai::debugger::{DebuggerCommand, DebuggerEvent};
+use rhai::{ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, Position, Scope, Stmt};
+
+use crate::script::budget;
+use crate::script::budget::{Budget, Limits};
+use crate::script::context;
+use crate::script::context::Context;
+use crate::script::engine;
+use crate::script::library::Finished;
+use crate::script::modules::Modules;
+use crate::script::run::{Call, Script};
+
+/// Operations and time that looking for the place may take: the answer is already late.
+const REPLAY_OPERATIONS: u64 = 20_000;
+const REPLAY_TIME: Duration = Duration::from_millis(15);
+
+/// The engines of one hook under one set of limits.
+pub struct Chamber {
+    pub(super) engine: Engine,
+    pub(super) libraries: Vec<&'static Finished>,
+    pub(super) limits: Limits,
+    pub(super) modules: Modules,
+    traced: OnceLock<Engine>,
+}
+
+/// A place in a script with the calls that led there, innermost first: `(file, line, function)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spot {
+    pub file: Option<String>,
+    pub line: usize,
+    pub column: usize,
+    pub called_from: Vec<(String, usize, String)>,
+}
+
+thread_local! {
+    static LAST: RefCell<Spot> = RefCell::default();
+    /// Filled while [`lines`] runs.
+    static LINES: RefCell<Option<Vec<(String, usize)>>> = const { RefCell::new(None) };
+}
+
+/// Lines that a trace keeps at most; a script that loops would fill the memory.
+pub const MAX_LINES: usize = 2_000;
+
+impl Chamber {
+    pub fn new(libraries: Vec<&'static Finished>, limits: Limits, modules: Modules) -> Arc<Self> {
+        let engine = engine::sandbox(&libraries, &limits, modules.clone());
+        Arc::new(Self { engine, libraries, limits, modules, traced: OnceLock::new() })
+    }
+
+    fn traced(&self) -> &Engine {
+        self.traced.get_or_init(|| {
+            let mut engine = engine::sandbox(&self.libraries, &self.limits, self.modules.clone());
+            #[allow(deprecated)] // "volatile API" in rhai's words; the version is pinned
+            engine.register_debugger(
+                |_, debugger| debugger,
+                |context, event, node, source, position| {
+                    // Entering and leaving a function raise events, too, at its braces: those are no place of a failure.
+                    let step = matches!(event, DebuggerEvent::Start | DebuggerEvent::Step)
+                        && !matches!(node, ASTNode::Stmt(Stmt::Noop(_)));
+                    if let (true, Some(line), Some(column)) = (step, position.line(), position.position()) {
+                        if note_line(source, line) {
+                            return Ok(DebuggerCommand::StepInto);
+                        }
+                        let stack = &context.global_runtime_state().debugger().call_stack();
+                        let called_from = stack.iter().rev().filter_map(|frame| {
+                            let file = frame.source.as_deref().unwrap_or_default().to_owned();
+                            Some((file, frame.pos.line()?, frame.fn_name.to_string()))
+                        });
+                        let called_from = called_from.take(MAX_FRAMES).collect();
+                        let spot = Spot { file: source.map(str::to_owned), line, column, called_from };
+                        LAST.with_borrow_mut(|last| *last = spot);
+                    }
+                    Ok(DebuggerCommand::StepInto)
+                },
+            );
+            engine
+        })
+    }
+}
+
+/// Frames of the call stack that an error shows.
+const MAX_FRAMES: usize = 8;
+
+/// Where the script was after `operations` of this call, or close to it if that is far.
+pub(super) fn locate(script: &Script, call: &Call, operations: u64) -> Option<Spot> {
+    let budget = Budget {
+        operations: operations.min(REPLAY_OPERATIONS),
+        deadline: Instant::now() + REPLAY_TIME,
+        memory_bytes: script.limits.memory_bytes,
+        patience: None,
+    };
+    LAST.take();
+    replay(script, call, &budget);
+    let spot = LAST.take();
+    (spot.line > 0).then_some(spot)
+}
+
+/// The lines that the script runs on this call, in order, with the file of each: the first [`MAX_LINES`] of them. A line
+/// that is several steps in a row stands there once.
+pub fn lines(script: &Script, call: &Call) -> Vec<(String, usize)> {
+    let budget = Budget {
+        operations: script.limits.operations,
+        deadline: call.deadline,
+        memory_bytes: script.limits.memory_bytes,
+        patience: None,
+    };
+    LINES.set(Some(Vec::new()));
+    replay(script, call, &budget);
+    LINES.take().unwrap_or_default()
+}
+
+/// Whether lines are being kept; then this one is, too.
+fn note_line(file: Option<&str>, line: usize) -> bool {
+    LINES.with_borrow_mut(|lines| {
+        let Some(lines) = lines else { return false };
+        let file = file.unwrap_or_default();
+        let again = lines.last().is_some_and(|(last, number)| last == file && *number == line);
+        if !again && lines.len() < MAX_LINES {
+            lines.push((file.to_owned(), line));
+        }
+        true
+    })
+}
+
+/// Runs the script under the debugger; what it gives is thrown away.
+fn replay(script: &Script, call: &Call, budget: &Budget) {
+    let context = Context {
+        surroundings: call.surroundings.clone(),
+        clock: call.clock,
+        deadline: call.deadline,
+        logs: Vec::new(),
+    };
+    let request = call.request.clone();
+    let _ = budget::spend(budget, || {
+        context::enter(context, || {
+            std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let options = CallFnOptions::new();
+                let engine = script.chamber.traced();
+                engine.call_fn_with_options::<Dynamic>(
+                    options,
+                    &mut Scope::new(),
+                    &script.ast,
+                    script.entry,
+                    (request,),
+                )
+            }))
+        })
+    });
+}
+
+/// The position of the innermost error that has one.
+pub(super) fn innermost_position(error: &EvalAltResult) -> Option<Position> {
+    let position = error.unwrap_inner().position();
+    (!position.is_none()).then_some(position)
+}
