@@ -1,1 +1,374 @@
-//! hooks
+//! Every kind of call a provider makes, one file per hook; and the table of them.
+//!
+//! [`Contract`] is what the author of a hook writes: typed request, typed commands, the exact reply. [`Hook`] is the same
+//! with the types erased: the row that the rest of the program sees. Nothing here does I/O or knows HTTP servers,
+//! connectors or files.
+//!
+//! To add a hook: write its file, add `pub mod` and one row in [`HOOKS`], an example script and a case.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use rhai::{Array, Dynamic, ImmutableString, Variant};
+use serde_json::Value;
+
+use crate::script::library::{Finished, Library};
+
+pub mod okta;
+
+/// What the author of a hook writes.
+pub trait Contract: Sized + 'static {
+    /// `provider.kind`, the name in `gateway.toml`.
+    const NAME: &'static str;
+    /// The function a script must have.
+    const ENTRY: &'static str;
+    /// The name of the request's type in documentation and messages.
+    const REQUEST: &'static str;
+    /// One sentence: when the provider calls.
+    const ABOUT: &'static str;
+    /// What the provider does when it gets no usable answer.
+    const SILENCE: &'static str;
+    /// What `on_failure` may say. Empty: it must not be stated.
+    const ON_FAILURE: &'static [FailureForm];
+    /// Calls with scripts and the replies they must give. The first is the one tests merge their overrides over.
+    const SAMPLES: &'static [Sample];
+    /// What the people behind the hook meet at the provider, for the reference page.
+    const PROVIDER: Provider;
+    /// Whether one POST carries events for rules (nothing is replied to them) instead of a call to answer.
+    const EVENTS: bool = false;
+
+    /// Typed, read-only, cheap to clone.
+    type Request: Variant + Clone;
+    /// Everything that a script of this hook can ask for.
+    type Command: Variant + Clone;
+
+    /// Registers the request's properties and one constructor per command.
+    fn register(library: &mut Library);
+
+    /// Body of a POST to request.
+    ///
+    /// # Errors
+    /// The body is not this hook's call; says which part, never a value.
+    fn decode(body: &Bytes) -> Result<Self::Request, HookError>;
+
+    /// The requests in one POST: several for a batch of events.
+    ///
+    /// # Errors
+    /// As for [`Contract::decode`].
+    fn split(body: &Bytes) -> Result<Vec<Self::Request>, HookError> {
+        Ok(vec![Self::decode(body)?])
+    }
+
+    /// What the gateway itself needs to know of a request.
+    fn facts(request: &Self::Request) -> Facts;
+
+    /// Commands to the exact reply of the contract, or what is wrong with them.
+    ///
+    /// # Errors
+    /// A command that the provider would ignore or that would void the whole answer.
+    fn reply(request: &Self::Request, commands: Commands<Self::Command>, mark: &Mark) -> Result<Reply, CommandError>;
+
+    /// The declared answer for when the script cannot give one.
+    fn failed(declared: &Declared, mark: &Mark) -> Reply;
+
+    /// What the provider does to its user on this reply, in one sentence.
+    fn effect(reply: &Reply) -> String;
+}
+
+/// The provider's side of a hook, as its documentation states it.
+#[derive(Clone, Copy, Debug)]
+pub struct Provider {
+    /// Which way it fails when nobody answers: `open`, `closed`, ….
+    pub fails: &'static str,
+    /// What the person at the browser reads.
+    pub user_sees: &'static str,
+    /// Limits that the provider sets, one sentence each.
+    pub limits: &'static [&'static str],
+    /// When and against what this was last checked.
+    pub checked: &'static str,
+}
+
+/// One way to write `on_failure`: a word, or a table of one key with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailureForm {
+    pub word: &'static str,
+    pub takes_text: bool,
+    pub about: &'static str,
+}
+
+/// `on_failure` of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    pub word: &'static str,
+    pub text: String,
+}
+
+/// A call, a script and the reply it must give. A test runs every one.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub name: &'static str,
+    pub request: &'static str,
+    pub script: &'static str,
+    /// JSON without `debugContext`; empty where the reply has no body.
+    pub reply: &'static str,
+}
+
+/// What the gateway needs to know of a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// The provider's id of this call: the key of the duplicate guard.
+    pub id: Option<ImmutableString>,
+    /// The provider's id of the request that caused the call.
+    pub request_id: Option<ImmutableString>,
+    /// Of an event: what rules match on.
+    pub event_type: Option<ImmutableString>,
+    /// A try-out from the provider's console: actions are recorded, not done.
+    pub preview: bool,
+}
+
+/// How a reply points back at what made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark<'a> {
+    pub decision: &'a str,
+    pub release: &'a str,
+    pub script: &'a str,
+}
+
+/// What goes back to the caller. An empty body goes without content type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Bytes,
+}
+
+/// What a script returned, in its order. Loose commands stand in groups that the hook may merge; an array inside the
+/// returned array is a group of its own.
+#[derive(Clone, Debug)]
+pub struct Commands<C> {
+    groups: Vec<Group<C>>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Group<C> {
+    Loose(C),
+    Together(Vec<C>),
+}
+
+/// The body is not this hook's call. The caller hears 400; the operator reads this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HookError {
+    #[error("the body is empty")]
+    Empty,
+    #[error("the body is not UTF-8 (byte {at})")]
+    NotUtf8 { at: usize },
+    #[error("the body is not JSON: {problem}")]
+    NotJson { problem: String },
+    #[error("the body is not a call of `{hook}`: {problem}")]
+    Shape { hook: &'static str, problem: String },
+    #[error("a `{found}` call came to a route for `{expected}`; it belongs to a route with hook = \"{found}\"")]
+    OtherHook { expected: &'static str, found: &'static str },
+    #[error("a call of the unknown type `{found}` came to a route for `{expected}`")]
+    UnknownType { expected: &'static str, found: String },
+    #[error("`{found}` was withdrawn by the provider and is not answered")]
+    Withdrawn { found: String },
+    #[error("the verification challenge {problem}")]
+    Challenge { problem: &'static str },
+    #[error("a verification challenge came to an inline hook: was this address registered as an event hook?")]
+    MisplacedChallenge,
+    #[error("an inline hook takes POST only")]
+    PostOnly,
+}
+
+/// What a script returned cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error("the script returned {found} where {wanted} belongs{place}")]
+    NotACommand { wanted: String, found: String, place: String },
+    #[error("{problem}")]
+    Invalid { problem: String },
+    #[error("the reply would be {bytes} bytes long; the provider takes less than {limit}")]
+    TooLarge { bytes: usize, limit: usize },
+    #[error("`send` needs connectors, and this version has none")]
+    NeedsConnectors,
+}
+
+/// A hook with its types erased: one row of [`HOOKS`].
+#[derive(Clone, Copy)]
+pub struct Hook {
+    pub name: &'static str,
+    pub entry: &'static str,
+    pub request: &'static str,
+    pub about: &'static str,
+    pub silence: &'static str,
+    pub on_failure: &'static [FailureForm],
+    pub samples: &'static [Sample],
+    pub provider: Provider,
+    pub events: bool,
+    /// The registrations of this hook.
+    pub library: fn() -> &'static Finished,
+    /// Answers the provider's one-time check that we own the address.
+    pub challenge: fn(&HeaderMap) -> Result<Reply, HookError>,
+    pub decode: fn(&Bytes) -> Result<Decoded, HookError>,
+    pub split: fn(&Bytes) -> Result<Vec<Decoded>, HookError>,
+    pub encode: fn(&Decoded, Dynamic, &Mark) -> Result<Reply, CommandError>,
+    pub failed: fn(&Declared, &Mark) -> Reply,
+    pub effect: fn(&Reply) -> String,
+}
+
+/// A request of some hook, as scripts get it, with what the gateway needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    pub request: Dynamic,
+    pub facts: Facts,
+}
+
+/// The table. Its order is that of documentation.
+pub static HOOKS: LazyLock<Vec<Hook>> = LazyLock::new(okta::hooks);
+
+/// Headers in which providers send their own id of a request, for the log; the first that is there counts.
+pub const REQUEST_ID_HEADERS: [&str; 2] = [okta::REQUEST_ID_HEADER, "x-request-id"];
+
+/// The row of that name.
+pub fn find(name: &str) -> Option<&'static Hook> {
+    HOOKS.iter().find(|hook| hook.name == name)
+}
+
+impl Hook {
+    /// The row of a contract. `library` is the cached result of [`library_of`] for the same contract.
+    pub const fn of<C: Contract>(
+        library: fn() -> &'static Finished,
+        challenge: fn(&HeaderMap) -> Result<Reply, HookError>,
+    ) -> Self {
+        Self {
+            name: C::NAME,
+            entry: C::ENTRY,
+            request: C::REQUEST,
+            about: C::ABOUT,
+            silence: C::SILENCE,
+            on_failure: C::ON_FAILURE,
+            samples: C::SAMPLES,
+            provider: C::PROVIDER,
+            events: C::EVENTS,
+            library,
+            challenge,
+            decode: |body| C::decode(body).map(erase::<C>),
+            split: |body| Ok(C::split(body)?.into_iter().map(erase::<C>).collect()),
+            encode: encode::<C>,
+            failed: C::failed,
+            effect: C::effect,
+        }
+    }
+
+    /// `on_failure` in the words of this hook.
+    pub fn declared(&self, word: &str, text: Option<&str>) -> Option<Declared> {
+        let form = self.on_failure.iter().find(|form| form.word == word && form.takes_text == text.is_some())?;
+        Some(Declared { word: form.word, text: text.unwrap_or_default().to_owned() })
+    }
+}
+
+/// Registers everything a contract has.
+pub fn library_of<C: Contract>() -> Finished {
+    let mut library = Library::new(C::NAME);
+    C::register(&mut library);
+    library.finish()
+}
+
+fn erase<C: Contract>(request: C::Request) -> Decoded {
+    let facts = C::facts(&request);
+    Decoded { request: Dynamic::from(request), facts }
+}
+
+fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Reply, CommandError> {
+    let request = decoded.request.read_lock::<C::Request>().expect("a hook encodes what it decoded");
+    C::reply(&request, Commands::collect::<C>(returned)?, mark)
+}
+
+impl<C> Commands<C> {
+    fn collect<K: Contract<Command = C>>(returned: Dynamic) -> Result<Self, CommandError>
+    where
+        C: Variant + Clone,
+    {
+        if returned.is_unit() {
+            return Ok(Self { groups: Vec::new() });
+        }
+        if !returned.is_array() {
+            return Ok(Self { groups: vec![Group::Loose(command::<K>(returned, "")?)] });
+        }
+        let items = returned.cast::<Array>();
+        let mut groups = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let place = index + 1;
+            if item.is_array() {
+                let inner = item.cast::<Array>().into_iter();
+                let inner = inner.map(|item| command::<K>(item, &format!(" (item {place} of the array)")));
+                groups.push(Group::Together(inner.collect::<Result<_, _>>()?));
+            } else if item.is::<C>() {
+                groups.push(Group::Loose(item.cast::<C>()));
+            } else {
+                command::<K>(item, &format!(" (item {place} of the array)"))?;
+            }
+        }
+        Ok(Self { groups })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// The groups in order.
+    pub fn groups(self) -> Vec<Group<C>> {
+        self.groups
+    }
+
+    /// The commands in order, groups dissolved.
+    pub fn flat(self) -> impl Iterator<Item = C> {
+        self.groups.into_iter().flat_map(|group| match group {
+            Group::Loose(command) => vec![command],
+            Group::Together(commands) => commands,
+        })
+    }
+}
+
+fn command<K: Contract>(item: Dynamic, place: &str) -> Result<K::Command, CommandError> {
+    item.try_cast_result::<K::Command>().map_err(|item| CommandError::NotACommand {
+        wanted: match K::EVENTS {
+            true => "an action (events take no other commands, and this version has no actions)".to_owned(),
+            false => format!("a command of `{}`", K::NAME),
+        },
+        found: describe(&item),
+        place: place.to_owned(),
+    })
+}
+
+/// A value in the words of somebody who writes scripts.
+fn describe(value: &Dynamic) -> String {
+    match value.type_name() {
+        "()" => "nothing (`()`)".into(),
+        "string" => "a text".into(),
+        "bool" | "i64" | "f64" => format!("`{value}`"),
+        "map" => "a map".into(),
+        "array" => "an array inside an array inside an array".into(),
+        "Fn" => "a function (are the brackets missing?)".into(),
+        other => format!("a {}", other.rsplit("::").next().unwrap_or(other)),
+    }
+}
+
+impl Reply {
+    /// A reply without a body.
+    pub const fn empty(status: u16) -> Self {
+        Self { status, body: Bytes::new() }
+    }
+
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self { status: 200, body: body.into() }
+    }
+
+    /// The body as JSON; `null` when there is none.
+    pub fn value(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+#[cfg(test)]
+mod tests;

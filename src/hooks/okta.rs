@@ -1,0 +1,154 @@
+//! What Okta's hooks share: the table rows, the ownership check of event hooks, and the modules below.
+//!
+//! Okta calls with `POST` and a JSON envelope (`okta/wire`), and expects `200` with a JSON object of `commands`, `error`
+//! and `debugContext` (`okta/reply`), or `204` where the hook allows it, within three seconds.
+
+use std::sync::LazyLock;
+
+use http::HeaderMap;
+use serde::Serialize;
+
+use crate::hooks::Hook;
+use crate::hooks::HookError;
+use crate::hooks::Reply;
+use crate::hooks::library_of;
+use crate::script::library::Finished;
+
+pub mod event;
+pub mod password_import;
+pub mod patch;
+pub mod registration;
+pub mod reply;
+pub mod request;
+pub mod saml;
+pub mod telephony;
+pub mod token;
+#[cfg(test)]
+mod trial;
+pub mod user_import;
+pub mod wire;
+
+/// The rows of Okta's hooks.
+pub fn hooks() -> Vec<Hook> {
+    vec![
+        Hook::of::<token::Token>(token_library, no_challenge),
+        Hook::of::<saml::Saml>(saml_library, no_challenge),
+        Hook::of::<registration::Registration>(registration_library, no_challenge),
+        Hook::of::<password_import::PasswordImport>(password_import_library, no_challenge),
+        Hook::of::<user_import::UserImport>(user_import_library, no_challenge),
+        Hook::of::<telephony::Telephony>(telephony_library, no_challenge),
+        Hook::of::<event::EventHook>(event_library, challenge),
+    ]
+}
+
+fn token_library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<token::Token>);
+    &LIBRARY
+}
+
+fn saml_library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<saml::Saml>);
+    &LIBRARY
+}
+
+fn user_import_library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<user_import::UserImport>);
+    &LIBRARY
+}
+
+fn registration_library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<registration::Registration>);
+    &LIBRARY
+}
+
+fn password_import_library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<password_import::PasswordImport>);
+    &LIBRARY
+}
+
+fn telephony_library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<telephony::Telephony>);
+    &LIBRARY
+}
+
+fn event_library() -> &'static Finished {
+    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<event::EventHook>);
+    &LIBRARY
+}
+
+/// When and against what the `PROVIDER` texts of this folder were last checked.
+const CHECKED: &str = "2026-11-21, against Okta's API description 2026.06.3 and its documentation of 2026-08-21";
+
+// Limits that several hooks share.
+const RETRIED: &str = "Okta waits three seconds for the whole exchange, and calls once more after a timeout or a 5xx.";
+const NOT_RETRIED: &str = "Okta waits three seconds for the whole exchange, and never calls a second time.";
+const REPLY_SIZE: &str = "A reply is smaller than 256 KB; hookgate sends no larger one.";
+const HOOKS_PER_ORG: &str = "An org has at most 100 inline hooks of all kinds together.";
+
+/// The type names on the wire, and the hook each belongs to.
+const EVENT_TYPES: [(&str, &str); 7] = [
+    ("com.okta.oauth2.tokens.transform", "okta.token"),
+    ("com.okta.saml.tokens.transform", "okta.saml"),
+    ("com.okta.user.pre-registration", "okta.registration"),
+    ("com.okta.user.credential.password.import", "okta.password_import"),
+    ("com.okta.import.transform", "okta.user_import"),
+    ("com.okta.telephony.provider", "okta.telephony"),
+    ("com.okta.event_hook", "okta.event"),
+];
+
+/// Betas that Okta withdrew; old samples still carry them.
+const WITHDRAWN: [&str; 2] = ["com.okta.tokens.transform", "com.okta.custom.source.delegated.authentication"];
+
+/// Whether a call of `found` belongs to `hook`. A call without type is judged by its form alone.
+fn check_type(hook: &'static str, found: Option<&str>) -> Result<(), HookError> {
+    let Some(found) = found else { return Ok(()) };
+    if WITHDRAWN.contains(&found) {
+        return Err(HookError::Withdrawn { found: found.to_owned() });
+    }
+    match EVENT_TYPES.iter().find(|(name, _)| *name == found) {
+        Some((_, owner)) if *owner == hook => Ok(()),
+        Some((_, owner)) => Err(HookError::OtherHook { expected: hook, found: owner }),
+        None => Err(HookError::UnknownType { expected: hook, found: type_like(found) }),
+    }
+}
+
+/// The type as it may be shown: what does not look like a type name could be anything from the call.
+fn type_like(found: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let looks_like = found.len() <= 80 && found.starts_with("com.") && found.chars().all(plain);
+    if looks_like { found.to_owned() } else { "(not a type name)".to_owned() }
+}
+
+/// Okta's id of the request that caused a call; the same as in its System Log.
+pub const REQUEST_ID_HEADER: &str = "x-okta-request-id";
+
+const CHALLENGE: &str = "x-okta-verification-challenge";
+
+/// Longer ones are no challenge of Okta's.
+const MAX_CHALLENGE_BYTES: usize = 4096;
+
+/// Inline hooks are never verified: a challenge there means that the address was registered as an event hook.
+fn no_challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
+    Err(if headers.contains_key(CHALLENGE) { HookError::MisplacedChallenge } else { HookError::PostOnly })
+}
+
+/// Echoes Okta's one-time challenge (contract: event hooks, section 2).
+pub fn challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
+    #[derive(Serialize)]
+    struct Verification<'a> {
+        verification: &'a str,
+    }
+    let missing =
+        HookError::Challenge { problem: "is missing: a GET here needs the header X-Okta-Verification-Challenge" };
+    let value = headers.get(CHALLENGE).ok_or(missing)?;
+    if value.len() > MAX_CHALLENGE_BYTES {
+        return Err(HookError::Challenge { problem: "is longer than 4096 bytes" });
+    }
+    let problem = HookError::Challenge { problem: "has characters outside visible ASCII" };
+    let verification = value.to_str().map_err(|_| problem)?;
+    let body = serde_json::to_vec(&Verification { verification }).expect("a text is always JSON");
+    Ok(Reply::json(body))
+}
+
+#[cfg(test)]
+mod tests;

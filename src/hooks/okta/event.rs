@@ -1,0 +1,275 @@
+//! `okta.event`: something has happened in the org, and rules look at it. Nothing we say changes it.
+//!
+//! One POST carries a batch of events (contract: event hooks, sections 4 and 5). Each is read on its own and leniently:
+//! what one event lacks or has in a wrong form never costs another one of the batch. An event that cannot be read at all
+//! is kept with its [`Event::problem`] and without a type, so that it is seen.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rhai::ImmutableString;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::hooks::okta;
+use crate::hooks::okta::wire;
+use crate::hooks::okta::wire::Text;
+use crate::hooks::{
+    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+};
+use crate::script::library::Library;
+
+mod values;
+
+pub struct EventHook;
+
+/// One event of a batch. Cheap to clone.
+#[derive(Clone)]
+pub struct Event(Arc<Inner>);
+
+struct Inner {
+    delivery: Arc<Delivery>,
+    index: usize,
+    /// The event as Okta sent it; `null` if it cannot be read.
+    value: Value,
+    problem: Option<String>,
+}
+
+/// What the events of one POST have in common.
+#[derive(Default)]
+struct Delivery {
+    id: Text,
+    time: Text,
+    source: Text,
+}
+
+#[derive(Deserialize)]
+struct Batch {
+    events: Option<Vec<Box<RawValue>>>,
+}
+
+/// No event command exists: rules ask for actions, which belong to no hook.
+#[derive(Clone, Debug)]
+pub enum Command {}
+
+impl Contract for EventHook {
+    const NAME: &'static str = "okta.event";
+    const ENTRY: &'static str = "on_event";
+    const REQUEST: &'static str = "Event";
+    const ABOUT: &'static str = "Something has happened in the org: a rule for each kind of event.";
+    const SILENCE: &'static str =
+        "Okta tries once more and then drops the event; it can be read from the System Log only.";
+    const ON_FAILURE: &'static [FailureForm] = &[];
+    const SAMPLES: &'static [Sample] = SAMPLES;
+    const PROVIDER: Provider = Provider {
+        fails: "open: after one more try Okta drops the event",
+        user_sees: "Nothing: whatever happened has happened already.",
+        limits: &[
+            "Okta waits three seconds, and calls once more after a timeout or a 5xx, never after a 4xx.",
+            "At least once, in no order, with no promise of when; one POST may carry several events.",
+            "An org has at most 25 active event hooks, with 300 event types each.",
+            "An org has 400,000 events in 24 hours; Okta warns at 280,000.",
+            "A hook delivers only while it is verified; a changed address must be verified again.",
+        ],
+        checked: okta::CHECKED,
+    };
+    const EVENTS: bool = true;
+
+    type Request = Event;
+    type Command = Command;
+
+    fn register(library: &mut Library) {
+        values::register(library);
+    }
+
+    /// One event: a batch of one, or an event as the System Log shows it, without an envelope.
+    fn decode(body: &Bytes) -> Result<Event, HookError> {
+        if let Some(event) = bare(body) {
+            return Ok(event);
+        }
+        let mut events = Self::split(body)?;
+        let count = events.len();
+        match events.pop() {
+            Some(event) if count == 1 => Ok(event),
+            _ => Err(shape(format!("`data.events` has {count} events where one is wanted"))),
+        }
+    }
+
+    fn split(body: &Bytes) -> Result<Vec<Event>, HookError> {
+        let envelope = wire::decode::<Batch>(Self::NAME, body)?;
+        let events = envelope.data.and_then(|data| data.events);
+        let events = events.ok_or_else(|| shape("`data.events` is missing".into()))?;
+        let delivery = Arc::new(Delivery { id: envelope.id, time: envelope.time, source: envelope.source });
+        let events = events.iter().enumerate();
+        Ok(events.map(|(index, raw)| Event::read(raw.get(), delivery.clone(), index)).collect())
+    }
+
+    fn facts(event: &Event) -> Facts {
+        Facts {
+            id: event.key(),
+            request_id: event.text("/debugContext/debugData/requestId"),
+            event_type: event.event_type(),
+            preview: event.preview(),
+        }
+    }
+
+    fn reply(_: &Event, commands: Commands<Command>, _: &Mark) -> Result<Reply, CommandError> {
+        match commands.flat().next() {
+            None => Ok(Reply::empty(204)),
+            Some(none) => match none {},
+        }
+    }
+
+    /// There is nothing to declare for events: Okta tries once more after a 503.
+    fn failed(_: &Declared, _: &Mark) -> Reply {
+        Reply::empty(503)
+    }
+
+    fn effect(reply: &Reply) -> String {
+        match reply.status {
+            200..=299 => "Okta is done with these events".into(),
+            500..=599 => format!("Okta sends the events once more, because the reply was HTTP {}", reply.status),
+            status => format!("Okta drops the events, because the reply was HTTP {status}"),
+        }
+    }
+}
+
+fn shape(problem: String) -> HookError {
+    HookError::Shape { hook: EventHook::NAME, problem }
+}
+
+/// An event without envelope. Types of calls begin with `com.okta.`, types of events never do.
+fn bare(body: &Bytes) -> Option<Event> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let kind = value.get("eventType")?.as_str()?;
+    if kind.starts_with("com.okta.") || value.get("data").is_some() {
+        return None;
+    }
+    Some(Event(Arc::new(Inner { delivery: Arc::default(), index: 0, value, problem: None })))
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("Event").field("id", &self.key()).finish_non_exhaustive()
+    }
+}
+
+impl Event {
+    fn read(json: &str, delivery: Arc<Delivery>, index: usize) -> Self {
+        let (value, problem) = match serde_json::from_str::<Value>(json) {
+            Err(error) => (Value::Null, Some(format!("it cannot be read: {error}"))),
+            Ok(value) if !value.is_object() => (value, Some("it is not an object".into())),
+            Ok(value) if string(&value, "/eventType").is_none() => (value, Some("it has no `eventType`".into())),
+            Ok(value) => (value, None),
+        };
+        Self(Arc::new(Inner { delivery, index, value, problem }))
+    }
+
+    /// What keeps rules from seeing this event, in words.
+    pub fn problem(&self) -> Option<&str> {
+        self.0.problem.as_deref()
+    }
+
+    /// Letter case as sent: Okta has `user.authentication.auth_via_IDP`.
+    fn event_type(&self) -> Text {
+        string(&self.0.value, "/eventType").map(ImmutableString::from)
+    }
+
+    /// `uuid`; without one, the delivery's id and the place in it.
+    fn key(&self) -> Text {
+        let place = || Some(format!("{}/{}", self.0.delivery.id.as_ref()?, self.0.index).into());
+        self.text("/uuid").filter(|uuid| !uuid.is_empty()).or_else(place)
+    }
+
+    /// Okta does not mark previews (contract, section 8). All their habits together are taken for one, of which `Success`
+    /// never stands in a real event.
+    fn preview(&self) -> bool {
+        let absent = |path: &str| self.0.value.pointer(path).is_none_or(Value::is_null);
+        string(&self.0.value, "/outcome/result") == Some("Success")
+            && ["/actor", "/target", "/debugContext", "/securityContext", "/transaction/type"].into_iter().all(absent)
+    }
+
+    fn text(&self, path: &str) -> Text {
+        text(&self.0.value, path)
+    }
+}
+
+fn string<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+    value.pointer(path)?.as_str()
+}
+
+/// A text; numbers and booleans are written out, everything else is absent.
+fn text(value: &Value, path: &str) -> Option<ImmutableString> {
+    match value.pointer(path)? {
+        Value::String(text) => Some(text.as_str().into()),
+        number @ (Value::Number(_) | Value::Bool(_)) => Some(number.to_string().into()),
+        _ => None,
+    }
+}
+
+const SAMPLES: &[Sample] = &[
+    Sample {
+        name: "group_member",
+        request: MEMBER,
+        script: r#"fn on_event(event) { log(`${event.target("User").login} joined ${event.target("UserGroup").name}`); }"#,
+        reply: "",
+    },
+    Sample {
+        name: "preview",
+        request: PREVIEW,
+        script: r#"fn on_event(event) { if event.outcome.result != "SUCCESS" || event.actor.login != () { throw "not as expected" } }"#,
+        reply: "",
+    },
+];
+
+const MEMBER: &str = r#"{
+  "eventType": "com.okta.event_hook", "eventTypeVersion": "1.0", "cloudEventsVersion": "0.1",
+  "source": "https://example.okta.com/api/v1/eventHooks/who5h1kXq2ZbT0aYw5d7",
+  "eventId": "6f1c1c3e-6c1b-4a52-9a53-0d2b7f5c1a01",
+  "data": {"events": [{
+    "uuid": "0b7e4c1a-15f3-11f1-9c1d-5f1a4c7d2e10", "published": "2026-03-02T08:30:00.125Z",
+    "eventType": "group.user_membership.add", "version": "0", "displayMessage": "Add user to group membership",
+    "severity": "INFO",
+    "client": {"userAgent": {"rawUserAgent": "Mozilla/5.0 (X11; Linux x86_64)", "os": "Linux", "browser": "FIREFOX"},
+      "zone": "null", "device": "Computer", "id": null, "ipAddress": "192.0.2.20",
+      "geographicalContext": {"city": "Bern", "state": "Bern", "country": "Switzerland", "postalCode": 3011,
+        "geolocation": {"lat": 46.9, "lon": 7.4}},
+      "ipChain": [{"ip": "192.0.2.20", "geographicalContext": null, "version": "V4", "source": null}]},
+    "device": null,
+    "actor": {"id": "00u7h1kXq2ZbT0aYw5d7", "type": "User", "alternateId": "admin@corp.example", "displayName": "Ada Admin",
+      "detailEntry": null},
+    "outcome": {"result": "SUCCESS", "reason": null},
+    "target": [
+      {"id": "00u8h1kXq2ZbT0aYw5d7", "type": "User", "alternateId": "dora@corp.example", "displayName": "Dora Example",
+        "detailEntry": null},
+      {"id": "00g8h1kXq2ZbT0aYw5d7", "type": "UserGroup", "alternateId": "unknown", "displayName": "Payroll",
+        "detailEntry": {"source": "manual"}}],
+    "transaction": {"type": "WEB", "id": "reqEvent0000000000000001", "detail": {"requestApiTokenId": "00T5h1k"}},
+    "debugContext": {"debugData": {"requestId": "reqEvent0000000000000001", "requestUri": "/api/v1/groups/00g8h1k/users/00u8h1k",
+      "changedAttributes": "department, title"}},
+    "legacyEventType": "core.user_group_member.user_add",
+    "authenticationContext": {"authenticationStep": 0, "externalSessionId": "102session", "credentialProvider": null},
+    "securityContext": {"asNumber": 64496, "asOrg": "example", "isProxy": false},
+    "insertionTimestamp": null
+  }]},
+  "eventTime": "2026-03-02T08:30:02.410Z", "contentType": "application/json"
+}"#;
+
+const PREVIEW: &str = r#"{
+  "eventType": "com.okta.event_hook", "eventTypeVersion": "1.0", "cloudEventsVersion": "0.1",
+  "source": "https://example.okta.com/api/v1/eventHooks/who5h1kXq2ZbT0aYw5d7",
+  "eventId": "6f1c1c3e-6c1b-4a52-9a53-0d2b7f5c1a02",
+  "data": {"events": [{
+    "uuid": "9d2f5c7e-5c1d-4e0a-8a55-7b1f0e6c3d21", "published": "2026-03-02T08:31:00.125Z",
+    "eventType": "user.lifecycle.create", "version": "0", "displayMessage": "Create Okta user", "severity": "INFO",
+    "client": null, "device": null, "actor": null, "outcome": {"result": "Success", "reason": null}, "target": null,
+    "transaction": {"type": null, "id": "", "detail": null}, "debugContext": null, "legacyEventType": null,
+    "authenticationContext": null, "securityContext": null, "insertionTimestamp": null
+  }]},
+  "eventTime": "2026-03-02T08:31:02.410123Z", "contentType": "application/json"
+}"#;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! An event as scripts see it.
+//!
+//! The parts of an event (`actor`, `outcome`, `client`, `transaction`) are always there and empty where Okta sent `null`,
+//! as its previews do: `event.actor.login` is `()` then, not an error. A `target(…)` that is not there is `()`.
+
+use rhai::{Array, Dynamic, ImmutableString, Map};
+use serde_json::Value;
+
+use crate::hooks::okta::event::{Event, text};
+use crate::hooks::okta::request;
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::json;
+use crate::script::prelude::net::Ip;
+
+type This<'a> = &'a mut Event;
+
+/// Who did something, or what it was done to.
+#[derive(Clone)]
+struct Party(Value);
+
+#[derive(Clone)]
+struct Outcome(Event);
+
+#[derive(Clone)]
+struct Client(Event);
+
+#[derive(Clone)]
+struct Transaction(Event);
+
+pub(super) fn register(library: &mut Library) {
+    library.value::<Event>("Event", "One thing that happened in the org.");
+    register_event(library);
+    register_parts(library);
+    register_contexts(library);
+    register_delivery(library);
+    register_party(library);
+    register_outcome(library);
+    register_client(library);
+    register_transaction(library);
+}
+
+fn part(event: &Event, path: &str) -> Dynamic {
+    request::text(&event.text(path))
+}
+
+fn map_at(event: &Event, path: &str) -> Dynamic {
+    let absent = || Dynamic::from_map(Map::new()).into_read_only();
+    event.0.value.pointer(path).filter(|value| !value.is_null()).map_or_else(absent, json::read_only)
+}
+
+fn ip(event: &Event) -> Dynamic {
+    event.text("/client/ipAddress").map_or(Dynamic::UNIT, |ip| Dynamic::from(Ip::parse(ip)))
+}
+
+fn targets(event: &Event) -> impl Iterator<Item = &Value> {
+    event.0.value.get("target").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn register_event(library: &mut Library) {
+    library
+        .property(
+            Doc::new("Event.type: string", "`user.session.start`, … Letter case matters. `()` if Okta sent none.", ""),
+            |event: This| request::text(&event.event_type()),
+        )
+        .property(
+            Doc::new("Event.id: string", "Okta's `uuid` of the event, the same in the System Log; without one, the delivery's id and the place in it.", ""),
+            |event: This| request::text(&event.key()),
+        )
+        .property(Doc::new("Event.published: Time", "When it happened, or `()`. Events come in no order.", ""), |event: This| {
+            request::time(&event.text("/published"))
+        })
+        .property(Doc::new("Event.severity: string", "`DEBUG`, `INFO`, `WARN` or `ERROR`; or `()`.", ""), |event: This| {
+            part(event, "/severity")
+        })
+        .property(
+            Doc::new("Event.message: string", "Okta's English sentence, or `()`. For people: its wording changes.", ""),
+            |event: This| part(event, "/displayMessage"),
+        )
+        .property(Doc::new("Event.legacy_type: string", "The name in the old Events API, or `()`.", ""), |event: This| {
+            part(event, "/legacyEventType")
+        })
+        .property(
+            Doc::new("Event.preview: bool", "Whether this is a try-out from Okta's console: all of its parts are empty and the outcome is spelled `Success`.", ""),
+            |event: This| event.preview(),
+        )
+        .property(Doc::new("Event.replay: bool", "Whether somebody runs this event again.", ""), |_: This| false)
+        .property(
+            Doc::new("Event.problem: string", "Why Okta's event could not be read, or `()`. Only rules for `*` see such an event.", ""),
+            |event: This| event.problem().map_or(Dynamic::UNIT, |problem| problem.to_owned().into()),
+        )
+        .property(
+            Doc::new("Event.raw: map", "The event as Okta sent it, read-only. Slow: for what has no name.", ""),
+            |event: This| json::read_only(&event.0.value),
+        );
+}
+
+fn register_parts(library: &mut Library) {
+    library
+        .property(Doc::new("Event.outcome: Outcome", "How it ended.", ""), |event: This| Outcome(event.clone()))
+        .property(
+            Doc::new("Event.actor: Party", "Who did it. Its members are `()` if Okta does not say.", ""),
+            |event: This| Party(event.0.value.get("actor").cloned().unwrap_or_default()),
+        )
+        .property(
+            Doc::new(
+                "Event.targets: array",
+                "What it was done to, as a list of Party in no fixed order; empty if Okta does not say.",
+                "",
+            ),
+            |event: This| {
+                let parties = targets(event).map(|target| Dynamic::from(Party(target.clone())));
+                Dynamic::from_array(parties.collect::<Array>()).into_read_only()
+            },
+        )
+        .function(
+            Doc::new(
+                "Event.target(type: string) -> Party",
+                "The first target of that type (`User`, `UserGroup`, `AppInstance`, …), or `()`.",
+                "",
+            ),
+            |event: This, wanted: ImmutableString| {
+                let found = targets(event).find(|target| target["type"].as_str() == Some(wanted.as_str()));
+                found.map_or(Dynamic::UNIT, |target| Dynamic::from(Party(target.clone())))
+            },
+        )
+        .property(Doc::new("Event.client: Client", "Where it was done from.", ""), |event: This| Client(event.clone()))
+        .property(
+            Doc::new("Event.ip: Ip", "The client's address, or `()`. The same as `client.ip`.", ""),
+            |event: This| ip(event),
+        )
+        .property(Doc::new("Event.transaction: Transaction", "What it was part of.", ""), |event: This| {
+            Transaction(event.clone())
+        });
+}
+
+fn register_contexts(library: &mut Library) {
+    library
+        .property(
+            Doc::new("Event.debug: map", "Okta's `debugData` by its own names, read-only; empty if there is none. Not stable.", ""),
+            |event: This| map_at(event, "/debugContext/debugData"),
+        )
+        .property(
+            Doc::new("Event.changed_attributes: array", "The attributes that a profile update changed; empty if Okta does not say.", ""),
+            |event: This| {
+                let list = event.text("/debugContext/debugData/changedAttributes").unwrap_or_default();
+                let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+                Dynamic::from_array(names.map(|name| name.to_owned().into()).collect::<Array>()).into_read_only()
+            },
+        )
+        .property(
+            Doc::new("Event.device: map", "The device by Okta's names (`os_platform`, `managed`, …), read-only; empty if there is none.", ""),
+            |event: This| map_at(event, "/device"),
+        )
+        .property(
+            Doc::new("Event.security: map", "Okta's `securityContext` (`asNumber`, `isProxy`, `risk`, …), read-only; empty if there is none.", ""),
+            |event: This| map_at(event, "/securityContext"),
+        )
+        .property(
+            Doc::new("Event.authentication: map", "Okta's `authenticationContext` (`credentialType`, `externalSessionId`, …), read-only; empty if there is none.", ""),
+            |event: This| map_at(event, "/authenticationContext"),
+        );
+}
+
+fn register_delivery(library: &mut Library) {
+    library
+        .property(
+            Doc::new("Event.source: string", "The event hook at Okta that sent it, as an address; or `()`.", ""),
+            |event: This| request::text(&event.0.delivery.source),
+        )
+        .property(
+            Doc::new("Event.delivery_id: string", "Okta's id of the POST that carried it, or `()`.", ""),
+            |event: This| request::text(&event.0.delivery.id),
+        )
+        .property(
+            Doc::new("Event.time: Time", "When Okta made that POST, or `()`: seconds to days after `published`.", ""),
+            |event: This| request::time(&event.0.delivery.time),
+        );
+}
+
+fn register_party(library: &mut Library) {
+    type This<'a> = &'a mut Party;
+    let part = |party: &Party, path: &str| request::text(&text(&party.0, path));
+    library
+        .value::<Party>("Party", "Who did something, or what it was done to.")
+        .property(Doc::new("Party.id: string", "Okta's id, or `()`.", ""), move |party: This| part(party, "/id"))
+        .property(
+            Doc::new("Party.type: string", "`User`, `UserGroup`, `AppInstance`, `SystemPrincipal`, …; or `()`.", ""),
+            move |party: This| part(party, "/type"),
+        )
+        .property(
+            Doc::new(
+                "Party.login: string",
+                "The login or address (`alternateId`), or `()`. Okta writes `unknown` for what has none.",
+                "",
+            ),
+            move |party: This| part(party, "/alternateId"),
+        )
+        .property(
+            Doc::new("Party.name: string", "The name for people (`displayName`), or `()`.", ""),
+            move |party: This| part(party, "/displayName"),
+        )
+        .property(Doc::new("Party.detail: map", "Okta's `detailEntry`, read-only, or `()`.", ""), |party: This| {
+            party.0.get("detailEntry").map_or(Dynamic::UNIT, json::read_only)
+        })
+        .property(
+            Doc::new("Party.changes: map", "Okta's `changeDetails` with `from` and `to`, read-only, or `()`.", ""),
+            |party: This| party.0.get("changeDetails").map_or(Dynamic::UNIT, json::read_only),
+        );
+}
+
+fn register_outcome(library: &mut Library) {
+    type This<'a> = &'a mut Outcome;
+    library
+        .value::<Outcome>("Outcome", "How something ended.")
+        .property(
+            Doc::new(
+                "Outcome.result: string",
+                "`SUCCESS`, `FAILURE`, `ALLOW`, `DENY`, …, always in capitals; or `()`.",
+                "",
+            ),
+            |outcome: This| {
+                let result = outcome.0.text("/outcome/result").map(|result| result.to_uppercase());
+                result.map_or(Dynamic::UNIT, Dynamic::from)
+            },
+        )
+        .property(
+            Doc::new("Outcome.reason: string", "`INVALID_CREDENTIALS`, …, or a sentence; or `()`.", ""),
+            |outcome: This| part(&outcome.0, "/outcome/reason"),
+        );
+}
+
+fn register_client(library: &mut Library) {
+    type This<'a> = &'a mut Client;
+    library
+        .value::<Client>("Client", "Where something was done from. Everything may be `()`.")
+        .property(
+            Doc::new("Client.ip: Ip", "The address. Okta sends some that are none: ask `.is_valid`.", ""),
+            |client: This| ip(&client.0),
+        )
+        .property(Doc::new("Client.id: string", "The OAuth client or API token.", ""), |client: This| {
+            part(&client.0, "/client/id")
+        })
+        .property(
+            Doc::new("Client.zone: string", "The network zone. Okta's text `null` is `()`.", ""),
+            |client: This| request::text(&client.0.text("/client/zone").filter(|zone| zone != "null")),
+        )
+        .property(Doc::new("Client.device: string", "`Computer`, `Mobile`, `Unknown`, …", ""), |client: This| {
+            part(&client.0, "/client/device")
+        })
+        .property(Doc::new("Client.user_agent: string", "As the browser sent it.", ""), |client: This| {
+            part(&client.0, "/client/userAgent/rawUserAgent")
+        })
+        .property(Doc::new("Client.os: string", "`Windows 10`, …", ""), |client: This| {
+            part(&client.0, "/client/userAgent/os")
+        })
+        .property(Doc::new("Client.browser: string", "`CHROME`, `UNKNOWN`, …", ""), |client: This| {
+            part(&client.0, "/client/userAgent/browser")
+        });
+    register_geography(library);
+}
+
+fn register_geography(library: &mut Library) {
+    type This<'a> = &'a mut Client;
+    library
+        .property(Doc::new("Client.city: string", "By its address.", ""), |client: This| {
+            part(&client.0, "/client/geographicalContext/city")
+        })
+        .property(Doc::new("Client.state: string", "By its address.", ""), |client: This| {
+            part(&client.0, "/client/geographicalContext/state")
+        })
+        .property(Doc::new("Client.country: string", "By its address: the English name.", ""), |client: This| {
+            part(&client.0, "/client/geographicalContext/country")
+        })
+        .property(Doc::new("Client.postal_code: string", "By its address.", ""), |client: This| {
+            part(&client.0, "/client/geographicalContext/postalCode")
+        })
+        .property(
+            Doc::new("Client.location: map", "By its address: `lat` and `lon`, read-only; empty if unknown.", ""),
+            |client: This| map_at(&client.0, "/client/geographicalContext/geolocation"),
+        )
+        .property(
+            Doc::new("Client.ip_chain: array", "The addresses that the call came through by Okta's names, the client first; read-only, empty if unknown.", ""),
+            |client: This| {
+                let value = &client.0.0.value;
+                // The System Log keeps it in another place than deliveries do (contract, section 5.3).
+                let chain = ["/client/ipChain", "/request/ipChain"].into_iter().find_map(|path| value.pointer(path)?.as_array());
+                Dynamic::from_array(chain.into_iter().flatten().map(json::read_only).collect::<Array>()).into_read_only()
+            },
+        );
+}
+
+fn register_transaction(library: &mut Library) {
+    type This<'a> = &'a mut Transaction;
+    library
+        .value::<Transaction>("Transaction", "What something was part of.")
+        .property(
+            Doc::new("Transaction.id: string", "Okta's id of the request or job, or `()`.", ""),
+            |transaction: This| part(&transaction.0, "/transaction/id"),
+        )
+        .property(Doc::new("Transaction.type: string", "`WEB` or `JOB`; or `()`.", ""), |transaction: This| {
+            part(&transaction.0, "/transaction/type")
+        })
+        .property(
+            Doc::new(
+                "Transaction.detail: map",
+                "More by Okta's names, such as `requestApiTokenId`; read-only, empty if there is none.",
+                "",
+            ),
+            |transaction: This| map_at(&transaction.0, "/transaction/detail"),
+        );
+}

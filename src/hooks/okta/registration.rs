@@ -1,0 +1,393 @@
+//! `okta.registration`: somebody signs up, or a known user fills in attributes (progressive profile).
+//!
+//! Three forms of call (contract: inline hooks, section 8): self-service with `userProfile`, progressive with
+//! `userProfileUpdate` and `context.user`, and Classic, which has no `requestType`. The form is told by which member is
+//! there. If we fail, Okta denies the registration.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::hooks::okta;
+use crate::hooks::okta::reply;
+use crate::hooks::okta::reply::{Cause, Failure, Members};
+use crate::hooks::okta::request::{Call, Payload, User, UserData};
+use crate::hooks::okta::wire::{Attributes, WebRequest};
+use crate::hooks::{
+    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::email::Email;
+use crate::script::prelude::json;
+
+mod samples;
+
+pub struct Registration;
+
+type Request = Call<Data>;
+
+#[derive(Debug, Deserialize)]
+pub struct Data {
+    context: Option<Context>,
+    #[serde(rename = "userProfile")]
+    profile: Option<Attributes>,
+    #[serde(rename = "userProfileUpdate")]
+    changes: Option<Attributes>,
+    /// Where a draft of 2018 had the profile.
+    user: Option<DraftUser>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Context {
+    request: Option<WebRequest>,
+    user: Option<Arc<UserData>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DraftUser {
+    profile: Option<Attributes>,
+}
+
+/// Everything that a registration script can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    Allow,
+    Deny { field: Option<ImmutableString>, text: ImmutableString, reason: ImmutableString },
+    SetProfile(Members),
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Wire {
+    Action { registration: &'static str },
+    Profile(Members),
+}
+
+const ACTION: &str = "com.okta.action.update";
+const PROFILE: &str = "com.okta.user.profile.update";
+const PROGRESSIVE_PROFILE: &str = "com.okta.user.progressive.profile.update";
+
+/// The reason of a `deny_field` that states none.
+const DEFAULT_REASON: &str = "INVALID_VALUE";
+
+impl Contract for Registration {
+    const NAME: &'static str = "okta.registration";
+    const ENTRY: &'static str = "on_registration";
+    const REQUEST: &'static str = "RegistrationRequest";
+    const ABOUT: &'static str = "Somebody signs up, or a user fills in attributes that a form asks for.";
+    const SILENCE: &'static str = "Okta denies: nobody can sign up, and the user reads a general text.";
+    const ON_FAILURE: &'static [FailureForm] = &[
+        FailureForm { word: "allow", takes_text: false, about: "let the registration pass unchecked" },
+        FailureForm { word: "deny", takes_text: true, about: "deny it; the text goes to Okta's System Log" },
+    ];
+    const SAMPLES: &'static [Sample] = samples::SAMPLES;
+    const PROVIDER: Provider = Provider {
+        fails: "closed",
+        user_sees: "A denial shows each `deny_field` text at its field of the form; `deny(text)` shows only \
+            \"Registration cannot be completed at this time.\". When the hook fails: \"There was an error \
+            creating your account. Please try registering again.\"; for a profile update, that the \
+            profile could not be updated.",
+        limits: &[
+            okta::RETRIED,
+            okta::REPLY_SIZE,
+            okta::HOOKS_PER_ORG,
+            "A profile enrollment rule has at most one registration hook.",
+            "A form has at most 10 attributes; some may be outside the org's schema and still arrive here.",
+            "Attributes that a command sets must exist in the org's schema; the password cannot be set.",
+        ],
+        checked: okta::CHECKED,
+    };
+
+    type Request = Request;
+    type Command = Command;
+
+    fn register(library: &mut Library) {
+        register_request(library);
+        register_commands(library);
+        User::register(library);
+    }
+
+    fn decode(body: &Bytes) -> Result<Request, HookError> {
+        let request = Request::decode(Self::NAME, body)?;
+        let data = request.data();
+        if data.profile().is_none() && data.changes.is_none() {
+            let problem = "neither `data.userProfile` nor `data.userProfileUpdate` is there".into();
+            return Err(HookError::Shape { hook: Self::NAME, problem });
+        }
+        Ok(request)
+    }
+
+    fn facts(request: &Request) -> Facts {
+        request.facts()
+    }
+
+    fn reply(request: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
+        if commands.is_empty() {
+            return Ok(Reply::empty(204));
+        }
+        let commands: Vec<Command> = commands.flat().collect();
+        let denies = commands.iter().any(|command| matches!(command, Command::Deny { .. }));
+        if denies && commands.contains(&Command::Allow) {
+            let problem = "the script returned both `allow` and a denial; return one of them".into();
+            return Err(CommandError::Invalid { problem });
+        }
+        if denies {
+            // Okta runs no command beside an error, so nothing but the denial is sent.
+            return deny(commands, mark);
+        }
+        let profile = if request.data().is_progressive() { PROGRESSIVE_PROFILE } else { PROFILE };
+        let wire: Vec<_> = commands.into_iter().map(|command| wire(command, profile)).collect();
+        reply::reply(&wire, None, mark)
+    }
+
+    fn failed(declared: &Declared, mark: &Mark) -> Reply {
+        let decision = match declared.word {
+            "allow" => reply::reply(&[action("ALLOW")], None, mark),
+            _ => {
+                let failure = Failure { error_summary: reply::bounded(&declared.text), ..Failure::default() };
+                reply::reply(&[action("DENY")], Some(&failure), mark)
+            }
+        };
+        decision.expect("a bounded text stays under the limit")
+    }
+
+    fn effect(reply: &Reply) -> String {
+        let value = reply.value();
+        match (reply.status, value.get("error")) {
+            (204, _) | (200, None) if !denied(&value) => allowed(&value),
+            (200, Some(error)) => refused(error),
+            (200, None) => "Okta denies; the user reads \"Registration denied.\"".into(),
+            (status, _) => format!(
+                "Okta denies, because the reply was HTTP {status}; the user reads \"There was an error creating your account. Please try registering again.\""
+            ),
+        }
+    }
+}
+
+impl Payload for Data {
+    fn web(&self) -> Option<&WebRequest> {
+        self.context.as_ref()?.request.as_ref()
+    }
+}
+
+impl Data {
+    fn profile(&self) -> Option<&Attributes> {
+        self.profile.as_ref().or_else(|| self.user.as_ref()?.profile.as_ref())
+    }
+
+    fn known_user(&self) -> Option<&Arc<UserData>> {
+        self.context.as_ref()?.user.as_ref()
+    }
+
+    fn is_progressive(&self) -> bool {
+        self.changes.is_some() && self.profile.is_none()
+    }
+
+    /// What is being submitted: the new profile, or the changes to a known one.
+    fn submitted(&self) -> Option<&Attributes> {
+        self.profile().or(self.changes.as_ref())
+    }
+}
+
+fn register_request(library: &mut Library) {
+    type This<'a> = &'a mut Request;
+    library.value::<Request>(Registration::REQUEST, "A registration, or a progressive profile update.");
+    Request::register(library);
+    library
+        .property(
+            Doc::new("Self.kind: string", "`self_service` (also on Classic) or `progressive`.", ""),
+            |request: This| if request.data().is_progressive() { "progressive" } else { "self_service" },
+        )
+        .property(
+            Doc::new(
+                "Self.email: Email",
+                "The e-mail address being submitted, or `()`: a progressive call may not carry it.",
+                "",
+            ),
+            |request: This| {
+                let email = request.data().submitted().and_then(|profile| profile.text("email"));
+                email.map_or(Dynamic::UNIT, |email| Dynamic::from(Email::parse(&email)))
+            },
+        )
+        .property(
+            Doc::new(
+                "Self.login: string",
+                "The login being submitted; of a known user, the login it has. `()` if there is none.",
+                "",
+            ),
+            |request: This| {
+                let data = request.data();
+                let submitted = data.submitted().and_then(|profile| profile.text("login"));
+                let known = || data.known_user().and_then(|user| user.attribute("login"));
+                submitted.or_else(known).map_or(Dynamic::UNIT, Dynamic::from)
+            },
+        )
+        .property(
+            Doc::new(
+                "Self.profile: map",
+                "The submitted profile; of a progressive call, the profile the user has. Absent attributes are `()`.",
+                "",
+            ),
+            |request: This| {
+                let data = request.data();
+                let known = || data.known_user().and_then(|user| user.profile.as_ref());
+                data.profile().or_else(known).map_or_else(|| Attributes::default().read_only(), Attributes::read_only)
+            },
+        )
+        .property(
+            Doc::new("Self.changes: map", "The changed attributes of a progressive call, else `()`.", ""),
+            |request: This| request.data().changes.as_ref().map_or(Dynamic::UNIT, Attributes::read_only),
+        )
+        .property(
+            Doc::new("Self.user: User", "The known user of a progressive call, else `()`.", ""),
+            |request: This| User::dynamic(request.data().known_user()),
+        );
+}
+
+fn register_commands(library: &mut Library) {
+    library
+        .command(
+            Doc::new(
+                "allow() -> command",
+                "Lets the registration pass. The same as returning nothing, but explicit.",
+                "",
+            ),
+            || Command::Allow,
+        )
+        .command(
+            Doc::new(
+                "deny(text: string) -> command",
+                "Denies. The user reads Okta's general text; `text` goes to the System Log.",
+                "",
+            ),
+            |text: ImmutableString| denial(None, text, DEFAULT_REASON.into()),
+        )
+        .command(
+            Doc::new(
+                "deny_field(attribute: string, text: string) -> command",
+                "Denies, and shows `text` at that field of the form.",
+                "",
+            ),
+            |field: ImmutableString, text: ImmutableString| denial(Some(field), text, DEFAULT_REASON.into()),
+        )
+        .command(
+            Doc::new(
+                "deny_field(attribute: string, text: string, reason: string) -> command",
+                "The same with a reason code for the System Log.",
+                "",
+            ),
+            |field: ImmutableString, text: ImmutableString, reason: ImmutableString| denial(Some(field), text, reason),
+        )
+        .command(
+            Doc::new("set_profile(attribute: string, value: any) -> command", "Sets one attribute of the profile.", ""),
+            |attribute: ImmutableString, value: Dynamic| set_profile([(attribute.to_string(), value)]),
+        )
+        .command(
+            Doc::new("set_profile(attributes: map) -> command", "Sets several attributes, in alphabetical order.", ""),
+            |attributes: Map| set_profile(attributes.into_iter().map(|(name, value)| (name.to_string(), value))),
+        );
+}
+
+fn denial(
+    field: Option<ImmutableString>,
+    text: ImmutableString,
+    reason: ImmutableString,
+) -> Result<Command, Box<EvalAltResult>> {
+    if text.trim().is_empty() {
+        return Err("a denial needs a text: without one nobody learns what to change".into());
+    }
+    if field.as_ref().is_some_and(|field| field.is_empty()) {
+        return Err("`deny_field` needs the name of the attribute, such as \"email\"".into());
+    }
+    Ok(Command::Deny { field, text, reason })
+}
+
+fn set_profile(attributes: impl IntoIterator<Item = (String, Dynamic)>) -> Result<Command, Box<EvalAltResult>> {
+    let mut profile = Vec::new();
+    for (name, value) in attributes {
+        if name.is_empty() {
+            return Err("`set_profile` needs the name of an attribute".into());
+        }
+        if name.eq_ignore_ascii_case("password") {
+            return Err("a registration hook cannot set the password: Okta would deny the registration".into());
+        }
+        let value = json::json_from_dynamic(&value).map_err(|problem| format!("`{name}` cannot be sent: {problem}"))?;
+        profile.push((name, value));
+    }
+    if profile.is_empty() {
+        return Err("`set_profile` got an empty map".into());
+    }
+    Ok(Command::SetProfile(Members(profile)))
+}
+
+fn action(registration: &'static str) -> reply::Command<Wire> {
+    reply::Command { r#type: ACTION, value: Wire::Action { registration } }
+}
+
+fn wire(command: Command, profile: &'static str) -> reply::Command<Wire> {
+    match command {
+        Command::SetProfile(attributes) => reply::Command { r#type: profile, value: Wire::Profile(attributes) },
+        Command::Allow | Command::Deny { .. } => action("ALLOW"),
+    }
+}
+
+/// All denials in one answer: the first general text, else the first field's, is the summary.
+fn deny(commands: Vec<Command>, mark: &Mark) -> Result<Reply, CommandError> {
+    let mut failure = Failure::default();
+    let mut general = None;
+    for command in commands {
+        let Command::Deny { field, text, reason } = command else { continue };
+        let text = reply::bounded(&text);
+        match field {
+            None => general = general.or(Some(text)),
+            Some(field) => failure.error_causes.push(Cause {
+                error_summary: text,
+                reason: reason.to_string(),
+                location_type: "body",
+                // Also for progressive calls: Okta's own samples use this prefix there.
+                location: format!("data.userProfile.{field}"),
+                domain: "end-user",
+            }),
+        }
+    }
+    let first = || failure.error_causes.first().map(|cause| cause.error_summary.clone());
+    failure.error_summary = general.or_else(first).unwrap_or_default();
+    reply::reply(&[action("DENY")], Some(&failure), mark)
+}
+
+fn denied(value: &Value) -> bool {
+    let commands = value["commands"].as_array().into_iter().flatten();
+    commands.into_iter().any(|command| command["value"]["registration"] == "DENY")
+}
+
+fn allowed(value: &Value) -> String {
+    let commands = value["commands"].as_array().into_iter().flatten();
+    let set: Vec<&str> = commands
+        .filter(|command| command["type"] != ACTION)
+        .flat_map(|command| command["value"].as_object().into_iter().flat_map(|map| map.keys().map(String::as_str)))
+        .collect();
+    if set.is_empty() {
+        "Okta lets the registration pass, unchanged".into()
+    } else {
+        format!("Okta lets the registration pass and sets {}", set.join(", "))
+    }
+}
+
+fn refused(error: &Value) -> String {
+    let causes = error["errorCauses"].as_array().map_or(&[][..], Vec::as_slice);
+    if causes.is_empty() {
+        return "Okta denies; the user reads \"Registration cannot be completed at this time.\"".into();
+    }
+    let fields: Vec<String> = causes
+        .iter()
+        .map(|cause| {
+            let field = cause["location"].as_str().unwrap_or_default();
+            let field = field.strip_prefix("data.userProfile.").unwrap_or(field);
+            format!("\"{}\" at the field {field}", cause["errorSummary"].as_str().unwrap_or_default())
+        })
+        .collect();
+    format!("Okta denies; the user reads {}", fields.join(" and "))
+}

@@ -1,0 +1,336 @@
+//! `okta.telephony`: Okta wants a one-time code delivered by SMS or voice.
+//!
+//! Whatever we answer decides who sends (contract: inline hooks, section 11): `SUCCESSFUL` and `PENDING` mean that we did,
+//! an `error` makes Okta's own providers send. `FAILED` is never sent, because nobody knows what Okta does then, and never
+//! an empty body. The code, and the message that has it inside, are Secrets. If we fail, Okta sends.
+
+use bytes::Bytes;
+use rhai::{Dynamic, ImmutableString};
+use serde::Deserialize;
+
+use crate::hooks::okta;
+use crate::hooks::okta::request;
+use crate::hooks::okta::request::{Call, Payload};
+use crate::hooks::okta::wire;
+use crate::hooks::okta::wire::{Text, WebRequest};
+use crate::hooks::{
+    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::phone::Phone;
+use crate::script::prelude::secret::Hidden;
+
+mod verdict;
+
+pub use verdict::{Outcome, Tried, settled};
+
+use verdict::Verdict;
+
+pub struct Telephony;
+
+type Request = Call<Data>;
+
+#[derive(Deserialize)]
+pub struct Data {
+    context: Option<Context>,
+    #[serde(rename = "userProfile")]
+    user: Option<Recipient>,
+    #[serde(rename = "messageProfile")]
+    message: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    request: Option<WebRequest>,
+}
+
+/// `data.userProfile`.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Recipient {
+    #[serde(default, rename = "userId", deserialize_with = "wire::text")]
+    id: Text,
+    #[serde(default, deserialize_with = "wire::text")]
+    login: Text,
+    #[serde(default, deserialize_with = "wire::text")]
+    first_name: Text,
+    #[serde(default, deserialize_with = "wire::text")]
+    last_name: Text,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default, rename = "msgTemplate", deserialize_with = "wire::hidden")]
+    text: Option<Hidden>,
+    #[serde(default, rename = "phoneNumber", deserialize_with = "wire::text")]
+    phone: Text,
+    #[serde(default, rename = "otpExpires", deserialize_with = "wire::text")]
+    expires: Text,
+    #[serde(default, rename = "deliveryChannel", deserialize_with = "wire::text")]
+    channel: Text,
+    #[serde(default, rename = "otpCode", deserialize_with = "wire::hidden")]
+    otp: Option<Hidden>,
+    #[serde(default, deserialize_with = "wire::text")]
+    locale: Text,
+    /// Where the beta of 2022 had `requestType`.
+    #[serde(default, rename = "eventAction", deserialize_with = "wire::text")]
+    action: Text,
+}
+
+/// What follows `com.okta.user.telephony.`, and the word for it.
+const FLOWS: [(&str, &str); 4] = [
+    ("pre-enrollment", "enrollment"),
+    ("mfa-verification", "verification"),
+    ("account-unlock", "unlock"),
+    ("password-reset", "reset"),
+];
+
+impl Contract for Telephony {
+    const NAME: &'static str = "okta.telephony";
+    const ENTRY: &'static str = "on_telephony";
+    const REQUEST: &'static str = "TelephonyRequest";
+    const ABOUT: &'static str = "Okta wants a one-time code delivered by SMS or voice.";
+    const SILENCE: &'static str = "Okta sends the code through its own providers, heavily rate limited.";
+    const ON_FAILURE: &'static [FailureForm] = &[
+        FailureForm { word: "let_okta_send", takes_text: false, about: "Okta's own providers send the code" },
+        FailureForm {
+            word: "swallow",
+            takes_text: false,
+            about: "nobody sends the code, and Okta believes that it was sent",
+        },
+    ];
+    const SAMPLES: &'static [Sample] = SAMPLES;
+    const PROVIDER: Provider = Provider {
+        fails: "over: Okta sends the code itself",
+        user_sees: "When the hook fails, a code that Okta sent itself, as long as its rate limit allows. After \
+            `block(reason, \"swallow\")`, no code, and no word about it.",
+        limits: &[
+            okta::NOT_RETRIED,
+            okta::REPLY_SIZE,
+            okta::HOOKS_PER_ORG,
+            "An org has one active telephony hook, and it must have an authentication header.",
+            "Okta's own sending, after a failure, is heavily rate limited.",
+            "A reply that Okta cannot read may mean that nobody sends the code; hookgate never sends an empty one.",
+        ],
+        checked: okta::CHECKED,
+    };
+
+    type Request = Request;
+    type Command = Verdict;
+
+    fn register(library: &mut Library) {
+        library.value::<Request>(Self::REQUEST, "A one-time code to deliver.");
+        Request::register(library);
+        register_message(library);
+        register_flow(library);
+        register_recipient(library);
+        verdict::register(library);
+    }
+
+    fn decode(body: &Bytes) -> Result<Request, HookError> {
+        let request = Request::decode(Self::NAME, body)?;
+        if request.data().message.is_none() {
+            return Err(HookError::Shape { hook: Self::NAME, problem: "`data.messageProfile` is missing".into() });
+        }
+        Ok(request)
+    }
+
+    fn facts(request: &Request) -> Facts {
+        request.facts()
+    }
+
+    fn reply(_: &Request, commands: Commands<Verdict>, mark: &Mark) -> Result<Reply, CommandError> {
+        verdict::reply(commands, mark)
+    }
+
+    fn failed(declared: &Declared, mark: &Mark) -> Reply {
+        verdict::failed(declared.word, mark)
+    }
+
+    fn effect(reply: &Reply) -> String {
+        verdict::effect(reply)
+    }
+}
+
+impl Payload for Data {
+    const SECRETS: &'static [&'static [&'static str]] =
+        &[&["data", "messageProfile", "otpCode"], &["data", "messageProfile", "msgTemplate"]];
+
+    fn web(&self) -> Option<&WebRequest> {
+        self.context.as_ref()?.request.as_ref()
+    }
+}
+
+impl Data {
+    fn message<T>(&self, part: impl Fn(&Message) -> Option<T>) -> Option<T> {
+        self.message.as_ref().and_then(part)
+    }
+}
+
+/// The name of the flow as Okta sent it.
+fn kind(request: &Request) -> Option<ImmutableString> {
+    let action = || request.data().message(|message| message.action.clone());
+    request.request_type().map(ImmutableString::from).or_else(action)
+}
+
+fn flow(kind: &str) -> Option<&'static str> {
+    let name = kind.strip_prefix("com.okta.user.telephony.")?;
+    FLOWS.iter().find(|(wire, _)| *wire == name).map(|(_, word)| *word)
+}
+
+/// `SMS`, `sms`, `voice`, `Voice` and `voice call` were all seen.
+fn channel(written: &str) -> String {
+    let lower = written.to_lowercase();
+    if lower.starts_with("voice") { "voice".into() } else { lower }
+}
+
+fn or_unit<T: rhai::Variant + Clone>(value: Option<T>) -> Dynamic {
+    value.map_or(Dynamic::UNIT, Dynamic::from)
+}
+
+fn register_message(library: &mut Library) {
+    type This<'a> = &'a mut Request;
+    library
+        .property(
+            Doc::new(
+                "Self.phone: Phone",
+                "Where to deliver, or `()`. Okta's form is in `.phone.text`; not every org stores `+` numbers.",
+                "",
+            ),
+            |request: This| {
+                let text = request.data().message(|message| message.phone.clone());
+                or_unit(text.and_then(|text| Phone::new(text, None).ok()))
+            },
+        )
+        .property(
+            Doc::new(
+                "Self.channel: string",
+                "`sms` or `voice`. Anything else Okta may invent comes in lower case: leave it to Okta with `block`.",
+                "",
+            ),
+            |request: This| {
+                or_unit(
+                    request
+                        .data()
+                        .message(|message| message.channel.as_deref().map(channel))
+                        .map(ImmutableString::from),
+                )
+            },
+        )
+        .property(Doc::new("Self.otp: Secret", "The code, with its leading zeros; or `()`.", ""), |request: This| {
+            or_unit(request.data().message(|message| message.otp.clone()))
+        })
+        .property(
+            Doc::new("Self.message: Secret", "The SMS text with the code inside, hence a Secret; `()` for voice.", ""),
+            |request: This| or_unit(request.data().message(|message| message.text.clone())),
+        )
+        .property(Doc::new("Self.expires: Time", "Until when the code is good, or `()`.", ""), |request: This| {
+            request::time(&request.data().message(|message| message.expires.clone()))
+        })
+        .property(
+            Doc::new("Self.locale: string", "The user's language: `EN-US`, `en`, …; or `()`.", ""),
+            |request: This| request::text(&request.data().message(|message| message.locale.clone())),
+        );
+}
+
+fn register_flow(library: &mut Library) {
+    type This<'a> = &'a mut Request;
+    library
+        .property(
+            Doc::new(
+                "Self.flow: string",
+                "`enrollment`, `verification`, `unlock` or `reset`; `()` if Okta does not say or it is a new one.",
+                "",
+            ),
+            |request: This| or_unit(kind(request).and_then(|kind| flow(&kind)).map(ImmutableString::from)),
+        )
+        .property(
+            Doc::new("Self.kind: string", "The flow in Okta's own words (`requestType`), or `()`.", ""),
+            |request: This| or_unit(kind(request)),
+        )
+        .property(Doc::new("Self.user: Recipient", "Who gets the code, or `()`.", ""), |request: This| {
+            or_unit(request.data().user.clone())
+        });
+}
+
+fn register_recipient(library: &mut Library) {
+    type This<'a> = &'a mut Recipient;
+    library
+        .value::<Recipient>("Recipient", "The user who gets the code.")
+        .property(Doc::new("Recipient.id: string", "Okta's id (`00u…`), or `()`.", ""), |user: This| {
+            request::text(&user.id)
+        })
+        .property(Doc::new("Recipient.login: string", "The login name, or `()`.", ""), |user: This| {
+            request::text(&user.login)
+        })
+        .property(Doc::new("Recipient.first_name: string", "Or `()`.", ""), |user: This| {
+            request::text(&user.first_name)
+        })
+        .property(Doc::new("Recipient.last_name: string", "Or `()`.", ""), |user: This| request::text(&user.last_name));
+}
+
+const SAMPLES: &[Sample] = &[
+    Sample {
+        name: "sent",
+        request: SMS,
+        script: r#"fn on_telephony(request) { sent("acme", "tx-1", `${request.flow} by ${request.channel}`) }"#,
+        reply: r#"{"commands":[{"type":"com.okta.telephony.action","value":[{"status":"SUCCESSFUL","provider":"acme",
+            "transactionId":"tx-1","transactionMetadata":"verification by sms"}]}]}"#,
+    },
+    Sample {
+        name: "pending",
+        request: VOICE,
+        script: r#"fn on_telephony(request) { if request.channel == "voice" { pending("acme", "call-7") } }"#,
+        reply: r#"{"commands":[{"type":"com.okta.telephony.action","value":[{"status":"PENDING","provider":"acme","transactionId":"call-7"}]}]}"#,
+    },
+    Sample {
+        name: "swallow",
+        request: SMS,
+        script: r#"fn on_telephony(request) { if request.phone.country == "GB" { block("no messages to this country", "swallow") } }"#,
+        reply: r#"{"commands":[{"type":"com.okta.telephony.action","value":[{"status":"SUCCESSFUL","provider":"hookgate",
+            "transactionMetadata":"blocked: no messages to this country"}]}]}"#,
+    },
+    Sample {
+        name: "let_okta_send",
+        request: SMS,
+        script: r#"fn on_telephony(request) { block("not ours", "let_okta_send") }"#,
+        reply: r#"{"error":{"errorSummary":"not ours"}}"#,
+    },
+    Sample {
+        name: "no_opinion",
+        request: SMS,
+        script: "fn on_telephony(request) { }",
+        reply: r#"{"error":{"errorSummary":"hookgate leaves this message to Okta"}}"#,
+    },
+];
+
+const SMS: &str = r#"{
+  "eventId": "tEl5vYQ0aR2-3kzNcUuF1w", "eventTime": "2026-03-02T08:25:30.000Z",
+  "eventType": "com.okta.telephony.provider", "eventTypeVersion": "1.0", "contentType": "application/json",
+  "cloudEventVersion": "0.1", "source": "https://example.okta.com/api/v1/inlineHooks/cal6h1kXq2ZbT0aYw5d7",
+  "requestType": "com.okta.user.telephony.mfa-verification",
+  "data": {
+    "context": {"request": {"id": "reqTelephonySms000000001", "method": "POST", "url": {"value": "/idp/idx/challenge"},
+      "ipAddress": "192.0.2.19"}},
+    "userProfile": {"firstName": "Cleo", "lastName": "Example", "login": "cleo@mail.example", "userId": "00u6h1kXq2ZbT0aYw5d7"},
+    "messageProfile": {"msgTemplate": "Your code is 004711", "phoneNumber": "+447400123456",
+      "otpExpires": "2026-03-02T08:30:30.321Z", "deliveryChannel": "SMS", "otpCode": "004711", "locale": "EN-GB"}
+  }
+}"#;
+
+const VOICE: &str = r#"{
+  "eventId": "tEl6vYQ0aR2-3kzNcUuF1w", "eventTime": "2026-03-02T08:26:30.000Z",
+  "eventType": "com.okta.telephony.provider", "eventTypeVersion": "1.0", "contentType": "application/json",
+  "cloudEventVersion": "0.1", "source": "https://example.okta.com/api/v1/inlineHooks/cal6h1kXq2ZbT0aYw5d7",
+  "requestType": "com.okta.user.telephony.pre-enrollment",
+  "data": {
+    "context": {"request": {"id": "reqTelephonyVoice0000001", "method": "POST", "url": {"value": "/idp/idx/credential/enroll"},
+      "ipAddress": "192.0.2.19"}},
+    "userProfile": {"firstName": "Cleo", "lastName": "Example", "login": "cleo@mail.example", "userId": "00u6h1kXq2ZbT0aYw5d7"},
+    "messageProfile": {"phoneNumber": 447400123456, "otpExpires": "2026-03-02T08:31:30.321Z", "deliveryChannel": "Voice Call",
+      "otpCode": 52713, "locale": "en"}
+  }
+}"#;
+
+#[cfg(test)]
+mod tests;

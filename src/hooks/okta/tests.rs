@@ -1,0 +1,48 @@
+use http::HeaderName;
+use http::HeaderValue;
+
+use super::*;
+
+fn ask(name: &str, value: &[u8]) -> Result<Reply, HookError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value).unwrap());
+    challenge(&headers)
+}
+
+#[test]
+fn a_challenge_comes_back_in_any_letter_case() {
+    for name in ["x-okta-verification-challenge", "X-Okta-Verification-Challenge", "X-OKTA-VERIFICATION-CHALLENGE"] {
+        let reply = ask(name, b"aB-_ 9.~").unwrap();
+        assert_eq!((reply.status, &reply.body[..]), (200, &br#"{"verification":"aB-_ 9.~"}"#[..]), "{name}");
+    }
+}
+
+#[test]
+fn a_challenge_is_escaped() {
+    let reply = ask(CHALLENGE, br#"a"b\c</script>"#).unwrap();
+    assert_eq!(&reply.body[..], &br#"{"verification":"a\"b\\c</script>"}"#[..]);
+    assert_eq!(reply.value()["verification"], r#"a"b\c</script>"#);
+}
+
+#[test]
+fn a_challenge_is_bounded_and_ascii() {
+    assert!(ask(CHALLENGE, &[b'a'; 4096]).is_ok());
+    for (value, problem) in [(vec![b'a'; 4097], "longer than 4096"), (vec![0xe4, b'a'], "outside visible ASCII")] {
+        let error = ask(CHALLENGE, &value).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_challenge_says_what_is_missing() {
+    let error = challenge(&HeaderMap::new()).unwrap_err().to_string();
+    assert!(error.contains("X-Okta-Verification-Challenge"), "{error}");
+}
+
+#[test]
+fn a_challenge_to_an_inline_hook_names_the_mistake() {
+    let mut headers = HeaderMap::new();
+    assert!(no_challenge(&headers).unwrap_err().to_string().contains("takes POST only"));
+    headers.insert(CHALLENGE, HeaderValue::from_static("x"));
+    assert!(no_challenge(&headers).unwrap_err().to_string().contains("registered as an event hook"));
+}

@@ -1,0 +1,58 @@
+//! Runs scripts against a hook in the tests of this folder: decode, script, check, encode.
+
+use rhai::{Dynamic, Scope};
+use serde_json::Value;
+
+use crate::hooks::{Commands, Contract, Mark, Reply, Sample};
+use crate::script::budget::Limits;
+use crate::script::engine;
+use crate::script::library::Finished;
+use crate::script::modules::Modules;
+use crate::script::prelude;
+
+/// What replies of tests point back at.
+pub(super) const MARK: Mark = Mark { decision: "d", release: "r", script: "s.rhai" };
+
+/// The reply to `request`, or the text of what is wrong with the script.
+pub(super) fn reply<C: Contract>(library: &'static Finished, request: &str, script: &str) -> Result<Reply, String> {
+    let (request, returned) = run::<C>(library, request, script)?;
+    let commands = Commands::collect::<C>(returned).map_err(|error| error.to_string())?;
+    C::reply(&request, commands, &MARK).map_err(|error| error.to_string())
+}
+
+/// What a script returns to `request`.
+pub(super) fn run<C: Contract>(
+    library: &'static Finished,
+    request: &str,
+    script: &str,
+) -> Result<(C::Request, Dynamic), String> {
+    let request = C::decode(&request.as_bytes().to_vec().into()).map_err(|error| error.to_string())?;
+    let engine = engine::sandbox(&[prelude::library(), library], &Limits::default(), Modules::new(Default::default()));
+    let ast = engine.compile(script).map_err(|error| error.to_string())?;
+    let returned = engine.call_fn::<Dynamic>(&mut Scope::new(), &ast, C::ENTRY, (request.clone(),));
+    Ok((request, returned.map_err(|error| error.to_string())?))
+}
+
+/// The value of a Rhai expression over `request`.
+pub(super) fn value<C: Contract>(library: &'static Finished, request: &str, expression: &str) -> Dynamic {
+    let script = format!("fn {}(request) {{ {expression} }}", C::ENTRY);
+    run::<C>(library, request, &script).unwrap_or_else(|error| panic!("{expression}: {error}")).1
+}
+
+/// The JSON of a reply without what points back at us.
+pub(super) fn body(reply: &Reply) -> Value {
+    let mut value = reply.value();
+    if let Some(members) = value.as_object_mut() {
+        members.shift_remove("debugContext");
+    }
+    value
+}
+
+/// Fails unless every sample gives its reply, member for member in order.
+pub(super) fn samples<C: Contract>(library: &'static Finished) {
+    for Sample { name, request, script, reply: expected } in C::SAMPLES {
+        let reply = reply::<C>(library, request, script).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let expected = if expected.is_empty() { Value::Null } else { serde_json::from_str(expected).unwrap() };
+        assert_eq!(body(&reply).to_string(), expected.to_string(), "{name}");
+    }
+}

@@ -1,0 +1,276 @@
+//! `okta.user_import`: one user of an import, after matching and mapping and before Okta writes anything.
+//!
+//! The contract is in inline hooks, section 10. If we fail, Okta goes on and creates the user.
+
+use bytes::Bytes;
+use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
+use serde::Serialize;
+use serde_json::{Map as JsonMap, Value};
+
+use crate::hooks::okta;
+use crate::hooks::okta::reply;
+use crate::hooks::okta::request::Call;
+use crate::hooks::okta::user_import::request::Data;
+use crate::hooks::{
+    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::json;
+
+pub mod request;
+mod samples;
+
+pub struct UserImport;
+
+type Request = Call<Data>;
+
+/// Everything that an import script can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    CreateUser,
+    LinkUser { id: ImmutableString },
+    SetProfile(JsonMap<String, Value>),
+    SetAppProfile(JsonMap<String, Value>),
+    Fail { text: ImmutableString },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Wire {
+    Action { result: &'static str },
+    User { id: ImmutableString },
+    Profile(JsonMap<String, Value>),
+}
+
+const ACTION: &str = "com.okta.action.update";
+const USER: &str = "com.okta.user.update";
+const PROFILE: &str = "com.okta.user.profile.update";
+const APP_PROFILE: &str = "com.okta.appUser.profile.update";
+
+impl Contract for UserImport {
+    const NAME: &'static str = "okta.user_import";
+    const ENTRY: &'static str = "on_user_import";
+    const REQUEST: &'static str = "UserImportRequest";
+    const ABOUT: &'static str = "A user comes in from an app, once per user of an import.";
+    const SILENCE: &'static str = "Okta goes on with the import and creates the user.";
+    const ON_FAILURE: &'static [FailureForm] =
+        &[FailureForm { word: "unchanged", takes_text: false, about: "let Okta do what it was going to do" }];
+    const SAMPLES: &'static [Sample] = samples::SAMPLES;
+    const PROVIDER: Provider = Provider {
+        fails: "open",
+        user_sees: "Nothing: imports run in the background. `fail(text)` is read by administrators in the \
+            System Log, and the import goes on.",
+        limits: &[
+            okta::RETRIED,
+            okta::REPLY_SIZE,
+            okta::HOOKS_PER_ORG,
+            "One call per user: an import of 10,000 users makes 10,000 calls.",
+            "Not for Active Directory and LDAP directories.",
+            "An early access feature of Okta's.",
+        ],
+        checked: okta::CHECKED,
+    };
+
+    type Request = Request;
+    type Command = Command;
+
+    fn register(library: &mut Library) {
+        request::register(library, Self::REQUEST);
+        register_decisions(library);
+        register_profiles(library);
+    }
+
+    fn decode(body: &Bytes) -> Result<Request, HookError> {
+        let request = Request::decode(Self::NAME, body)?;
+        if !request.data().is_recognised() {
+            let problem = "neither `data.user` nor `data.appUser` is there".into();
+            return Err(HookError::Shape { hook: Self::NAME, problem });
+        }
+        Ok(request)
+    }
+
+    fn facts(request: &Request) -> Facts {
+        request.facts()
+    }
+
+    fn reply(_: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
+        let commands: Vec<Command> = commands.flat().collect();
+        let failure = commands.iter().find_map(|command| match command {
+            Command::Fail { text } => Some(text),
+            _ => None,
+        });
+        if let Some(text) = failure {
+            // Okta runs no command beside an error, so nothing but the failure is sent.
+            return Ok(reply::failure(text, mark));
+        }
+        if commands.is_empty() {
+            return Ok(unchanged());
+        }
+        one_decision(&commands).map_err(|problem| CommandError::Invalid { problem })?;
+        let commands: Vec<_> = commands.into_iter().flat_map(wire).collect();
+        reply::reply(&commands, None, mark)
+    }
+
+    fn failed(_: &Declared, _: &Mark) -> Reply {
+        unchanged()
+    }
+
+    fn effect(reply: &Reply) -> String {
+        let value = reply.value();
+        let status = reply.status;
+        if !matches!(status, 200 | 204) {
+            return format!("Okta goes on and creates the user, because the reply was HTTP {status}");
+        }
+        if let Some(error) = value.get("error") {
+            let text = error["errorSummary"].as_str().unwrap_or_default();
+            return format!("Okta records \"{text}\" in its System Log and goes on with what it was going to do");
+        }
+        let changes: Vec<String> = value["commands"].as_array().into_iter().flatten().filter_map(change).collect();
+        if changes.is_empty() {
+            return "Okta does what it was going to do".into();
+        }
+        format!("Okta {}", changes.join(", "))
+    }
+}
+
+/// The documented "no change".
+fn unchanged() -> Reply {
+    Reply::json("{}")
+}
+
+fn register_decisions(library: &mut Library) {
+    library
+        .command(Doc::new("create_user() -> command", "Creates a new Okta user.", ""), || Command::CreateUser)
+        .command(
+            Doc::new(
+                "link_user(id: string) -> command",
+                "Links to the Okta user with this id (`00u…`), and creates none.",
+                "",
+            ),
+            link_user,
+        )
+        // What `link_user(request.user_id)` becomes where nobody was matched.
+        .overload("link_user", |_: ()| link_user(ImmutableString::new()))
+        .command(
+            Doc::new("fail(text: string) -> command", "Records `text` in Okta's System Log. The import goes on.", ""),
+            fail,
+        );
+}
+
+fn register_profiles(library: &mut Library) {
+    library
+        .command(
+            Doc::new(
+                "set_profile(attribute: string, value: any) -> command",
+                "Sets one attribute of the Okta user.",
+                "",
+            ),
+            |name: ImmutableString, value: Dynamic| {
+                attributes("set_profile", [(name.to_string(), value)]).map(Command::SetProfile)
+            },
+        )
+        .command(
+            Doc::new("set_profile(attributes: map) -> command", "Sets several attributes, in alphabetical order.", ""),
+            |map: Map| attributes("set_profile", owned(map)).map(Command::SetProfile),
+        )
+        .command(
+            Doc::new(
+                "set_app_profile(attribute: string, value: any) -> command",
+                "Sets one attribute of the app's user; Okta's mappings carry it on.",
+                "",
+            ),
+            |name: ImmutableString, value: Dynamic| {
+                attributes("set_app_profile", [(name.to_string(), value)]).map(Command::SetAppProfile)
+            },
+        )
+        .command(
+            Doc::new(
+                "set_app_profile(attributes: map) -> command",
+                "Sets several attributes, in alphabetical order.",
+                "",
+            ),
+            |map: Map| attributes("set_app_profile", owned(map)).map(Command::SetAppProfile),
+        );
+}
+
+fn owned(map: Map) -> impl Iterator<Item = (String, Dynamic)> {
+    map.into_iter().map(|(name, value)| (name.to_string(), value))
+}
+
+fn link_user(id: ImmutableString) -> Result<Command, Box<EvalAltResult>> {
+    if id.is_empty() {
+        return Err("`link_user` needs the id of an Okta user (`00u…`); where nobody was matched, there is none".into());
+    }
+    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        return Err(format!("`link_user` needs the id of an Okta user (`00u…`), and `{id}` is none").into());
+    }
+    Ok(Command::LinkUser { id })
+}
+
+fn fail(text: ImmutableString) -> Result<Command, Box<EvalAltResult>> {
+    if text.trim().is_empty() {
+        return Err("`fail` needs a text: it is all that administrators read".into());
+    }
+    Ok(Command::Fail { text })
+}
+
+fn attributes(
+    command: &str,
+    attributes: impl IntoIterator<Item = (String, Dynamic)>,
+) -> Result<JsonMap<String, Value>, Box<EvalAltResult>> {
+    let mut profile = JsonMap::new();
+    for (name, value) in attributes {
+        if name.is_empty() {
+            return Err(format!("`{command}` needs the name of an attribute").into());
+        }
+        let value = json::json_from_dynamic(&value).map_err(|problem| format!("`{name}` cannot be sent: {problem}"))?;
+        profile.insert(name, value);
+    }
+    if profile.is_empty() {
+        return Err(format!("`{command}` got an empty map").into());
+    }
+    Ok(profile)
+}
+
+/// Okta can do one thing with a user.
+fn one_decision(commands: &[Command]) -> Result<(), String> {
+    let decisions: Vec<&Command> =
+        commands.iter().filter(|command| matches!(command, Command::CreateUser | Command::LinkUser { .. })).collect();
+    match decisions[..] {
+        [] | [_] => Ok(()),
+        _ if decisions.contains(&&Command::CreateUser) => {
+            Err("the script returned `create_user` beside another decision; return one of them".into())
+        }
+        _ => Err("the script returned `link_user` more than once; a user can be linked to one Okta user".into()),
+    }
+}
+
+fn wire(command: Command) -> Vec<reply::Command<Wire>> {
+    let one = |r#type, value| reply::Command { r#type, value };
+    match command {
+        Command::CreateUser => vec![one(ACTION, Wire::Action { result: "CREATE_USER" })],
+        // Okta needs both: the decision, and whom to link.
+        Command::LinkUser { id } => {
+            vec![one(ACTION, Wire::Action { result: "LINK_USER" }), one(USER, Wire::User { id })]
+        }
+        Command::SetProfile(attributes) => vec![one(PROFILE, Wire::Profile(attributes))],
+        Command::SetAppProfile(attributes) => vec![one(APP_PROFILE, Wire::Profile(attributes))],
+        Command::Fail { .. } => Vec::new(),
+    }
+}
+
+/// What one command does, in words.
+fn change(command: &Value) -> Option<String> {
+    let value = &command["value"];
+    let names = || value.as_object().map(|map| map.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+    Some(match command["type"].as_str()? {
+        ACTION if value["result"] == "CREATE_USER" => "creates a user".into(),
+        USER => format!("links the imported user to {}", value["id"].as_str()?),
+        PROFILE => format!("sets {} of the Okta user", names()?),
+        APP_PROFILE => format!("sets {} of the app's user", names()?),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

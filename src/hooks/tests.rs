@@ -1,0 +1,381 @@
+//! What must hold for every row of the table, and the runner that tests of single hooks share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use rhai::Scope;
+
+use super::*;
+use crate::script::budget::Limits;
+use crate::script::context;
+use crate::script::context::{Clock, Context};
+use crate::script::engine;
+use crate::script::library::Kind;
+use crate::script::modules::Modules;
+use crate::script::prelude;
+
+/// What replies of tests point back at.
+pub(crate) const MARK: Mark = Mark { decision: "d-1", release: "r-1", script: "s.rhai" };
+
+/// What a script returns, or the text of its error.
+fn run(hook: &'static Hook, request: &Decoded, script: &str) -> Result<Dynamic, String> {
+    let libraries = [prelude::library(), (hook.library)()];
+    let engine = engine::sandbox(&libraries, &Limits::default(), Modules::new(BTreeMap::default()));
+    let ast = engine.compile(script).map_err(|error| error.to_string())?;
+    let context = Context {
+        surroundings: Arc::default(),
+        clock: Clock::System,
+        deadline: Instant::now() + Duration::from_secs(20),
+        logs: Vec::new(),
+    };
+    let call = || engine.call_fn(&mut Scope::new(), &ast, hook.entry, (request.request.clone(),));
+    let (returned, _) = context::enter(context, call);
+    returned.map_err(|error| error.to_string())
+}
+
+/// The parameter's name in the short scripts of tests, as in PRODUCT's signatures.
+fn wrap(hook: &Hook, expression: &str) -> String {
+    let parameter = if hook.events { "event" } else { "request" };
+    format!("fn {}({parameter}) {{ {expression} }}", hook.entry)
+}
+
+fn answer(hook: &'static Hook, request: &str, script: &str) -> Result<Reply, String> {
+    let request = (hook.decode)(&request.to_owned().into()).map_err(|error| error.to_string())?;
+    let returned = run(hook, &request, script)?;
+    (hook.encode)(&request, returned, &MARK).map_err(|error| error.to_string())
+}
+
+/// The value of an expression over a request.
+pub(crate) fn value_of(hook: &str, request: &str, expression: &str) -> Dynamic {
+    let hook = find(hook).unwrap();
+    let request = (hook.decode)(&request.to_owned().into()).unwrap();
+    run(hook, &request, &wrap(hook, expression)).unwrap_or_else(|error| panic!("{expression}: {error}"))
+}
+
+/// The reply when a script returns this expression.
+pub(crate) fn reply_to(hook: &str, request: &str, expression: &str) -> Reply {
+    let hook = find(hook).unwrap();
+    answer(hook, request, &wrap(hook, expression)).unwrap_or_else(|error| panic!("{expression}: {error}"))
+}
+
+/// The text that a script's author reads when returning this expression.
+pub(crate) fn refusal(hook: &str, request: &str, expression: &str) -> String {
+    let hook = find(hook).unwrap();
+    match answer(hook, request, &wrap(hook, expression)) {
+        Err(text) => text,
+        Ok(reply) => panic!("{expression} was answered with {:?}", reply.value()),
+    }
+}
+
+/// The JSON of a reply without what points back at us.
+pub(crate) fn body(reply: &Reply) -> Value {
+    let mut value = reply.value();
+    if let Some(members) = value.as_object_mut() {
+        members.shift_remove("debugContext");
+    }
+    value
+}
+
+/// What the contract allows every reply to be.
+fn assert_valid(hook: &Hook, reply: &Reply) {
+    let name = hook.name;
+    if reply.body.is_empty() {
+        assert!(reply.status == 204 && name != "okta.telephony", "{name}: an empty {}", reply.status);
+        return;
+    }
+    assert_eq!(reply.status, 200, "{name}");
+    assert!(reply.body.len() < 256 * 1024, "{name}");
+    let value = reply.value();
+    if value == serde_json::json!({}) {
+        assert!(["okta.token", "okta.user_import"].contains(&name), "{name}: an empty object");
+        return;
+    }
+    let debug = &value["debugContext"];
+    assert_eq!(
+        (&debug["decision"], &debug["release"], &debug["script"]),
+        (&"d-1".into(), &"r-1".into(), &"s.rhai".into())
+    );
+    for member in value.as_object().unwrap().keys() {
+        assert!(["commands", "error", "debugContext"].contains(&member.as_str()), "{name}: {member}");
+    }
+    if let Some(error) = value.get("error") {
+        assert!(error["errorSummary"].as_str().is_some_and(|text| !text.is_empty()), "{name}: {error}");
+    }
+    for command in value["commands"].as_array().into_iter().flatten() {
+        let kind = command["type"].as_str().unwrap();
+        let list = kind.ends_with(".patch") || kind == "com.okta.telephony.action";
+        assert!(kind.starts_with("com.okta.") && command["value"].is_array() == list, "{name}: {command}");
+    }
+}
+
+#[test]
+fn names_and_entries_are_unique() {
+    let names: BTreeSet<_> = HOOKS.iter().map(|hook| hook.name).collect();
+    let entries: BTreeSet<_> = HOOKS.iter().map(|hook| hook.entry).collect();
+    assert_eq!((names.len(), entries.len()), (HOOKS.len(), HOOKS.len()));
+    for hook in HOOKS.iter() {
+        let (provider, kind) = hook.name.split_once('.').unwrap();
+        assert!(provider == "okta" && hook.entry == format!("on_{kind}"), "{}", hook.name);
+        assert!(std::ptr::eq(find(hook.name).unwrap(), hook));
+    }
+    assert!(find("okta.tokn").is_none());
+}
+
+#[test]
+fn every_row_says_what_silence_and_failure_mean() {
+    for hook in HOOKS.iter() {
+        assert!(!hook.about.is_empty() && !hook.silence.is_empty() && !hook.request.is_empty(), "{}", hook.name);
+        assert_eq!(hook.events, hook.on_failure.is_empty(), "{}", hook.name);
+        for form in hook.on_failure {
+            assert!(!form.about.is_empty(), "{}", hook.name);
+            let long = "ä\"\u{0}".repeat(200_000);
+            let text = form.takes_text.then_some(long.as_str());
+            let reply = (hook.failed)(&hook.declared(form.word, text).unwrap(), &MARK);
+            assert_valid(hook, &reply);
+            assert!(!(hook.effect)(&reply).is_empty());
+            assert!(hook.declared(form.word, if form.takes_text { None } else { Some("x") }).is_none());
+        }
+        assert!(hook.declared("nonsense", None).is_none());
+    }
+}
+
+#[test]
+fn every_sample_gives_its_reply() {
+    for hook in HOOKS.iter() {
+        assert!(!hook.samples.is_empty(), "{}", hook.name);
+        for sample in hook.samples {
+            let name = format!("{}/{}", hook.name, sample.name);
+            let reply = answer(hook, sample.request, sample.script).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_valid(hook, &reply);
+            let expected =
+                if sample.reply.is_empty() { Value::Null } else { serde_json::from_str(sample.reply).unwrap() };
+            // As text: the order of members counts.
+            assert_eq!(body(&reply).to_string(), expected.to_string(), "{name}");
+            assert!(!(hook.effect)(&reply).is_empty(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_registration_is_documented_once() {
+    for hook in HOOKS.iter() {
+        let mut seen = BTreeSet::new();
+        for entry in &(hook.library)().entries {
+            let name = format!("{}: {}", hook.name, entry.doc.signature);
+            assert!(!entry.doc.about.is_empty(), "{name}");
+            assert!(seen.insert((entry.receiver, entry.name, entry.arity)), "{name} stands twice");
+            assert!(entry.kind != Kind::Property || entry.doc.signature.contains(": "), "{name} has no type");
+        }
+        assert!(seen.contains(&(None, hook.request, 0)), "{} does not register {}", hook.name, hook.request);
+    }
+}
+
+#[test]
+fn every_property_of_the_request_can_be_read() {
+    for hook in HOOKS.iter() {
+        let properties = (hook.library)()
+            .entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::Property && entry.receiver == Some(hook.request));
+        for sample in hook.samples {
+            let request = (hook.decode)(&sample.request.into()).unwrap();
+            for property in properties.clone() {
+                let parameter = if hook.events { "event" } else { "request" };
+                let script = wrap(hook, &format!("{parameter}.{}", property.name));
+                let read = run(hook, &request, &script);
+                assert!(read.is_ok(), "{} {}: {:?}", hook.name, property.name, read.err());
+                let write = wrap(hook, &format!("{parameter}.{} = 1", property.name));
+                assert!(run(hook, &request, &write).is_err(), "{}.{} can be written", hook.request, property.name);
+            }
+        }
+    }
+}
+
+fn decode(hook: &Hook, body: impl Into<Bytes>) -> Result<usize, HookError> {
+    let body = body.into();
+    let single = (hook.decode)(&body);
+    let split = (hook.split)(&body);
+    if !hook.events {
+        assert_eq!(single.is_ok(), split.is_ok());
+    }
+    split.map(|requests| requests.len())
+}
+
+#[test]
+fn what_is_no_json_object_is_refused() {
+    for hook in HOOKS.iter() {
+        assert_eq!(decode(hook, ""), Err(HookError::Empty), "{}", hook.name);
+        assert_eq!(decode(hook, &b"{\"eventId\":\"\xff\"}"[..]), Err(HookError::NotUtf8 { at: 12 }), "{}", hook.name);
+        for body in ["{", "not json c4n4ry", "{\"eventId\":c4n4ry}", "{} {}", "\u{feff}{}", "[", "{\"data\":{}", " "] {
+            let error = decode(hook, body).unwrap_err();
+            assert!(matches!(error, HookError::NotJson { .. }), "{} {body}: {error}", hook.name);
+            assert!(!error.to_string().contains("c4n4ry"), "{error}");
+        }
+        for body in ["[]", "[{}]", "null", "7", "\"c4n4ry\"", "true", "[null,null,null,null,null,{}]"] {
+            let error = decode(hook, body).unwrap_err();
+            assert!(matches!(error, HookError::Shape { .. }), "{} {body}: {error}", hook.name);
+            assert!(!error.to_string().contains("c4n4ry"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_call_of_another_hook_names_it() {
+    for hook in HOOKS.iter() {
+        for other in HOOKS.iter().filter(|other| other.name != hook.name) {
+            for sample in other.samples {
+                let expected = HookError::OtherHook { expected: hook.name, found: other.name };
+                assert_eq!(decode(hook, sample.request), Err(expected), "{} to {}", sample.name, hook.name);
+            }
+        }
+        for found in ["com.okta.tokens.transform", "com.okta.custom.source.delegated.authentication"] {
+            let body = format!(r#"{{"eventType":"{found}","data":{{"context":7}}}}"#);
+            assert_eq!(decode(hook, body), Err(HookError::Withdrawn { found: found.into() }), "{}", hook.name);
+        }
+        let error = decode(hook, r#"{"eventType":"com.okta.something","data":{}}"#).unwrap_err();
+        assert_eq!(error, HookError::UnknownType { expected: hook.name, found: "com.okta.something".into() });
+    }
+}
+
+/// The first sample with one member of the envelope replaced, or taken away.
+fn with_member(hook: &Hook, member: &str, value: Option<Value>) -> String {
+    let mut sample: Value = serde_json::from_str(hook.samples[0].request).unwrap();
+    let members = sample.as_object_mut().unwrap();
+    match value {
+        Some(value) => drop(members.insert(member.into(), value)),
+        None => drop(members.shift_remove(member)),
+    }
+    sample.to_string()
+}
+
+#[test]
+fn members_of_the_envelope_are_lenient_in_value_and_strict_in_structure() {
+    for hook in HOOKS.iter() {
+        for member in ["eventId", "eventTime", "source", "requestType", "eventType"] {
+            for wrong in [serde_json::json!(["c4n4ry"]), serde_json::json!({"c4n4ry": "c4n4ry"})] {
+                let error = decode(hook, with_member(hook, member, Some(wrong))).unwrap_err().to_string();
+                assert!(
+                    error.contains(member) && error.contains("must be a text") && !error.contains("c4n4ry"),
+                    "{error}"
+                );
+            }
+            assert!(decode(hook, with_member(hook, member, None)).is_ok(), "{} {member}", hook.name);
+            assert!(decode(hook, with_member(hook, member, Some(Value::Null))).is_ok(), "{} {member}", hook.name);
+        }
+        for member in ["eventId", "eventTime", "source"] {
+            assert!(decode(hook, with_member(hook, member, Some(7.into()))).is_ok(), "{} {member}", hook.name);
+        }
+        for unread in ["eventTypeVersion", "cloudEventVersion", "cloudEventsVersion", "contentType", "later"] {
+            for value in [serde_json::json!(1), serde_json::json!({}), Value::Null] {
+                assert!(decode(hook, with_member(hook, unread, Some(value))).is_ok(), "{} {unread}", hook.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn data_must_be_there_and_an_object() {
+    for hook in HOOKS.iter() {
+        for absent in [None, Some(Value::Null)] {
+            let error = decode(hook, with_member(hook, "data", absent)).unwrap_err().to_string();
+            assert!(error.contains("`data` is missing"), "{}: {error}", hook.name);
+        }
+        for wrong in [serde_json::json!("c4n4ry"), serde_json::json!(7), serde_json::json!([]), serde_json::json!({})] {
+            let Err(error) = decode(hook, with_member(hook, "data", Some(wrong.clone()))) else {
+                assert!(wrong == serde_json::json!({}), "{} takes {wrong}", hook.name);
+                continue;
+            };
+            assert!(error.to_string().contains("`data"), "{} {wrong}: {error}", hook.name);
+            assert!(!error.to_string().contains("c4n4ry"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn values_that_look_like_messages_do_not_leak() {
+    for hook in HOOKS.iter() {
+        for value in ["x expected c4n4ry", "c4n4ry at line 1 column 1", "x at line 2, expected c4n4ry at line 3"] {
+            let error = decode(hook, with_member(hook, "data", Some(value.into()))).unwrap_err().to_string();
+            assert!(!error.contains("c4n4ry"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_costs_an_error_at_most() {
+    for hook in HOOKS.iter() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let inner = if open == "[" { "" } else { "1" };
+            let deep = format!("{}{inner}{}", open.repeat(200), close.repeat(200));
+            let _ = decode(hook, deep.clone());
+            let sample = hook.samples[0].request.trim_end().strip_suffix('}').unwrap();
+            let body: Bytes = format!("{sample}, \"later\": {deep}}}").into();
+            let request = (hook.decode)(&body).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
+            let parameter = if hook.events { "event" } else { "request" };
+            let raw = run(hook, &request, &wrap(hook, &format!("{parameter}.raw")));
+            assert!(raw.is_ok(), "{}: {:?}", hook.name, raw.err());
+        }
+    }
+}
+
+#[test]
+fn a_member_twice_is_refused() {
+    for hook in HOOKS.iter() {
+        for member in ["eventId", "eventType", "data"] {
+            let sample: Value = serde_json::from_str(hook.samples[0].request).unwrap();
+            let rest = hook.samples[0].request.trim_start().strip_prefix('{').unwrap();
+            let body = format!("{{\"{member}\":{},{rest}", sample[member]);
+            let error = decode(hook, body).unwrap_err().to_string();
+            assert!(error.contains(member), "{} {member}: {error}", hook.name);
+        }
+    }
+}
+
+/// A JSON text with one place changed.
+fn mutated(sample: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let length = sample.len();
+    (0..length, 0..64_usize, proptest::collection::vec(any::<u8>(), 0..8)).prop_map(move |(at, take, put)| {
+        let mut bytes = sample.as_bytes().to_vec();
+        bytes.splice(at..(at + take).min(length), put);
+        bytes
+    })
+}
+
+/// A sample with one of its values replaced by another that is JSON.
+fn revalued(sample: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    const VALUES: [&str; 10] =
+        ["null", "7", "-1.5e300", "true", "\"\"", "\"\\ud800\"", "[]", "{}", "[null,{}]", "\"c4n4ry\""];
+    let starts: Vec<usize> = sample.match_indices(": ").map(|(at, _)| at + 2).collect();
+    (proptest::sample::select(starts), proptest::sample::select(&VALUES[..])).prop_map(move |(at, value)| {
+        let mut values = serde_json::Deserializer::from_str(&sample[at..]).into_iter::<serde::de::IgnoredAny>();
+        let _ = values.next();
+        let end = at + values.byte_offset();
+        format!("{}{value}{}", &sample[..at], &sample[end..]).into_bytes()
+    })
+}
+
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let samples: Vec<&'static str> = HOOKS.iter().flat_map(|hook| hook.samples).map(|sample| sample.request).collect();
+    let sample = || proptest::sample::select(samples.clone());
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..200),
+        sample().prop_flat_map(mutated),
+        sample().prop_flat_map(revalued),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn no_body_makes_decoding_panic(bytes in any_body()) {
+        for hook in HOOKS.iter() {
+            if let Err(error) = decode(hook, bytes.clone()) {
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
