@@ -1,1 +1,110 @@
-//! release
+//! Configuration + scripts + tables, compiled, immutable, named by the hash of its content.
+//!
+//! [`bundle`] reads the files, [`build`] makes a [`Release`] of them or tells everything that is wrong, [`live`] holds
+//! the one in force, and [`watch`] notices when files change. A release is built beside the one in force and swapped in
+//! whole; a call keeps the one it began with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::auth::Gate;
+use crate::config::Config;
+use crate::finding::Finding;
+use crate::hooks::{Declared, Hook};
+use crate::script::budget::Limits;
+use crate::script::compile::Compiler;
+use crate::script::context::{Surroundings, Tables};
+use crate::script::run::Script;
+use crate::telemetry::metrics::RouteMetrics;
+
+pub mod access;
+pub mod build;
+pub mod bundle;
+mod convert;
+pub mod live;
+pub mod pattern;
+mod routes;
+pub mod tables;
+pub mod watch;
+
+/// One release. Nothing in it changes but secrets, which rotate under it.
+pub struct Release {
+    /// Tells two releases of one process apart, even of equal content.
+    pub id: u64,
+    /// SHA-256 over configuration, scripts and tables, as 64 hex digits.
+    pub hash: String,
+    pub config: Config,
+    /// The configuration that this process started with: `server`, `admin` and `store` are read only then.
+    pub(crate) started_with: Config,
+    pub routes: Vec<Arc<Route>>,
+    pub tables: Arc<Tables>,
+    pub warnings: Vec<Finding>,
+    pub(crate) compiler: Arc<Compiler>,
+    pub(crate) accesses: HashMap<String, Arc<access::Access>>,
+    by_path: HashMap<String, Arc<Route>>,
+}
+
+/// A configured path.
+pub struct Route {
+    pub name: String,
+    /// Its place among the routes of the release.
+    pub number: usize,
+    pub path: String,
+    pub hook: &'static Hook,
+    pub gate: Gate,
+    pub limits: Limits,
+    pub plan: Plan,
+    /// Calls that may be in work at once.
+    pub permits: Arc<Semaphore>,
+    pub metrics: Arc<RouteMetrics>,
+}
+
+/// What a route does with a call.
+pub enum Plan {
+    /// Runs its script and replies.
+    Reply { script: Arc<Script>, surroundings: Arc<Surroundings>, on_failure: Declared },
+    /// Gives events to its rules.
+    Rules(Vec<Rule>),
+}
+
+/// One of several scripts behind an event route.
+pub struct Rule {
+    pub name: String,
+    pub events: Vec<pattern::Pattern>,
+    pub script: Arc<Script>,
+    pub surroundings: Arc<Surroundings>,
+}
+
+impl Release {
+    /// The route of a path; a trailing slash makes no difference.
+    pub fn route(&self, path: &str) -> Option<&Arc<Route>> {
+        self.by_path.get(path).or_else(|| self.by_path.get(path.strip_suffix('/')?))
+    }
+
+    /// Reads the files again that hold secrets and keys. They rotate whether or not the rest of the bundle is good.
+    pub fn rotate_secrets(&self) {
+        for (name, access) in &self.accesses {
+            access.rotate(name);
+        }
+    }
+
+    /// Begins what runs beside calls: fetching keys of token issuers.
+    pub fn start(&self) {
+        for access in self.accesses.values() {
+            access.start();
+        }
+    }
+
+    /// Secret files that were made because they were missing.
+    pub fn created_secrets(&self) -> Vec<std::path::PathBuf> {
+        let created = self.accesses.values().flat_map(|access| access.created());
+        created.map(std::path::Path::to_owned).collect()
+    }
+
+    /// The first twelve digits of the hash: what people compare.
+    pub fn label(&self) -> &str {
+        &self.hash[..12]
+    }
+}

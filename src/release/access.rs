@@ -1,0 +1,198 @@
+//! From the `[auth]` sections of the configuration to schemes that verify, with their secrets read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::auth::Scheme;
+use crate::auth::basic::Basic;
+use crate::auth::error::SetupError;
+use crate::auth::header::Header;
+use crate::auth::jwt::{Jwt, Rules};
+use crate::auth::keys::Keys;
+use crate::auth::mtls::{Mtls, Pin};
+use crate::config;
+use crate::config::Config;
+use crate::config::auth::{Auth, JwtAuth, MtlsAuth};
+use crate::config::secret::SecretSource;
+use crate::release::build::Secrets;
+use crate::release::bundle::Place;
+use crate::secret::{Ring, Source};
+
+/// What is wrong with a scheme: the rest of its key path (`.secrets[0]`, or nothing), and why.
+pub struct Problem {
+    pub key: String,
+    pub text: String,
+}
+
+/// A scheme, and the secrets behind it, which rotate while it is in use.
+pub struct Access {
+    pub scheme: Arc<Scheme>,
+    ring: Option<Arc<Ring>>,
+    keys: Option<Arc<Keys>>,
+}
+
+/// Makes a scheme of its section. Without secrets ([`Secrets::Skip`]) the scheme lets everybody in: such a release is for
+/// checking, never for serving.
+///
+/// # Errors
+/// A secret that is not set or cannot be read, a key file that is none, a certificate pin that is none.
+pub fn access(place: &Place, auth: &Auth, secrets: Secrets) -> Result<Access, Vec<Problem>> {
+    let (scheme, ring, keys) = match auth {
+        Auth::Header(header) => match ring(place, &header.secrets, secrets)? {
+            Some(ring) => {
+                let scheme = Header::new(&header.header, ring.clone()).map_err(header_problems)?;
+                (Scheme::Header(scheme), Some(ring), None)
+            }
+            None => (Scheme::None, None, None),
+        },
+        Auth::Basic(basic) => match ring(place, &basic.secrets, secrets)? {
+            Some(ring) => {
+                let scheme = Basic::new(ring.clone()).map_err(|errors| problems(".secrets", errors))?;
+                (Scheme::Basic(scheme), Some(ring), None)
+            }
+            None => (Scheme::None, None, None),
+        },
+        Auth::Jwt(jwt) => match keys(place, jwt, secrets)? {
+            Some(keys) => (Scheme::Jwt(token(jwt, keys.clone())?), None, Some(keys)),
+            None => (Scheme::None, None, None),
+        },
+        Auth::Mtls(mtls) => (Scheme::Mtls(certificate(mtls)?), None, None),
+        Auth::None(_) => (Scheme::None, None, None),
+    };
+    Ok(Access { scheme: Arc::new(scheme), ring, keys })
+}
+
+impl Access {
+    /// Reads files that hold secrets again; a file that cannot be read keeps its secret.
+    pub fn rotate(&self, name: &str) {
+        if let Some(ring) = &self.ring {
+            let reloaded = ring.reload();
+            for label in &reloaded.changed {
+                info!(auth.name = name, secret = %label, "secret was read again");
+            }
+            for problem in &reloaded.kept {
+                warn!(auth.name = name, error = %problem, "secret could not be read again, the old one stays");
+            }
+        }
+        if let Some(keys) = self.keys.as_ref().filter(|keys| keys.path().is_some())
+            && let Err(error) = keys.reload()
+        {
+            warn!(auth.name = name, %error, "key set could not be read again, the old one stays");
+        }
+    }
+
+    /// Begins to fetch keys, where they come from an address.
+    pub fn start(&self) {
+        if let Some(keys) = &self.keys {
+            keys.start();
+        }
+    }
+
+    /// Files that were just made, because they were to be made and not there.
+    pub fn created(&self) -> Vec<&Path> {
+        self.ring.iter().flat_map(|ring| ring.created()).map(std::path::PathBuf::as_path).collect()
+    }
+}
+
+/// Every file that secrets or keys come from, as written.
+pub fn files(config: &Config) -> Vec<&str> {
+    let mut files = Vec::new();
+    for auth in config.auth.values() {
+        let sources = match auth {
+            Auth::Header(header) => header.secrets.as_slice(),
+            Auth::Basic(basic) => basic.secrets.as_slice(),
+            Auth::Jwt(jwt) => {
+                files.extend(jwt.jwks_file.as_deref());
+                &[]
+            }
+            Auth::Mtls(_) | Auth::None(_) => &[],
+        };
+        files.extend(sources.iter().filter_map(|source| match source {
+            SecretSource::File { file, .. } => Some(file.as_str()),
+            SecretSource::Env { .. } => None,
+        }));
+    }
+    files
+}
+
+/// `None` where there is nothing to read.
+fn ring(place: &Place, sources: &[SecretSource], secrets: Secrets) -> Result<Option<Arc<Ring>>, Vec<Problem>> {
+    let source = |source: &SecretSource| match source {
+        SecretSource::Env { env } => Source::Env(env.clone()),
+        SecretSource::File { file, create } => {
+            Source::File { path: place.root.join(file), create: *create && secrets == Secrets::Load }
+        }
+    };
+    let wanted: Vec<Source> = match secrets {
+        Secrets::Load => sources.iter().map(source).collect(),
+        // What the first start would make is no mistake.
+        Secrets::Check => sources.iter().filter(|written| !made_at_start(place, written)).map(source).collect(),
+        Secrets::Skip => Vec::new(),
+    };
+    if wanted.is_empty() && secrets != Secrets::Load {
+        return Ok(None);
+    }
+    let ring = Ring::load(wanted, config::environment);
+    ring.map(|ring| Some(Arc::new(ring))).map_err(|errors| problems(".secrets", errors))
+}
+
+fn made_at_start(place: &Place, source: &SecretSource) -> bool {
+    matches!(source, SecretSource::File { file, create: true } if !place.root.join(file).exists())
+}
+
+fn keys(place: &Place, jwt: &JwtAuth, secrets: Secrets) -> Result<Option<Arc<Keys>>, Vec<Problem>> {
+    match (&jwt.jwks_url, &jwt.jwks_file) {
+        (Some(url), _) => Keys::url(url).map(Some).map_err(|error| problem(".jwks_url", &error)),
+        (None, Some(_)) if secrets == Secrets::Skip => Ok(None),
+        (None, Some(file)) => {
+            Keys::file(place.root.join(file)).map(Some).map_err(|error| problem(".jwks_file", &error))
+        }
+        (None, None) => Err(problem("", &"has neither `jwks_url` nor `jwks_file`")),
+    }
+}
+
+fn token(jwt: &JwtAuth, keys: Arc<Keys>) -> Result<Jwt, Vec<Problem>> {
+    let rules = Rules {
+        issuer: jwt.issuer.clone(),
+        audiences: jwt.audience.as_slice().to_vec(),
+        clients: jwt.client_ids.clone().unwrap_or_default(),
+        scopes: jwt.scope.iter().flat_map(|scope| scope.split_whitespace().map(str::to_owned)).collect(),
+        algorithms: jwt.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect(),
+        leeway_s: jwt.leeway_s,
+    };
+    Jwt::new(rules, keys).map_err(|errors| problems("", errors))
+}
+
+fn certificate(mtls: &MtlsAuth) -> Result<Mtls, Vec<Problem>> {
+    let mut pins: Vec<Pin> = mtls.subjects.iter().flatten().flat_map(|subject| subject_pins(subject)).collect();
+    for fingerprint in mtls.fingerprints_sha256.iter().flatten() {
+        pins.push(Pin::sha256(fingerprint).map_err(|error| problem(".fingerprints_sha256", &error))?);
+    }
+    Mtls::new(pins).map_err(|error| problem("", &error))
+}
+
+/// A subject is a URI, a mail address, or a name that stands as DNS name or as common name.
+fn subject_pins(subject: &str) -> Vec<Pin> {
+    if subject.contains("://") {
+        return vec![Pin::Uri(subject.to_owned())];
+    }
+    if subject.contains('@') {
+        return vec![Pin::Email(subject.to_owned())];
+    }
+    vec![Pin::Dns(subject.to_owned()), Pin::CommonName(subject.to_owned())]
+}
+
+fn header_problems(errors: Vec<SetupError>) -> Vec<Problem> {
+    let key = |error: &SetupError| if matches!(error, SetupError::HeaderName { .. }) { ".header" } else { ".secrets" };
+    errors.iter().flat_map(|error| problem(key(error), error)).collect()
+}
+
+fn problem(key: &str, error: &impl ToString) -> Vec<Problem> {
+    vec![Problem { key: key.to_owned(), text: error.to_string() }]
+}
+
+fn problems(key: &str, errors: Vec<impl ToString>) -> Vec<Problem> {
+    errors.iter().flat_map(|error| problem(key, error)).collect()
+}

@@ -1,0 +1,292 @@
+//! From a bundle on disk to a release, or to everything that is wrong with it.
+//!
+//! `check`, `serve` and every reload use this and nothing else, so they refuse the same bundles with the same words.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use crate::config;
+use crate::config::Document;
+use crate::finding::{Finding, Severity, nearest};
+use crate::hooks;
+use crate::hooks::Hook;
+use crate::release::access;
+use crate::release::bundle;
+use crate::release::bundle::{Place, Texts};
+use crate::release::convert::{hook_facts, own_limits, table_kind};
+use crate::release::routes::{Accesses, Parts, Scripts};
+use crate::release::tables;
+use crate::release::{Release, Route};
+use crate::script::budget::Limits;
+use crate::script::compile::{Compiler, Role, Roles, Side};
+use crate::script::context::Tables;
+use crate::script::lanes;
+use crate::script::run::Script;
+use crate::telemetry::metrics::Metrics;
+
+/// What was read of a bundle, before anything is made of it.
+pub struct Reading {
+    pub document: Document,
+    pub texts: Texts,
+    pub hash: String,
+}
+
+/// Whether secrets are wanted: a check without them is for CI, where there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// Read, and made where `create = true`.
+    Load,
+    /// Read; what would be made is not.
+    Check,
+    Skip,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Reads everything.
+///
+/// # Errors
+/// What cannot be read, and every mistake of the configuration.
+pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
+    let text = place.read_config().map_err(|finding| vec![*finding])?;
+    let document = config::parse(&place.config_name(), &text, hook_facts())?;
+    if document.config.routes.is_empty() {
+        // What an editor leaves between truncating and writing, too: it must not take every route away.
+        let finding = Finding::error("config/no-routes", place.config_name(), "there is no route");
+        return Err(vec![finding.help("add a `[routes.NAME]`; `hookgate init` writes a first one")]);
+    }
+    let scripts = place.read_scripts(&document.config.scripts.dir);
+    let tables = read_tables(place, &document);
+    match (scripts, tables) {
+        (Ok(scripts), Ok(tables)) => {
+            let texts = Texts { scripts, tables };
+            let hash = bundle::hash(&text, &texts);
+            Ok(Reading { document, texts, hash })
+        }
+        (scripts, tables) => Err([scripts.err(), tables.err()].into_iter().flatten().flatten().collect()),
+    }
+}
+
+/// Makes a release of what was read. `before` lends what did not change.
+///
+/// # Errors
+/// Every mistake in scripts, tables, secrets and how they fit together.
+pub fn assemble(
+    place: &Place,
+    reading: Reading,
+    before: Option<&Release>,
+    secrets: Secrets,
+    metrics: &Arc<Metrics>,
+) -> Result<Release, Vec<Finding>> {
+    let Reading { document, texts, hash } = reading;
+    let mut work = Work { document: &document, findings: document.warnings.clone() };
+    let gates = work.gates(place, before, secrets);
+    let tables = Arc::new(work.tables(&texts, before));
+    let compiler = work.take(Compiler::new(roles(), &texts.scripts, &document.config.scripts.dir));
+    let mut routes = Vec::new();
+    if let Some(compiler) = &compiler {
+        let before = before.map(|before| &*before.compiler);
+        let scripts = work.scripts(compiler, before);
+        let parts = Parts { config: &document.config, scripts: &scripts, accesses: &gates, tables: &tables, metrics };
+        let written = document.config.routes.iter().enumerate();
+        routes.extend(written.filter_map(|(number, (name, route))| parts.route(number, name, route)));
+        work.findings.extend(compiler.check_shared());
+        work.findings.extend(compiler.unused_files(&scripts.keys().map(|key| key.0.as_str()).collect()));
+    }
+    let Work { findings, .. } = work;
+    let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let Some(compiler) = compiler.filter(|_| !broken) else {
+        return Err(findings);
+    };
+    let started_with = before.map_or_else(|| document.config.clone(), |before| before.started_with.clone());
+    let routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
+    Ok(Release {
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        hash,
+        by_path: routes.iter().map(|route| (route.path.clone(), route.clone())).collect(),
+        routes,
+        tables,
+        warnings: findings,
+        compiler: Arc::new(compiler),
+        accesses: gates,
+        config: document.config,
+        started_with,
+    })
+}
+
+/// The bundle as a release would be, and its warnings.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(place: &Place, secrets: Secrets, metrics: &Arc<Metrics>) -> Result<Release, Vec<Finding>> {
+    assemble(place, read(place)?, None, secrets, metrics)
+}
+
+/// What scripts of each hook may use.
+pub fn roles() -> &'static Roles {
+    static ROLES: LazyLock<&'static Roles> = LazyLock::new(|| {
+        let side = |hook: &Hook| Side {
+            hook: hook.name,
+            entry: hook.entry,
+            request_type: hook.request,
+            library: (hook.library)(),
+        };
+        Roles::of(&hooks::HOOKS.iter().map(side).collect::<Vec<_>>())
+    });
+    &ROLES
+}
+
+fn role(hook: &Hook) -> Role {
+    *roles().find(hook.name).expect("every hook of the table has a role")
+}
+
+fn read_tables(place: &Place, document: &Document) -> Result<BTreeMap<String, Arc<[u8]>>, Vec<Finding>> {
+    let mut read = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (name, table) in &document.config.tables {
+        match place.read_bytes(&table.file, tables::MAX_BYTES as u64) {
+            Ok(bytes) => drop(read.insert(name.clone(), Arc::from(bytes))),
+            Err(error) => {
+                let text = format!("`{}` cannot be read: {error}", table.file);
+                findings.push(document.finding("table/unreadable", &format!("tables.{name}.file"), text));
+            }
+        }
+    }
+    if findings.is_empty() { Ok(read) } else { Err(findings) }
+}
+
+struct Work<'a> {
+    document: &'a Document,
+    findings: Vec<Finding>,
+}
+
+impl Work<'_> {
+    /// Keeps the value, or its findings.
+    fn take<T>(&mut self, result: Result<T, Vec<Finding>>) -> Option<T> {
+        result.map_err(|findings| self.findings.extend(findings)).ok()
+    }
+
+    fn gates(&mut self, place: &Place, before: Option<&Release>, secrets: Secrets) -> Accesses {
+        let mut gates = Accesses::new();
+        for (name, auth) in &self.document.config.auth {
+            // A scheme that did not change keeps its keys and their age.
+            let kept = before.filter(|before| before.config.auth.get(name) == Some(auth));
+            if let Some(access) = kept.and_then(|before| before.accesses.get(name)) {
+                gates.insert(name.clone(), access.clone());
+                continue;
+            }
+            match access::access(place, auth, secrets) {
+                Ok(access) => drop(gates.insert(name.clone(), Arc::new(access))),
+                Err(problems) => self.findings.extend(problems.into_iter().map(|problem| {
+                    let path = format!("auth.{name}{}", problem.key);
+                    self.document.finding("config/secret", &path, problem.text)
+                })),
+            }
+        }
+        gates
+    }
+
+    fn tables(&mut self, texts: &Texts, before: Option<&Release>) -> Tables {
+        let mut loaded = Tables::new();
+        for (name, table) in &self.document.config.tables {
+            let Some(bytes) = texts.tables.get(name) else { continue };
+            let old = before.and_then(|before| before.tables.get(name));
+            let source = tables::Source {
+                name,
+                file: &table.file,
+                kind: table_kind(table.kind),
+                min_rows: usize::try_from(table.min_rows).unwrap_or(usize::MAX),
+                max_shrink_percent: Some(table.max_shrink_percent),
+                key: table.key.as_deref(),
+            };
+            match tables::load(&source, bytes, old.map(|old| &**old)) {
+                Ok((table, warnings)) => {
+                    self.findings.extend(warnings);
+                    loaded.insert(name.clone(), Arc::new(table));
+                }
+                Err(findings) => self.findings.extend(findings),
+            }
+        }
+        loaded
+    }
+
+    /// Compiles every script that a route or rule names, on all cores when there are many.
+    fn scripts(&mut self, compiler: &Compiler, before: Option<&Compiler>) -> Scripts {
+        let config = &self.document.config;
+        let mut wanted = Vec::new();
+        for (name, route) in &config.routes {
+            let Some(hook) = hooks::find(&route.hook) else { continue };
+            let limits = config.limits.with(&route.limits);
+            if let Some(script) = &route.script {
+                wanted.push((script, hook, own_limits(&limits), format!("routes.{name}.script")));
+            }
+            for (rule_name, rule) in &route.rules {
+                let limits = own_limits(&limits.with(&rule.limits));
+                wanted.push((&rule.script, hook, limits, format!("routes.{name}.rules.{rule_name}.script")));
+            }
+        }
+        let mut scripts = Scripts::new();
+        let mut todo = Vec::new();
+        for (script, hook, limits, key) in wanted {
+            if !compiler.has(script) {
+                self.findings.push(self.missing_script(compiler, script, &key));
+            } else if scripts.insert((script.clone(), hook.name, limits.clone()), None).is_none() {
+                todo.push((script.clone(), role(hook), limits));
+            }
+        }
+        for ((script, role, limits), result) in compile_all(compiler, before, todo) {
+            match result {
+                Ok((compiled, warnings)) => {
+                    self.findings.extend(warnings);
+                    scripts.insert((script, role.side.hook, limits), Some(compiled));
+                }
+                Err(findings) => self.findings.extend(findings),
+            }
+        }
+        dedupe(&mut self.findings);
+        scripts
+    }
+
+    fn missing_script(&self, compiler: &Compiler, script: &str, key: &str) -> Finding {
+        let dir = &self.document.config.scripts.dir;
+        let finding = self.document.finding("config/missing-script", key, format!("there is no `{dir}/{script}`"));
+        match nearest(script, compiler.files()) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help(format!("scripts are named by their path below `{dir}`")),
+        }
+    }
+}
+
+type Unit = (String, Role, Limits);
+type Compiled = Result<(Arc<Script>, Vec<Finding>), Vec<Finding>>;
+
+/// Compiles on threads of their own, because the top level of a script runs here: it may need a deep stack.
+fn compile_all(compiler: &Compiler, before: Option<&Compiler>, todo: Vec<Unit>) -> Vec<(Unit, Compiled)> {
+    /// Below this, a second thread costs more than it saves.
+    const WORTH_A_THREAD: usize = 16;
+    let one = |unit: &Unit| (unit.clone(), compiler.script(&unit.0, &unit.1, &unit.2, before));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if todo.len() < WORTH_A_THREAD { 1 } else { cores };
+    std::thread::scope(|scope| {
+        let work = |share: &[Unit]| share.iter().map(one).collect::<Vec<_>>();
+        let start = |share| {
+            let thread = std::thread::Builder::new().stack_size(lanes::STACK_BYTES);
+            thread.spawn_scoped(scope, move || work(share)).map_err(|_| share)
+        };
+        let shares = todo.chunks(todo.len().div_ceil(threads).max(1));
+        let started: Vec<_> = shares.map(start).collect();
+        let finish = |thread| match thread {
+            Ok(thread) => std::thread::ScopedJoinHandle::join(thread).expect("compiling does not panic"),
+            // No thread to be had: a script that wants a deep stack is rare, and no release would be worse.
+            Err(share) => work(share),
+        };
+        started.into_iter().flat_map(finish).collect()
+    })
+}
+
+/// One script for two hooks gives the same findings twice.
+fn dedupe(findings: &mut Vec<Finding>) {
+    let mut seen = std::collections::HashSet::new();
+    findings.retain(|finding| seen.insert(finding.one_line()));
+}

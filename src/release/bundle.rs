@@ -1,0 +1,162 @@
+//! Reading a bundle from disk: `gateway.toml`, every script, every table file, in one go.
+//!
+//! Symbolic links are followed (a ConfigMap is nothing else); names that begin with a dot and editors' backup files are
+//! left out. What cannot be read is a finding, never a smaller bundle.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::finding::Finding;
+
+/// Larger scripts are a mistake: positions in Rhai end at line 65,535.
+const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
+const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_FOLDER_DEPTH: usize = 8;
+
+/// Where a bundle is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The folder that relative paths start at.
+    pub root: PathBuf,
+    /// `gateway.toml`, or what `--config` names.
+    pub config: PathBuf,
+}
+
+/// The texts of one reading.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    /// By path below the scripts folder, with `/`.
+    pub scripts: BTreeMap<String, Arc<str>>,
+    /// By table name.
+    pub tables: BTreeMap<String, Arc<[u8]>>,
+}
+
+impl Place {
+    /// The bundle of a configuration file.
+    pub fn of(config: &Path) -> Self {
+        let root = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self { root: root.to_owned(), config: config.to_owned() }
+    }
+
+    /// The name that findings carry.
+    pub fn config_name(&self) -> String {
+        self.config.file_name().map_or_else(|| "gateway.toml".into(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The text of the configuration.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not UTF-8.
+    pub fn read_config(&self) -> Result<String, Box<Finding>> {
+        let name = self.config_name();
+        read_text(&self.config, &name, MAX_CONFIG_BYTES, "config/unreadable").map_err(|finding| match finding.help {
+            Some(_) => finding,
+            None => Box::new(finding.help("`hookgate init` writes a first bundle; --config names another file")),
+        })
+    }
+
+    /// Every `*.rhai` below `dir`.
+    ///
+    /// # Errors
+    /// Whatever cannot be read.
+    pub fn read_scripts(&self, dir: &str) -> Result<BTreeMap<String, Arc<str>>, Vec<Finding>> {
+        let mut scripts = BTreeMap::new();
+        let mut findings = Vec::new();
+        let folder = self.root.join(dir);
+        let mut found = Vec::new();
+        if let Err(error) = list(&folder, "", 0, &mut found) {
+            return Err(vec![Finding::error(
+                "script/unreadable",
+                dir,
+                format!("the scripts folder cannot be read: {error}"),
+            )]);
+        }
+        for name in found {
+            match read_text(&folder.join(&name), &format!("{dir}/{name}"), MAX_SCRIPT_BYTES, "script/unreadable") {
+                Ok(text) => drop(scripts.insert(name, Arc::from(text))),
+                Err(finding) => findings.push(*finding),
+            }
+        }
+        if findings.is_empty() { Ok(scripts) } else { Err(findings) }
+    }
+
+    /// The bytes of a file that the configuration names.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn read_bytes(&self, file: &str, limit: u64) -> io::Result<Vec<u8>> {
+        read_limited(&self.root.join(file), limit)
+    }
+}
+
+/// Hash over everything that makes a release.
+pub fn hash(config: &str, texts: &Texts) -> String {
+    let mut hasher = Sha256::new();
+    let mut part = |name: &str, bytes: &[u8]| {
+        hasher.update((name.len() as u64).to_le_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part("config", config.as_bytes());
+    for (name, text) in &texts.scripts {
+        part(name, text.as_bytes());
+    }
+    for (name, bytes) in &texts.tables {
+        part(name, bytes);
+    }
+    hex::encode(hasher.finalize())
+}
+
+fn list(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) -> io::Result<()> {
+    if depth > MAX_FOLDER_DEPTH {
+        return Err(io::Error::other(format!("folders are nested more than {MAX_FOLDER_DEPTH} deep at {prefix}")));
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || name.starts_with('#') || name.ends_with('~') {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        // `metadata` follows links; a dangling one to a script is an error, like a script that is gone.
+        match fs::metadata(entry.path()) {
+            Ok(meta) if meta.is_dir() => list(&entry.path(), &format!("{path}/"), depth + 1, found)?,
+            _ if name.ends_with(".rhai") => found.push(path),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn read_text(path: &Path, name: &str, limit: u64, code: &'static str) -> Result<String, Box<Finding>> {
+    let bytes = read_limited(path, limit)
+        .map_err(|error| Box::new(Finding::error(code, name, format!("cannot be read: {error}"))))?;
+    // Some editors write a byte order mark; it is no part of the text.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let finding = Finding::error(code, name, format!("is not UTF-8 at line {line}"));
+        Box::new(finding.help("save the file as UTF-8"))
+    })
+}
+
+fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    use std::io::Read;
+    // Asked before opening, because opening a named pipe waits for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,68 @@
+//! From the words of the configuration to those of hooks, scripts and tables.
+
+use std::sync::LazyLock;
+
+use rhai::Map;
+
+use crate::config;
+use crate::hooks;
+use crate::hooks::{Declared, Hook};
+use crate::script::budget::Limits;
+use crate::script::prelude::json;
+use crate::script::table::Kind;
+
+pub(super) fn hook_facts() -> &'static [config::HookFacts] {
+    static FACTS: LazyLock<Vec<config::HookFacts>> = LazyLock::new(|| {
+        let forms = |hook: &Hook| -> &'static [config::FailureForm] {
+            let form = |form: &hooks::FailureForm| match form.takes_text {
+                true => config::FailureForm::Text(form.word),
+                false => config::FailureForm::Word(form.word),
+            };
+            hook.on_failure.iter().map(form).collect::<Vec<_>>().leak()
+        };
+        let facts = |hook: &Hook| config::HookFacts {
+            name: hook.name,
+            on_failure: forms(hook),
+            silence: hook.silence,
+            is_event: hook.events,
+        };
+        hooks::HOOKS.iter().map(facts).collect()
+    });
+    &FACTS
+}
+
+pub(super) fn declared(hook: &Hook, written: &config::routes::OnFailure) -> Option<Declared> {
+    match written {
+        config::routes::OnFailure::Word(word) => hook.declared(word, None),
+        config::routes::OnFailure::Deny { deny } => hook.declared("deny", Some(deny)),
+        config::routes::OnFailure::Refuse { refuse } => hook.declared("refuse", Some(refuse)),
+    }
+}
+
+pub(super) fn params_of(params: &serde_json::Map<String, serde_json::Value>) -> Map {
+    params.iter().map(|(name, value)| (name.as_str().into(), json::dynamic_from_json(value))).collect()
+}
+
+pub(super) fn own_limits(limits: &config::limits::Limits) -> Limits {
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Limits {
+        deadline_ms: limits.deadline_ms,
+        operations: limits.operations,
+        max_string_bytes: size(limits.max_string_bytes),
+        max_array_items: size(limits.max_array_items),
+        max_map_items: size(limits.max_map_items),
+        memory_bytes: size(limits.memory_bytes),
+        call_depth: limits.call_depth as usize,
+        concurrent: limits.concurrent as usize,
+    }
+}
+
+pub(super) fn table_kind(kind: config::tables::TableKind) -> Kind {
+    match kind {
+        config::tables::TableKind::Domains => Kind::Domains,
+        config::tables::TableKind::Lines => Kind::Lines,
+        config::tables::TableKind::Csv => Kind::Csv,
+        config::tables::TableKind::Json => Kind::Json,
+        config::tables::TableKind::Toml => Kind::Toml,
+    }
+}

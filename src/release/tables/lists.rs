@@ -1,0 +1,133 @@
+//! Lists with an entry per line: `domains` and `lines`. Blank lines and `#` comments do not count.
+
+use foldhash::{HashMap, HashMapExt};
+
+use crate::finding::Finding;
+use crate::release::tables::{Report, Source};
+use crate::script::table::{Reach, Table, domain_entry};
+
+/// Providers with so many ordinary users that an entry is a mistake of the list (several published lists of throw-away
+/// domains hold some of them). `name.*` is the name under any public suffix.
+const PROVIDERS: [&str; 24] = [
+    "aol.com",
+    "apple.com",
+    "fastmail.com",
+    "gmail.com",
+    "gmx.*",
+    "google.com",
+    "googlemail.com",
+    "hotmail.*",
+    "icloud.com",
+    "live.*",
+    "mac.com",
+    "mail.ru",
+    "me.com",
+    "microsoft.com",
+    "msn.com",
+    "naver.com",
+    "office365.com",
+    "outlook.*",
+    "proton.me",
+    "protonmail.com",
+    "qq.com",
+    "web.de",
+    "yahoo.*",
+    "yandex.*",
+];
+
+pub(super) fn domains(source: &Source<'_>, text: &str, report: &mut Report) -> Table {
+    let mut seen: HashMap<(String, Reach), usize> = HashMap::new();
+    let mut entries = Vec::new();
+    for (line, column, entry) in entries_of(text) {
+        let Some((domain, reach)) = domain_entry(entry) else {
+            report.error(|| {
+                Finding::error("table/bad-domain", source.file, format!("`{}` is not a domain", shortened(entry)))
+                    .at(text, line, column)
+                    .help("write `foo.tld` (with its subdomains) or `*.foo.tld` (subdomains only), one per line")
+            });
+            continue;
+        };
+        if is_public_suffix(&domain) {
+            report.error(|| {
+                let message = format!("`{entry}` is a public suffix: it would cover everybody's domains below it");
+                Finding::error("table/public-suffix", source.file, message)
+                    .at(text, line, column)
+                    .help("remove the line")
+            });
+            continue;
+        }
+        if is_provider(&domain) {
+            report.warning(|| {
+                let message = format!("`{entry}` is a large provider of ordinary mailboxes: the entry is not applied");
+                Finding::warning("table/provider", source.file, message)
+                    .at(text, line, column)
+                    .help("remove the line; to decide about this provider name it in the script")
+            });
+            continue;
+        }
+        if let Some(first) = seen.get(&(domain.clone(), reach)).copied() {
+            report.warning(|| duplicate(source, text, (line, column), entry, first));
+            continue;
+        }
+        seen.insert((domain.clone(), reach), line);
+        entries.push((domain, reach));
+    }
+    Table::domains(source.name, entries)
+}
+
+pub(super) fn lines(source: &Source<'_>, text: &str, report: &mut Report) -> Table {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (line, column, entry) in entries_of(text) {
+        if let Some(first) = seen.get(entry).copied() {
+            report.warning(|| duplicate(source, text, (line, column), entry, first));
+        } else {
+            seen.insert(entry, line);
+        }
+    }
+    Table::lines(source.name, seen.into_keys().map(str::to_owned))
+}
+
+/// Line, column (both from 1, in characters) and text of each entry. A comment is a line that begins with `#`, or what
+/// follows a blank and `#`.
+fn entries_of(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
+    text.lines().enumerate().filter_map(|(index, line)| {
+        let comment =
+            line.match_indices('#').find(|(at, _)| line[..*at].chars().next_back().is_none_or(char::is_whitespace));
+        let line = comment.map_or(line, |(at, _)| &line[..at]);
+        let entry = line.trim();
+        let indent = line.len() - line.trim_start().len();
+        (!entry.is_empty()).then(|| (index + 1, line[..indent].chars().count() + 1, entry))
+    })
+}
+
+fn duplicate(source: &Source<'_>, text: &str, (line, column): (usize, usize), entry: &str, first: usize) -> Finding {
+    let message = format!("`{}` is already in line {first}", shortened(entry));
+    Finding::warning("table/duplicate", source.file, message).at(text, line, column)
+}
+
+fn shortened(entry: &str) -> &str {
+    entry.char_indices().nth(80).map_or(entry, |(end, _)| &entry[..end])
+}
+
+/// Registries' suffixes only (`com.ar`, `co.uk`, and bare top-level domains). Suffixes of private services
+/// (`duckdns.org`) are single services that a list may well name.
+fn is_public_suffix(domain: &str) -> bool {
+    if !domain.contains('.') {
+        return true;
+    }
+    // The list has its entries in U-labels and A-labels alike; `domain` is in A-labels.
+    psl::suffix(domain.as_bytes()).is_some_and(|suffix| {
+        suffix.is_known() && suffix.as_bytes() == domain.as_bytes() && suffix.typ() == Some(psl::Type::Icann)
+    })
+}
+
+fn is_provider(domain: &str) -> bool {
+    let named = |provider: &&str| match provider.strip_suffix(".*") {
+        Some(name) => domain
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|suffix| psl::suffix_str(domain).is_some_and(|known| known == suffix)),
+        None => *provider == domain,
+    };
+    PROVIDERS.iter().any(named)
+}
