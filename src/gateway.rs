@@ -1,1 +1,98 @@
-//! gateway
+//! The life of a call: route, who is calling, decode, script, reply. And the one event that says what became of it.
+//!
+//! Never names HTTP servers or the file system. What goes wrong before a script is a [`Refusal`]; what goes wrong in
+//! or after it is answered with the route's declared answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+
+use crate::gateway::guard::{Answer, Guard};
+use crate::gateway::record::Record;
+use crate::gateway::refusal::Refusal;
+use crate::hooks::{Decoded, Reply};
+use crate::release::live::Live;
+use crate::release::{Plan, Release, Route};
+use crate::script::lanes::Lanes;
+use crate::telemetry::metrics::Metrics;
+
+pub mod decide;
+pub mod guard;
+pub mod record;
+pub mod refusal;
+
+/// Answers calls with the release in force.
+pub struct Gateway {
+    live: Arc<Live>,
+    lanes: Lanes,
+    guard: Guard,
+    metrics: Arc<Metrics>,
+}
+
+impl Gateway {
+    pub fn new(live: Arc<Live>, lanes: Lanes, metrics: Arc<Metrics>) -> Self {
+        Self { live, lanes, guard: Guard::default(), metrics }
+    }
+
+    /// The answer to a call, whatever happens. `received` is when its first byte arrived: the deadline counts from it.
+    pub async fn answer(&self, call: Request<Bytes>, received: Instant) -> Response<Bytes> {
+        let mut record = Record::begin(received, call.headers());
+        let outcome = match *call.method() {
+            Method::POST => self.handle(call, &mut record).await,
+            Method::GET => self.challenge(call, &mut record).await,
+            _ => Err(Refusal::Method),
+        };
+        record.end(outcome, &self.metrics)
+    }
+
+    /// What the caller hears when the transport refused its call before it was complete.
+    pub fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
+        Record::begin(Instant::now(), &HeaderMap::new()).end(Err(refusal), &self.metrics)
+    }
+
+    async fn handle(&self, call: Request<Bytes>, record: &mut Record) -> Result<Reply, Refusal> {
+        let release = self.live.current().ok_or(Refusal::NotReady)?;
+        let (parts, body) = call.into_parts();
+        let route = release.route(parts.uri.path()).ok_or(Refusal::NoRoute)?;
+        record.found(route, &release);
+        record.verified(route.gate.verify(&parts).await, &self.metrics)?;
+        if let Plan::Rules(_) = route.plan {
+            return Self::accept(route, &body);
+        }
+        let request = (route.hook.decode)(&body)?;
+        record.decoded(&request.facts);
+        Ok(self.reply(&release, route, request, record).await)
+    }
+
+    /// Answers a provider's one-time check that the address is ours. No script runs.
+    async fn challenge(&self, call: Request<Bytes>, record: &mut Record) -> Result<Reply, Refusal> {
+        let release = self.live.current().ok_or(Refusal::NotReady)?;
+        let (parts, _) = call.into_parts();
+        let route = release.route(parts.uri.path()).ok_or(Refusal::NoRoute)?;
+        record.found(route, &release);
+        record.verified(route.gate.verify(&parts).await, &self.metrics)?;
+        Ok((route.hook.challenge)(&parts.headers)?)
+    }
+
+    /// Events need a durable store before they may be acknowledged; until there is one, the provider is asked to call
+    /// again.
+    fn accept(route: &Route, body: &Bytes) -> Result<Reply, Refusal> {
+        (route.hook.split)(body)?;
+        Err(Refusal::NoStore)
+    }
+
+    /// The reply to a decoded call; of a call seen before, the reply it got then.
+    async fn reply(&self, release: &Release, route: &Route, request: Decoded, record: &mut Record) -> Reply {
+        let deadline = record.received() + Duration::from_millis(route.limits.deadline_ms);
+        let decide = || decide::decide(&self.lanes, release, route, &request, deadline);
+        let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {
+            return record.decided(decide().await);
+        };
+        match self.guard.once((release.id, route.number, id.clone()), decide).await {
+            Answer::First(decision) => record.decided(*decision),
+            Answer::Again(reply) => record.repeated(reply),
+        }
+    }
+}

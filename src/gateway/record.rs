@@ -1,0 +1,251 @@
+//! What becomes of one call, gathered on the way and written at its end: one log event, and the metrics.
+//!
+//! Only names from the configuration, the provider's ids and our own words are written, never a body, a header's value,
+//! an address or a text of the caller's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+use rhai::ImmutableString;
+use tracing::{error, info, warn};
+
+use crate::auth::{Denied, Verified};
+use crate::gateway::decide::{Decision, Failure};
+use crate::gateway::refusal::{Fault, Refusal};
+use crate::hooks::{Facts, REQUEST_ID_HEADERS, Reply};
+use crate::release::{Release, Route};
+use crate::telemetry::metrics::{Metrics, RouteMetrics};
+
+/// Gathers what is known of a call.
+pub struct Record {
+    received: Instant,
+    route: Option<Known>,
+    /// From a header, until the body tells: a refused call has none.
+    header_id: Option<HeaderValue>,
+    request_id: Option<ImmutableString>,
+    preview: bool,
+    decision: Option<Decision>,
+    repeated: bool,
+}
+
+struct Known {
+    route: Arc<Route>,
+    release: Arc<Release>,
+}
+
+impl Record {
+    pub fn begin(received: Instant, headers: &HeaderMap) -> Self {
+        let header_id = REQUEST_ID_HEADERS.iter().find_map(|name| headers.get(*name)).filter(|id| is_sane(id)).cloned();
+        Self { received, route: None, header_id, request_id: None, preview: false, decision: None, repeated: false }
+    }
+
+    pub fn received(&self) -> Instant {
+        self.received
+    }
+
+    pub fn found(&mut self, route: &Arc<Route>, release: &Arc<Release>) {
+        self.route = Some(Known { route: route.clone(), release: release.clone() });
+    }
+
+    /// Counts who came in and who did not.
+    ///
+    /// # Errors
+    /// Who did not.
+    pub fn verified(&mut self, result: Result<Verified, Denied>, metrics: &Metrics) -> Result<(), Denied> {
+        match result {
+            Ok(verified) => {
+                if let Some(known) = &self.route {
+                    metrics.admitted(&known.route.metrics, verified.auth(), verified.secret());
+                }
+                Ok(())
+            }
+            Err(denied) => {
+                metrics.auth(&denied.auth, denied.error.reason(), "none").inc();
+                Err(denied)
+            }
+        }
+    }
+
+    pub fn decoded(&mut self, facts: &Facts) {
+        self.request_id = facts.request_id.clone().or_else(|| facts.id.clone());
+        self.preview = facts.preview;
+    }
+
+    pub fn decided(&mut self, mut decision: Decision) -> Reply {
+        let reply = std::mem::replace(&mut decision.reply, Reply::empty(204));
+        self.decision = Some(decision);
+        reply
+    }
+
+    pub fn repeated(&mut self, reply: Reply) -> Reply {
+        self.repeated = true;
+        reply
+    }
+
+    /// Writes the event and the metrics, and gives the response.
+    pub fn end(self, outcome: Result<Reply, Refusal>, metrics: &Metrics) -> Response<Bytes> {
+        let took = self.received.elapsed();
+        match outcome {
+            Ok(reply) => {
+                self.count(took);
+                self.log_answered(&reply, took);
+                response(reply)
+            }
+            Err(refusal) => {
+                metrics.refusals.inc(refusal.reason());
+                if let Some(known) = &self.route {
+                    known.route.metrics.calls.inc("refused");
+                    known.route.metrics.call_seconds.observe(took);
+                }
+                self.log_refused(&refusal, took);
+                refusal.response()
+            }
+        }
+    }
+
+    fn outcome(&self) -> &'static str {
+        match &self.decision {
+            _ if self.repeated => "duplicate",
+            None => "verified",
+            Some(decision) if decision.failure.is_some() => "failed",
+            Some(_) => "replied",
+        }
+    }
+
+    fn count(&self, took: Duration) {
+        let Some(known) = &self.route else { return };
+        let metrics: &RouteMetrics = &known.route.metrics;
+        metrics.calls.inc(self.outcome());
+        metrics.call_seconds.observe(took);
+        if let Some(decision) = &self.decision {
+            metrics.script_seconds.observe(decision.took);
+            if let Some(failure) = &decision.failure {
+                metrics.fallback.inc(failure.reason());
+            }
+        }
+    }
+
+    fn log_answered(&self, reply: &Reply, took: Duration) {
+        let (route, hook, release) = self.names();
+        let decision = self.decision.as_ref();
+        let id = decision.map(|decision| decision.id.as_str());
+        let script_us = decision.map(|decision| micros(decision.took));
+        let request = self.request();
+        let (status, duration_us, outcome, preview) = (reply.status, micros(took), self.outcome(), self.preview);
+        for line in decision.iter().flat_map(|decision| &decision.logs) {
+            let fields = line.fields.as_ref().map(ToString::to_string);
+            info!(route.name = route, decision = id, script.fields = fields, script.text = line.text, "script log");
+        }
+        let failure: Option<&Failure> = decision.and_then(|decision| decision.failure.as_ref());
+        match failure {
+            None => info!(
+                route.name = route,
+                hook.name = hook,
+                release,
+                request.id = request,
+                decision = id,
+                outcome,
+                preview,
+                reply.status = status,
+                script_us,
+                duration_us,
+                "call answered"
+            ),
+            Some(failure) => error!(
+                route.name = route,
+                hook.name = hook,
+                release,
+                request.id = request,
+                decision = id,
+                outcome,
+                preview,
+                reply.status = status,
+                script_us,
+                duration_us,
+                reason = failure.reason(),
+                error = %failure,
+                "call answered with the declared answer"
+            ),
+        }
+    }
+
+    fn log_refused(&self, refusal: &Refusal, took: Duration) {
+        let (route, hook, release) = self.names();
+        let (status, reason, duration_us) = (refusal.status().as_u16(), refusal.reason(), micros(took));
+        match refusal.fault() {
+            Fault::Caller => warn!(
+                route.name = route, hook.name = hook, release, request.id = self.request(), reply.status = status,
+                duration_us, fault = "caller", reason, error = %refusal, "call refused"
+            ),
+            Fault::Gateway => error!(
+                route.name = route, hook.name = hook, release, request.id = self.request(), reply.status = status,
+                duration_us, fault = "gateway", reason, error = %refusal, "call refused"
+            ),
+        }
+    }
+
+    fn request(&self) -> Option<&str> {
+        self.request_id.as_deref().or_else(|| self.header_id.as_ref()?.to_str().ok())
+    }
+
+    fn names(&self) -> (Option<&str>, Option<&str>, Option<&str>) {
+        let known = self.route.as_ref();
+        (
+            known.map(|known| known.route.name.as_str()),
+            known.map(|known| known.route.hook.name),
+            known.map(|known| known.release.label()),
+        )
+    }
+}
+
+/// A caller that is not authenticated yet may send anything: only what looks like an id is written.
+fn is_sane(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:@/+=".contains(byte);
+    !bytes.is_empty() && bytes.len() <= 128 && bytes.iter().all(plain)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn response(reply: Reply) -> Response<Bytes> {
+    let has_body = !reply.body.is_empty();
+    let mut response = Response::new(reply.body);
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    if has_body {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_looks_like_an_id_is_taken_from_headers() {
+        let long = "x".repeat(129);
+        let table = [
+            (vec![("x-okta-request-id", "Zx-1_a.b"), ("x-request-id", "other")], Some("Zx-1_a.b")),
+            (vec![("x-request-id", "abc")], Some("abc")),
+            (vec![("x-request-id", "a b")], None),
+            (vec![("x-request-id", "a\"b")], None),
+            (vec![("x-request-id", long.as_str())], None),
+            (vec![("x-other", "1")], None),
+        ];
+        for (headers, expected) in table {
+            let headers: HeaderMap = headers
+                .into_iter()
+                .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+                .collect::<Vec<(http::HeaderName, HeaderValue)>>()
+                .into_iter()
+                .collect();
+            let record = Record::begin(Instant::now(), &headers);
+            assert_eq!(record.request(), expected, "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a call got no script: whose fault it is, what the caller hears, what the operator reads. The only place that turns
+//! an error into an HTTP status.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use crate::auth::Denied;
+use crate::hooks::HookError;
+
+/// Its text is for the operator's log; `hint` is for the caller and tells strangers nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("no route has this path")]
+    NoRoute,
+    #[error("hooks are called with POST, and event hooks are verified with GET")]
+    Method,
+    #[error("not authenticated: {0}")]
+    Auth(#[from] Denied),
+    #[error(transparent)]
+    Call(#[from] HookError),
+    #[error("no release is live yet")]
+    NotReady,
+    #[error("this version has no durable store for events, so they are refused and the provider is asked to try again")]
+    NoStore,
+    #[error("the body is larger than `server.max_body_bytes`")]
+    TooLarge,
+    #[error("the body did not arrive in time")]
+    Slow,
+    #[error("the call broke off or was no proper HTTP")]
+    Broken,
+    #[error("a defect of the gateway ended this call (a panic); see the log line before")]
+    Panicked,
+}
+
+/// Whose fault a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Caller,
+    Gateway,
+}
+
+impl Refusal {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Auth(_) => StatusCode::UNAUTHORIZED,
+            Self::Call(HookError::MisplacedChallenge) => StatusCode::NOT_FOUND,
+            Self::Call(HookError::PostOnly) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Call(_) | Self::Broken => StatusCode::BAD_REQUEST,
+            Self::NotReady | Self::NoStore => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    pub fn fault(&self) -> Fault {
+        if self.status().is_server_error() { Fault::Gateway } else { Fault::Caller }
+    }
+
+    /// The label in metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoRoute => "no_route",
+            Self::Method | Self::Call(HookError::PostOnly) => "method",
+            Self::Auth(_) => "auth",
+            Self::Call(HookError::Challenge { .. } | HookError::MisplacedChallenge) => "challenge",
+            Self::Call(HookError::OtherHook { .. } | HookError::UnknownType { .. } | HookError::Withdrawn { .. }) => {
+                "other_hook"
+            }
+            Self::Call(_) => "bad_body",
+            Self::NotReady => "not_ready",
+            Self::NoStore => "no_store",
+            Self::TooLarge => "too_large",
+            Self::Slow => "slow",
+            Self::Broken => "broken",
+            Self::Panicked => "panic",
+        }
+    }
+
+    /// One line for the caller. Until it is authenticated it learns nothing about the routes.
+    fn hint(&self) -> String {
+        match self {
+            Self::NoRoute | Self::Call(HookError::MisplacedChallenge) => "not found".into(),
+            Self::Method | Self::Call(HookError::PostOnly) => "method not allowed".into(),
+            Self::Auth(_) => "not authenticated".into(),
+            Self::Call(error) => error.to_string(),
+            Self::NotReady | Self::NoStore => "not available, please try again".into(),
+            Self::TooLarge => "the body is too large".into(),
+            Self::Slow => "the body came too slowly".into(),
+            Self::Broken => "bad request".into(),
+            Self::Panicked => "internal error".into(),
+        }
+    }
+
+    /// The response of this refusal.
+    pub fn response(&self) -> Response<Bytes> {
+        let body = serde_json::json!({ "error": self.hint() }).to_string();
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self.status() {
+            StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
+            StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("30"))),
+            _ => {}
+        }
+        response
+    }
+}
