@@ -4,21 +4,20 @@
 //!
 //! - [`hooks`]: what each provider sends and accepts, one hook per file; the table `HOOKS`
 //! - [`script`]: Rhai and nothing else: the sandbox, compile, run, errors that teach
-//! - [`command`]: what a script may return
 //! - [`config`]: `gateway.toml` as written
 //! - [`auth`]: who is calling
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
 //! - [`gateway`]: the life of a call
 //! - [`server`], [`admin`]: the two listeners
 //! - [`cli`]: the commands
-//! - [`secret`], [`telemetry`], [`allocator`]: below everything
+//! - [`finding`], [`secret`], [`telemetry`], [`allocator`]: below everything
 
 pub mod admin;
 pub mod allocator;
 pub mod auth;
 pub mod cli;
-pub mod command;
 pub mod config;
+pub mod finding;
 pub mod gateway;
 pub mod hooks;
 pub mod release;

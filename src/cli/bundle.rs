@@ -1,0 +1,59 @@
+//! The bundle that a command works on: where it is, and the release made of it.
+
+use anyhow::{Result, bail};
+
+use crate::cli::Global;
+use crate::cli::output;
+use crate::config::secret::SecretSource;
+use crate::finding::Finding;
+use crate::release::Release;
+use crate::release::build;
+use crate::release::build::{Reading, Secrets};
+use crate::release::bundle::Place;
+use crate::secret::Source;
+use crate::telemetry::metrics::Metrics;
+
+/// The bundle of `--config`.
+///
+/// # Errors
+/// There is no such file.
+pub fn place(global: &Global) -> Result<Place> {
+    let place = Place::of(&global.config);
+    if !place.config.is_file() {
+        let file = place.config.display();
+        bail!("there is no `{file}`; `hookgate init` writes a first bundle, and --config names another file");
+    }
+    Ok(place)
+}
+
+/// Everything of the bundle, read but not yet compiled.
+///
+/// # Errors
+/// What cannot be read or is wrong in the configuration, already printed.
+pub fn read(place: &Place) -> Result<Reading> {
+    build::read(place).or_else(|findings| refuse(&findings))
+}
+
+/// The release, without secrets: no caller will be checked.
+///
+/// # Errors
+/// The bundle has errors, already printed.
+pub fn assemble(place: &Place, reading: Reading) -> Result<Release> {
+    let metrics = Metrics::new();
+    build::assemble(place, reading, None, Secrets::Skip, &metrics).or_else(|findings| refuse(&findings))
+}
+
+/// Where a secret is, its path resolved.
+pub fn source(place: &Place, written: &SecretSource) -> Source {
+    match written {
+        SecretSource::Env { env } => Source::Env(env.clone()),
+        SecretSource::File { file, create } => Source::File { path: place.root.join(file), create: *create },
+    }
+}
+
+/// Prints findings and says that there is nothing to run.
+fn refuse<T>(findings: &[Finding]) -> Result<T> {
+    output::note(output::rendered(findings));
+    output::note("");
+    bail!("the bundle cannot run ({}); `hookgate check` tells when it is mended", output::tally(findings))
+}

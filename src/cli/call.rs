@@ -1,0 +1,207 @@
+//! `call`: one request through a route's script, without a running gateway and without asking who calls.
+//!
+//! The bundle is built and the script run as the server would; nothing is sent anywhere.
+
+mod rules;
+mod steps;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::cli::body;
+use crate::cli::bundle;
+use crate::cli::output;
+use crate::cli::output::{BAD, BOLD, DIM, paint};
+use crate::cli::{Global, Status};
+use crate::config::Config;
+use crate::finding::nearest;
+use crate::gateway::decide;
+use crate::gateway::decide::{Decision, Failure};
+use crate::hooks::HookError;
+use crate::release::bundle::Place;
+use crate::release::{Plan, Release, Route};
+use crate::script::context::{Clock, LogLine};
+use crate::script::lanes::Lanes;
+use crate::script::run::Call;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// A route of gateway.toml, by name.
+    route: String,
+    /// The body of the call as JSON, or a capture with `method`, `headers` and `body`; `-` is stdin.
+    file: PathBuf,
+    /// Show each line of the script that ran.
+    #[arg(long)]
+    trace: bool,
+    /// Of an event route: run this rule alone, whether or not it wants the event.
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Set a parameter of the route or rule for this call; the value is JSON, or else a text. May be repeated.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = body::assignment)]
+    params: Vec<(String, Value)>,
+}
+
+/// # Errors
+/// The bundle or the file cannot be used, or there is no such route or rule.
+pub fn run(global: &Global, args: &Args) -> Result<Status> {
+    let place = bundle::place(global)?;
+    let mut reading = bundle::read(&place)?;
+    prepare(&mut reading.document.config, args)?;
+    let body = body::read(&args.file)?;
+    let release = bundle::assemble(&place, reading)?;
+    let route = release.routes.iter().find(|route| route.name == args.route);
+    let route = route.context("the release lacks a route of its configuration")?;
+    let work = Work { global, args, place: &place, release: &release, route };
+    match &route.plan {
+        Plan::Rules(rules) => rules::run(&work, rules, &body),
+        Plan::Reply { .. } => work.reply(&body),
+    }
+}
+
+/// Checks the names in the arguments, and sets the parameters.
+fn prepare(config: &mut Config, args: &Args) -> Result<()> {
+    let names: Vec<String> = config.routes.keys().cloned().collect();
+    let Some(route) = config.routes.get_mut(&args.route) else {
+        bail!(unknown("route", &args.route, &names));
+    };
+    let params = match &args.rule {
+        None => &mut route.params,
+        Some(name) => {
+            let names: Vec<String> = route.rules.keys().cloned().collect();
+            match route.rules.get_mut(name) {
+                Some(rule) => &mut rule.params,
+                None => bail!(unknown("rule", name, &names)),
+            }
+        }
+    };
+    params.extend(args.params.iter().cloned());
+    Ok(())
+}
+
+/// `there is no route `sigup`; did you mean `signup`?`
+pub fn unknown(what: &str, name: &str, names: &[String]) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match nearest(name, names.iter().copied()) {
+        Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
+        None if names.is_empty() => format!("there is no {what} `{name}`, and no other {what} either"),
+        None => format!("there is no {what} `{name}`; there is: {}", names.join(", ")),
+    }
+}
+
+/// What one call is made of.
+struct Work<'a> {
+    global: &'a Global,
+    args: &'a Args,
+    place: &'a Place,
+    release: &'a Release,
+    route: &'a Route,
+}
+
+impl Work<'_> {
+    fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.route.limits.deadline_ms)
+    }
+
+    fn reply(&self, body: &bytes::Bytes) -> Result<Status> {
+        let Plan::Reply { script, surroundings, .. } = &self.route.plan else {
+            bail!("route `{}` has rules and gives no reply", self.route.name);
+        };
+        let request = match (self.route.hook.decode)(body) {
+            Ok(request) => request,
+            Err(error) => return Ok(self.refused(&error)),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let lanes = Lanes::start().context("no thread for scripts")?;
+        let decision = runtime.block_on(decide::decide(&lanes, self.release, self.route, &request, self.deadline()));
+        let steps = self.args.trace.then(|| {
+            let call = Call {
+                request: request.request.clone(),
+                surroundings: surroundings.clone(),
+                clock: Clock::System,
+                deadline: self.deadline(),
+            };
+            steps::of(script, &call)
+        });
+        if self.global.json {
+            output::json(&self.json(&decision, steps.as_deref()));
+        } else {
+            self.print(&decision, steps.as_deref());
+        }
+        Ok(if decision.failure.is_some() { Status::Failed } else { Status::Good })
+    }
+
+    /// The body is no call of this hook.
+    fn refused(&self, error: &HookError) -> Status {
+        if self.global.json {
+            output::json(
+                &json!({ "route": self.route.name, "hook": self.route.hook.name, "refused": error.to_string() }),
+            );
+        } else {
+            output::line(format_args!("{} {error}", paint(BAD, "the gateway would refuse this call:")));
+        }
+        Status::Failed
+    }
+
+    fn print(&self, decision: &Decision, steps: Option<&[steps::Step]>) {
+        if let Some(steps) = steps {
+            output::line(steps::listing(steps, self.place));
+        }
+        if let Some(failure) = &decision.failure {
+            output::line(failed(failure));
+            output::line(format_args!("\n{}", paint(BAD, "so the declared answer is given (on_failure):")));
+        }
+        let reply = &decision.reply;
+        let time = format!("{} µs in the script", decision.took.as_micros());
+        output::line(format_args!("{} {}", paint(BOLD, format!("reply {}", reply.status)), paint(DIM, time)));
+        if !reply.body.is_empty() {
+            output::line(output::pretty(&reply.value()));
+        }
+        for log in &decision.logs {
+            output::line(logged(log));
+        }
+        output::line(format_args!("{} {}", paint(BOLD, "→"), (self.route.hook.effect)(reply)));
+    }
+
+    fn json(&self, decision: &Decision, steps: Option<&[steps::Step]>) -> Value {
+        json!({
+            "route": self.route.name,
+            "hook": self.route.hook.name,
+            "release": self.release.hash,
+            "status": decision.reply.status,
+            "reply": decision.reply.value(),
+            "effect": (self.route.hook.effect)(&decision.reply),
+            "logs": decision.logs.iter().map(log_json).collect::<Value>(),
+            "failure": decision.failure.as_ref().map(failure_json),
+            "script_us": u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
+            "trace": steps.map(steps::json),
+        })
+    }
+}
+
+/// A failure as the author of the script should see it.
+fn failed(failure: &Failure) -> String {
+    match failure {
+        Failure::Script(error) => output::rendered(std::slice::from_ref(&error.finding)),
+        other => format!("{} {other}", paint(BAD, "error:")),
+    }
+}
+
+fn failure_json(failure: &Failure) -> Value {
+    let finding = match failure {
+        Failure::Script(error) => Some(&error.finding),
+        _ => None,
+    };
+    json!({ "reason": failure.reason(), "message": failure.to_string(), "finding": finding })
+}
+
+fn logged(log: &LogLine) -> String {
+    let fields = log.fields.as_ref().map(|fields| format!(" {fields}")).unwrap_or_default();
+    format!("{} {}{fields}", paint(DIM, "log"), log.text)
+}
+
+fn log_json(log: &LogLine) -> Value {
+    json!({ "text": log.text, "fields": log.fields })
+}

@@ -1,0 +1,127 @@
+//! `check`: load the bundle as the server would, and say everything that is wrong with it. Changes nothing.
+
+mod sarif;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::cli::bundle;
+use crate::cli::output;
+use crate::cli::output::{GOOD, counted, paint};
+use crate::cli::{Global, Status};
+use crate::finding::{Finding, Severity};
+use crate::release::Release;
+use crate::release::build;
+use crate::release::build::{Reading, Secrets};
+use crate::release::bundle::Place;
+use crate::telemetry::metrics::Metrics;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// How findings are written; `--json` is the same as `json`.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Do not look for secrets: for CI, where there are none.
+    #[arg(long)]
+    no_secrets: bool,
+    /// Fail on warnings, too.
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With excerpt, caret and remedy.
+    Human,
+    /// Findings, and what the release would be.
+    Json,
+    /// SARIF 2.1.0, for code-scanning services.
+    Sarif,
+}
+
+/// What was found.
+struct Outcome {
+    findings: Vec<Finding>,
+    /// Unknown where the configuration cannot be read.
+    scripts: Option<usize>,
+    release: Option<Release>,
+}
+
+/// Files ending so are tests of scripts.
+const TEST_SUFFIX: &str = "_test.rhai";
+
+/// # Errors
+/// There is no configuration, or it cannot be read.
+pub fn run(global: &Global, args: &Args) -> Result<Status> {
+    let place = bundle::place(global)?;
+    let outcome = Outcome::of(&place, if args.no_secrets { Secrets::Skip } else { Secrets::Check });
+    if let Some(unreadable) = outcome.findings.iter().find(|finding| finding.code == "config/unreadable") {
+        bail!(unreadable.one_line());
+    }
+    match args.format {
+        Format::Human if !global.json => outcome.print(),
+        Format::Human | Format::Json => output::json(&outcome.json()),
+        Format::Sarif => output::json(&sarif::log(&outcome.findings, &place.root)),
+    }
+    let failed = outcome.findings.iter().any(|finding| args.deny_warnings || finding.severity == Severity::Error);
+    Ok(if failed { Status::Failed } else { Status::Good })
+}
+
+impl Outcome {
+    fn of(place: &Place, secrets: Secrets) -> Self {
+        match build::read(place) {
+            Err(findings) => Self { findings, scripts: None, release: None },
+            Ok(reading) => Self::assembled(place, reading, secrets),
+        }
+    }
+
+    fn assembled(place: &Place, reading: Reading, secrets: Secrets) -> Self {
+        let names = reading.texts.scripts.keys();
+        let scripts = Some(names.filter(|name| !name.ends_with(TEST_SUFFIX)).count());
+        match build::assemble(place, reading, None, secrets, &Metrics::new()) {
+            Err(findings) => Self { findings, scripts, release: None },
+            Ok(release) => Self { findings: release.warnings.clone(), scripts, release: Some(release) },
+        }
+    }
+
+    fn print(&self) {
+        if !self.findings.is_empty() {
+            output::line(output::rendered(&self.findings));
+            output::line("");
+        }
+        let scripts = self.scripts.map(|number| counted(number, "script"));
+        let tally = output::tally(&self.findings);
+        let Some(release) = &self.release else {
+            let place = scripts.map(|scripts| format!(" in {scripts}")).unwrap_or_default();
+            return output::line(format_args!("{tally}{place}"));
+        };
+        let mut parts = vec![counted(release.routes.len(), "route")];
+        parts.extend(scripts);
+        if !release.tables.is_empty() {
+            parts.push(counted(release.tables.len(), "table"));
+        }
+        if !tally.is_empty() {
+            parts.push(tally);
+        }
+        output::line(format_args!("{} {} (release {})", paint(GOOD, "good:"), parts.join(", "), release.label()));
+    }
+
+    fn json(&self) -> Value {
+        let count = |severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
+        let release = self.release.as_ref().map(|release| {
+            json!({
+                "hash": release.hash,
+                "routes": release.routes.iter().map(|route| &route.name).collect::<Vec<_>>(),
+                "tables": release.tables.keys().collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "findings": self.findings,
+            "errors": count(Severity::Error),
+            "warnings": count(Severity::Warning),
+            "scripts": self.scripts,
+            "release": release,
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! `docs`: the reference of hooks and of everything scripts can name, from the registrations; and the schema of
+//! `gateway.toml`.
+
+mod page;
+pub mod pages;
+mod parts;
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+use crate::cli::call::unknown;
+use crate::cli::output;
+use crate::cli::output::{BOLD, DIM, paint};
+use crate::cli::{Global, Status};
+use crate::config;
+use crate::hooks;
+use crate::hooks::Hook;
+use crate::script::library::{Entry, Kind};
+use crate::script::prelude;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// A hook, function, property or type, such as `okta.token`, `deny_field`, `Email` or `Email.domain`.
+    name: Option<String>,
+    /// Print the JSON schema of gateway.toml.
+    #[arg(long, conflicts_with = "name")]
+    schema: bool,
+    /// Of a hook: print its page as Markdown.
+    #[arg(long, requires = "name", conflicts_with = "json")]
+    markdown: bool,
+}
+
+/// # Errors
+/// Nothing has that name.
+pub fn run(global: &Global, args: &Args) -> Result<Status> {
+    match &args.name {
+        _ if args.schema => output::json(&config::schema()),
+        Some(name) => named(global, name, args.markdown)?,
+        None if global.json => output::json(&all_json()),
+        None => topics(),
+    }
+    Ok(Status::Good)
+}
+
+fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
+    let hook = hooks::HOOKS.iter().find(|hook| hook.name == name || hook.entry == name);
+    if let Some(hook) = hook {
+        if global.json {
+            output::json(&hook_json(hook));
+        } else if markdown {
+            output::line(pages::of_hook(hook).trim_end());
+        } else {
+            output::line(page::of_hook(hook));
+        }
+        return Ok(());
+    }
+    if markdown {
+        bail!("only hooks have a page in Markdown; `hookgate docs` lists them");
+    }
+    let found: Vec<(&Entry, Vec<&str>)> = entries().into_iter().filter(|(entry, _)| is_meant(entry, name)).collect();
+    if found.is_empty() {
+        bail!("{}; `hookgate docs` lists everything", unknown("hook, function or type", name, &names()));
+    }
+    if global.json {
+        output::json(&found.iter().map(|(entry, hooks)| entry_json(entry, hooks)).collect());
+    } else {
+        let pages: Vec<String> = found.iter().map(|(entry, hooks)| page::of_entry(entry, hooks)).collect();
+        output::line(pages.join("\n"));
+    }
+    Ok(())
+}
+
+/// `domain`, `Email.domain`, or `Email` with everything it has.
+fn is_meant(entry: &Entry, name: &str) -> bool {
+    match (name.split_once('.'), entry.receiver) {
+        (Some((receiver, name)), Some(owner)) => owner.eq_ignore_ascii_case(receiver) && entry.name == name,
+        (Some(_), None) => false,
+        (None, owner) => entry.name == name || owner == Some(name),
+    }
+}
+
+fn names() -> Vec<String> {
+    let hooks = hooks::HOOKS.iter().map(|hook| hook.name.to_owned());
+    let entries = entries().into_iter().map(|(entry, _)| entry.name.to_owned());
+    hooks.chain(entries).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Everything scripts can name, once, each with the hooks that have it (none: all have it).
+fn entries() -> Vec<(&'static Entry, Vec<&'static str>)> {
+    let mut all: Vec<(&Entry, Vec<&str>)> =
+        prelude::library().entries.iter().map(|entry| (entry, Vec::new())).collect();
+    for hook in hooks::HOOKS.iter() {
+        for entry in &(hook.library)().entries {
+            let same = |known: &Entry| {
+                (known.receiver, known.doc.signature, known.doc.about)
+                    == (entry.receiver, entry.doc.signature, entry.doc.about)
+            };
+            match all.iter_mut().find(|(known, hooks)| !hooks.is_empty() && same(known)) {
+                Some((_, hooks)) => hooks.push(hook.name),
+                None => all.push((entry, vec![hook.name])),
+            }
+        }
+    }
+    all
+}
+
+fn topics() {
+    output::line(paint(BOLD, "Hooks"));
+    for hook in hooks::HOOKS.iter() {
+        let entry = format!("{}({})", hook.entry, if hook.events { "event" } else { "request" });
+        output::line(format_args!("  {:<22} {entry:<30} {}", hook.name, paint(DIM, hook.about)));
+    }
+    let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
+    for entry in prelude::library().entries.iter().filter(|entry| entry.receiver.is_none()) {
+        let name = entry.name;
+        match families.iter_mut().find(|(family, _)| *family == entry.family) {
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => families.push((entry.family, vec![name])),
+        }
+    }
+    output::line(format_args!("\n{}", paint(BOLD, "Every script")));
+    for (family, names) in families {
+        output::line(format_args!("  {family:<22} {}", names.join(" ")));
+    }
+    output::line(paint(
+        DIM,
+        "\n`hookgate docs NAME` tells more; `hookgate docs --schema` prints the schema of gateway.toml",
+    ));
+}
+
+fn all_json() -> Value {
+    json!({
+        "hooks": hooks::HOOKS.iter().map(hook_json).collect::<Value>(),
+        "entries": entries().iter().map(|(entry, hooks)| entry_json(entry, hooks)).collect::<Value>(),
+    })
+}
+
+fn hook_json(hook: &Hook) -> Value {
+    let forms = hook.on_failure.iter();
+    let forms = forms.map(|form| json!({ "word": form.word, "takes_text": form.takes_text, "about": form.about }));
+    let samples = hook.samples.iter();
+    let samples = samples.map(|sample| json!({ "name": sample.name, "script": sample.script }));
+    json!({
+        "name": hook.name,
+        "entry": hook.entry,
+        "request": hook.request,
+        "about": hook.about,
+        "silence": hook.silence,
+        "on_failure": forms.collect::<Value>(),
+        "samples": samples.collect::<Value>(),
+        "events": hook.events,
+    })
+}
+
+fn entry_json(entry: &Entry, hooks: &[&str]) -> Value {
+    let kind = match entry.kind {
+        Kind::Value => "type",
+        Kind::Property => "property",
+        Kind::Method => "method",
+        Kind::Function => "function",
+        Kind::Constant => "constant",
+    };
+    json!({
+        "kind": kind,
+        "name": entry.name,
+        "receiver": entry.receiver,
+        "signature": parts::signature(entry),
+        "about": entry.doc.about,
+        "example": entry.doc.example,
+        "family": entry.family,
+        "hooks": hooks,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_finds_functions_properties_and_all_of_a_type() {
+        let found = |name: &str| entries().into_iter().filter(|(entry, _)| is_meant(entry, name)).count();
+        assert_eq!(found("Email.domain"), 1);
+        assert!(found("Email") > 3, "a type comes with its properties");
+        assert!(found("allow") > 0);
+        assert_eq!(found("no_such_thing"), 0);
+    }
+
+    #[test]
+    fn every_hook_has_a_page_with_its_commands() {
+        for hook in hooks::HOOKS.iter() {
+            let page = page::of_hook(hook);
+            for part in [hook.name, hook.entry, hook.silence] {
+                assert!(page.contains(part), "`{part}` is missing on the page of {}", hook.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The generated pages of the folder `docs/`, as Markdown. `docs --markdown` prints them, and a test keeps the folder
+//! fresh. Nothing here reads or writes a file.
+
+use std::fmt::Write;
+
+use clap::CommandFactory;
+use serde_json::Value;
+
+use crate::cli::CommandLine;
+use crate::cli::docs::parts;
+use crate::cli::output;
+use crate::config;
+use crate::hooks;
+use crate::hooks::{Hook, Sample};
+use crate::script::library::{Entry, Kind};
+use crate::script::prelude;
+
+mod keys;
+
+/// A file of `docs/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Below `docs/`, such as `hooks/okta.token.md`.
+    pub path: String,
+    pub text: String,
+}
+
+/// Says at the top of each page where it comes from.
+const GENERATED: &str = "<!-- Generated from the code. `UPDATE=1 cargo test --test it docs` writes it anew. -->\n\n";
+
+/// Every generated file.
+pub fn all() -> Vec<Page> {
+    let page = |path: String, text: String| Page { path, text };
+    let mut pages = vec![
+        page("reference.md".into(), index()),
+        page("cli.md".into(), command_line()),
+        page("configuration-keys.md".into(), keys::of(&config::schema())),
+        page("gateway.schema.json".into(), format!("{}\n", output::pretty(&config::schema()))),
+    ];
+    pages.extend(hooks::HOOKS.iter().map(|hook| page(hook_path(hook), of_hook(hook))));
+    pages.extend(families().into_iter().map(|family| page(family_path(family), of_family(family))));
+    pages
+}
+
+/// The page of a hook.
+pub fn of_hook(hook: &Hook) -> String {
+    let mut text = format!("{GENERATED}# {}\n\n{}\n\n", hook.name, hook.about);
+    let _ = writeln!(text, "Entry function: `{}`", parts::entry(hook));
+    on_failure(&mut text, hook);
+    provider(&mut text, hook);
+    let parts = parts::of(hook);
+    let _ = writeln!(text, "\n## {}\n\nRead-only. What the provider did not send is `()`.\n", hook.request);
+    table(&mut text, "Property", &parts.request);
+    if !parts.commands.is_empty() {
+        let _ = writeln!(text, "\n## Commands\n\nReturn one, an array of them, or nothing.\n");
+        table(&mut text, "Command", &parts.commands);
+    }
+    if !parts.constants.is_empty() {
+        let _ = writeln!(text, "\n## Constants\n");
+        table(&mut text, "Constant", &parts.constants);
+    }
+    for (entry, members) in &parts.types {
+        let _ = writeln!(text, "\n## {}\n\n{}\n", entry.name, entry.doc.about);
+        table(&mut text, "Property", members);
+    }
+    let _ = writeln!(text, "\nEvery script has [these functions and types](../reference.md#every-script), too.");
+    samples(&mut text, hook.samples);
+    text
+}
+
+fn on_failure(text: &mut String, hook: &Hook) {
+    let _ = writeln!(text, "\n## When there is no answer\n\n{}\n", hook.silence);
+    if hook.on_failure.is_empty() {
+        let _ = writeln!(
+            text,
+            "`on_failure` is not stated: nothing is replied to events. This version has no durable store,"
+        );
+        let _ =
+            writeln!(text, "so it answers the verification, and every delivery with 503; `hookgate call` runs rules.");
+        return;
+    }
+    let _ =
+        writeln!(text, "`on_failure` must be stated. It is sent when the script fails, takes too long, or asks for");
+    let _ = writeln!(text, "something that the provider would not accept:\n\n| `on_failure =` | |\n| --- | --- |");
+    for form in hook.on_failure {
+        let _ = writeln!(text, "| `{}` | {} |", parts::failure(form), form.about);
+    }
+}
+
+fn provider(text: &mut String, hook: &Hook) {
+    let provider = &hook.provider;
+    let _ = writeln!(text, "\n## At the provider\n");
+    let _ = writeln!(text, "- **Without hookgate it fails {}.**", provider.fails);
+    let _ = writeln!(text, "- **The user sees:** {}", provider.user_sees);
+    for limit in provider.limits {
+        let _ = writeln!(text, "- {limit}");
+    }
+    let _ = writeln!(text, "\nChecked on {}.", provider.checked);
+}
+
+fn samples(text: &mut String, samples: &[Sample]) {
+    let _ = writeln!(text, "\n## Samples\n\nA test runs each of them.");
+    let mut known: Vec<(String, &str)> = Vec::new();
+    for sample in samples {
+        let title = sample.name.replace('_', " ");
+        let _ = writeln!(text, "\n### {title}");
+        if let Some((first, _)) = known.iter().find(|(_, request)| *request == sample.request) {
+            let _ = writeln!(text, "\nThe call is that of \"{first}\".");
+        } else {
+            fenced(text, "json", &tidy(sample.request));
+            known.push((title, sample.request));
+        }
+        fenced(text, "rhai", sample.script.trim());
+        if sample.reply.is_empty() {
+            let _ = writeln!(text, "\nThe reply has no body.");
+        } else {
+            fenced(text, "json", &tidy(sample.reply));
+        }
+    }
+}
+
+/// JSON indented; as it is where a sample is no JSON on purpose.
+fn tidy(json: &str) -> String {
+    serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |value| output::pretty(&value))
+}
+
+fn fenced(text: &mut String, language: &str, code: &str) {
+    let _ = writeln!(text, "\n```{language}\n{code}\n```");
+}
+
+fn table(text: &mut String, title: &str, entries: &[&Entry]) {
+    let _ = writeln!(text, "| {title} | |\n| --- | --- |");
+    for entry in entries {
+        let signature = match entry.kind {
+            // The heading names the type.
+            Kind::Property | Kind::Method => {
+                entry.doc.signature.split_once('.').map_or(entry.doc.signature, |(_, rest)| rest)
+            }
+            _ => entry.doc.signature,
+        };
+        let _ = writeln!(text, "| `{}` | {} |", cell(signature), cell(entry.doc.about));
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+/// The page of a family of functions that every script has.
+pub fn of_family(family: &str) -> String {
+    let mut text = format!("{GENERATED}# {family}\n\nIn every script. Each example is true, and a test says so.\n");
+    for entry in prelude::library().entries.iter().filter(|entry| entry.family == family) {
+        let _ = writeln!(text, "\n## `{}`\n\n{}", parts::signature(entry), entry.doc.about);
+        if !entry.doc.example.is_empty() {
+            fenced(&mut text, "rhai", entry.doc.example);
+        }
+    }
+    text
+}
+
+fn families() -> Vec<&'static str> {
+    let mut families: Vec<&str> = Vec::new();
+    for entry in &prelude::library().entries {
+        if !families.contains(&entry.family) {
+            families.push(entry.family);
+        }
+    }
+    families
+}
+
+fn hook_path(hook: &Hook) -> String {
+    format!("hooks/{}.md", hook.name)
+}
+
+fn family_path(family: &str) -> String {
+    format!("functions/{}.md", family.to_lowercase().replace(' ', "-"))
+}
+
+fn index() -> String {
+    let mut text = format!("{GENERATED}# Reference\n\n`hookgate docs NAME` prints the same in a terminal.\n");
+    let _ = writeln!(
+        text,
+        "\n- [gateway.toml, key by key](configuration-keys.md), and its [JSON schema](gateway.schema.json)"
+    );
+    let _ = writeln!(text, "- [The command line](cli.md)\n\n## Hooks\n\n| Hook | When | Entry |\n| --- | --- | --- |");
+    for hook in hooks::HOOKS.iter() {
+        let _ = writeln!(text, "| [`{}`]({}) | {} | `{}` |", hook.name, hook_path(hook), hook.about, hook.entry);
+    }
+    let _ = writeln!(text, "\n## Every script\n\n| Family | What is in it |\n| --- | --- |");
+    for family in families() {
+        let mut names: Vec<String> = Vec::new();
+        for entry in prelude::library().entries.iter().filter(|entry| entry.family == family) {
+            let name = format!("`{}`", entry.name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let _ = writeln!(text, "| [{family}]({}) | {} |", family_path(family), names.join(" "));
+    }
+    text
+}
+
+/// What `--help` says, of every command.
+pub fn command_line() -> String {
+    // What the environment of whoever runs this holds is not part of the page.
+    let mut root = CommandLine::command().mut_args(|argument| argument.hide_env_values(true));
+    root.build();
+    let mut text = format!(
+        "{GENERATED}# Command line\n\nStatus 0 is good, 1 means findings or a failed call, 2 that the command could not run.\n"
+    );
+    let _ = writeln!(text, "\n## hookgate");
+    fenced(&mut text, "text", &help(&mut root));
+    for command in root.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        let _ = writeln!(text, "\n## hookgate {}", command.get_name());
+        fenced(&mut text, "text", &help(command));
+    }
+    text
+}
+
+fn help(command: &mut clap::Command) -> String {
+    let help = command.render_help().to_string();
+    help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}

@@ -1,0 +1,48 @@
+//! What the pages for terminals and the pages of `docs/` share: which registrations belong where, and how they are spelled.
+
+use crate::hooks::{FailureForm, Hook};
+use crate::script::library::{Effect, Entry, Kind};
+
+/// What a hook registers, in the order of registration.
+pub(super) struct Parts {
+    pub(super) commands: Vec<&'static Entry>,
+    pub(super) constants: Vec<&'static Entry>,
+    /// Properties and methods of the request.
+    pub(super) request: Vec<&'static Entry>,
+    /// Every other type, with its properties and methods.
+    pub(super) types: Vec<(&'static Entry, Vec<&'static Entry>)>,
+}
+
+/// Sorts what a hook registers.
+pub(super) fn of(hook: &Hook) -> Parts {
+    let entries = &(hook.library)().entries;
+    let members = |owner: &str| -> Vec<&'static Entry> {
+        entries.iter().filter(|entry| entry.receiver == Some(owner) && entry.effect != Effect::Command).collect()
+    };
+    let types = entries.iter().filter(|entry| entry.kind == Kind::Value && entry.name != hook.request);
+    Parts {
+        commands: entries.iter().filter(|entry| entry.effect == Effect::Command).collect(),
+        constants: entries.iter().filter(|entry| entry.kind == Kind::Constant).collect(),
+        request: members(hook.request),
+        types: types.map(|entry| (entry, members(entry.name))).collect(),
+    }
+}
+
+/// `on_registration(request: RegistrationRequest)`
+pub(super) fn entry(hook: &Hook) -> String {
+    let parameter = if hook.events { "event" } else { "request" };
+    format!("{}({parameter}: {})", hook.entry, hook.request)
+}
+
+/// A form of `on_failure` as `gateway.toml` has it.
+pub(super) fn failure(form: &FailureForm) -> String {
+    if form.takes_text { format!("{{ {} = \"…\" }}", form.word) } else { format!("\"{}\"", form.word) }
+}
+
+/// With the name of its type where the registration says `Self`.
+pub(super) fn signature(entry: &Entry) -> String {
+    match (entry.doc.signature.strip_prefix("Self."), entry.receiver) {
+        (Some(rest), Some(receiver)) => format!("{receiver}.{rest}"),
+        _ => entry.doc.signature.to_owned(),
+    }
+}

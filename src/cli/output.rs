@@ -1,0 +1,98 @@
+//! The one place that prints. Text is made with colour, and loses it where nobody would see it.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use annotate_snippets::Renderer;
+use anstream::ColorChoice;
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::Value;
+
+use crate::cli::Colour;
+use crate::finding::{Finding, Severity};
+
+pub const BOLD: Style = Style::new().bold();
+pub const DIM: Style = Style::new().dimmed();
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+pub const ODD: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Settles for the whole process when to colour.
+pub fn colour(when: Colour) {
+    let choice = match when {
+        Colour::Auto => ColorChoice::Auto,
+        Colour::Always => ColorChoice::Always,
+        Colour::Never => ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+/// A line on stdout. Whoever closed it early (`| head`) has seen enough.
+pub fn line(text: impl Display) {
+    let _ = writeln!(anstream::stdout().lock(), "{text}");
+}
+
+/// A line on stderr: what is about the work, not its result.
+pub fn note(text: impl Display) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Indented JSON on stdout.
+pub fn json(value: &Value) {
+    line(pretty(value));
+}
+
+pub fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("a JSON value can always be written")
+}
+
+/// Why a command cannot run, with its causes.
+pub fn error(error: &anyhow::Error) {
+    note(format_args!("{} {error:#}", paint(BAD, "error:")));
+}
+
+/// Findings with excerpt, caret and remedy.
+pub fn rendered(findings: &[Finding]) -> String {
+    let renderer = Renderer::styled();
+    findings.iter().map(|finding| finding.render(&renderer)).collect::<Vec<_>>().join("\n\n")
+}
+
+/// `3 errors, 1 warning`; nothing for none.
+pub fn tally(findings: &[Finding]) -> String {
+    let of = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let mut parts = Vec::new();
+    if errors > 0 {
+        parts.push(paint(BAD, counted(errors, "error")));
+    }
+    if warnings > 0 {
+        parts.push(paint(ODD, counted(warnings, "warning")));
+    }
+    parts.join(", ")
+}
+
+/// `1 route`, `2 routes`.
+pub fn counted(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
+/// The text in that style.
+pub fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_counted_by_severity() {
+        let findings = [
+            Finding::error("config/x", "gateway.toml", "a"),
+            Finding::error("config/x", "gateway.toml", "b"),
+            Finding::warning("config/x", "gateway.toml", "c"),
+        ];
+        assert_eq!(anstream::adapter::strip_str(&tally(&findings)).to_string(), "2 errors, 1 warning");
+        assert_eq!(tally(&[]), "");
+    }
+}

@@ -1,0 +1,177 @@
+//! `serve`: run the gateway. The one place that puts its parts together: release, gateway, listeners, watch, stop.
+
+mod listen;
+mod public;
+mod state;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch::{Receiver, Sender, channel};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::admin;
+use crate::cli::bundle;
+use crate::cli::output;
+use crate::cli::serve::listen::Listeners;
+use crate::cli::serve::public::Public;
+use crate::cli::serve::state::State;
+use crate::cli::{Global, Status};
+use crate::config;
+use crate::finding::Finding;
+use crate::gateway::Gateway;
+use crate::release::Release;
+use crate::release::build;
+use crate::release::build::{Reading, Secrets};
+use crate::release::bundle::Place;
+use crate::release::live;
+use crate::release::live::Live;
+use crate::release::watch;
+use crate::script::lanes::Lanes;
+use crate::server;
+use crate::telemetry;
+use crate::telemetry::metrics::Metrics;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// How log lines look; `--json` is the same as `json`. `HOOKGATE_LOG` filters them, such as `info,hookgate::gateway=debug`.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Log::Human)]
+    log: Log,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Log {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Scripts run on the threads that answer calls: 32 nested calls with heavy bodies fit well into this.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long requests at the admin listener may take to finish after the stop.
+const ADMIN_GRACE: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The bundle has errors (already printed), or the system refuses an address, a thread or a file.
+pub fn run(global: &Global, args: &Args) -> Result<Status> {
+    let started = Instant::now();
+    let place = bundle::place(global)?;
+    let log = if global.json { Log::Json } else { args.log };
+    let format = match log {
+        Log::Human => telemetry::Format::Human,
+        Log::Json => telemetry::Format::Json,
+    };
+    let filter = config::environment("HOOKGATE_LOG").unwrap_or_else(|| "info".to_owned());
+    let _lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
+    // Fetching token keys needs one; an error means that one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let reading = build::read(&place).or_else(|findings| refuse(log, &findings))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(reading.document.config.server.threads()?)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .context("the threads that answer calls cannot be started")?;
+    let result = runtime.block_on(serve(&place, reading, log, started));
+    // A script that still spins must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> Result<Status> {
+    let metrics = Metrics::new();
+    let live = Arc::new(Live::new(metrics.clone()));
+    let release =
+        build::assemble(place, reading, None, Secrets::Load, &metrics).or_else(|findings| refuse(log, &findings))?;
+    tell_secrets(&release);
+    let config = release.config.clone();
+    let routes = release.routes.len();
+    let listeners = Listeners::bind(place, &config, &metrics).await?;
+    live.activate(release, None);
+    let (stop, stopping) = channel(false);
+    let signals = stop_on_signal(stop)?;
+    let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;
+    let gateway = Gateway::new(live.clone(), lanes, metrics.clone());
+    let state = Arc::new(State::new(live.clone(), metrics, stopping.clone(), started));
+    let _watch = watch::start(place.clone(), live).context("files cannot be watched")?;
+    let Listeners { public, settings, admin, access } = listeners;
+    let (admin_stop, admin_stopping) = channel(false);
+    let admin_task = tokio::spawn(admin::serve(admin, state, access, stopped(admin_stopping)));
+    info!(
+        server.listen = %config.server.listen,
+        server.tls = settings.tls.is_some(),
+        admin.listen = %config.admin.listen,
+        routes,
+        startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "ready"
+    );
+    server::serve(public, settings, Arc::new(Public(gateway)), stopped(stopping)).await;
+    // Health can be asked until the last call is answered.
+    let _ = admin_stop.send(true);
+    match timeout(ADMIN_GRACE, admin_task).await {
+        Ok(Ok(Err(error))) => warn!(%error, "the admin listener ended with an error"),
+        Ok(Ok(Ok(()))) => {}
+        Ok(Err(error)) => warn!(%error, "the admin listener ended with a panic"),
+        Err(_) => warn!("requests at the admin listener were cut off"),
+    }
+    signals.abort();
+    info!("stopped");
+    Ok(Status::Good)
+}
+
+/// Tells why there is nothing to run: rendered for people, as log lines for programs.
+fn refuse<T>(log: Log, findings: &[Finding]) -> Result<T> {
+    match log {
+        Log::Human => output::note(format_args!("{}\n", output::rendered(findings))),
+        Log::Json => live::log_findings(findings),
+    }
+    bail!("the bundle cannot go live ({}), so the gateway does not start", output::tally(findings))
+}
+
+/// A secret made just now is of no use until somebody knows of it.
+fn tell_secrets(release: &Release) {
+    let created = release.created_secrets();
+    let Some(hook) = release.routes.first().map(|route| route.hook.name) else { return };
+    for file in created {
+        info!(
+            secret.file = %file.display(),
+            next = format!("hookgate simulate {hook}"),
+            "a secret was made; enter it at the provider, or try it out"
+        );
+    }
+}
+
+/// Sends `true` at the first SIGTERM or SIGINT; the second ends the process at once.
+fn stop_on_signal(stop: Sender<bool>) -> Result<tokio::task::JoinHandle<()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    Ok(tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if again {
+                warn!("stopped at once, calls in flight are cut off");
+                std::process::exit(1);
+            }
+            info!("stopping: no new calls, those in flight finish");
+            let _ = stop.send(true);
+        }
+    }))
+}
+
+/// Resolves when `true` was sent.
+async fn stopped(mut stopping: Receiver<bool>) {
+    // An error means that the sender is gone, which is the end as well.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}

@@ -1,0 +1,97 @@
+//! The two listeners: addresses bound, certificate and token read. What the system refuses is told with its remedy.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tracing::info;
+
+use crate::admin::access::Access;
+use crate::cli::bundle;
+use crate::config;
+use crate::config::Config;
+use crate::release::bundle::Place;
+use crate::server::Settings;
+use crate::server::tls::{Tls, TlsFiles};
+use crate::telemetry::metrics::Metrics;
+
+pub(super) struct Listeners {
+    pub(super) public: TcpListener,
+    pub(super) settings: Settings,
+    pub(super) admin: TcpListener,
+    pub(super) access: Access,
+}
+
+/// How often certificate files are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
+
+impl Listeners {
+    /// # Errors
+    /// An address that is not free or not ours, a certificate or token that cannot be used.
+    pub(super) async fn bind(place: &Place, config: &Config, metrics: &Arc<Metrics>) -> Result<Self> {
+        let mut settings = Settings::new(metrics.clone());
+        settings.max_body_bytes = usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX);
+        settings.stop_grace = Duration::from_millis(config.server.stop_grace_ms);
+        settings.tls = tls(place, config, metrics)?;
+        Ok(Self {
+            public: bound("server.listen", config.server.listen).await?,
+            admin: bound("admin.listen", config.admin.listen).await?,
+            access: access(place, config)?,
+            settings,
+        })
+    }
+}
+
+async fn bound(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!(
+            "`{key}`: {address} is in use; stop what listens there (another hookgate?), or choose another address"
+        ),
+        ErrorKind::AddrNotAvailable => {
+            anyhow!("`{key}`: {address} is no address of this machine; 0.0.0.0 listens on all it has")
+        }
+        ErrorKind::PermissionDenied => anyhow!(
+            "`{key}`: {address} needs a privilege; choose a port from 1024 up, or give the program CAP_NET_BIND_SERVICE"
+        ),
+        _ => anyhow!("`{key}`: {address} cannot be listened on: {error}"),
+    })
+}
+
+fn tls(place: &Place, config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>> {
+    let Some(written) = &config.server.tls else { return Ok(None) };
+    let files = TlsFiles {
+        cert_file: place.root.join(&written.cert_file),
+        key_file: place.root.join(&written.key_file),
+        client_ca_file: written.client_ca_file.as_ref().map(|file| place.root.join(file)),
+    };
+    let tls = Arc::new(Tls::load(files).context("`server.tls`")?);
+    tokio::spawn(tls.clone().follow(CERTIFICATE_EVERY, Arc::new(Notify::new()), metrics.clone()));
+    Ok(Some(tls))
+}
+
+fn access(place: &Place, config: &Config) -> Result<Access> {
+    let Some(written) = &config.admin.token else { return Ok(Access::loopback()) };
+    let source = bundle::source(place, written);
+    let found = source.read(config::environment).context("`admin.token`")?;
+    if found.created {
+        info!(secret = source.label(), "a token for the admin listener was made");
+    }
+    Ok(Access::token(found.secret.expose()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_in_use_is_told_with_its_key() {
+        let first = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = first.local_addr().expect("an address");
+        let problem = bound("server.listen", address).await.expect_err("it is taken").to_string();
+        assert!(problem.contains("`server.listen`") && problem.contains("is in use"), "{problem}");
+    }
+}

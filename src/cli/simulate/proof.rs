@@ -1,0 +1,134 @@
+//! How a simulated call proves that it comes from Okta: with the secret that the route itself checks.
+//!
+//! Only what a header can carry: a token of an identity provider or a client certificate cannot be made here.
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::cli::bundle;
+use crate::config;
+use crate::config::Config;
+use crate::config::auth::Auth;
+use crate::config::routes::Route;
+use crate::config::secret::SecretSource;
+use crate::release::bundle::Place;
+use crate::secret::Secret;
+
+/// `name: value` as somebody writes a header.
+///
+/// # Errors
+/// It is no header.
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("it must be `name: value`")?;
+    let name = name.trim().parse::<HeaderName>().map_err(|error| error.to_string())?;
+    let value = value.trim().parse::<HeaderValue>().map_err(|error| error.to_string())?;
+    Ok((name, value))
+}
+
+/// The headers of the call: the given ones, and the first proof of the route that a header can carry.
+pub(super) fn headers(
+    config: &Config,
+    route: &Route,
+    place: &Place,
+    given: &[(HeaderName, HeaderValue)],
+) -> Result<HeaderMap> {
+    let mut headers: HeaderMap = given.iter().cloned().collect();
+    let auths: Vec<&Auth> = route.auth.as_slice().iter().filter_map(|name| config.auth.get(name)).collect();
+    for auth in &auths {
+        let (name, value) = match auth {
+            Auth::None(_) => return Ok(headers),
+            Auth::Header(auth) => {
+                let name = auth.header.parse::<HeaderName>().context("the header of its auth has no valid name")?;
+                if headers.contains_key(&name) {
+                    return Ok(headers);
+                }
+                (name, HeaderValue::from_bytes(secret(&auth.secrets, place)?.expose()))
+            }
+            Auth::Basic(auth) => {
+                if headers.contains_key(AUTHORIZATION) {
+                    return Ok(headers);
+                }
+                let pair = STANDARD.encode(secret(&auth.secrets, place)?.expose());
+                (AUTHORIZATION, HeaderValue::from_str(&format!("Basic {pair}")))
+            }
+            Auth::Jwt(_) | Auth::Mtls(_) => continue,
+        };
+        let mut value = value.ok().with_context(|| format!("its secret cannot stand in the header `{name}`"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        return Ok(headers);
+    }
+    if given.is_empty() {
+        let schemes: Vec<&str> = auths.iter().map(|auth| auth.scheme()).collect();
+        bail!(
+            "it is protected by {}, and only Okta can make that proof; get a token and give it with \
+             --header \"authorization: Bearer …\", or call a route with header or basic auth",
+            schemes.join(" and ")
+        );
+    }
+    Ok(headers)
+}
+
+/// The first secret that is there.
+fn secret(sources: &[SecretSource], place: &Place) -> Result<Secret> {
+    let mut problem = None;
+    for source in sources {
+        match bundle::source(place, source).read_existing(config::environment) {
+            Ok(secret) => return Ok(secret),
+            Err(error) => problem = problem.or(Some(error)),
+        }
+    }
+    match problem {
+        Some(problem) => {
+            Err(problem).context("its secret cannot be read (`hookgate serve` makes those with `create = true`)")
+        }
+        None => bail!("its auth names no secret"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn configured(auth: &serde_json::Value) -> (Config, Route) {
+        let config = serde_json::from_value(json!({ "auth": { "okta": auth } })).expect("a configuration");
+        let route = json!({ "path": "/a", "hook": "okta.registration", "auth": "okta" });
+        (config, serde_json::from_value(route).expect("a route"))
+    }
+
+    fn made(auth: &serde_json::Value, given: &[&str]) -> Result<HeaderMap> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("secret"), "user:words\n").expect("a secret");
+        let (config, route) = configured(auth);
+        let given: Vec<_> = given.iter().map(|text| header(text).expect("a header")).collect();
+        headers(&config, &route, &Place::of(&folder.path().join("gateway.toml")), &given)
+    }
+
+    #[test]
+    fn the_routes_own_secret_is_sent() {
+        let auth =
+            json!({ "scheme": "header", "header": "x-key", "secrets": [{ "file": "none" }, { "file": "secret" }] });
+        assert_eq!(made(&auth, &[]).expect("headers")["x-key"], "user:words");
+        let auth = json!({ "scheme": "basic", "secrets": [{ "file": "secret" }] });
+        assert_eq!(made(&auth, &[]).expect("headers")["authorization"], "Basic dXNlcjp3b3Jkcw==");
+    }
+
+    #[test]
+    fn a_given_header_takes_the_place_of_the_secret() {
+        let auth = json!({ "scheme": "header", "header": "x-key", "secrets": [{ "file": "none" }] });
+        assert_eq!(made(&auth, &["X-Key: wrong"]).expect("headers")["x-key"], "wrong");
+    }
+
+    #[test]
+    fn proofs_that_cannot_be_made_are_explained() {
+        let auth = json!({ "scheme": "jwt", "issuer": "https://a", "audience": "b", "jwks_file": "c" });
+        let problem = made(&auth, &[]).expect_err("no token can be made").to_string();
+        assert!(problem.contains("jwt") && problem.contains("--header"), "{problem}");
+        assert!(made(&auth, &["authorization: Bearer x"]).is_ok());
+    }
+}
