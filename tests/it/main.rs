@@ -1,0 +1,20 @@
+//! The integration tests, in one binary because linking is slow.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, unreachable_pub, reason = "tests")]
+
+mod auth;
+mod broken;
+mod bundle;
+mod cases;
+mod cli;
+mod docs;
+mod duplicates;
+mod harness;
+mod layers;
+mod limits;
+mod payloads;
+mod privacy;
+mod process;
+mod reload;
+mod replies;
+mod scale;
+mod transport;

@@ -1,0 +1,143 @@
+//! `call`.
+
+use std::collections::BTreeSet;
+
+use hookgate::hooks;
+use serde_json::{Value, json};
+
+use super::Bundle;
+
+const CALL: &str = r#"{"eventId":"e1","data":{"userProfile":{"email":"ann@EMAIL","login":"ann"}}}"#;
+
+fn signup(bundle: &Bundle, domain: &str, args: &[&str]) -> super::Ran {
+    bundle.write("call.json", &CALL.replace("EMAIL", domain));
+    bundle.run(&[&["call", "signup", "call.json"], args].concat())
+}
+
+#[test]
+fn a_call_shows_reply_and_effect() {
+    let bundle = Bundle::new();
+    let ran = signup(&bundle, "mailinator.com", &["--json"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let told = ran.json();
+    assert_eq!(told["reply"]["error"]["errorCauses"][0]["location"], "data.userProfile.email");
+    assert!(told["effect"].as_str().is_some_and(|effect| effect.contains("denies")), "{told}");
+    let text = signup(&bundle, "mailinator.com", &[]).out;
+    assert!(text.contains("reply 200") && text.contains("data.userProfile.email"), "{text}");
+}
+
+#[test]
+fn parameters_can_be_set_for_one_call() {
+    let bundle = Bundle::new();
+    let told = signup(&bundle, "new.example", &["--json", "--param", "partner_domains=[\"new.example\"]"]).json();
+    assert_eq!(told["reply"]["commands"][1]["value"], json!({ "userType": "partner" }));
+}
+
+#[test]
+fn a_trace_holds_the_lines_that_ran_and_no_others() {
+    let bundle = Bundle::new();
+    let told = signup(&bundle, "mailinator.com", &["--json", "--trace"]).json();
+    let lines: BTreeSet<u64> =
+        told["trace"].as_array().unwrap().iter().map(|step| step["line"].as_u64().unwrap()).collect();
+    let source = bundle.read("scripts/registration.rhai");
+    let number = |text: &str| source.lines().position(|line| line.contains(text)).unwrap() as u64 + 1;
+    assert!(lines.contains(&number("next year")), "{lines:?}");
+    assert!(!lines.contains(&number("domain_in")), "{lines:?}");
+    let text = signup(&bundle, "mailinator.com", &["--trace"]).out;
+    assert!(text.contains("scripts/registration.rhai\n") && text.contains("next year"), "{text}");
+}
+
+#[test]
+fn a_failing_script_is_shown_with_its_place_and_the_declared_answer() {
+    let bundle = Bundle::new();
+    bundle.replace(
+        "scripts/registration.rhai",
+        "let email = request.email;",
+        "let email = request.email; throw \"lost\";",
+    );
+    let ran = signup(&bundle, "new.example", &[]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("registration.rhai:4") && ran.out.contains("lost"), "{}", ran.out);
+    assert!(ran.out.contains("Sign-up is not possible right now"), "{}", ran.out);
+    assert_eq!(signup(&bundle, "new.example", &["--json"]).json()["failure"]["reason"], "script_error");
+}
+
+#[test]
+fn a_capture_counts_by_its_body() {
+    let bundle = Bundle::new();
+    let capture =
+        json!({ "method": "POST", "path": "/", "headers": {}, "body": serde_json::from_str::<Value>(CALL).unwrap() });
+    bundle.write("capture.json", &capture.to_string());
+    assert_eq!(bundle.run(&["call", "signup", "capture.json"]).status, 0);
+}
+
+#[test]
+fn what_is_no_call_of_the_hook_fails() {
+    let bundle = Bundle::new();
+    bundle.write("call.json", r#"{"eventType":"com.okta.oauth2.tokens.transform","data":{}}"#);
+    let ran = bundle.run(&["call", "signup", "call.json"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("okta.token"), "{}", ran.out);
+}
+
+#[test]
+fn a_misspelt_name_is_answered_with_the_nearest() {
+    let bundle = Bundle::new();
+    let ran = bundle.run(&["call", "sigup", "call.json"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("did you mean `signup`?"), "{}", ran.err);
+}
+
+#[test]
+fn every_sample_gets_the_reply_it_must_give() {
+    for hook in hooks::HOOKS.iter().filter(|hook| !hook.events) {
+        for sample in hook.samples {
+            let bundle = Bundle::new();
+            let form = &hook.on_failure[0];
+            let word =
+                if form.takes_text { format!("{{ {} = \"x\" }}", form.word) } else { format!("\"{}\"", form.word) };
+            let route = format!(
+                "[auth.a]\nscheme = \"none\"\n[routes.one]\npath = \"/one\"\nhook = \"{}\"\nscript = \"one.rhai\"\nauth = \"a\"\non_failure = {word}\n",
+                hook.name
+            );
+            bundle.write("gateway.toml", &route);
+            bundle.write("scripts/one.rhai", sample.script);
+            bundle.write("call.json", sample.request);
+            let ran = bundle.run(&["call", "one", "call.json", "--json"]);
+            assert_eq!(ran.status, 0, "{} {}: {}{}", hook.name, sample.name, ran.out, ran.err);
+            let mut reply = ran.json()["reply"].clone();
+            if let Some(reply) = reply.as_object_mut() {
+                reply.remove("debugContext");
+            }
+            let expected =
+                if sample.reply.is_empty() { Value::Null } else { serde_json::from_str(sample.reply).unwrap() };
+            assert_eq!(reply, expected, "{} {}", hook.name, sample.name);
+        }
+    }
+}
+
+#[test]
+fn an_event_is_told_which_rules_want_it() {
+    let bundle = Bundle::new();
+    let event = hooks::find("okta.event").expect("there are event hooks");
+    bundle.write(
+        "gateway.toml",
+        "[auth.a]\nscheme = \"none\"\n[routes.events]\npath = \"/e\"\nhook = \"okta.event\"\nauth = \"a\"\n\
+         [routes.events.rules.all]\nevents = [\"*\"]\nscript = \"one.rhai\"\n\
+         [routes.events.rules.other]\nevents = [\"no.such.event\"]\nscript = \"one.rhai\"\n",
+    );
+    bundle.write("scripts/one.rhai", "fn on_event(event) { log(event.type); }\n");
+    bundle.write("call.json", event.samples[0].request);
+    let ran = bundle.run(&["call", "events", "call.json", "--json"]);
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    let told = ran.json();
+    let rules = told["events"][0]["rules"].as_array().unwrap();
+    let wanted: Vec<(&str, bool, bool)> = rules
+        .iter()
+        .map(|rule| (rule["rule"].as_str().unwrap(), rule["wants"].as_bool().unwrap(), rule["ran"].is_object()))
+        .collect();
+    assert_eq!(wanted, [("all", true, true), ("other", false, false)]);
+    assert_eq!(rules[0]["ran"]["logs"][0]["text"], told["events"][0]["type"]);
+    let asked = bundle.run(&["call", "events", "call.json", "--rule", "other"]);
+    assert!(asked.out.contains("runs because of --rule; it wants no.such.event"), "{}", asked.out);
+}

@@ -1,0 +1,120 @@
+//! `check` and `init`.
+
+use serde_json::json;
+
+use super::Bundle;
+
+#[test]
+fn what_init_writes_is_good() {
+    let bundle = Bundle::new();
+    let checked = bundle.run(&["check", "--deny-warnings"]);
+    assert_eq!(checked.status, 0, "{}{}", checked.out, checked.err);
+    assert!(checked.out.starts_with("good: 1 route, 1 script, 1 table (release "), "{}", checked.out);
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let bundle = Bundle::new();
+    bundle.write("gateway.toml", "mine");
+    let again = bundle.run(&["init"]);
+    assert_eq!(again.status, 2);
+    assert!(again.err.contains("gateway.toml"), "{}", again.err);
+    assert_eq!(bundle.read("gateway.toml"), "mine");
+}
+
+#[test]
+fn a_broken_bundle_fails_with_place_and_remedy() {
+    let table = [
+        ("gateway.toml", "listen = \"127.0.0.1:8081\"", "lisen = \"127.0.0.1:8081\"", "gateway.toml", "`listen`"),
+        ("gateway.toml", "\"registration.rhai\"", "\"registratoin.rhai\"", "gateway.toml", "`registration.rhai`"),
+        (
+            "gateway.toml",
+            "hook = \"okta.registration\"",
+            "hook = \"okta.registraton\"",
+            "gateway.toml",
+            "okta.registration",
+        ),
+        ("scripts/registration.rhai", "request.email;", "request.emial;", "scripts/registration.rhai:4:", "`email`"),
+        (
+            "scripts/registration.rhai",
+            "fn on_registration",
+            "fn on_register",
+            "scripts/registration.rhai",
+            "on_registration",
+        ),
+    ];
+    for (file, old, new, place, remedy) in table {
+        let bundle = Bundle::new();
+        bundle.replace(file, old, new);
+        let checked = bundle.run(&["check"]);
+        assert_eq!(checked.status, 1, "{new}: {}{}", checked.out, checked.err);
+        for part in [place, remedy, "error"] {
+            assert!(checked.out.contains(part), "{new}: `{part}` is missing in\n{}", checked.out);
+        }
+    }
+}
+
+#[test]
+fn the_formats_tell_the_same_findings() {
+    let bundle = Bundle::new();
+    bundle.replace("scripts/registration.rhai", "request.email;", "request.emial;");
+    let listed = bundle.run(&["check", "--json"]);
+    assert_eq!(listed.status, 1);
+    let listed = listed.json();
+    assert_eq!(listed["release"], json!(null));
+    let finding = &listed["findings"][0];
+    assert_eq!((&finding["severity"], &finding["line"]), (&json!("error"), &json!(4)));
+
+    let log = bundle.run(&["check", "--format", "sarif"]).json();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    assert_eq!(run["tool"]["driver"]["name"], "hookgate");
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), listed["findings"].as_array().unwrap().len());
+    for (result, finding) in results.iter().zip(listed["findings"].as_array().unwrap()) {
+        let rule = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(result["ruleId"], finding["code"]);
+        assert_eq!(run["tool"]["driver"]["rules"][rule]["id"], finding["code"]);
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], finding["file"]);
+        // 0 stands for a file as a whole, which has no region.
+        assert_eq!(place["region"]["startLine"].as_u64().unwrap_or(0), finding["line"].as_u64().unwrap());
+    }
+}
+
+#[test]
+fn warnings_fail_only_when_they_are_denied() {
+    let bundle = Bundle::new();
+    bundle.write("scripts/left_over.rhai", "fn on_registration(request) { allow() }\n");
+    let checked = bundle.run(&["check"]);
+    assert_eq!(checked.status, 0, "{}", checked.out);
+    assert!(checked.out.contains("1 warning"), "{}", checked.out);
+    assert_eq!(bundle.run(&["check", "--deny-warnings"]).status, 1);
+}
+
+#[test]
+fn an_unset_secret_is_found_unless_secrets_are_left_out() {
+    let bundle = Bundle::new();
+    bundle.replace("gateway.toml", "{ file = \"secrets/okta\", create = true }", "{ env = \"NO_SUCH_SECRET\" }");
+    let checked = bundle.run(&["check"]);
+    assert_eq!(checked.status, 1);
+    assert!(checked.out.contains("NO_SUCH_SECRET"), "{}", checked.out);
+    assert_eq!(bundle.run(&["check", "--no-secrets"]).status, 0);
+}
+
+#[test]
+fn without_a_configuration_nothing_can_run() {
+    let bundle = Bundle::new();
+    for command in [&["check"][..], &["serve"], &[], &["call", "signup", "-"], &["simulate", "okta.registration"]] {
+        let ran = bundle.run(&[&["--config", "none.toml"], command].concat());
+        assert_eq!(ran.status, 2, "{command:?}");
+        assert!(ran.err.contains("none.toml") && ran.err.contains("hookgate init"), "{command:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_check_makes_no_secret() {
+    let bundle = Bundle::new();
+    assert_eq!(bundle.run(&["check"]).status, 0);
+    assert!(!bundle.path().join("secrets").exists());
+}

@@ -1,0 +1,45 @@
+//! `docs`, `completions` and the command line itself.
+
+use hookgate::hooks;
+
+use super::Bundle;
+
+#[test]
+fn the_schema_is_the_one_of_the_configuration() {
+    let bundle = Bundle::new();
+    assert_eq!(bundle.run(&["docs", "--schema"]).json(), hookgate::config::schema());
+}
+
+#[test]
+fn hooks_and_functions_have_pages() {
+    let bundle = Bundle::new();
+    let topics = bundle.run(&["docs"]).out;
+    for hook in hooks::HOOKS.iter() {
+        assert!(topics.contains(hook.name), "{} is missing in\n{topics}", hook.name);
+        assert!(bundle.run(&["docs", hook.name]).out.contains(hook.entry));
+    }
+    assert!(bundle.run(&["docs", "deny_field"]).out.contains("deny_field(attribute: string, text: string)"));
+    let wrong = bundle.run(&["docs", "okta.registraton"]);
+    assert_eq!(wrong.status, 2);
+    assert!(wrong.err.contains("did you mean `okta.registration`?"), "{}", wrong.err);
+}
+
+#[test]
+fn shells_get_completions() {
+    let bundle = Bundle::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(bundle.run(&["completions", shell]).out.contains("simulate"), "{shell}");
+    }
+}
+
+#[test]
+fn colour_is_used_where_it_is_asked_for() {
+    let bundle = Bundle::new();
+    assert!(!bundle.run(&["check"]).out.contains('\u{1b}'), "a pipe gets none");
+    assert!(bundle.run(&["check", "--color", "always"]).out.contains('\u{1b}'));
+}
+
+#[test]
+fn a_wrong_option_ends_with_status_2() {
+    assert_eq!(Bundle::new().run(&["check", "--frmat", "json"]).status, 2);
+}

@@ -1,0 +1,202 @@
+//! The documents: generated pages are fresh, links lead somewhere, scripts compile, and what the README tells a reader to
+//! type works. `UPDATE=1` writes the generated pages anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use hookgate::cli::docs::pages;
+use hookgate::hooks;
+use hookgate::script::engine;
+use hookgate::telemetry::metrics::Metrics;
+
+use crate::harness::TestGateway;
+
+mod readme;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files below `folder` that end like this, without what is hidden or built.
+fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                files(&path, ending, found);
+            }
+        } else if name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+}
+
+fn markdown() -> Vec<(PathBuf, String)> {
+    LazyLock::force(&STALE);
+    let mut found = Vec::new();
+    files(root(), ".md", &mut found);
+    assert!(found.iter().any(|path| path.ends_with("README.md")), "{found:?}");
+    found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The fenced blocks of a language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut block: Option<(bool, String)> = None;
+    for line in text.lines() {
+        match (&mut block, line.trim_start().strip_prefix("```")) {
+            (None, Some(info)) => block = Some((info == language, String::new())),
+            (Some((wanted, code)), Some(_)) => {
+                if *wanted {
+                    blocks.push(std::mem::take(code));
+                }
+                block = None;
+            }
+            (Some((_, code)), None) => *code += &format!("{line}\n"),
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// The generated pages that were stale. With `UPDATE=1` they are no longer: every test that reads the folder asks first.
+static STALE: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let docs = root().join("docs");
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut stale = Vec::new();
+    let mut wanted = BTreeSet::new();
+    for page in pages::all() {
+        let path = docs.join(&page.path);
+        wanted.insert(path.clone());
+        if fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
+            continue;
+        }
+        stale.push(page.path);
+        if update {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, page.text).unwrap();
+        }
+    }
+    let mut found = Vec::new();
+    files(&docs.join("hooks"), ".md", &mut found);
+    files(&docs.join("functions"), ".md", &mut found);
+    for path in found.into_iter().filter(|path| !wanted.contains(path)) {
+        stale.push(path.display().to_string());
+        if update {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    if update { Vec::new() } else { stale }
+});
+
+#[test]
+fn generated_pages_are_fresh() {
+    assert!(STALE.is_empty(), "run `UPDATE=1 cargo test --test it docs`, and look at the difference: {:?}", *STALE);
+}
+
+#[test]
+fn the_program_prints_the_page_of_a_hook() {
+    let hook = hooks::find("okta.token").unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+    let output = program.args(["docs", "--markdown", hook.name]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), pages::of_hook(hook));
+}
+
+#[test]
+fn links_lead_to_files_that_are_there() {
+    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut broken = Vec::new();
+    let mut checked = 0;
+    for (path, text) in markdown() {
+        let prose: String = text.split("```").step_by(2).collect();
+        for target in link.captures_iter(&prose).map(|found| found.get(1).unwrap().as_str().to_owned()) {
+            let (file, heading) = target.split_once('#').unwrap_or((&target, ""));
+            if file.contains("://") || file.starts_with("mailto:") {
+                continue;
+            }
+            checked += 1;
+            let there = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let text = fs::read_to_string(&there).ok();
+            let found = there.exists() && (heading.is_empty() || text.is_some_and(|text| has_heading(&text, heading)));
+            if !found {
+                broken.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+    assert!(checked > 20, "only {checked} links were found");
+}
+
+/// As code forges make anchors of headings.
+fn has_heading(text: &str, anchor: &str) -> bool {
+    text.lines().filter_map(|line| line.strip_prefix('#')).any(|heading| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.collect::<String>().replace(' ', "-") == anchor
+    })
+}
+
+#[test]
+fn scripts_in_the_documents_compile() {
+    let mut whole = 0;
+    for (path, text) in markdown() {
+        for block in blocks(&text, "rhai") {
+            let hook = hooks::HOOKS.iter().find(|hook| block.contains(&format!("fn {}(", hook.entry)));
+            match hook.filter(|hook| !hook.events) {
+                Some(hook) => {
+                    whole += 1;
+                    goes_live(hook, &block);
+                }
+                None => {
+                    let compiled = engine::parser().compile(&block);
+                    assert!(compiled.is_ok(), "{}: {compiled:?} in\n{block}", path.display());
+                }
+            }
+        }
+    }
+    assert!(whole > 5, "only {whole} whole scripts were found");
+}
+
+/// Fails unless the script passes everything that a release must pass.
+fn goes_live(hook: &hooks::Hook, script: &str) {
+    let form = hook.on_failure.first().unwrap();
+    let on_failure = match form.takes_text {
+        true => format!("{{ {} = \"Later.\" }}", form.word),
+        false => format!("\"{}\"", form.word),
+    };
+    let config = format!(
+        "[auth.test]\nscheme = \"none\"\n[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n\
+         [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n\
+         on_failure = {on_failure}\n[routes.hook.params]\npartner_domains = [\"partner.example\"]\n",
+        hook.name,
+    );
+    let mut shared = Vec::new();
+    files(&root().join("scripts/lib"), ".rhai", &mut shared);
+    let shared = shared.iter().map(|path| {
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+        (name, fs::read_to_string(path).unwrap())
+    });
+    let mut bundle = vec![("scripts/hook.rhai", script.to_owned()), ("disposable.txt", "mailinator.com\n".to_owned())];
+    bundle.extend(shared);
+    let bundle: Vec<(&str, &str)> = bundle.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    TestGateway::bundle(&config, &bundle);
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let operations = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let metrics = Metrics::new();
+    metrics.set_release("hash");
+    metrics.set_certificate_expiry(0);
+    let page = metrics.encode();
+    let names: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+    assert!(names.len() > 8, "{page}");
+    for name in names {
+        assert!(operations.contains(name), "`{name}` is not in docs/operations.md");
+    }
+}

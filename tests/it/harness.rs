@@ -1,0 +1,130 @@
+//! A gateway without sockets: a configuration and scripts in, replies out.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hookgate::gateway::Gateway;
+use hookgate::release::bundle::Place;
+use hookgate::release::live::{Live, Reloaded};
+use hookgate::script::lanes::Lanes;
+use hookgate::telemetry::metrics::Metrics;
+use http::{Method, Request, Response};
+use serde_json::Value;
+
+/// The secret that [`TestGateway::of`] configures, and the header that carries it.
+pub const SECRET: &str = "Basic dGVzdDp0ZXN0";
+
+pub struct TestGateway {
+    pub gateway: Gateway,
+    pub live: Arc<Live>,
+    pub place: Place,
+    pub metrics: Arc<Metrics>,
+    _folder: tempfile::TempDir,
+}
+
+impl TestGateway {
+    /// A gateway of one route: `hook` at `/hook`, with this script and this `on_failure` (as TOML).
+    pub fn of(hook: &str, on_failure: &str, script: &str) -> Self {
+        Self::with(hook, on_failure, script, "")
+    }
+
+    /// The same with more lines for the route.
+    pub fn with(hook: &str, on_failure: &str, script: &str, more: &str) -> Self {
+        let on_failure = if on_failure.is_empty() { String::new() } else { format!("on_failure = {on_failure}") };
+        let config = format!(
+            "[auth.test]\nscheme = \"header\"\nsecrets = [{{ file = \"secret\" }}]\n\n\
+             [routes.hook]\npath = \"/hook\"\nhook = \"{hook}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n{on_failure}\n{more}\n"
+        );
+        Self::bundle(&config, &[("scripts/hook.rhai", script)])
+    }
+
+    /// A gateway of any configuration, whose files are given by path.
+    pub fn bundle(config: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        write(folder.path(), "gateway.toml", config);
+        write(folder.path(), "secret", &format!("{SECRET}\n"));
+        std::fs::create_dir_all(folder.path().join("scripts")).expect("a folder can be made");
+        for (path, text) in files {
+            write(folder.path(), path, text);
+        }
+        let place = Place::of(&folder.path().join("gateway.toml"));
+        let metrics = Metrics::new();
+        let live = Arc::new(Live::new(metrics.clone()));
+        let reloaded = live.reload(&place);
+        assert_eq!(reloaded, Reloaded::Activated, "{:#?}", live.status().error);
+        let lanes = Lanes::start().expect("threads can be started");
+        let gateway = Gateway::new(live.clone(), lanes, metrics.clone());
+        Self { gateway, live, place, metrics, _folder: folder }
+    }
+
+    /// Writes a file of the bundle, without reloading.
+    pub fn write(&self, path: &str, text: &str) {
+        write(&self.place.root, path, text);
+    }
+
+    pub fn reload(&self) -> Reloaded {
+        self.live.reload(&self.place)
+    }
+
+    /// An authenticated POST to `/hook`.
+    pub async fn post(&self, body: impl Into<Bytes>) -> (u16, Value) {
+        self.call(Method::POST, "/hook", &[("authorization", SECRET)], body).await
+    }
+
+    /// Any call: status, and body as JSON (`null` if there is none).
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (u16, Value) {
+        let response = self.respond(method, path, headers, body).await;
+        (response.status().as_u16(), json(response.body()))
+    }
+
+    pub async fn respond(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response<Bytes> {
+        let mut call = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            call = call.header(*name, *value);
+        }
+        let call = call.body(body.into()).expect("a proper request");
+        self.gateway.answer(call, Instant::now()).await
+    }
+}
+
+/// Says that a test has not run, where nothing hides it: the test runner swallows what `println` writes. Where everything
+/// must run, it fails instead.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let required = ["CI", "HOOKGATE_REQUIRE_SERVICES"].iter().all(|name| std::env::var_os(name).is_some());
+    assert!(!required, "not skipped here: {why}");
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// The body as JSON.
+pub fn json(body: &Bytes) -> Value {
+    if body.is_empty() { Value::Null } else { serde_json::from_slice(body).expect("replies are JSON") }
+}
+
+/// A reply without what differs from call to call.
+pub fn without_debug(mut reply: Value) -> Value {
+    if let Some(reply) = reply.as_object_mut() {
+        reply.shift_remove("debugContext");
+    }
+    reply
+}
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+    std::fs::write(path, text).expect("a file can be written");
+}

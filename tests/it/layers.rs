@@ -1,0 +1,138 @@
+//! Who may import whom. ARCHITECTURE.md explains; this enforces.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module, and what it may import. The order is that of the layers, from the outside in.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    (
+        "cli",
+        &[
+            "server",
+            "admin",
+            "gateway",
+            "release",
+            "config",
+            "auth",
+            "hooks",
+            "script",
+            "finding",
+            "secret",
+            "telemetry",
+        ],
+    ),
+    ("server", &["gateway", "auth", "telemetry"]),
+    ("admin", &["gateway", "release", "telemetry", "secret", "finding"]),
+    ("gateway", &["release", "auth", "hooks", "script", "telemetry", "finding"]),
+    ("release", &["config", "auth", "hooks", "script", "telemetry", "finding", "secret"]),
+    ("config", &["finding"]),
+    ("auth", &["secret"]),
+    ("hooks", &["script"]),
+    ("script", &["finding", "allocator"]),
+    ("finding", &[]),
+    ("secret", &[]),
+    ("telemetry", &[]),
+    ("allocator", &[]),
+];
+
+/// Outside names that a module must never use.
+const NEVER: &[(&str, &[&str])] = &[
+    ("config", &["axum", "rhai", "tokio"]),
+    ("auth", &["axum", "rhai"]),
+    ("hooks", &["axum", "tokio", "notify", "std::fs"]),
+    ("script", &["axum", "okta", "std::fs"]),
+    ("gateway", &["axum", "notify", "std::fs"]),
+    ("server", &["rhai", "okta"]),
+    ("admin", &["rhai", "okta"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the source folder is there") {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// `(module, file, lines without tests)` of every source file.
+fn modules() -> Vec<(String, PathBuf, Vec<String>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut all = Vec::new();
+    for path in files {
+        let inner = path.strip_prefix(&root).expect("files are below src");
+        let first = inner.components().next().expect("a file has a name").as_os_str().to_string_lossy().into_owned();
+        let name = inner.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        if name == "tests.rs" || inner.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("sources are UTF-8");
+        let code = text.lines().take_while(|line| *line != "#[cfg(test)]").map(str::to_owned).collect();
+        all.push((first.trim_end_matches(".rs").to_owned(), path.clone(), code));
+    }
+    all
+}
+
+#[test]
+fn imports_point_one_way() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (module, path, lines) in modules() {
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else { continue };
+        seen.insert(module.clone());
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for part in line.split("crate::").skip(1) {
+                let target: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if target != module && !allowed.contains(&target.as_str()) {
+                    wrong.push(format!("{}:{}: {module} must not import {target}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert_eq!(seen.len(), MAY_IMPORT.len(), "the table names modules that do not exist: saw {seen:?}");
+}
+
+#[test]
+fn modules_never_name_what_is_beyond_them() {
+    let mut wrong = Vec::new();
+    for (module, path, lines) in modules() {
+        let Some((_, never)) = NEVER.iter().find(|(name, _)| *name == module) else { continue };
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for name in *never {
+                // Providers are not to be named at all, crates not to be used.
+                let found = match *name {
+                    "okta" => line.to_lowercase().contains(name),
+                    _ => line.contains(&format!("{name}::")),
+                };
+                if found {
+                    wrong.push(format!("{}:{}: {module} must not name {name}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let silent: Vec<String> = modules()
+        .into_iter()
+        .filter(|(_, _, lines)| !lines.first().is_some_and(|line| line.starts_with("//!")))
+        .map(|(_, path, _)| path.display().to_string())
+        .collect();
+    assert!(silent.is_empty(), "without `//!` at the top: {silent:?}");
+}
+
+#[test]
+fn every_module_is_in_the_table() {
+    let listed: BTreeSet<&str> = MAY_IMPORT.iter().map(|(name, _)| *name).collect();
+    let there: BTreeSet<String> = modules().into_iter().map(|(name, _, _)| name).collect();
+    let missing: Vec<_> = there.iter().filter(|name| !listed.contains(name.as_str())).collect();
+    assert_eq!(missing, [&"lib".to_owned(), &"main".to_owned()]);
+}

@@ -1,0 +1,141 @@
+//! The program itself as a child process.
+
+use std::fs;
+use std::io;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::harness::SECRET;
+
+/// The program in a folder, with nothing of the environment that it reads.
+pub fn hookgate(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+    command.args(args).current_dir(folder);
+    for variable in ["HOOKGATE_CONFIG", "HOOKGATE_LOG", "HOOKGATE_WORKER_THREADS"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+pub struct Ran {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().expect("it ended by itself"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// The first sample call of a hook.
+pub fn sample(hook: &str) -> &'static str {
+    hookgate::hooks::find(hook).expect("a hook of that name").samples[0].request
+}
+
+/// A gateway in a process of its own, logging JSON at the level `trace`. Killed at the end whatever happens.
+pub struct Served {
+    _folder: TempDir,
+    pub port: u16,
+    pub admin: u16,
+    printed: NamedTempFile,
+    child: Child,
+}
+
+impl Served {
+    /// Serves a configuration without `server` and `admin`, and waits until it is ready.
+    pub fn start(config: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, admin) = (free_port(), free_port());
+        let listen = format!("[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n");
+        let files = files.iter().copied().chain([("secret", SECRET)]);
+        for (path, text) in files.chain([("gateway.toml", format!("{listen}{config}").as_str())]) {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        // Not in the folder: each line would be a change of the bundle to look at, and told in another line.
+        let printed = NamedTempFile::new().unwrap();
+        let log = printed.reopen().unwrap();
+        let child = hookgate(folder.path(), &["serve", "--log", "json"])
+            .env("HOOKGATE_LOG", "trace")
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().unwrap())
+            .stdout(log)
+            .spawn()
+            .unwrap();
+        let mut served = Self { _folder: folder, port, admin, printed, child };
+        served.wait_until_ready();
+        served
+    }
+
+    fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.admin("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            assert!(Instant::now() < deadline, "the gateway does not become ready");
+            assert!(self.child.try_wait().unwrap().is_none(), "the gateway ended:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A GET at the admin listener, head included.
+    pub fn admin(&self, path: &str) -> Option<String> {
+        exchange(self.admin, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).ok()
+    }
+
+    /// Sends text to the public listener and reads until it closes.
+    pub fn exchange(&self, call: &str) -> String {
+        exchange(self.port, call).unwrap()
+    }
+
+    /// An authenticated POST.
+    pub fn post(&self, path: &str, body: &str) -> String {
+        let length = body.len();
+        self.exchange(&format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        ))
+    }
+
+    /// Stops it as an operator would; everything that it printed.
+    pub fn stop(mut self) -> String {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.log());
+        self.log()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.printed.path()).unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn exchange(port: u16, call: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(call.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,296 @@
+//! Whatever arrays of whatever a script returns: what leaves is valid by the contract or the declared answer, never a 5xx.
+
+use hookgate::release::live::Reloaded;
+use proptest::collection::vec;
+use proptest::sample::select;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use serde_json::{Map, Value, json};
+
+use crate::harness::{TestGateway, without_debug};
+use crate::process::sample;
+
+/// A hook as Okta's contract has it, written apart from the hooks.
+struct Contract {
+    hook: &'static str,
+    entry: &'static str,
+    on_failure: &'static str,
+    /// Status and body of the declared answer.
+    declared: fn() -> (u16, Value),
+    /// What scripts may say, with good and bad arguments.
+    commands: &'static [&'static str],
+    /// Whether Okta takes this command.
+    takes: fn(&str, &Value) -> bool,
+}
+
+/// What is no command of any hook.
+const JUNK: &[&str] = &[
+    "()",
+    "42",
+    "\"allow\"",
+    "#{}",
+    "[]",
+    "true",
+    "1.5",
+    "'c'",
+    "request",
+    "#{ type: \"com.okta.action.update\", value: 1 }",
+    "[[]]",
+    "|x| x",
+];
+
+const CONTRACTS: &[Contract] = &[
+    Contract {
+        hook: "okta.registration",
+        entry: "on_registration",
+        on_failure: "\"allow\"",
+        declared: || {
+            (200, json!({ "commands": [{ "type": "com.okta.action.update", "value": { "registration": "ALLOW" } }] }))
+        },
+        commands: &[
+            "allow()",
+            "deny(\"no\")",
+            "deny(\"\")",
+            "deny_field(\"email\", \"bad\")",
+            "deny_field(\"\", \"\")",
+            "deny_field(\"a\", \"b\", \"C\")",
+            "set_profile(\"a\", 1)",
+            "set_profile(\"a\", ())",
+            "set_profile(\"\", \"x\")",
+            "set_profile(#{})",
+            "set_profile(#{ a: [1, #{ b: 2 }] })",
+            "set_profile(\"a\", |x| x)",
+            "set_profile(\"a\", 1.0 / 0.0)",
+            "deny(\"\\u0000 \\\" \\\\ \u{1f600}\")",
+            "verified()",
+        ],
+        takes: |kind, value| match kind {
+            "com.okta.action.update" => {
+                [json!({ "registration": "ALLOW" }), json!({ "registration": "DENY" })].contains(value)
+            }
+            "com.okta.user.profile.update" | "com.okta.user.progressive.profile.update" => value.is_object(),
+            _ => false,
+        },
+    },
+    Contract {
+        hook: "okta.password_import",
+        entry: "on_password_import",
+        on_failure: "\"unverified\"",
+        declared: || {
+            (
+                200,
+                json!({ "commands": [{ "type": "com.okta.action.update", "value": { "credential": "UNVERIFIED" } }] }),
+            )
+        },
+        commands: &["verified()", "unverified()", "verified", "allow()"],
+        takes: |kind, value| {
+            let verdicts = [json!({ "credential": "VERIFIED" }), json!({ "credential": "UNVERIFIED" })];
+            kind == "com.okta.action.update" && verdicts.contains(value)
+        },
+    },
+    Contract {
+        hook: "okta.token",
+        entry: "on_token",
+        on_failure: "\"unchanged\"",
+        declared: || (200, json!({})),
+        commands: &[
+            "id_token.add_claim(\"a\", 1)",
+            "access_token.add_claim(\"a\", \"b\")",
+            "id_token.add_claim(\"groups\", 1)",
+            "id_token.add_claim(\"a/b~c\", ())",
+            "id_token.add_claim([\"a\", \"b\"], 1)",
+            "id_token.add_claim(\"\", 1)",
+            "id_token.replace_claim(\"nothing\", 1)",
+            "id_token.remove_claim(\"nothing\")",
+            "id_token.remove_claim(\"iss\")",
+            "access_token.set_lifetime(3600)",
+            "access_token.set_lifetime(1)",
+            "id_token.set_lifetime(-5)",
+            "refuse(\"no\")",
+            "refuse(\"\")",
+            "id_token",
+        ],
+        takes: |kind, value| {
+            let patch = matches!(kind, "com.okta.identity.patch" | "com.okta.access.patch");
+            patch && operations(value, &["add", "replace", "remove"], &["/claims/", "/token/lifetime/expiration"])
+        },
+    },
+    Contract {
+        hook: "okta.saml",
+        entry: "on_saml",
+        on_failure: "\"unchanged\"",
+        declared: || (204, Value::Null),
+        commands: &[
+            "add_attribute(\"a\", \"b\")",
+            "add_attribute(\"a\", [\"b\", \"c\"])",
+            "add_attribute(\"\", 1)",
+            "add_attribute(\"a\", #{})",
+            "replace_attribute(\"nothing\", 1)",
+            "set_name_id(\"x\")",
+            "set_name_id(\"\")",
+            "set_session_lifetime(600)",
+            "set_session_lifetime(-1)",
+            "replace(\"/subject/nameId\", \"x\")",
+            "replace(\"nothing\", 1)",
+            "replace([], 1)",
+            "refuse(\"no\")",
+        ],
+        takes: |kind, value| {
+            let places = ["/claims/", "/subject/", "/authentication/", "/conditions/", "/lifetime/"];
+            kind == "com.okta.assertion.patch" && operations(value, &["add", "replace"], &places)
+        },
+    },
+    Contract {
+        hook: "okta.user_import",
+        entry: "on_user_import",
+        on_failure: "\"unchanged\"",
+        declared: || (200, json!({})),
+        commands: &[
+            "create_user()",
+            "link_user(\"00u1\")",
+            "link_user(\"\")",
+            "fail(\"no\")",
+            "fail(\"\")",
+            "set_profile(\"a\", 1)",
+            "set_profile(#{})",
+            "set_app_profile(\"a\", ())",
+            "set_app_profile(#{ a: [1] })",
+            "set_profile(\"\", 1)",
+        ],
+        takes: |kind, value| match kind {
+            "com.okta.action.update" => {
+                [json!({ "result": "CREATE_USER" }), json!({ "result": "LINK_USER" })].contains(value)
+            }
+            "com.okta.user.update" => value["id"].as_str().is_some_and(|id| !id.is_empty()),
+            "com.okta.user.profile.update" | "com.okta.appUser.profile.update" => value.is_object(),
+            _ => false,
+        },
+    },
+    Contract {
+        hook: "okta.telephony",
+        entry: "on_telephony",
+        on_failure: "\"let_okta_send\"",
+        declared: || (200, Value::Null),
+        commands: &[
+            "sent(\"acme\", \"1\")",
+            "sent(\"\", \"\")",
+            "pending(\"acme\", \"1\", \"m\")",
+            "block(\"no\", \"swallow\")",
+            "block(\"no\", \"let_okta_send\")",
+            "block(\"no\", \"other\")",
+            "block(\"\", \"swallow\")",
+            "send([via(\"a\")])",
+            "via(\"a\")",
+        ],
+        takes: |kind, value| {
+            let one = value.as_array().is_some_and(|all| all.len() == 1);
+            let status = value[0]["status"].as_str().unwrap_or_default();
+            let provider = value[0]["provider"].as_str().unwrap_or_default();
+            kind == "com.okta.telephony.action"
+                && one
+                && ["SUCCESSFUL", "PENDING"].contains(&status)
+                && !provider.is_empty()
+        },
+    },
+];
+
+fn operations(value: &Value, known: &[&str], places: &[&str]) -> bool {
+    let good = |operation: &Value| {
+        let op = operation["op"].as_str().unwrap_or_default();
+        let path = operation["path"].as_str().unwrap_or_default();
+        known.contains(&op)
+            && places.iter().any(|place| path.starts_with(place))
+            && operation.get("value").is_some() == (op != "remove")
+    };
+    value.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(good))
+}
+
+/// Why Okta would not take this answer.
+fn problem(contract: &Contract, status: u16, reply: &Value) -> Option<&'static str> {
+    let none = Map::new();
+    let members = reply.as_object().unwrap_or(&none);
+    let commands = reply["commands"].as_array();
+    if !matches!(status, 200 | 204) || (status == 204) != reply.is_null() {
+        return Some("status");
+    }
+    if members.keys().any(|name| !["commands", "error", "debugContext"].contains(&name.as_str())) {
+        return Some("unknown member");
+    }
+    if reply.get("error").is_some_and(|error| error["errorSummary"].as_str().is_none_or(str::is_empty)) {
+        return Some("error without a summary");
+    }
+    if reply.get("commands").is_some() && commands.is_none_or(Vec::is_empty) {
+        return Some("commands that are none");
+    }
+    let takes = |command: &Value| {
+        let exact = command.as_object().is_some_and(|members| members.len() == 2);
+        exact && (contract.takes)(command["type"].as_str().unwrap_or_default(), &command["value"])
+    };
+    if !commands.into_iter().flatten().all(takes) {
+        return Some("a command that Okta does not take");
+    }
+    if contract.hook != "okta.registration" && reply.get("error").is_some() && commands.is_some() {
+        return Some("commands beside an error");
+    }
+    let texts =
+        commands.map(|commands| commands.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default();
+    let links = texts.iter().any(|text| text.contains("LINK_USER"));
+    if links != texts.iter().any(|text| text.contains("com.okta.user.update")) {
+        return Some("a link without its user");
+    }
+    None
+}
+
+/// The text of an array of commands and junk, some of them in arrays of their own.
+fn returned(contract: &Contract) -> impl Strategy<Value = String> + use<> {
+    let commands = contract.commands.to_vec();
+    let item = proptest::prop_oneof![6 => select(commands.clone()), 1 => select(JUNK)].prop_map(str::to_owned);
+    let group = vec(select(commands), 0..3).prop_map(|items| format!("[{}]", items.join(", ")));
+    let array = vec(proptest::prop_oneof![5 => item.clone(), 1 => group], 0..4)
+        .prop_map(|items| format!("[{}]", items.join(", ")));
+    proptest::prop_oneof![1 => item, 4 => array]
+}
+
+#[tokio::test]
+async fn what_leaves_is_valid_or_the_declared_answer() {
+    const CASES: usize = 40;
+    let mut runner = TestRunner::deterministic();
+    let mut wrong = Vec::new();
+    for contract in CONTRACTS {
+        let function = |body: &str| format!("fn {}(request) {{ {body} }}", contract.entry);
+        let gateway = TestGateway::of(contract.hook, contract.on_failure, &function("request.id; ()"));
+        let (mut ran, mut seen) = (0, 0);
+        let singles = contract.commands.iter().map(|command| (*command).to_owned()).collect::<Vec<_>>();
+        let strategy = returned(contract);
+        let random = (0..CASES).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect::<Vec<_>>();
+        for body in singles.into_iter().chain(random) {
+            gateway.write("scripts/hook.rhai", &function(&body));
+            if gateway.reload() == Reloaded::Refused {
+                // Found when the script was loaded.
+                continue;
+            }
+            ran += 1;
+            let mut call: Value = serde_json::from_str(sample(contract.hook)).unwrap();
+            call["eventId"] = json!(format!("call-{ran}"));
+            let (status, reply) = gateway.post(call.to_string()).await;
+            let reply = without_debug(reply);
+            let fallbacks: u64 = gateway.metrics.route("hook").fallback.read().iter().map(|(_, count)| count).sum();
+            let failed = fallbacks > seen;
+            seen = fallbacks;
+            let (declared_status, declared) = (contract.declared)();
+            if let Some(problem) = problem(contract, status, &reply) {
+                wrong.push(format!("{} {body}: {problem}: {status} {reply}", contract.hook));
+            } else if failed && (status, &reply) != (declared_status, &declared) && !declared_in_words(contract, &reply)
+            {
+                wrong.push(format!("{} {body}: failed, but not as declared: {status} {reply}", contract.hook));
+            }
+        }
+        assert!(ran >= 10 && seen >= 1, "{}: only {ran} cases ran, {seen} failed", contract.hook);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// "Okta sends" is said by an error whose words are ours to choose.
+fn declared_in_words(contract: &Contract, reply: &Value) -> bool {
+    contract.hook == "okta.telephony" && reply["error"]["errorSummary"].is_string() && reply.get("commands").is_none()
+}
