@@ -1,0 +1,90 @@
+//! What a call costs: decoding, the script alone, encoding, and all of it through the gateway without sockets.
+//!
+//! `cargo bench`. The rule is the one of the speed table in `docs/performance.md`.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::{Criterion, criterion_group, criterion_main};
+use hookgate::hooks::Mark;
+use hookgate::release::build::Secrets;
+use hookgate::release::bundle::Place;
+use hookgate::release::{Plan, Release, build};
+use hookgate::script::context::Clock;
+use hookgate::script::run::Call;
+use hookgate::telemetry::metrics::Metrics;
+
+const CONFIG: &str = r#"
+[auth.open]
+scheme = "none"
+
+[routes.registration]
+path = "/okta/registration"
+hook = "okta.registration"
+script = "registration.rhai"
+auth = "open"
+on_failure = { deny = "Try again later." }
+"#;
+
+const SCRIPT: &str = r#"
+const DENIED = ["spam.example", "mailinator.com", "tempmail.example", "trash.example"];
+
+fn on_registration(request) {
+    let domain = request.email.domain;
+    if domain in DENIED {
+        return [
+            deny_field("email", `Please use your company address, not ${domain}`, "INVALID_EMAIL_DOMAIN"),
+        ];
+    }
+    [allow(), set_profile("department", "sales")]
+}
+"#;
+
+fn release(folder: &Path) -> Release {
+    std::fs::create_dir(folder.join("scripts")).unwrap();
+    std::fs::write(folder.join("gateway.toml"), CONFIG).unwrap();
+    std::fs::write(folder.join("scripts/registration.rhai"), SCRIPT).unwrap();
+    let place = Place::of(&folder.join("gateway.toml"));
+    match build::check(&place, Secrets::Skip, &Metrics::new()) {
+        Ok(release) => release,
+        Err(findings) => panic!("{findings:#?}"),
+    }
+}
+
+fn call(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let release = release(folder.path());
+    let route = release.route("/okta/registration").unwrap();
+    let Plan::Reply { script, surroundings, .. } = &route.plan else { panic!("an inline route") };
+    let body = Bytes::from_static(route.hook.samples[0].request.as_bytes());
+    let decoded = (route.hook.decode)(&body).unwrap();
+    let mark = Mark { decision: "0", release: release.label(), script: script.file() };
+    let call = || Call {
+        request: decoded.request.clone(),
+        surroundings: Arc::clone(surroundings),
+        clock: Clock::System,
+        deadline: Instant::now() + Duration::from_secs(2),
+    };
+    let returned = script.run(&call()).result.unwrap();
+
+    criterion.bench_function("decode", |bench| bench.iter(|| (route.hook.decode)(black_box(&body)).unwrap()));
+    criterion.bench_function("script", |bench| bench.iter(|| script.run_quickly(&call()).unwrap().result.unwrap()));
+    criterion.bench_function("encode", |bench| {
+        bench.iter(|| (route.hook.encode)(&decoded, returned.clone(), &mark).unwrap());
+    });
+    criterion.bench_function("decode, script, encode", |bench| {
+        bench.iter(|| {
+            let decoded = (route.hook.decode)(black_box(&body)).unwrap();
+            let call = Call { request: decoded.request.clone(), ..call() };
+            let returned = script.run_quickly(&call).unwrap().result.unwrap();
+            (route.hook.encode)(&decoded, returned, &mark).unwrap()
+        });
+    });
+}
+
+criterion_group!(benches, call);
+criterion_main!(benches);
