@@ -81,6 +81,7 @@ pub fn assemble(
 ) -> Result<Release, Vec<Finding>> {
     let Reading { document, texts, hash } = reading;
     let mut work = Work { document: &document, findings: document.warnings.clone() };
+    work.findings.extend(place.mounted_files());
     let gates = work.gates(place, before, secrets);
     let tables = Arc::new(work.tables(&texts, before));
     let compiler = work.take(Compiler::new(roles(), &texts.scripts, &document.config.scripts.dir));

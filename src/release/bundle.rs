@@ -85,6 +85,21 @@ impl Place {
         if findings.is_empty() { Ok(scripts) } else { Err(findings) }
     }
 
+    /// Files of the bundle that are mounts of their own: a container runtime pins those to the file of its start, so a
+    /// change never shows. Linux tells; elsewhere nothing is found.
+    pub fn mounted_files(&self) -> Vec<Finding> {
+        let (Ok(mounts), Ok(root)) = (fs::read_to_string("/proc/self/mountinfo"), self.root.canonicalize()) else {
+            return Vec::new();
+        };
+        let files = mounts_below(&mounts, &root).into_iter().filter(|file| root.join(file).is_file());
+        let warn = |file: String| {
+            let text = format!("`{file}` is mounted as a single file, so changes to it will never be seen");
+            Finding::warning("config/single-file-mount", file, text)
+                .help("mount the folder instead; a ConfigMap by `subPath` never updates")
+        };
+        files.map(warn).collect()
+    }
+
     /// The bytes of a file that the configuration names.
     ///
     /// # Errors
@@ -92,6 +107,14 @@ impl Place {
     pub fn read_bytes(&self, file: &str, limit: u64) -> io::Result<Vec<u8>> {
         read_limited(&self.root.join(file), limit)
     }
+}
+
+/// Mount points below `root`, relative to it (proc(5), mountinfo: the fifth field, blanks written as `\\040`).
+fn mounts_below(mountinfo: &str, root: &Path) -> Vec<String> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| point.replace("\\040", " "));
+    let below =
+        points.filter_map(|point| Some(Path::new(&point).strip_prefix(root).ok()?.to_string_lossy().into_owned()));
+    below.filter(|file| !file.is_empty()).collect()
 }
 
 /// Hash over everything that makes a release.
@@ -159,4 +182,19 @@ fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it is larger than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_inside_the_bundle_are_found() {
+        let mounts = "22 1 254:1 / / rw - ext4 /dev/vda rw\n\
+            36 22 0:32 /a /etc/hookgate/gateway.toml ro - ext4 /dev/vda rw\n\
+            37 22 0:33 /b /etc/hookgate/scripts/my\\040rule.rhai ro - ext4 /dev/vda rw\n\
+            38 22 0:34 / /etc/hookgate rw - tmpfs tmpfs rw\n39 22 0:35 / /etc/hookgate2/x rw - tmpfs tmpfs rw\n";
+        let found = mounts_below(mounts, Path::new("/etc/hookgate"));
+        assert_eq!(found, ["gateway.toml", "scripts/my rule.rhai"]);
+    }
 }
