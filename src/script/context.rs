@@ -53,9 +53,6 @@ thread_local! {
 /// Lines of log that one run may write; what is over is dropped.
 pub const MAX_LOG_LINES: usize = 100;
 
-/// Bytes of one line of log; what is over is cut.
-pub const MAX_LOG_LINE_BYTES: usize = 4_096;
-
 /// Runs `body` with `context` in place and gives the context back. Nests: a test that runs a hook gets its own back.
 /// When `body` panics, the context is lost and the one before is restored.
 pub fn enter<R>(context: Context, body: impl FnOnce() -> R) -> (R, Context) {
@@ -93,17 +90,5 @@ impl Context {
             Clock::System => Timestamp::now(),
             Clock::Fixed(time) => time,
         }
-    }
-
-    /// Adds a line to the log of this run, within its bounds.
-    pub fn log(&mut self, mut text: String, fields: Option<serde_json::Value>) {
-        if self.logs.len() >= MAX_LOG_LINES {
-            return;
-        }
-        if text.len() > MAX_LOG_LINE_BYTES {
-            text.truncate(text.floor_char_boundary(MAX_LOG_LINE_BYTES));
-            text.push('…');
-        }
-        self.logs.push(LogLine { text, fields });
     }
 }

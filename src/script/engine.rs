@@ -17,6 +17,7 @@ use crate::script::budget::Limits;
 use crate::script::context;
 use crate::script::library::Finished;
 use crate::script::modules::Modules;
+use crate::script::prelude::run::write_log;
 
 /// Rhai's own packages without the clock one: `timestamp()` would make a run depend on more than its input.
 static STANDARD: LazyLock<Vec<Shared<rhai::Module>>> = LazyLock::new(|| {
@@ -148,5 +149,5 @@ fn constant(
 
 fn log(text: &str) {
     // Outside a run (at load) there is no log to write to, and nothing to tell the script.
-    let _ = context::with("print", |run| run.log(text.to_owned(), None));
+    let _ = context::with("print", |run| write_log(run, text, None));
 }

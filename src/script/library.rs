@@ -3,9 +3,6 @@
 //! One call registers the Rust function in a Rhai module *and* records its [`Entry`]; the engine, the lint, the error
 //! messages ("did you mean"), the reference pages and the completion lists are all made from these two.
 
-use std::any::TypeId;
-use std::collections::BTreeMap;
-
 use rhai::{Dynamic, FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
 
 /// What an [`Entry`] is.
@@ -65,7 +62,6 @@ pub struct Library {
     module: Module,
     entries: Vec<Entry>,
     constants: Vec<(&'static str, Dynamic)>,
-    types: BTreeMap<TypeId, &'static str>,
     family: &'static str,
     current: Option<&'static str>,
 }
@@ -73,14 +69,7 @@ pub struct Library {
 impl Library {
     /// An empty library whose first entries belong to `family` (the heading of their reference page).
     pub fn new(family: &'static str) -> Self {
-        Self {
-            module: Module::new(),
-            entries: Vec::new(),
-            constants: Vec::new(),
-            types: BTreeMap::new(),
-            family,
-            current: None,
-        }
+        Self { module: Module::new(), entries: Vec::new(), constants: Vec::new(), family, current: None }
     }
 
     /// Sets the heading for the entries that follow.
@@ -93,7 +82,6 @@ impl Library {
     /// which means the value named last (for properties that several types share).
     pub fn value<T: Variant + Clone>(&mut self, name: &'static str, about: &'static str) -> &mut Self {
         self.module.set_custom_type::<T>(name);
-        self.types.insert(TypeId::of::<T>(), name);
         self.current = Some(name);
         self.push(Kind::Value, Effect::Pure, Doc { signature: name, about, example: "" })
     }
@@ -176,14 +164,6 @@ impl Library {
     /// The module itself, for registrations that have no documentation row (iterators, operators, indexers).
     pub fn module(&mut self) -> &mut Module {
         &mut self.module
-    }
-
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    pub fn constants(&self) -> &[(&'static str, Dynamic)] {
-        &self.constants
     }
 
     /// Closes the library: the module to register in engines, and the rest.
