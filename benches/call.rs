@@ -14,7 +14,7 @@ use hookgate::hooks::Mark;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
 use hookgate::release::{Plan, Release, build};
-use hookgate::script::context::Clock;
+use hookgate::script::context::World;
 use hookgate::script::run::Call;
 use hookgate::telemetry::metrics::Metrics;
 
@@ -66,7 +66,7 @@ fn call(criterion: &mut Criterion) {
     let call = || Call {
         request: decoded.request.clone(),
         surroundings: Arc::clone(surroundings),
-        clock: Clock::System,
+        world: World::Real,
         deadline: Instant::now() + Duration::from_secs(2),
     };
     let returned = script.run(&call()).result.unwrap();

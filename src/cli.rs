@@ -17,6 +17,7 @@ pub mod init;
 pub mod output;
 pub mod serve;
 pub mod simulate;
+pub mod test;
 
 /// Answers identity-provider hooks with hot-reloaded Rhai scripts.
 #[derive(Debug, Parser)]
@@ -57,6 +58,8 @@ enum Command {
     Serve(serve::Args),
     /// Load the bundle as the server would, and say everything that is wrong with it.
     Check(check::Args),
+    /// Run the tests and golden cases of the scripts.
+    Test(test::Args),
     /// Run one request through a route's script and show what comes of it.
     Call(call::Args),
     /// Be Okta: call a running gateway and say what Okta would do now.
@@ -85,6 +88,7 @@ impl CommandLine {
         let result = match self.command.unwrap_or_else(|| Command::Serve(serve::Args::default())) {
             Command::Serve(args) => serve::run(&global, &args),
             Command::Check(args) => check::run(&global, &args),
+            Command::Test(args) => test::run(&global, &args),
             Command::Call(args) => call::run(&global, &args),
             Command::Simulate(args) => simulate::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::HeaderMap;
 use rhai::{Array, Dynamic, ImmutableString, Variant};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::script::library::{Finished, Library};
@@ -37,11 +38,13 @@ pub trait Contract: Sized + 'static {
     const PROVIDER: Provider;
     /// Whether one POST carries events for rules (nothing is replied to them) instead of a call to answer.
     const EVENTS: bool = false;
+    /// Where those events are in the body.
+    const BATCH: BatchForm = BatchForm { events: "", id: "" };
 
     /// Typed, read-only, cheap to clone.
     type Request: Variant + Clone;
     /// Everything that a script of this hook can ask for.
-    type Command: Variant + Clone;
+    type Command: Variant + Clone + Serialize;
 
     /// Registers the request's properties and one constructor per command.
     fn register(library: &mut Library);
@@ -135,6 +138,15 @@ pub struct Mark<'a> {
     pub script: &'a str,
 }
 
+/// How the body of a batch is made, for those who make one.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchForm {
+    /// JSON Pointer to the array of events.
+    pub events: &'static str,
+    /// The member of an event that tells it from others.
+    pub id: &'static str,
+}
+
 /// What goes back to the caller. An empty body goes without content type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -205,6 +217,7 @@ pub struct Hook {
     pub samples: &'static [Sample],
     pub provider: Provider,
     pub events: bool,
+    pub batch: BatchForm,
     /// The registrations of this hook.
     pub library: fn() -> &'static Finished,
     /// Answers the provider's one-time check that we own the address.
@@ -212,6 +225,8 @@ pub struct Hook {
     pub decode: fn(&Bytes) -> Result<Decoded, HookError>,
     pub split: fn(&Bytes) -> Result<Vec<Decoded>, HookError>,
     pub encode: fn(&Decoded, Dynamic, &Mark) -> Result<Reply, CommandError>,
+    /// The commands among what a script returned, as JSON: `"allow"`, `{"deny": {"text": "…"}}`.
+    pub describe: fn(&Dynamic) -> Vec<Value>,
     pub failed: fn(&Declared, &Mark) -> Reply,
     pub effect: fn(&Reply) -> String,
 }
@@ -250,11 +265,13 @@ impl Hook {
             samples: C::SAMPLES,
             provider: C::PROVIDER,
             events: C::EVENTS,
+            batch: C::BATCH,
             library,
             challenge,
             decode: |body| C::decode(body).map(erase::<C>),
             split: |body| Ok(C::split(body)?.into_iter().map(erase::<C>).collect()),
             encode: encode::<C>,
+            describe: describe_commands::<C>,
             failed: C::failed,
             effect: C::effect,
         }
@@ -282,6 +299,14 @@ fn erase<C: Contract>(request: C::Request) -> Decoded {
 fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Reply, CommandError> {
     let request = decoded.request.read_lock::<C::Request>().expect("a hook encodes what it decoded");
     C::reply(&request, Commands::collect::<C>(returned)?, mark)
+}
+
+fn describe_commands<C: Contract>(returned: &Dynamic) -> Vec<Value> {
+    if let Ok(items) = returned.as_array_ref() {
+        return items.iter().flat_map(describe_commands::<C>).collect();
+    }
+    let command = returned.read_lock::<C::Command>();
+    command.and_then(|command| serde_json::to_value(&*command).ok()).into_iter().collect()
 }
 
 impl<C> Commands<C> {

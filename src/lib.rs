@@ -6,6 +6,7 @@
 //! - [`script`]: Rhai and nothing else: the sandbox, compile, run, errors that teach
 //! - [`config`]: `gateway.toml` as written
 //! - [`auth`]: who is calling
+//! - [`harness`]: tests of scripts
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
 //! - [`gateway`]: the life of a call
 //! - [`server`], [`admin`]: the two listeners
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod finding;
 pub mod gateway;
+pub mod harness;
 pub mod hooks;
 pub mod release;
 pub mod script;

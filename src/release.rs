@@ -4,7 +4,7 @@
 //! the one in force, and [`watch`] notices when files change. A release is built beside the one in force and swapped in
 //! whole; a call keeps the one it began with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -13,6 +13,7 @@ use crate::auth::Gate;
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::hooks::{Declared, Hook};
+use crate::release::bundle::Named;
 use crate::script::budget::Limits;
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, Tables};
@@ -26,6 +27,7 @@ mod convert;
 pub mod live;
 pub mod pattern;
 mod routes;
+pub mod suite;
 pub mod tables;
 pub mod watch;
 
@@ -41,7 +43,11 @@ pub struct Release {
     pub routes: Vec<Arc<Route>>,
     pub tables: Arc<Tables>,
     pub warnings: Vec<Finding>,
-    pub(crate) compiler: Arc<Compiler>,
+    pub compiler: Arc<Compiler>,
+    /// JSON files of tests, by path below the scripts folder.
+    pub(crate) fixtures: Arc<Named>,
+    /// SHA-256 of the file of each table.
+    pub(crate) table_hashes: BTreeMap<String, String>,
     pub(crate) accesses: HashMap<String, Arc<access::Access>>,
     by_path: HashMap<String, Arc<Route>>,
 }

@@ -23,7 +23,7 @@ use crate::gateway::decide::{Decision, Failure};
 use crate::hooks::HookError;
 use crate::release::bundle::Place;
 use crate::release::{Plan, Release, Route};
-use crate::script::context::{Clock, LogLine};
+use crate::script::context::{LogLine, World};
 use crate::script::lanes::Lanes;
 use crate::script::run::Call;
 
@@ -120,7 +120,7 @@ impl Work<'_> {
             let call = Call {
                 request: request.request.clone(),
                 surroundings: surroundings.clone(),
-                clock: Clock::System,
+                world: World::Real,
                 deadline: self.deadline(),
             };
             steps::of(script, &call)

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::hooks::{CommandError, Decoded, Mark, Reply};
 use crate::release::{Plan, Release, Route};
-use crate::script::context::{Clock, LogLine};
-use crate::script::diagnose::{ErrorKind, Limit, ScriptError};
+use crate::script::context::{LogLine, World};
+use crate::script::diagnose::ScriptError;
 use crate::script::lanes::Lanes;
 use crate::script::run::{Call, Cause};
 
@@ -41,12 +41,7 @@ impl Failure {
         match self {
             Self::Busy(_) | Self::NoThread => "busy",
             Self::Command { .. } => "bad_command",
-            Self::Script(error) => match error.kind {
-                ErrorKind::Limit(Limit::Deadline) => "timeout",
-                ErrorKind::Limit(_) => "limit",
-                ErrorKind::Panic => "panic",
-                _ => "script_error",
-            },
+            Self::Script(error) => error.reason(),
         }
     }
 }
@@ -66,7 +61,7 @@ pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &D
             let call = Call {
                 request: request.request.clone(),
                 surroundings: surroundings.clone(),
-                clock: Clock::System,
+                world: World::Real,
                 deadline,
             };
             let run = lanes.run(script, call).await;

@@ -11,8 +11,9 @@ use rhai::Scope;
 use super::*;
 use crate::script::budget::Limits;
 use crate::script::context;
-use crate::script::context::{Clock, Context};
+use crate::script::context::{Context, World};
 use crate::script::engine;
+use crate::script::engine::Dialect;
 use crate::script::library::Kind;
 use crate::script::modules::Modules;
 use crate::script::prelude;
@@ -23,14 +24,9 @@ pub(crate) const MARK: Mark = Mark { decision: "d-1", release: "r-1", script: "s
 /// What a script returns, or the text of its error.
 fn run(hook: &'static Hook, request: &Decoded, script: &str) -> Result<Dynamic, String> {
     let libraries = [prelude::library(), (hook.library)()];
-    let engine = engine::sandbox(&libraries, &Limits::default(), Modules::new(BTreeMap::default()));
+    let engine = engine::sandbox(&libraries, &Limits::default(), Modules::new(BTreeMap::default()), Dialect::Script);
     let ast = engine.compile(script).map_err(|error| error.to_string())?;
-    let context = Context {
-        surroundings: Arc::default(),
-        clock: Clock::System,
-        deadline: Instant::now() + Duration::from_secs(20),
-        logs: Vec::new(),
-    };
+    let context = Context::new(Arc::default(), World::Real, Instant::now() + Duration::from_secs(20));
     let call = || engine.call_fn(&mut Scope::new(), &ast, hook.entry, (request.request.clone(),));
     let (returned, _) = context::enter(context, call);
     returned.map_err(|error| error.to_string())

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use sha2::{Digest, Sha256};
+
 use crate::config;
 use crate::config::Document;
 use crate::finding::{Finding, Severity, nearest};
+use crate::harness;
 use crate::hooks;
 use crate::hooks::Hook;
 use crate::release::access;
@@ -30,6 +33,8 @@ pub struct Reading {
     pub document: Document,
     pub texts: Texts,
     pub hash: String,
+    /// Whether runs are to note the lines they take: for the coverage of tests.
+    pub covered: bool,
 }
 
 /// Whether secrets are wanted: a check without them is for CI, where there are none.
@@ -59,10 +64,10 @@ pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
     let scripts = place.read_scripts(&document.config.scripts.dir);
     let tables = read_tables(place, &document);
     match (scripts, tables) {
-        (Ok(scripts), Ok(tables)) => {
-            let texts = Texts { scripts, tables };
+        (Ok((scripts, fixtures)), Ok(tables)) => {
+            let texts = Texts { scripts, tables, fixtures };
             let hash = bundle::hash(&text, &texts);
-            Ok(Reading { document, texts, hash })
+            Ok(Reading { document, texts, hash, covered: false })
         }
         (scripts, tables) => Err([scripts.err(), tables.err()].into_iter().flatten().flatten().collect()),
     }
@@ -79,12 +84,13 @@ pub fn assemble(
     secrets: Secrets,
     metrics: &Arc<Metrics>,
 ) -> Result<Release, Vec<Finding>> {
-    let Reading { document, texts, hash } = reading;
+    let Reading { document, texts, hash, covered } = reading;
     let mut work = Work { document: &document, findings: document.warnings.clone() };
     work.findings.extend(place.mounted_files());
     let gates = work.gates(place, before, secrets);
     let tables = Arc::new(work.tables(&texts, before));
-    let compiler = work.take(Compiler::new(roles(), &texts.scripts, &document.config.scripts.dir));
+    let compiler = Compiler::new(roles(), &texts.scripts, &document.config.scripts.dir);
+    let compiler = work.take(compiler.map(|compiler| if covered { compiler.covered() } else { compiler }));
     let mut routes = Vec::new();
     if let Some(compiler) = &compiler {
         let before = before.map(|before| &*before.compiler);
@@ -110,6 +116,12 @@ pub fn assemble(
         tables,
         warnings: findings,
         compiler: Arc::new(compiler),
+        fixtures: Arc::new(texts.fixtures),
+        table_hashes: texts
+            .tables
+            .iter()
+            .map(|(name, bytes)| (name.clone(), hex::encode(Sha256::digest(bytes))))
+            .collect(),
         accesses: gates,
         config: document.config,
         started_with,
@@ -133,7 +145,7 @@ pub fn roles() -> &'static Roles {
             request_type: hook.request,
             library: (hook.library)(),
         };
-        Roles::of(&hooks::HOOKS.iter().map(side).collect::<Vec<_>>())
+        Roles::of(&hooks::HOOKS.iter().map(side).collect::<Vec<_>>(), harness::library())
     });
     &ROLES
 }

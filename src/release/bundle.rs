@@ -27,6 +27,9 @@ pub struct Place {
     pub config: PathBuf,
 }
 
+/// Texts by path below the scripts folder, with `/`.
+pub type Named = BTreeMap<String, Arc<str>>;
+
 /// The texts of one reading.
 #[derive(Clone, Debug)]
 pub struct Texts {
@@ -34,6 +37,8 @@ pub struct Texts {
     pub scripts: BTreeMap<String, Arc<str>>,
     /// By table name.
     pub tables: BTreeMap<String, Arc<[u8]>>,
+    /// JSON files of tests (golden cases, bodies to load), by path below the scripts folder.
+    pub fixtures: BTreeMap<String, Arc<str>>,
 }
 
 impl Place {
@@ -60,12 +65,12 @@ impl Place {
         })
     }
 
-    /// Every `*.rhai` below `dir`.
+    /// Every `*.rhai` below `dir`, and every `*.json`, which tests may load.
     ///
     /// # Errors
     /// Whatever cannot be read.
-    pub fn read_scripts(&self, dir: &str) -> Result<BTreeMap<String, Arc<str>>, Vec<Finding>> {
-        let mut scripts = BTreeMap::new();
+    pub fn read_scripts(&self, dir: &str) -> Result<(Named, Named), Vec<Finding>> {
+        let (mut scripts, mut fixtures) = (Named::new(), Named::new());
         let mut findings = Vec::new();
         let folder = self.root.join(dir);
         let mut found = Vec::new();
@@ -77,12 +82,14 @@ impl Place {
             )]);
         }
         for name in found {
+            let is_script = name.ends_with(".rhai");
+            let texts = if is_script { &mut scripts } else { &mut fixtures };
             match read_text(&folder.join(&name), &format!("{dir}/{name}"), MAX_SCRIPT_BYTES, "script/unreadable") {
-                Ok(text) => drop(scripts.insert(name, Arc::from(text))),
+                Ok(text) => drop(texts.insert(name, Arc::from(text))),
                 Err(finding) => findings.push(*finding),
             }
         }
-        if findings.is_empty() { Ok(scripts) } else { Err(findings) }
+        if findings.is_empty() { Ok((scripts, fixtures)) } else { Err(findings) }
     }
 
     /// Files of the bundle that are mounts of their own: a container runtime pins those to the file of its start, so a
@@ -133,6 +140,9 @@ pub fn hash(config: &str, texts: &Texts) -> String {
     for (name, bytes) in &texts.tables {
         part(name, bytes);
     }
+    for (name, text) in &texts.fixtures {
+        part(name, text.as_bytes());
+    }
     hex::encode(hasher.finalize())
 }
 
@@ -150,7 +160,7 @@ fn list(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) -> i
         // `metadata` follows links; a dangling one to a script is an error, like a script that is gone.
         match fs::metadata(entry.path()) {
             Ok(meta) if meta.is_dir() => list(&entry.path(), &format!("{path}/"), depth + 1, found)?,
-            _ if name.ends_with(".rhai") => found.push(path),
+            _ if name.ends_with(".rhai") || name.ends_with(".json") => found.push(path),
             _ => {}
         }
     }

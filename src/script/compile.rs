@@ -17,6 +17,7 @@ use crate::script::compile::imports::{Import, check_imports, imports, tree, tree
 use crate::script::diagnose;
 use crate::script::diagnose::{Limit, ScriptError};
 use crate::script::engine;
+use crate::script::engine::Dialect;
 use crate::script::lanes;
 use crate::script::library::{Effect, Finished};
 use crate::script::lint;
@@ -25,9 +26,10 @@ use crate::script::lint::{Entrypoint, Input, ModuleFacts};
 use crate::script::modules::Modules;
 use crate::script::prelude;
 use crate::script::run::{Cause, Failed, Script};
-use crate::script::trace::{Chamber, Spot, innermost_position};
+use crate::script::trace::{Chamber, Furnishing, Spot, innermost_position};
 
 mod imports;
+pub mod testing;
 
 /// What a hook brings to its scripts.
 #[derive(Clone, Copy)]
@@ -46,6 +48,8 @@ pub struct Side {
 pub struct Role {
     pub side: Side,
     known: &'static Known<'static>,
+    /// What tests of its scripts may name.
+    tests: &'static Known<'static>,
 }
 
 /// The roles of all hooks; made once per process.
@@ -55,22 +59,30 @@ pub struct Roles {
     entries: BTreeMap<String, String>,
     /// For files that hooks share: what any of them may name.
     shared: Known<'static>,
+    /// What tests of such files may name.
+    shared_tests: Known<'static>,
+    /// What tests may use besides what their script may.
+    testing: &'static Finished,
 }
 
 impl Roles {
-    /// Keeps its tables for the rest of the process.
-    pub fn of(sides: &[Side]) -> &'static Self {
+    /// Keeps its tables for the rest of the process. `testing` is what tests may use besides.
+    pub fn of(sides: &[Side], testing: &'static Finished) -> &'static Self {
         let standard: &'static Standard = Box::leak(Box::new(Standard::of(&engine::standard())));
         let nothing: &'static BTreeMap<String, String> = Box::leak(Box::default());
-        let all = sides.iter().flat_map(|side| &side.library.entries);
-        let shared = Known::new(prelude::library().entries.iter().chain(all), standard, nothing);
+        let all = || prelude::library().entries.iter().chain(sides.iter().flat_map(|side| &side.library.entries));
+        let shared = Known::new(all(), standard, nothing);
+        let shared_tests = Known::new(all().chain(&testing.entries), standard, nothing);
         let role = |side: &Side| {
             let foreign: &'static BTreeMap<String, String> = Box::leak(Box::new(foreign_commands(side, sides)));
-            let entries = prelude::library().entries.iter().chain(&side.library.entries);
-            Role { side: *side, known: Box::leak(Box::new(Known::new(entries, standard, foreign))) }
+            let entries = || prelude::library().entries.iter().chain(&side.library.entries);
+            let known = Box::leak(Box::new(Known::new(entries(), standard, foreign)));
+            let tests = Box::leak(Box::new(Known::new(entries().chain(&testing.entries), standard, foreign)));
+            Role { side: *side, known, tests }
         };
         let entries = sides.iter().map(|side| (side.entry.to_owned(), side.hook.to_owned())).collect();
-        Box::leak(Box::new(Self { roles: sides.iter().map(role).collect(), entries, shared }))
+        let roles = sides.iter().map(role).collect();
+        Box::leak(Box::new(Self { roles, entries, shared, shared_tests, testing }))
     }
 
     pub fn find(&self, hook: &str) -> Option<&Role> {
@@ -105,11 +117,16 @@ struct File {
 pub struct Compiler {
     roles: &'static Roles,
     files: BTreeMap<String, File>,
+    /// Files of tests that cannot be used, and why. They keep nothing else from being used.
+    broken_tests: BTreeMap<String, Vec<Finding>>,
     modules: Modules,
-    chambers: Mutex<HashMap<(&'static str, Limits), Arc<Chamber>>>,
+    chambers: Mutex<HashMap<(&'static str, Dialect, Limits), Arc<Chamber>>>,
     made: Mutex<HashMap<Key, Made>>,
+    /// Whether runs note the lines they take.
+    covered: bool,
 }
 
+/// File, hash, hook, limits.
 type Key = (String, String, &'static str, Limits);
 
 #[derive(Clone)]
@@ -129,25 +146,38 @@ impl Compiler {
     /// # Errors
     /// Everything that is wrong with any of them.
     pub fn new(roles: &'static Roles, sources: &BTreeMap<String, Arc<str>>, dir: &str) -> Result<Self, Vec<Finding>> {
-        let parser = engine::parser();
+        let parsers = [engine::parser(Dialect::Script), engine::parser(Dialect::Test)];
         let mut findings = Vec::new();
         let mut files = BTreeMap::new();
+        let mut broken_tests = BTreeMap::<String, Vec<Finding>>::new();
         for (name, source) in sources {
-            match parse(&parser, format!("{dir}/{name}"), source) {
+            let parser = &parsers[usize::from(is_test(name))];
+            match parse(parser, format!("{dir}/{name}"), source) {
                 Ok(file) => drop(files.insert(name.clone(), file)),
+                Err(finding) if is_test(name) => broken_tests.entry(name.clone()).or_default().push(*finding),
                 Err(finding) => findings.push(*finding),
             }
         }
-        findings.extend(check_imports(&files, sources));
+        for (name, finding) in check_imports(&files, sources) {
+            if is_test(&name) { broken_tests.entry(name).or_default().push(finding) } else { findings.push(finding) }
+        }
         if !findings.is_empty() {
             return Err(findings);
         }
+        files.retain(|name, _| !broken_tests.contains_key(name));
         let hashes: Vec<String> = files.keys().map(|name| tree_hash(name, &files)).collect();
         for (file, hash) in files.values_mut().zip(hashes) {
             file.hash = hash;
         }
         let modules = Modules::new(files.iter().map(|(name, file)| (name.clone(), file.ast.clone())).collect());
-        Ok(Self { roles, files, modules, chambers: Mutex::default(), made: Mutex::default() })
+        let (chambers, made) = Default::default();
+        Ok(Self { roles, files, broken_tests, modules, chambers, made, covered: false })
+    }
+
+    /// The same, but every run notes the lines it takes ([`coverage`](crate::script::trace::coverage)). For tests only.
+    #[must_use]
+    pub fn covered(self) -> Self {
+        Self { covered: true, chambers: Mutex::default(), made: Mutex::default(), ..self }
     }
 
     /// Checks the files that others import and that have no entry of their own.
@@ -175,9 +205,10 @@ impl Compiler {
     /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
     pub fn unused_files(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
         let imported = self.imported();
-        let unused = self.files.iter().filter(|(name, _)| {
-            !name.ends_with(TEST_SUFFIX) && !imported.contains(*name) && !wanted.contains(name.as_str())
-        });
+        let unused = self
+            .files
+            .iter()
+            .filter(|(name, _)| !is_test(name) && !imported.contains(*name) && !wanted.contains(name.as_str()));
         unused
             .map(|(_, file)| {
                 Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
@@ -211,7 +242,10 @@ impl Compiler {
             return Err(findings);
         }
         let warnings = findings;
-        let script = Arc::new(self.link(name, file, role, limits)?);
+        let chamber =
+            self.chamber(role.side.hook, vec![prelude::library(), role.side.library], Dialect::Script, limits);
+        let script =
+            Arc::new(self.link(name, file, Frame { entry: role.side.entry, known: role.known, chamber }, limits)?);
         self.made().insert(key, Made { script: script.clone(), warnings: warnings.clone() });
         Ok((script, warnings))
     }
@@ -224,13 +258,19 @@ impl Compiler {
             request_type: role.side.request_type,
         };
         let mut findings = self.lint(file, role.known, Some(entry));
-        let linked: Vec<&File> = tree(name, &self.files).into_iter().filter_map(|name| self.files.get(&name)).collect();
-        if linked.len() > 1 {
-            let own = std::iter::once(file).chain(linked.into_iter().filter(|other| other.label != file.label));
-            let files: Vec<_> = own.map(|file| (file.label.as_str(), &*file.source, &file.ast)).collect();
-            findings.extend(lint::link(&files));
-        }
+        findings.extend(self.link_findings(name, file));
         findings
+    }
+
+    /// What is wrong with a file and its imports taken together.
+    fn link_findings(&self, name: &str, file: &File) -> Vec<Finding> {
+        let linked: Vec<&File> = tree(name, &self.files).into_iter().filter_map(|name| self.files.get(&name)).collect();
+        if linked.len() < 2 {
+            return Vec::new();
+        }
+        let own = std::iter::once(file).chain(linked.into_iter().filter(|other| other.label != file.label));
+        let files: Vec<_> = own.map(|file| (file.label.as_str(), &*file.source, &file.ast)).collect();
+        lint::link(&files)
     }
 
     fn lint(&self, file: &File, known: &Known, entry: Option<Entrypoint>) -> Vec<Finding> {
@@ -243,8 +283,8 @@ impl Compiler {
     }
 
     /// Runs the top level once and keeps what it made.
-    fn link(&self, name: &str, file: &File, role: &Role, limits: &Limits) -> Result<Script, Vec<Finding>> {
-        let chamber = self.chamber(role, limits);
+    fn link(&self, name: &str, file: &File, frame: Frame, limits: &Limits) -> Result<Script, Vec<Finding>> {
+        let Frame { entry, known, chamber } = frame;
         let budget = Budget {
             operations: limits.operations,
             deadline: Instant::now() + TOP_LEVEL_TIME,
@@ -265,15 +305,15 @@ impl Compiler {
         let (ast, template) = result.map_err(|error: Box<EvalAltResult>| {
             let run =
                 diagnose::Run { file: &file.label, entry: LOAD, stopped: stopped.and_then(limit_of), last_seen: None };
-            vec![diagnose::runtime(error, &run, &|label| self.source(label), role.known).finding]
+            vec![diagnose::runtime(error, &run, &|label| self.source(label), known).finding]
         })?;
         Ok(Script {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             chamber,
             ast,
             template: template.expect("the load function was called and captures"),
-            known: role.known,
-            entry: role.side.entry,
+            known,
+            entry,
             label: file.label.as_str().into(),
             file: name.into(),
             hash: file.hash.clone(),
@@ -284,10 +324,18 @@ impl Compiler {
         })
     }
 
-    fn chamber(&self, role: &Role, limits: &Limits) -> Arc<Chamber> {
+    fn chamber(
+        &self,
+        hook: &'static str,
+        libraries: Vec<&'static Finished>,
+        dialect: Dialect,
+        limits: &Limits,
+    ) -> Arc<Chamber> {
         let mut chambers = self.chambers.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Chamber::new(vec![prelude::library(), role.side.library], limits.clone(), self.modules.clone());
-        chambers.entry((role.side.hook, limits.clone())).or_insert_with(make).clone()
+        let (limits, modules, covered) = (limits.clone(), self.modules.clone(), self.covered);
+        let key = (hook, dialect, limits.clone());
+        let make = || Chamber::new(Furnishing { libraries, limits, modules, dialect, covered });
+        chambers.entry(key).or_insert_with(make).clone()
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Made>> {
@@ -329,8 +377,20 @@ impl Compiler {
     }
 }
 
+/// What a script is linked into.
+struct Frame {
+    entry: &'static str,
+    known: &'static Known<'static>,
+    chamber: Arc<Chamber>,
+}
+
 /// Tests stand beside what they test.
 pub const TEST_SUFFIX: &str = "_test.rhai";
+
+/// Whether a file holds tests.
+pub fn is_test(name: &str) -> bool {
+    name.ends_with(TEST_SUFFIX)
+}
 
 fn terminated() -> Box<EvalAltResult> {
     EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()

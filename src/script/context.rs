@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use rhai::{EvalAltResult, Map};
+use rhai::{EvalAltResult, ImmutableString, Map};
+use uuid::Uuid;
 
 use crate::script::table::Table;
 
@@ -23,11 +24,23 @@ pub struct LogLine {
     pub fields: Option<serde_json::Value>,
 }
 
-/// Where `now()` comes from.
-#[derive(Clone, Copy, Debug)]
-pub enum Clock {
-    System,
-    Fixed(Timestamp),
+/// Where comes from what a run reads of the world: the time, and chance.
+#[derive(Clone, Debug, Default)]
+pub enum World {
+    #[default]
+    Real,
+    /// As a test says, the same at every run.
+    Mocked(Arc<Mocked>),
+}
+
+/// A world in which nothing moves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mocked {
+    pub now: Timestamp,
+    /// What `remaining_ms()` gives.
+    pub remaining_ms: i64,
+    /// What `uuid()` gives one after the other; when they are used up, numbered ones follow.
+    pub uuids: Vec<ImmutableString>,
 }
 
 /// What stays the same for every run of one route or rule.
@@ -41,7 +54,9 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Context {
     pub surroundings: Arc<Surroundings>,
-    pub clock: Clock,
+    pub world: World,
+    /// How many UUIDs this run has made.
+    pub uuids: usize,
     pub deadline: Instant,
     pub logs: Vec<LogLine>,
 }
@@ -83,12 +98,43 @@ pub fn with<R>(name: &str, body: impl FnOnce(&mut Context) -> R) -> Result<R, Bo
     })
 }
 
+/// The UUID of a mocked world with this number: `00000000-0000-4000-8000-000000000001` is the first.
+fn numbered(number: usize) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
 impl Context {
+    /// The context of a run that has not begun.
+    pub fn new(surroundings: Arc<Surroundings>, world: World, deadline: Instant) -> Self {
+        Self { surroundings, world, uuids: 0, deadline, logs: Vec::new() }
+    }
+
     /// The time of this run.
     pub fn now(&self) -> Timestamp {
-        match self.clock {
-            Clock::System => Timestamp::now(),
-            Clock::Fixed(time) => time,
+        match &self.world {
+            World::Real => Timestamp::now(),
+            World::Mocked(mocked) => mocked.now,
+        }
+    }
+
+    /// Milliseconds until the deadline of this run; 0 when it has passed.
+    pub fn remaining_ms(&self) -> i64 {
+        match &self.world {
+            World::Mocked(mocked) => mocked.remaining_ms,
+            World::Real => {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
+            }
+        }
+    }
+
+    /// A UUID (version 4) that this run has not had.
+    pub fn uuid(&mut self) -> ImmutableString {
+        let made = self.uuids;
+        self.uuids += 1;
+        match &self.world {
+            World::Real => Uuid::new_v4().to_string().into(),
+            World::Mocked(mocked) => mocked.uuids.get(made).cloned().unwrap_or_else(|| numbered(made + 1).into()),
         }
     }
 }

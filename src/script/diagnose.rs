@@ -57,11 +57,20 @@ impl ScriptError {
         Self { kind: ErrorKind::Panic, finding }
     }
 
-    /// `entry` of `file` returned what is no command.
-    pub fn bad_return(file: &str, entry: &str, returned: &str) -> Self {
-        let message = format!("`{entry}` returned {}, which is no command", described(type_word(returned)));
-        let help = "return one command, an array of commands, or nothing";
-        Self { kind: ErrorKind::BadReturn, finding: Finding::error("script/bad-return", file, message).help(help) }
+    /// What `file` returned cannot be sent, for a reason that the hook tells.
+    pub fn bad_command(file: &str, problem: &str) -> Self {
+        Self { kind: ErrorKind::BadReturn, finding: Finding::error("script/bad-command", file, problem) }
+    }
+
+    /// The label in metrics, logs and tests.
+    pub fn reason(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Limit(Limit::Deadline) => "timeout",
+            ErrorKind::Limit(_) => "limit",
+            ErrorKind::Panic => "panic",
+            ErrorKind::BadReturn => "bad_command",
+            _ => "script_error",
+        }
     }
 }
 

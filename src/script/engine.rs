@@ -62,11 +62,19 @@ pub(super) fn captured() -> Option<GlobalRuntimeState> {
     Some(state)
 }
 
+/// Whose words a file is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    Script,
+    /// Tests may call `case(…)`, which Rhai reserves.
+    Test,
+}
+
 /// An engine that parses only: unoptimised, so that the lint sees the script as it was written.
-pub fn parser() -> Engine {
+pub fn parser(dialect: Dialect) -> Engine {
     let mut engine = Engine::new_raw();
     engine.set_optimization_level(OptimizationLevel::None);
-    restrict(&mut engine, &Limits::default());
+    restrict(&mut engine, &Limits::default(), dialect);
     engine
 }
 
@@ -80,12 +88,12 @@ pub fn standard() -> Engine {
 }
 
 /// An engine that runs scripts with `libraries` (later ones hide earlier ones) under `limits`.
-pub fn sandbox(libraries: &[&'static Finished], limits: &Limits, modules: Modules) -> Engine {
+pub fn sandbox(libraries: &[&'static Finished], limits: &Limits, modules: Modules, dialect: Dialect) -> Engine {
     let mut engine = standard();
     for library in libraries {
         engine.register_global_module(library.module.clone());
     }
-    restrict(&mut engine, limits);
+    restrict(&mut engine, limits, dialect);
     engine.set_optimization_level(OptimizationLevel::Simple);
     engine.set_module_resolver(modules);
     engine.register_fn(CAPTURE, |context: NativeCallContext| {
@@ -100,13 +108,14 @@ pub fn sandbox(libraries: &[&'static Finished], limits: &Limits, modules: Module
     engine
 }
 
-fn restrict(engine: &mut Engine, limits: &Limits) {
+fn restrict(engine: &mut Engine, limits: &Limits, dialect: Dialect) {
     for word in FORBIDDEN {
         engine.disable_symbol(word);
     }
     #[allow(deprecated)] // "volatile API" in rhai's words; the version is pinned
-    engine.on_parse_token(|token, _, _| match token {
+    engine.on_parse_token(move |token, _, _| match token {
         rhai::Token::Reserved(word) if *word == "debug" => rhai::Token::Identifier(word),
+        rhai::Token::Reserved(word) if dialect == Dialect::Test && *word == "case" => rhai::Token::Identifier(word),
         other => other,
     });
     engine.set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH);

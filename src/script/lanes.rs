@@ -95,6 +95,12 @@ impl Lanes {
     }
 }
 
+/// Lets everything else on the machine run first, for the rest of this thread.
+pub fn give_way() {
+    #[cfg(target_os = "linux")] // where it holds for the calling thread alone
+    let _ = rustix::process::nice(19);
+}
+
 fn work(queue: &Mutex<Receiver<Job>>) {
     #[cfg(target_os = "linux")] // where it holds for the calling thread alone
     let _ = rustix::process::nice(5);

@@ -11,7 +11,7 @@ mod flow;
 pub mod known;
 mod link;
 mod names;
-mod source;
+pub(crate) mod source;
 mod unused;
 mod values;
 mod walk;

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
 use crate::script::context;
-use crate::script::context::{Clock, Context, LogLine, Surroundings};
+use crate::script::context::{Context, LogLine, Surroundings, World};
 use crate::script::lint::known::Known;
 use crate::script::trace;
 use crate::script::trace::{Chamber, Spot};
@@ -52,7 +52,7 @@ pub struct Script {
 pub struct Call {
     pub request: Dynamic,
     pub surroundings: Arc<Surroundings>,
-    pub clock: Clock,
+    pub world: World,
     pub deadline: Instant,
 }
 
@@ -82,6 +82,13 @@ pub enum Cause {
     Busy,
 }
 
+impl Cause {
+    /// Whether the run was ended on purpose by a function that it called.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Error(error) if matches!(error.unwrap_inner(), EvalAltResult::ErrorTerminated(..)))
+    }
+}
+
 struct Runtime {
     /// Gone when the last release with this script is gone; then this state may go, too.
     alive: Weak<()>,
@@ -107,6 +114,11 @@ impl Script {
         &self.file
     }
 
+    /// Path below the bundle: what findings call it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Hash of this file and all it imports.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -122,6 +134,15 @@ impl Script {
         self.finish(call, run, stopped, operations)
     }
 
+    /// Runs a function that takes nothing, such as a test, instead of the entry; the call's request is not used. Where an
+    /// error without a position happened is not looked for: what a test runs may not be run twice unasked.
+    pub fn run_function(&self, function: &str, call: &Call) -> Run {
+        let (attempt, stopped, operations) = self.spend(call, None, |script| script.evaluate(function, &mut []));
+        let Attempt { value, logs, took } = attempt;
+        let result = cause_of(value, stopped).map_err(|cause| Box::new(Failed { cause, spot: None }));
+        Run { result, logs, operations, took }
+    }
+
     /// Runs on this thread while that is quick; `None` when it is not, and then nothing has happened.
     pub fn run_quickly(&self, call: &Call) -> Option<Run> {
         let patience = (PATIENCE_OPERATIONS, Instant::now() + PATIENCE);
@@ -133,35 +154,35 @@ impl Script {
     }
 
     fn attempt(&self, call: &Call, patience: Option<(u64, Instant)>) -> (Attempt, Option<Stopped>, u64) {
+        self.spend(call, patience, |script| script.evaluate(script.entry, &mut [&mut call.request.clone()]))
+    }
+
+    fn spend(
+        &self,
+        call: &Call,
+        patience: Option<(u64, Instant)>,
+        evaluate: impl FnOnce(&Self) -> Value,
+    ) -> (Attempt, Option<Stopped>, u64) {
         let budget = Budget {
             operations: self.limits.operations,
             deadline: call.deadline,
             memory_bytes: self.limits.memory_bytes,
             patience,
         };
-        let context = Context {
-            surroundings: call.surroundings.clone(),
-            clock: call.clock,
-            deadline: call.deadline,
-            logs: Vec::new(),
-        };
+        let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
         let started = Instant::now();
         let ((value, context), stopped, operations) =
-            budget::spend(&budget, || context::enter(context, || self.evaluate(call.request.clone())));
+            budget::spend(&budget, || context::enter(context, || evaluate(self)));
         (Attempt { value, logs: context.logs, took: started.elapsed() }, stopped, operations)
     }
 
     /// `None` when a native function panicked.
-    fn evaluate(&self, mut request: Dynamic) -> Option<Result<Dynamic, Box<EvalAltResult>>> {
+    fn evaluate(&self, function: &str, arguments: &mut [&mut Dynamic]) -> Value {
         let mut runtime = RUNTIMES.with_borrow_mut(|all| all.take(self));
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let Runtime { global, caches, scope, .. } = &mut *runtime;
-            EvalContext::new(&self.chamber.engine, global, caches, scope, None).call_fn_raw(
-                self.entry,
-                false,
-                false,
-                &mut [&mut request],
-            )
+            EvalContext::new(&self.chamber.engine, global, caches, scope, None)
+                .call_fn_raw(function, false, false, arguments)
         }));
         // After a panic the state may be half changed: it is dropped, and the next call builds a new one.
         let result = result.ok()?;
@@ -171,15 +192,10 @@ impl Script {
     }
 
     fn finish(&self, call: &Call, attempt: Attempt, stopped: Option<Stopped>, operations: u64) -> Run {
-        let cause = match (attempt.value, stopped) {
-            (_, Some(stopped)) => Some(Cause::Stopped(stopped)),
-            (None, None) => Some(Cause::Panicked),
-            (Some(Err(error)), None) => Some(Cause::Error(error)),
-            (Some(Ok(value)), None) => {
-                return Run { result: Ok(value), logs: attempt.logs, operations, took: attempt.took };
-            }
+        let cause = match cause_of(attempt.value, stopped) {
+            Err(cause) => cause,
+            Ok(value) => return Run { result: Ok(value), logs: attempt.logs, operations, took: attempt.took },
         };
-        let cause = cause.expect("every other case returned above");
         // Errors of limits carry no position: the run is pure, so a second one under the debugger finds it.
         let lost = match &cause {
             Cause::Error(error) => trace::innermost_position(error).is_none(),
@@ -190,8 +206,20 @@ impl Script {
     }
 }
 
+/// What a function gave; `None` when a native function panicked.
+type Value = Option<Result<Dynamic, Box<EvalAltResult>>>;
+
+fn cause_of(value: Value, stopped: Option<Stopped>) -> Result<Dynamic, Cause> {
+    match (value, stopped) {
+        (_, Some(stopped)) => Err(Cause::Stopped(stopped)),
+        (None, None) => Err(Cause::Panicked),
+        (Some(Err(error)), None) => Err(Cause::Error(error)),
+        (Some(Ok(value)), None) => Ok(value),
+    }
+}
+
 struct Attempt {
-    value: Option<Result<Dynamic, Box<EvalAltResult>>>,
+    value: Value,
     logs: Vec<LogLine>,
     took: Duration,
 }

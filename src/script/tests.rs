@@ -8,7 +8,7 @@ use rhai::{Dynamic, ImmutableString};
 
 use crate::script::budget::{Limits, Stopped};
 use crate::script::compile::{Compiler, Roles, Side};
-use crate::script::context::{Clock, Surroundings};
+use crate::script::context::{Surroundings, World};
 use crate::script::diagnose::{ErrorKind, Limit};
 use crate::script::lanes::Lanes;
 use crate::script::library::{Doc, Finished, Library};
@@ -34,7 +34,8 @@ fn library() -> &'static Finished {
 
 fn roles() -> &'static Roles {
     static ROLES: LazyLock<&'static Roles> = LazyLock::new(|| {
-        Roles::of(&[Side { hook: "test.probe", entry: "on_probe", request_type: "Probe", library: library() }])
+        let nothing: &'static Finished = Box::leak(Box::new(Library::new("nothing").finish()));
+        Roles::of(&[Side { hook: "test.probe", entry: "on_probe", request_type: "Probe", library: library() }], nothing)
     });
     &ROLES
 }
@@ -67,7 +68,7 @@ fn call_within(deadline: Duration) -> Call {
     Call {
         request: Dynamic::from(Probe),
         surroundings: Arc::new(Surroundings::default()),
-        clock: Clock::System,
+        world: World::Real,
         deadline: Instant::now() + deadline,
     }
 }

@@ -9,13 +9,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rhai::debugger::{DebuggerCommand, DebuggerEvent};
-use rhai::{ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, Position, Scope, Stmt};
+use rhai::{ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, EvalContext, FuncArgs, Position, Scope, Stmt};
 
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits};
 use crate::script::context;
 use crate::script::context::Context;
 use crate::script::engine;
+use crate::script::engine::Dialect;
 use crate::script::library::Finished;
 use crate::script::modules::Modules;
 use crate::script::run::{Call, Script};
@@ -24,13 +25,31 @@ use crate::script::run::{Call, Script};
 const REPLAY_OPERATIONS: u64 = 20_000;
 const REPLAY_TIME: Duration = Duration::from_millis(15);
 
+pub mod coverage;
+pub mod values;
+
 /// The engines of one hook under one set of limits.
 pub struct Chamber {
     pub(super) engine: Engine,
-    pub(super) libraries: Vec<&'static Finished>,
-    pub(super) limits: Limits,
-    pub(super) modules: Modules,
+    furnishing: Furnishing,
     traced: OnceLock<Engine>,
+}
+
+/// What the engines of a chamber are made of.
+#[derive(Clone)]
+pub struct Furnishing {
+    pub libraries: Vec<&'static Finished>,
+    pub limits: Limits,
+    pub modules: Modules,
+    pub dialect: Dialect,
+    /// Whether every run notes the lines it takes, see [`coverage`].
+    pub covered: bool,
+}
+
+impl Furnishing {
+    fn engine(&self) -> Engine {
+        engine::sandbox(&self.libraries, &self.limits, self.modules.clone(), self.dialect)
+    }
 }
 
 /// A place in a script with the calls that led there, innermost first: `(file, line, function)`.
@@ -52,18 +71,25 @@ thread_local! {
 pub const MAX_LINES: usize = 2_000;
 
 impl Chamber {
-    pub fn new(libraries: Vec<&'static Finished>, limits: Limits, modules: Modules) -> Arc<Self> {
-        let engine = engine::sandbox(&libraries, &limits, modules.clone());
-        Arc::new(Self { engine, libraries, limits, modules, traced: OnceLock::new() })
+    pub fn new(furnishing: Furnishing) -> Arc<Self> {
+        let mut engine = furnishing.engine();
+        if furnishing.covered {
+            coverage::watch(&mut engine);
+        }
+        Arc::new(Self { engine, furnishing, traced: OnceLock::new() })
     }
 
     fn traced(&self) -> &Engine {
         self.traced.get_or_init(|| {
-            let mut engine = engine::sandbox(&self.libraries, &self.limits, self.modules.clone());
+            let mut engine = self.furnishing.engine();
             #[allow(deprecated)] // "volatile API" in rhai's words; the version is pinned
             engine.register_debugger(
                 |_, debugger| debugger,
-                |context, event, node, source, position| {
+                |mut context, event, node, source, position| {
+                    if values::wanted(node, source, position) {
+                        values::note(&mut context, node);
+                        return Ok(DebuggerCommand::StepInto);
+                    }
                     // Entering and leaving a function raise events, too, at its braces: those are no place of a failure.
                     let step = matches!(event, DebuggerEvent::Start | DebuggerEvent::Step)
                         && !matches!(node, ASTNode::Stmt(Stmt::Noop(_)));
@@ -71,12 +97,7 @@ impl Chamber {
                         if note_line(source, line) {
                             return Ok(DebuggerCommand::StepInto);
                         }
-                        let stack = &context.global_runtime_state().debugger().call_stack();
-                        let called_from = stack.iter().rev().filter_map(|frame| {
-                            let file = frame.source.as_deref().unwrap_or_default().to_owned();
-                            Some((file, frame.pos.line()?, frame.fn_name.to_string()))
-                        });
-                        let called_from = called_from.take(MAX_FRAMES).collect();
+                        let called_from = frames(&context);
                         let spot = Spot { file: source.map(str::to_owned), line, column, called_from };
                         LAST.with_borrow_mut(|last| *last = spot);
                     }
@@ -90,6 +111,16 @@ impl Chamber {
 
 /// Frames of the call stack that an error shows.
 const MAX_FRAMES: usize = 8;
+
+/// The calls that led here, innermost first.
+fn frames(context: &EvalContext) -> Vec<(String, usize, String)> {
+    let stack = context.global_runtime_state().debugger().call_stack();
+    let frames = stack.iter().rev().filter_map(|frame| {
+        let file = frame.source.as_deref().unwrap_or_default().to_owned();
+        Some((file, frame.pos.line()?, frame.fn_name.to_string()))
+    });
+    frames.take(MAX_FRAMES).collect()
+}
 
 /// Where the script was after `operations` of this call, or close to it if that is far.
 pub(super) fn locate(script: &Script, call: &Call, operations: u64) -> Option<Spot> {
@@ -134,25 +165,17 @@ fn note_line(file: Option<&str>, line: usize) -> bool {
 
 /// Runs the script under the debugger; what it gives is thrown away.
 fn replay(script: &Script, call: &Call, budget: &Budget) {
-    let context = Context {
-        surroundings: call.surroundings.clone(),
-        clock: call.clock,
-        deadline: call.deadline,
-        logs: Vec::new(),
-    };
-    let request = call.request.clone();
+    replay_function(script, script.entry, (call.request.clone(),), call, budget);
+}
+
+fn replay_function(script: &Script, function: &str, arguments: impl FuncArgs, call: &Call, budget: &Budget) {
+    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
     let _ = budget::spend(budget, || {
         context::enter(context, || {
             std::panic::catch_unwind(AssertUnwindSafe(|| {
                 let options = CallFnOptions::new();
                 let engine = script.chamber.traced();
-                engine.call_fn_with_options::<Dynamic>(
-                    options,
-                    &mut Scope::new(),
-                    &script.ast,
-                    script.entry,
-                    (request,),
-                )
+                engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &script.ast, function, arguments)
             }))
         })
     });

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hookgate::hooks;
 use hookgate::hooks::{Decoded, Hook, Reply};
 use hookgate::release::Plan;
-use hookgate::script::context::Clock;
+use hookgate::script::context::World;
 use hookgate::script::run::Call;
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ fn logs(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
     let call = |event: &Decoded| Call {
         request: event.request.clone(),
         surroundings: rules[0].surroundings.clone(),
-        clock: Clock::System,
+        world: World::Real,
         deadline,
     };
     let runs = events.iter().map(|event| rules[0].script.run(&call(event)));

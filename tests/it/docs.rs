@@ -153,7 +153,7 @@ fn scripts_in_the_documents_compile() {
                     goes_live(hook, &block);
                 }
                 None => {
-                    let compiled = engine::parser().compile(&block);
+                    let compiled = engine::parser(engine::Dialect::Script).compile(&block);
                     assert!(compiled.is_ok(), "{}: {compiled:?} in\n{block}", path.display());
                 }
             }

@@ -14,7 +14,7 @@ use crate::cli::output::{BOLD, DIM, GOOD, paint};
 use crate::gateway::decide::Failure;
 use crate::hooks::{Decoded, Mark};
 use crate::release::Rule;
-use crate::script::context::{Clock, LogLine};
+use crate::script::context::{LogLine, World};
 use crate::script::run::Call;
 
 /// What became of one event at one rule.
@@ -65,7 +65,7 @@ fn ran(work: &Work, rule: &Rule, event: &Decoded) -> Ran {
     let call = Call {
         request: event.request.clone(),
         surroundings: rule.surroundings.clone(),
-        clock: Clock::System,
+        world: World::Real,
         deadline: work.deadline(),
     };
     let run = rule.script.run(&call);

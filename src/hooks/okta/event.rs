@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rhai::ImmutableString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,7 @@ use crate::hooks::okta;
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::Text;
 use crate::hooks::{
-    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+    BatchForm, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::Library;
 
@@ -51,7 +51,7 @@ struct Batch {
 }
 
 /// No event command exists: rules ask for actions, which belong to no hook.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub enum Command {}
 
 impl Contract for EventHook {
@@ -76,6 +76,7 @@ impl Contract for EventHook {
         checked: okta::CHECKED,
     };
     const EVENTS: bool = true;
+    const BATCH: BatchForm = BatchForm { events: "/data/events", id: "uuid" };
 
     type Request = Event;
     type Command = Command;

@@ -52,7 +52,8 @@ struct Action {
 }
 
 /// Everything that a password import script can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     Verified,
     Unverified,

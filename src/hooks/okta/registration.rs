@@ -52,7 +52,8 @@ struct DraftUser {
 }
 
 /// Everything that a registration script can ask for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     Allow,
     Deny { field: Option<ImmutableString>, text: ImmutableString, reason: ImmutableString },

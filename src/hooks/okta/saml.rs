@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
+use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
 use crate::hooks::okta;
@@ -28,7 +29,8 @@ pub struct Saml;
 type Request = Call<Data>;
 
 /// Everything that a SAML script can ask for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     AddAttribute {
         name: String,

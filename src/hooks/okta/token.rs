@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::hooks::okta;
@@ -30,14 +31,16 @@ pub struct Token;
 type Request = Call<Data>;
 
 /// One of the two tokens that can be changed: what `id_token` and `access_token` mean in scripts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenPatch {
     IdToken,
     AccessToken,
 }
 
 /// Everything that a token script can ask for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     Patch { target: TokenPatch, operation: Operation },
     Refuse { text: ImmutableString },

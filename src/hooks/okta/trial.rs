@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::hooks::{Commands, Contract, Mark, Reply, Sample};
 use crate::script::budget::Limits;
 use crate::script::engine;
+use crate::script::engine::Dialect;
 use crate::script::library::Finished;
 use crate::script::modules::Modules;
 use crate::script::prelude;
@@ -27,7 +28,12 @@ pub(super) fn run<C: Contract>(
     script: &str,
 ) -> Result<(C::Request, Dynamic), String> {
     let request = C::decode(&request.as_bytes().to_vec().into()).map_err(|error| error.to_string())?;
-    let engine = engine::sandbox(&[prelude::library(), library], &Limits::default(), Modules::new(Default::default()));
+    let engine = engine::sandbox(
+        &[prelude::library(), library],
+        &Limits::default(),
+        Modules::new(Default::default()),
+        Dialect::Script,
+    );
     let ast = engine.compile(script).map_err(|error| error.to_string())?;
     let returned = engine.call_fn::<Dynamic>(&mut Scope::new(), &ast, C::ENTRY, (request.clone(),));
     Ok((request, returned.map_err(|error| error.to_string())?))

@@ -25,7 +25,8 @@ pub struct UserImport;
 type Request = Call<Data>;
 
 /// Everything that an import script can ask for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     CreateUser,
     LinkUser { id: ImmutableString },

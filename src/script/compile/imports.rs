@@ -34,13 +34,16 @@ pub(super) fn imports(ast: &AST) -> Vec<Import> {
 }
 
 /// Imports that lead nowhere, outside, or back to the start.
-pub(super) fn check_imports(files: &BTreeMap<String, File>, sources: &BTreeMap<String, Arc<str>>) -> Vec<Finding> {
+pub(super) fn check_imports(
+    files: &BTreeMap<String, File>,
+    sources: &BTreeMap<String, Arc<str>>,
+) -> Vec<(String, Finding)> {
     let mut findings = Vec::new();
     for (name, file) in files {
         for import in &file.imports {
             if let Some(problem) = import_problem(name, &file.label, import, files, sources) {
                 let (line, column) = (import.position.line().unwrap_or(0), import.position.position().unwrap_or(0));
-                findings.push(problem.at(&file.source, line, column));
+                findings.push((name.clone(), problem.at(&file.source, line, column)));
             }
         }
     }

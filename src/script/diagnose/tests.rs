@@ -335,7 +335,7 @@ fn errors_are_of_the_kind_that_operators_count() {
         assert_eq!(failed(body).kind, kind, "{body}");
     }
     assert_eq!(ScriptError::panic("a.rhai", "boom").kind, ErrorKind::Panic);
-    assert_eq!(ScriptError::bad_return("a.rhai", "on_signup", "i64").kind, ErrorKind::BadReturn);
+    assert_eq!(ScriptError::bad_command("a.rhai", "no").reason(), "bad_command");
 }
 
 #[test]

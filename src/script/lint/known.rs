@@ -170,7 +170,7 @@ impl<'a> Form<'a> {
         let inside = signature.split_once('(').map_or("", |(_, rest)| matching(rest));
         let parameters: Vec<&str> = arguments(inside);
         let result = signature.rsplit_once("->").map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape));
-        Self { entry, parameters, optional: inside.matches('[').filter(|_| inside.contains("[,")).count(), result }
+        Self { entry, parameters, optional: optional(inside), result }
     }
 
     fn takes(&self, arity: usize) -> bool {
@@ -224,12 +224,17 @@ fn matching(text: &str) -> &str {
     text
 }
 
+/// How many of the arguments stand in brackets.
+fn optional(inside: &str) -> usize {
+    if inside.contains("[,") || inside.starts_with('[') { inside.matches('[').count() } else { 0 }
+}
+
 /// The shapes in `text: string, pattern: string`.
 fn arguments(inside: &str) -> Vec<&str> {
     if inside.trim().is_empty() {
         return Vec::new();
     }
-    let pieces = inside.split(',').map(|piece| piece.trim().trim_end_matches("]").trim_end_matches("[").trim());
+    let pieces = inside.split(',').map(|piece| piece.trim().trim_start_matches('[').trim_end_matches([']', '[', ' ']));
     pieces.map(|piece| piece.split_once(':').map_or("any", |(_, shape)| shape.trim())).collect()
 }
 

@@ -3,7 +3,9 @@
 //! Rhai hides function bodies behind a type it does not export, but `AST::walk` shows every root statement; the span of
 //! each function tells whose it is.
 
-use rhai::{AST, ASTNode, FnAccess, Position, Stmt};
+use std::collections::BTreeSet;
+
+use rhai::{AST, ASTNode, Expr, FnAccess, Position, Stmt};
 
 /// A function or closure of a file.
 pub(crate) struct Function {
@@ -26,6 +28,26 @@ impl Function {
     /// A closure without braces has a start and no end.
     fn contains(&self, position: Position) -> bool {
         position == self.start || (!self.end.is_none() && self.start <= position && position <= self.end)
+    }
+
+    /// The names of all functions that it calls, imported ones without their module.
+    pub(crate) fn calls(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for statement in &self.body {
+            statement.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
+                match path.last() {
+                    Some(
+                        ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
+                        | ASTNode::Stmt(Stmt::FnCall(call, _)),
+                    ) => {
+                        names.insert(call.name.to_string());
+                    }
+                    _ => {}
+                }
+                true
+            });
+        }
+        names
     }
 
     /// `helper(user, domain)`

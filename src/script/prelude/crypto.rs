@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use rhai::ImmutableString;
 use sha2::{Digest, Sha256};
 
+use crate::script::context;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::Fallible;
 use crate::script::prelude::secret::Hidden;
@@ -93,7 +94,7 @@ pub(super) fn register(library: &mut Library) {
     );
     library.reader(
         Doc::new("uuid() -> string", "A new random UUID (version 4).", "uuid().len() == 36 && uuid() != uuid()"),
-        || uuid::Uuid::new_v4().to_string(),
+        || context::with("uuid", |run| run.uuid()),
     );
 }
 

@@ -64,6 +64,17 @@ pub fn json_for_reading(value: &Dynamic) -> Result<Value, String> {
     convert(value, Secrets::Mask, MAX_DEPTH).map_err(Wrong::message)
 }
 
+/// A value on one line for people: JSON, with `()` for what is absent and the type's name for what has no JSON.
+pub fn shown(value: &Dynamic) -> String {
+    if value.is_unit() {
+        return "()".to_owned();
+    }
+    json_for_reading(value).map_or_else(
+        |_| format!("a {}", value.type_name().rsplit("::").next().unwrap_or_default()),
+        |json| json.to_string(),
+    )
+}
+
 #[derive(Clone, Copy)]
 enum Secrets {
     Refuse,

@@ -1,7 +1,6 @@
 //! What a script reads of its run: `params`, `table`, `log`, `remaining_ms`; and what it may not do there (`sleep`, `exit`).
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde_json::{Value, json};
@@ -113,12 +112,7 @@ pub(super) fn register(library: &mut Library) {
             "Milliseconds until the deadline of this run; 0 when it has passed.",
             "remaining_ms() > 0",
         ),
-        || {
-            context::with("remaining_ms", |run| {
-                let left = run.deadline.saturating_duration_since(Instant::now());
-                i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
-            })
-        },
+        || context::with("remaining_ms", |run| run.remaining_ms()),
     );
     library.overload("sleep", |_: i64| unavailable("sleep"));
     library.overload("sleep", |_: f64| unavailable("sleep"));
@@ -161,14 +155,14 @@ fn shown() -> Fallible<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::script::context::Clock;
+    use crate::script::context::World;
 
     fn context() -> Context {
         let deadline = Instant::now() + Duration::from_secs(1);
-        Context { surroundings: Arc::default(), clock: Clock::System, deadline, logs: Vec::new() }
+        Context::new(Arc::default(), World::Real, deadline)
     }
 
     #[test]

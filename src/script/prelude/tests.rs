@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, Scope};
 use serde_json::json;
 
 use super::*;
-use crate::script::context::{self, Clock, Context, Surroundings};
+use crate::script::context::{self, Context, Surroundings, World};
 use crate::script::library::Kind;
 use crate::script::prelude::secret::Hidden;
 use crate::script::table::{self as tables, Table};
@@ -32,7 +32,7 @@ fn context() -> Context {
     let params = json::read_only(&json!({"partner_domains": ["partner.example"]}));
     let surroundings = Surroundings { params: Arc::new(params.cast()), tables: Arc::new(tables.into_iter().collect()) };
     let deadline = Instant::now() + Duration::from_secs(60);
-    Context { surroundings: Arc::new(surroundings), clock: Clock::System, deadline, logs: Vec::new() }
+    Context::new(Arc::new(surroundings), World::Real, deadline)
 }
 
 fn scope() -> Scope<'static> {

@@ -80,6 +80,14 @@ fn is_latin_or_punctuation(letter: char) -> bool {
 /// RFC 3986, 2.3: what needs no encoding anywhere in a URL.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Whether the pattern matches somewhere in the text.
+///
+/// # Errors
+/// The pattern is no regular expression, or too large a one.
+pub fn matches(text: &str, pattern: &str) -> Fallible<bool> {
+    Ok(compiled(pattern)?.is_match(text))
+}
+
 pub(super) fn register(library: &mut Library) {
     library.function(
         Doc::new(
@@ -87,7 +95,7 @@ pub(super) fn register(library: &mut Library) {
             "Whether a regular expression matches anywhere in the text; `^` and `$` tie it to the ends, `(?i)` ignores case. Linear time: no look-around, no back-references.",
             r#"matches("AB-1234", "^[A-Z]{2}-\\d+$") && !matches("ab", "^A")"#,
         ),
-        |text: &str, pattern: &str| compiled(pattern).map(|regex| regex.is_match(text)),
+        matches,
     );
     library.function(
         Doc::new(

@@ -12,7 +12,8 @@ use crate::script::library::{Doc, Library};
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
 /// Everything that a telephony script can ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A provider took the message.
     Report(Delivery),
@@ -25,7 +26,7 @@ pub enum Verdict {
 }
 
 /// A connector to send through; `Via` in scripts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Via(ImmutableString);
 
 /// One element of `com.okta.telephony.action`.

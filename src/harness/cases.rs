@@ -1,0 +1,243 @@
+//! Golden cases: `scripts/cases/<script>/<name>.json`, a call and what must come of it. A case is run like a test;
+//! `hookgate test --accept` writes what came of it, and the difference is what people review.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rhai::Map;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::finding::{Finding, nearest};
+use crate::harness::diff;
+use crate::harness::outcome::Outcome;
+use crate::harness::run::Suite;
+use crate::harness::session::NOON;
+use crate::harness::stage::Stage;
+use crate::harness::subject::{Binding, Subject};
+use crate::harness::test;
+use crate::harness::trial::{Complaint, Trial, Verdict};
+use crate::script::context::{Mocked, World};
+use crate::script::prelude::json::dynamic_from_json;
+use crate::script::prelude::time::Time;
+use crate::script::table::{Kind, Table};
+
+/// Where cases are, below the scripts folder.
+pub const FOLDER: &str = "cases";
+
+/// A case file. What it leaves out is as in a test that says nothing: the parameters and tables of the bundle.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// What the case shows, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// The route, or `route.rule`, that runs the script; the first of them if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The body of the call.
+    pub request: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<serde_json::Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+    /// What must come of it, one for each event of a batch. Absent in a new case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Vec<Expected>>,
+}
+
+/// What must come of one run.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    pub status: u16,
+    pub reply: Value,
+    pub actions: Value,
+    /// Why the script failed, if it is to fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+impl Expected {
+    fn of(outcome: &Outcome) -> Self {
+        Self {
+            status: outcome.status(),
+            reply: outcome.reply(),
+            actions: Value::Array(outcome.actions()),
+            failure: outcome.error().map(|error| error.reason().to_owned()),
+        }
+    }
+}
+
+/// A case after it has run.
+struct Ran {
+    golden: Golden,
+    outcomes: Vec<Outcome>,
+}
+
+impl Ran {
+    fn found(&self) -> Vec<Expected> {
+        self.outcomes.iter().map(Expected::of).collect()
+    }
+}
+
+/// Runs the case of that name.
+pub(super) fn run(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Trial {
+    let started = Instant::now();
+    let ran = perform(suite, subject, name);
+    let about = ran.as_ref().ok().and_then(|ran| ran.golden.about.clone()).unwrap_or_default();
+    let complaint = match ran {
+        Err(finding) => Some(Complaint::of(*finding)),
+        Ok(ran) => compare(subject, name, &ran),
+    };
+    Trial {
+        id: format!("{}::case/{name}", subject.stem()),
+        script: subject.script.clone(),
+        file: subject.cases.get(name).map(|case| case.label.clone()).unwrap_or_default(),
+        name: format!("case/{name}"),
+        about,
+        line: 1,
+        verdict: if complaint.is_some() { Verdict::Failed } else { Verdict::Passed },
+        rows: Vec::new(),
+        complaints: complaint.into_iter().collect(),
+        logs: Vec::new(),
+        assertions: 1,
+        took: started.elapsed(),
+    }
+}
+
+/// The text of the case with what comes of it now; nothing if that is what it says already.
+///
+/// # Errors
+/// The case cannot be run.
+pub fn accepted(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Option<String>, Box<Finding>> {
+    let mut ran = perform(suite, subject, name)?;
+    let found = ran.found();
+    if agrees(ran.golden.expected.as_deref(), &found) {
+        return Ok(None);
+    }
+    ran.golden.expected = Some(found);
+    Ok(Some(written(&ran.golden)))
+}
+
+/// A case as it is written to its file.
+pub fn written(golden: &Golden) -> String {
+    let text = serde_json::to_string_pretty(golden).expect("a case is made of JSON");
+    format!("{text}\n")
+}
+
+/// Makes a case of a call: runs it as the case will be run, and takes what comes of it as right.
+///
+/// # Errors
+/// The body is no call of the hook.
+pub fn record(stage: &Stage, mut golden: Golden) -> Result<Golden, crate::hooks::HookError> {
+    let outcomes = stage.perform(&golden.request)?;
+    golden.expected = Some(outcomes.iter().map(Expected::of).collect());
+    Ok(golden)
+}
+
+fn agrees(expected: Option<&[Expected]>, found: &[Expected]) -> bool {
+    expected.is_some_and(|expected| diff::same(&json(expected), &json(found)))
+}
+
+fn json(expected: &[Expected]) -> Value {
+    serde_json::to_value(expected).expect("what is expected is made of JSON")
+}
+
+fn compare(subject: &Subject, name: &str, ran: &Ran) -> Option<Complaint> {
+    let found = ran.found();
+    if agrees(ran.golden.expected.as_deref(), &found) {
+        return None;
+    }
+    let accept = format!("if that is meant: `hookgate test --accept --filter {}::case/{name}$`", subject.stem());
+    let label = &subject.cases.get(name)?.label;
+    let cause = ran.outcomes.iter().find_map(Outcome::error).map(|error| error.finding.clone());
+    let (text, detail) = match &ran.golden.expected {
+        None => ("the case does not say what must come of it".to_owned(), String::new()),
+        Some(expected) => {
+            let detail = diff::sides(&json(&found), &json(expected));
+            ("what came of the call is not what the case says".to_owned(), detail)
+        }
+    };
+    let finding = Finding::error("test/case", label, text).help(accept);
+    Some(Complaint { detail, cause, ..Complaint::of(finding) })
+}
+
+fn perform(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Ran, Box<Finding>> {
+    let case = subject.cases.get(name).expect("only cases that are there have units");
+    let wrong = |text: String| Box::new(Finding::error("test/case", &case.label, text));
+    let golden: Golden = serde_json::from_str(&case.text).map_err(|error| {
+        let finding = wrong(format!("this is no case: {error}")).help(
+            "a case is { \"request\": …, \"expected\": … }; write the request and let `hookgate test --accept` add the rest",
+        );
+        Box::new(finding.at(&case.text, error.line(), error.column().max(1)))
+    })?;
+    let stage = stage(suite, subject, &golden).map_err(|text| wrong(text))?;
+    let outcomes =
+        stage.perform(&golden.request).map_err(|error| wrong(format!("the gateway refuses this call: {error}")))?;
+    Ok(Ran { golden, outcomes })
+}
+
+fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, String> {
+    let binding = binding(subject, golden.route.as_deref())?.clone();
+    let mut surroundings = (*binding.surroundings).clone();
+    if let Some(params) = &golden.params {
+        let params = params.iter().map(|(name, value)| (name.as_str().into(), dynamic_from_json(value)));
+        surroundings.params = Arc::new(params.collect::<Map>());
+    }
+    let mut tables = (*surroundings.tables).clone();
+    for (name, value) in &golden.tables {
+        tables.insert(name.clone(), Arc::new(table(subject, name, value)?));
+    }
+    surroundings.tables = Arc::new(tables);
+    let now = Time::parse(golden.now.as_deref().unwrap_or(NOON)).map_err(|problem| format!("`now`: {problem}"))?;
+    Ok(Stage {
+        world: world(&binding, now),
+        binding,
+        compiler: suite.compiler.clone(),
+        surroundings: Arc::new(surroundings),
+        deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),
+    })
+}
+
+/// A world in which it is `now`, with the deadline of the route.
+pub fn world(binding: &Binding, now: Time) -> World {
+    let remaining_ms = i64::try_from(binding.limits.deadline_ms).unwrap_or(i64::MAX);
+    World::Mocked(Arc::new(Mocked { now: now.0, remaining_ms, uuids: Vec::new() }))
+}
+
+/// A table as a test gives it, of the kind that the configuration says.
+///
+/// # Errors
+/// What of the value does not fit.
+pub fn table(subject: &Subject, name: &str, value: &Value) -> Result<Table, String> {
+    let configured = subject.tables.get(name);
+    // A table that the configuration lacks is a list, or a map if that is what the test gives.
+    let kind = configured.map_or(if value.is_object() { Kind::Json } else { Kind::Lines }, |shape| shape.kind);
+    Table::of(name, kind, configured.and_then(|shape| shape.key.as_deref()), value)
+}
+
+fn binding<'a>(subject: &'a Subject, route: Option<&str>) -> Result<&'a Binding, String> {
+    let Some(route) = route else {
+        return subject.bindings.first().ok_or_else(|| format!("`{}` has no entry function of a hook", subject.script));
+    };
+    subject.binding(route)
+}
+
+impl Subject {
+    /// The route or rule of that name.
+    ///
+    /// # Errors
+    /// None of that name runs the script.
+    pub fn binding(&self, route: &str) -> Result<&Binding, String> {
+        let names = || self.bindings.iter().map(|binding| binding.name.as_str());
+        self.bindings.iter().find(|binding| binding.name == route).ok_or_else(|| {
+            let known = names().collect::<Vec<_>>().join(", ");
+            let hint = nearest(route, names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            format!("no route or rule `{route}` runs this script: {hint}there is: {known}")
+        })
+    }
+}

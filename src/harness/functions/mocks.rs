@@ -1,0 +1,146 @@
+//! What a test says of the world: parameters, tables, time, chance, and the route that runs.
+
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, ImmutableString, Map};
+
+use crate::harness::cases;
+use crate::harness::session;
+use crate::harness::session::{Fallible, Session};
+use crate::script::context;
+use crate::script::context::{Surroundings, World};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::json::json_from_dynamic;
+use crate::script::prelude::time::Time;
+
+/// Changes the session, and what the test itself reads, in the same way.
+fn change(name: &str, body: impl FnOnce(&mut Session) -> Fallible<()>) -> Fallible<()> {
+    let (surroundings, mocked) = session::with(name, |session| {
+        body(session)?;
+        Ok::<_, Box<rhai::EvalAltResult>>((session.surroundings.clone(), session.mocked.clone()))
+    })??;
+    context::with(name, |run| {
+        run.surroundings = surroundings;
+        run.world = World::Mocked(Arc::new(mocked));
+    })
+}
+
+fn set_params(params: Map) -> Fallible<()> {
+    change("set_params", |session| {
+        session.set_params(params);
+        Ok(())
+    })
+}
+
+fn set_param(name: &str, value: Dynamic) -> Fallible<()> {
+    change("set_param", |session| {
+        let mut params = (*session.surroundings.params).clone();
+        params.insert(name.into(), value);
+        session.set_params(params);
+        Ok(())
+    })
+}
+
+fn set_table(name: &str, content: &Dynamic) -> Fallible<()> {
+    let value = json_from_dynamic(content).map_err(|problem| format!("`set_table`: {problem}"))?;
+    change("set_table", |session| {
+        let table = cases::table(&session.subject, name, &value)?;
+        let mut tables = (*session.surroundings.tables).clone();
+        tables.insert(name.to_owned(), Arc::new(table));
+        let params = session.surroundings.params.clone();
+        session.surroundings = Arc::new(Surroundings { params, tables: Arc::new(tables) });
+        Ok(())
+    })
+}
+
+fn set_now(time: Time) -> Fallible<()> {
+    change("set_now", |session| {
+        session.mocked.now = time.0;
+        Ok(())
+    })
+}
+
+fn set_remaining_ms(milliseconds: i64) -> Fallible<()> {
+    change("set_remaining_ms", |session| {
+        session.mocked.remaining_ms = milliseconds;
+        session.remaining_set = true;
+        Ok(())
+    })
+}
+
+fn set_uuids(uuids: Array) -> Fallible<()> {
+    let uuids = uuids.into_iter().map(Dynamic::into_immutable_string);
+    let uuids = uuids.collect::<Result<Vec<ImmutableString>, _>>();
+    let uuids = uuids.map_err(|_| "`set_uuids` takes an array of texts")?;
+    change("set_uuids", |session| {
+        session.mocked.uuids = uuids;
+        Ok(())
+    })
+}
+
+fn use_route(name: &str) -> Fallible<()> {
+    change("use_route", |session| {
+        let found = session.subject.binding(name)?.name.clone();
+        let place = session.subject.bindings.iter().position(|binding| binding.name == found);
+        let place = place.expect("it was found a line above");
+        session.binding = place;
+        session.surroundings = session.subject.bindings[place].surroundings.clone();
+        Ok(())
+    })
+}
+
+pub(crate) fn register(library: &mut Library) {
+    library.reader(
+        Doc::new(
+            "set_params(params: map)",
+            "Replaces all parameters. Until then a test has those of the first route or rule that runs the script.",
+            "",
+        ),
+        set_params,
+    );
+    library.reader(
+        Doc::new("set_param(name: string, value: any)", "Sets one parameter and keeps the others.", ""),
+        set_param,
+    );
+    library.reader(
+        Doc::new(
+            "set_table(name: string, content: array or map)",
+            "Replaces a table: entries (domains, lines), rows (csv), or a map. Until then a test has the tables of the bundle.",
+            "",
+        ),
+        |name: &str, content: Dynamic| set_table(name, &content),
+    );
+    library.reader(
+        Doc::new(
+            "set_now(time: string or Time)",
+            "Sets the clock, which stands still at 2026-01-15T12:00:00Z otherwise.",
+            "",
+        ),
+        |text: &str| set_now(Time::parse(text)?),
+    );
+    library.overload("set_now", set_now);
+    library.reader(
+        Doc::new(
+            "set_remaining_ms(milliseconds: int)",
+            "What `remaining_ms()` gives; otherwise the whole deadline of the route.",
+            "",
+        ),
+        set_remaining_ms,
+    );
+    library.reader(
+        Doc::new(
+            "set_uuids(uuids: array)",
+            "What `uuid()` gives in each run, one after the other; otherwise `00000000-0000-4000-8000-000000000001` and so on.",
+            "",
+        ),
+        set_uuids,
+    );
+    library.reader(
+        Doc::new(
+            "use_route(name: string)",
+            "Runs the script as this route (or `route.rule`) does: its parameters, limits and `on_failure`.",
+            "",
+        ),
+        use_route,
+    );
+}

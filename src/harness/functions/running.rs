@@ -1,0 +1,182 @@
+//! Running the script that is tested: `run` and its kin, and the calls to run it with.
+
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, Map};
+use serde_json::Value;
+
+use crate::finding::nearest;
+use crate::harness::outcome;
+use crate::harness::outcome::Outcome;
+use crate::harness::session;
+use crate::harness::session::Fallible;
+use crate::harness::stage::{Stage, merge};
+use crate::hooks::Hook;
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
+
+/// The body of a call, whole.
+#[derive(Clone, Debug)]
+struct Body(Arc<Value>);
+
+impl Body {
+    fn with(&self, overrides: Map) -> Fallible<Self> {
+        let mut body = (*self.0).clone();
+        merge(&mut body, overriding("with", overrides)?);
+        Ok(Self(Arc::new(body)))
+    }
+}
+
+fn overriding(function: &str, overrides: Map) -> Fallible<Value> {
+    json_from_dynamic(&Dynamic::from_map(overrides)).map_err(|problem| format!("`{function}`: {problem}").into())
+}
+
+fn bound_hook(function: &str) -> Fallible<&'static Hook> {
+    session::with(function, |session| session.bound().map(|binding| binding.hook))?
+}
+
+fn first_sample(hook: &Hook) -> Fallible<Body> {
+    let sample = hook.samples.first().ok_or("this hook has no sample")?;
+    parsed(sample.request)
+}
+
+fn parsed(text: &str) -> Fallible<Body> {
+    let body = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    Ok(Body(Arc::new(body)))
+}
+
+fn sample(name: &str) -> Fallible<Body> {
+    let hook = bound_hook("sample")?;
+    let Some(sample) = hook.samples.iter().find(|sample| sample.name == name) else {
+        let names = || hook.samples.iter().map(|sample| sample.name);
+        let hint = nearest(name, names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        let all = names().collect::<Vec<_>>().join(", ");
+        return Err(format!("`{}` has no sample `{name}`: {hint}there is: {all}", hook.name).into());
+    };
+    parsed(sample.request)
+}
+
+/// Beside the file of tests, or from the scripts folder on.
+fn load(file: &str) -> Fallible<Body> {
+    session::with("load", |session| {
+        let folder = session.subject.script.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let beside = if folder.is_empty() { file.to_owned() } else { format!("{folder}/{file}") };
+        let fixtures = &session.subject.fixtures;
+        let text = fixtures.get(&beside).or_else(|| fixtures.get(file)).ok_or_else(|| {
+            let near = nearest(file, fixtures.keys().map(String::as_str));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            format!("there is no file `{file}` in the scripts folder{hint}")
+        })?;
+        parsed(text).map_err(|error| format!("`{file}` cannot be read: {}", error.unwrap_inner()).into())
+    })?
+}
+
+/// Runs the script on a body that the caller made.
+fn run(body: &Value) -> Fallible<Outcome> {
+    let mut outcomes = perform("run", body)?;
+    match outcomes.pop() {
+        Some(outcome) if outcomes.is_empty() => Ok(outcome),
+        _ => Err("this body holds several events: use `run_batch`".into()),
+    }
+}
+
+fn perform(function: &str, body: &Value) -> Fallible<Vec<Outcome>> {
+    let stage = session::with(function, |session| Stage::of(session))??;
+    let outcomes = stage.perform(body).map_err(|error| format!("the gateway refuses this call: {error}"))?;
+    session::with(function, |session| outcomes.iter().for_each(|outcome| session.note_run(outcome)))?;
+    Ok(outcomes)
+}
+
+/// Events made of the first event of the hook's sample, in one body.
+fn events(function: &str, overrides: Vec<Map>) -> Fallible<Vec<Outcome>> {
+    let hook = bound_hook(function)?;
+    if !hook.events {
+        return Err(format!("`{function}` is for scripts of events; scripts of `{}` take `run`", hook.name).into());
+    }
+    let mut body = (*first_sample(hook)?.0).clone();
+    let events = body.pointer_mut(hook.batch.events).and_then(Value::as_array_mut);
+    let events = events.ok_or("the sample of this hook holds no events")?;
+    let first = events.first().cloned().ok_or("the sample of this hook holds no event")?;
+    events.clear();
+    for (index, map) in overrides.into_iter().enumerate() {
+        let mut event = first.clone();
+        if let (Some(id), true) = (event.get_mut(hook.batch.id), index > 0) {
+            // Two events of one id would be one event.
+            *id = format!("{}-{index}", id.as_str().unwrap_or_default()).into();
+        }
+        merge(&mut event, overriding(function, map)?);
+        events.push(event);
+    }
+    perform(function, &body)
+}
+
+fn run_event(overrides: Map) -> Fallible<Outcome> {
+    let outcome = events("run_event", vec![overrides])?.pop();
+    outcome.ok_or_else(|| "the gateway found no event in the body".into())
+}
+
+fn run_batch(overrides: Array) -> Fallible<Array> {
+    let maps = overrides.into_iter().map(|item| item.try_cast::<Map>().ok_or("`run_batch` takes an array of maps"));
+    let outcomes = events("run_batch", maps.collect::<Result<Vec<_>, _>>()?)?;
+    Ok(outcomes.into_iter().map(Dynamic::from).collect())
+}
+
+fn run_over_sample(overrides: Map) -> Fallible<Outcome> {
+    let body = first_sample(bound_hook("run")?)?.with(overrides)?;
+    run(&body.0)
+}
+
+pub(crate) fn register(library: &mut Library) {
+    library.reader(
+        Doc::new(
+            "run([call: map or Body [, overrides: map]]) -> Outcome",
+            "Runs the script that the file is named after, through decode, script, check and encode. A map is merged over the body of the hook's first sample: maps member by member, everything else replaces; `()` is JSON's null. Without it the sample is run as it is; a `Body` is run instead of the sample.",
+            "",
+        ),
+        run_over_sample,
+    );
+    library.overload("run", || run_over_sample(Map::new()));
+    library.overload("run", |body: Body| run(&body.0));
+    library.overload("run", |body: Body, overrides: Map| run(&body.with(overrides)?.0));
+    library.reader(
+        Doc::new(
+            "run_event([overrides: map]) -> Outcome",
+            "Runs an event script on one event: the event of the hook's first sample with the overrides merged over it.",
+            "",
+        ),
+        run_event,
+    );
+    library.overload("run_event", || run_event(Map::new()));
+    library.reader(
+        Doc::new(
+            "run_batch(overrides: array) -> array",
+            "Runs an event script on several events of one delivery, one map of overrides each; gives an Outcome each. Events have ids of their own unless the overrides say otherwise.",
+            "",
+        ),
+        run_batch,
+    );
+    register_bodies(library);
+    outcome::register(library);
+}
+
+fn register_bodies(library: &mut Library) {
+    library.value::<Body>("Body", "The body of a call, to `run`.");
+    library.reader(
+        Doc::new("sample(name: string) -> Body", "A sample of the hook by its name, see the hook's page.", ""),
+        sample,
+    );
+    library.reader(
+        Doc::new(
+            "load(file: string) -> Body",
+            "A JSON file below the scripts folder: the body of a call. Looked for beside the tests first.",
+            "",
+        ),
+        load,
+    );
+    library.reader(
+        Doc::new("Body.with(overrides: map) -> Body", "A copy with the overrides merged over it.", ""),
+        |body: &mut Body, overrides: Map| body.with(overrides),
+    );
+    library
+        .reader(Doc::new("Body.json() -> map", "The body as a map.", ""), |body: &mut Body| dynamic_from_json(&body.0));
+}

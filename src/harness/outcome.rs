@@ -1,0 +1,180 @@
+//! What came of one run of a script: `outcome` in tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rhai::{Dynamic, Map};
+use serde_json::{Value, json};
+
+use crate::hooks::Reply;
+use crate::script::context::LogLine;
+use crate::script::diagnose::ScriptError;
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::json::dynamic_from_json;
+
+/// The result of `run`; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Outcome(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    reply: Reply,
+    commands: Vec<Value>,
+    logs: Vec<LogLine>,
+    error: Option<ScriptError>,
+    effect: String,
+    wanted: bool,
+    seen: Arc<Seen>,
+}
+
+/// Whether a test has looked at the failure of a run.
+#[derive(Debug, Default)]
+pub struct Seen(AtomicBool);
+
+/// The parts of an outcome.
+#[derive(Debug)]
+pub struct Parts {
+    pub reply: Reply,
+    /// What the script returned, one JSON value per command.
+    pub commands: Vec<Value>,
+    pub logs: Vec<LogLine>,
+    pub error: Option<ScriptError>,
+    /// What the provider does now, in one sentence.
+    pub effect: String,
+    /// Of an event: whether the rule is for events of its type.
+    pub wanted: bool,
+}
+
+impl Outcome {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { reply, commands, logs, error, effect, wanted } = parts;
+        Self(Arc::new(Inner { reply, commands, logs, error, effect, wanted, seen: Arc::default() }))
+    }
+
+    pub fn error(&self) -> Option<&ScriptError> {
+        self.0.error.as_ref()
+    }
+
+    pub fn status(&self) -> u16 {
+        self.0.reply.status
+    }
+
+    /// The JSON on the wire; `null` when the body is empty.
+    pub fn reply(&self) -> Value {
+        self.0.reply.value()
+    }
+
+    pub fn commands(&self) -> &[Value] {
+        &self.0.commands
+    }
+
+    /// What the gateway would do afterwards. No version of it does anything yet.
+    pub fn actions(&self) -> Vec<Value> {
+        Vec::new()
+    }
+
+    pub(super) fn seen(&self) -> Arc<Seen> {
+        self.0.seen.clone()
+    }
+
+    /// Everything that there is, for comparing and printing.
+    pub fn json(&self) -> Value {
+        json!({
+            "status": self.status(),
+            "reply": self.reply(),
+            "commands": self.0.commands,
+            "actions": self.actions(),
+            "lookups": [],
+            "logs": self.logs(),
+            "failure": self.failure(),
+            "effect": self.0.effect,
+        })
+    }
+
+    fn logs(&self) -> Vec<Value> {
+        let line = |log: &LogLine| json!({ "text": log.text, "fields": log.fields });
+        self.0.logs.iter().map(line).collect()
+    }
+
+    fn failure(&self) -> Value {
+        let Some(error) = &self.0.error else { return Value::Null };
+        let finding = &error.finding;
+        json!({
+            "reason": error.reason(),
+            "message": finding.message,
+            "file": finding.file,
+            "line": finding.line,
+            "help": finding.help,
+        })
+    }
+}
+
+impl Seen {
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn list(values: &[Value]) -> Dynamic {
+    Dynamic::from_array(values.iter().map(dynamic_from_json).collect())
+}
+
+pub(super) fn register(library: &mut Library) {
+    library.value::<Outcome>("Outcome", "What came of a run.");
+    library.property(
+        Doc::new("Outcome.reply: any", "The JSON on the wire; `()` when the answer has no body.", ""),
+        |outcome: &mut Outcome| dynamic_from_json(&outcome.reply()),
+    );
+    library.property(Doc::new("Outcome.status: int", "The HTTP status of the answer.", ""), |outcome: &mut Outcome| {
+        i64::from(outcome.status())
+    });
+    library.property(
+        Doc::new(
+            "Outcome.commands: array",
+            "What the script returned, in order: `\"allow\"`, `#{ deny: #{ text: \"…\" } }`. Empty when it returned nothing.",
+            "",
+        ),
+        |outcome: &mut Outcome| list(outcome.commands()),
+    );
+    library.property(
+        Doc::new("Outcome.actions: array", "What the gateway does afterwards. Empty: this version has no actions.", ""),
+        |outcome: &mut Outcome| list(&outcome.actions()),
+    );
+    library.property(
+        Doc::new("Outcome.lookups: array", "What the script asked connectors. Empty: this version has none.", ""),
+        |_: &mut Outcome| list(&[]),
+    );
+    library.property(
+        Doc::new("Outcome.logs: array", "What the script logged: `#{ text: \"…\", fields: #{ … } }`.", ""),
+        |outcome: &mut Outcome| list(&outcome.logs()),
+    );
+    library.property(
+        Doc::new(
+            "Outcome.failure: map or ()",
+            "Why the script gave no answer and `on_failure` was taken: `#{ reason, message, file, line, help }`. `()` when it gave one. A failure that a test never looks at fails the test.",
+            "",
+        ),
+        |outcome: &mut Outcome| {
+            outcome.0.seen.set();
+            dynamic_from_json(&outcome.failure())
+        },
+    );
+    library.property(
+        Doc::new("Outcome.effect: string", "What the provider does now, in one sentence.", ""),
+        |outcome: &mut Outcome| outcome.0.effect.clone(),
+    );
+    library.property(
+        Doc::new("Outcome.wanted: bool", "Of an event: whether the rule is for events of its type.", ""),
+        |outcome: &mut Outcome| outcome.0.wanted,
+    );
+    let text = |outcome: &mut Outcome| outcome.json().to_string();
+    library.overload("to_string", text);
+    library.overload("to_debug", text);
+    library.overload("to_map", |outcome: &mut Outcome| -> Map {
+        dynamic_from_json(&outcome.json()).try_cast::<Map>().unwrap_or_default()
+    });
+}

@@ -1,0 +1,163 @@
+//! The test that runs on this thread: what it has mocked so far, what it ran, what failed.
+//!
+//! Functions of tests reach it through [`with`]; it is never borrowed while a script runs.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use rhai::{Dynamic, EvalAltResult, Map};
+
+use crate::harness::outcome::{Outcome, Seen};
+use crate::harness::subject::{Binding, Subject};
+use crate::script::compile::Compiler;
+use crate::script::context::{Mocked, Surroundings, World};
+use crate::script::diagnose::ScriptError;
+use crate::script::trace::values::Noted;
+
+/// What a test fakes and finds.
+pub(super) struct Session {
+    pub(super) subject: Arc<Subject>,
+    pub(super) compiler: Arc<Compiler>,
+    /// Which of the subject's bindings runs.
+    pub(super) binding: usize,
+    pub(super) surroundings: Arc<Surroundings>,
+    pub(super) mocked: Mocked,
+    /// Whether `set_remaining_ms` was called; else each run has its own deadline.
+    pub(super) remaining_set: bool,
+    pub(super) deadline: Instant,
+    /// The row that `case` named last.
+    pub(super) row: Option<Row>,
+    pub(super) rows: Vec<RowResult>,
+    pub(super) failures: Vec<Failure>,
+    /// Runs whose script failed, and whether the test has looked at that.
+    pub(super) failed_runs: Vec<(Arc<Seen>, ScriptError)>,
+    pub(super) mark: Option<Mark>,
+    pub(super) assertions: usize,
+}
+
+/// A row of a table of cases.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) failed: bool,
+}
+
+/// How a row ended.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RowResult {
+    pub name: String,
+    pub passed: bool,
+}
+
+/// A test that is not meant to pass, or to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Todo(String),
+    Skip(String),
+}
+
+/// Something that was not as the test says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) row: Option<String>,
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) message: String,
+    /// Lines that show both sides, or how they differ.
+    pub(super) detail: String,
+    /// What the assertion held; known in the second run of a test that failed.
+    pub(super) noted: Noted,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Session>> = const { RefCell::new(None) };
+}
+
+/// What time it is in tests unless they say otherwise.
+pub(super) const NOON: &str = "2026-01-15T12:00:00Z";
+
+impl Session {
+    pub(super) fn new(subject: Arc<Subject>, compiler: Arc<Compiler>, deadline: Instant) -> Self {
+        let surroundings = subject.bindings.first().map(|binding| binding.surroundings.clone()).unwrap_or_default();
+        let now = NOON.parse::<Timestamp>().expect("the constant is a time");
+        Self {
+            subject,
+            compiler,
+            binding: 0,
+            surroundings,
+            mocked: Mocked { now, remaining_ms: 0, uuids: Vec::new() },
+            remaining_set: false,
+            deadline,
+            row: None,
+            rows: Vec::new(),
+            failures: Vec::new(),
+            failed_runs: Vec::new(),
+            mark: None,
+            assertions: 0,
+        }
+    }
+
+    /// The route or rule that the next `run` goes through.
+    pub(super) fn bound(&self) -> Result<&Binding, Box<EvalAltResult>> {
+        self.subject.bindings.get(self.binding).ok_or_else(|| {
+            let script = &self.subject.script;
+            format!("`{script}` has no entry function of a hook, so it cannot be run: import it and call its functions")
+                .into()
+        })
+    }
+
+    /// What the script of `binding` reads of the world.
+    pub(super) fn world(&self, binding: &Binding) -> World {
+        let mut mocked = self.mocked.clone();
+        if !self.remaining_set {
+            mocked.remaining_ms = i64::try_from(binding.limits.deadline_ms).unwrap_or(i64::MAX);
+        }
+        World::Mocked(Arc::new(mocked))
+    }
+
+    pub(super) fn set_params(&mut self, params: Map) {
+        let tables = self.surroundings.tables.clone();
+        self.surroundings = Arc::new(Surroundings { params: Arc::new(params), tables });
+    }
+
+    /// Ends the row in work.
+    pub(super) fn end_row(&mut self) {
+        if let Some(Row { name, failed }) = self.row.take() {
+            self.rows.push(RowResult { name, passed: !failed });
+        }
+    }
+
+    /// Whether checks count: in a row that has failed already, what follows is noise.
+    pub(super) fn is_listening(&self) -> bool {
+        self.row.as_ref().is_none_or(|row| !row.failed)
+    }
+
+    pub(super) fn note_run(&mut self, outcome: &Outcome) {
+        if let Some(error) = outcome.error() {
+            self.failed_runs.push((outcome.seen(), error.clone()));
+        }
+    }
+}
+
+/// Runs `body` as the test of `session` and gives the session back.
+pub(super) fn enter<R>(session: Session, body: impl FnOnce() -> R) -> (R, Session) {
+    CURRENT.set(Some(session));
+    let result = body();
+    (result, CURRENT.take().expect("nothing but `enter` takes the session"))
+}
+
+/// Reads or changes the test in work.
+///
+/// # Errors
+/// No test runs: `name` was called at the top level of a file.
+pub(super) fn with<R>(name: &str, body: impl FnOnce(&mut Session) -> R) -> Result<R, Box<EvalAltResult>> {
+    CURRENT.with_borrow_mut(|current| match current {
+        Some(session) => Ok(body(session)),
+        None => Err(format!("`{name}` can be used inside tests only, not at the top of a file").into()),
+    })
+}
+
+/// The value of a function that can fail, for the engine.
+pub(super) type Fallible<T = Dynamic> = Result<T, Box<EvalAltResult>>;

@@ -1,0 +1,96 @@
+//! What is tested: one script with its tests and cases, and the routes and rules that run it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::finding::Finding;
+use crate::hooks::{Declared, Hook};
+use crate::script::budget::Limits;
+use crate::script::compile::testing::Function;
+use crate::script::context::Surroundings;
+use crate::script::run::Script;
+use crate::script::table::Kind;
+
+/// One script with its tests.
+pub struct Subject {
+    /// The script's path below the scripts folder: `registration.rhai`.
+    pub script: String,
+    /// The same below the bundle, as findings call it.
+    pub label: String,
+    /// The tests, or why they cannot be run; `None` when there is no file of tests.
+    pub tests: Option<Result<Tests, Vec<Finding>>>,
+    /// Path of the file of tests below the bundle.
+    pub test_label: String,
+    /// The routes and rules that run the script, in the order of the configuration. Empty for a file that others import.
+    pub bindings: Vec<Binding>,
+    /// The script's golden cases by name.
+    pub cases: BTreeMap<String, Case>,
+    /// JSON files that tests may load, by path below the scripts folder.
+    pub fixtures: Arc<BTreeMap<String, Arc<str>>>,
+    /// Kinds and keys of the configured tables, for tables that tests make.
+    pub tables: Arc<BTreeMap<String, TableShape>>,
+    /// Equal for two subjects when nothing changed that their tests could notice.
+    pub fingerprint: String,
+}
+
+/// A file of tests, compiled.
+pub struct Tests {
+    pub script: Arc<Script>,
+    /// The functions that are tests, in the order of the text.
+    pub functions: Vec<Function>,
+    /// What is wrong with the file but keeps no test from running.
+    pub warnings: Vec<Finding>,
+}
+
+/// A case file.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Path below the bundle.
+    pub label: String,
+    pub text: Arc<str>,
+}
+
+/// How a configured table is looked up.
+#[derive(Clone, Debug, Default)]
+pub struct TableShape {
+    pub kind: Kind,
+    pub key: Option<String>,
+}
+
+/// A route, or a rule of one, that runs the script.
+#[derive(Clone)]
+pub struct Binding {
+    /// `signup`, `events.group-watch`; the script's own name when no route uses it.
+    pub name: String,
+    pub hook: &'static Hook,
+    pub script: Arc<Script>,
+    pub surroundings: Arc<Surroundings>,
+    pub limits: Limits,
+    /// What the caller hears when the script fails; events have nothing.
+    pub on_failure: Option<Declared>,
+    /// Whether a rule wants events of this type.
+    pub wants: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter
+            .debug_struct("Binding")
+            .field("name", &self.name)
+            .field("hook", &self.hook.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Subject {
+    /// The name without its ending: what cases are filed under.
+    pub fn stem(&self) -> &str {
+        stem(&self.script)
+    }
+}
+
+/// `registration.rhai` → `registration`
+pub fn stem(script: &str) -> &str {
+    script.strip_suffix(".rhai").unwrap_or(script)
+}

@@ -1,0 +1,71 @@
+//! How one test ended, and what it complains about.
+
+use std::time::Duration;
+
+use crate::finding::Finding;
+use crate::script::context::LogLine;
+use crate::script::trace::values::Shown;
+
+pub use crate::harness::session::RowResult;
+
+/// One test or case, after it has run.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The script without its ending, and the test: `registration::test_quoted`, `registration::case/quoted`.
+    pub id: String,
+    /// The script's path below the scripts folder.
+    pub script: String,
+    /// Where the test is: path below the bundle.
+    pub file: String,
+    /// Its name in that file.
+    pub name: String,
+    /// Its `///` lines.
+    pub about: String,
+    pub line: usize,
+    pub verdict: Verdict,
+    /// The rows of a table, if the test has named any.
+    pub rows: Vec<RowResult>,
+    pub complaints: Vec<Complaint>,
+    /// What the test printed.
+    pub logs: Vec<LogLine>,
+    pub assertions: usize,
+    pub took: Duration,
+}
+
+/// How a test ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    Failed,
+    /// It said so, and why.
+    Skipped(String),
+    /// It failed as it said it would, and why.
+    Todo(String),
+}
+
+/// One thing that was not as the test says.
+#[derive(Clone, Debug)]
+pub struct Complaint {
+    pub row: Option<String>,
+    /// Where in the test, and what.
+    pub finding: Finding,
+    /// Lines that show both sides.
+    pub detail: String,
+    /// What stood in the failing expression.
+    pub values: Vec<Shown>,
+    /// Where in the script, if it is the script that failed.
+    pub cause: Option<Finding>,
+}
+
+impl Trial {
+    pub fn failed(&self) -> bool {
+        self.verdict == Verdict::Failed
+    }
+}
+
+impl Complaint {
+    /// A complaint that its finding says everything about.
+    pub fn of(finding: Finding) -> Self {
+        Self { row: None, finding, detail: String::new(), values: Vec::new(), cause: None }
+    }
+}

@@ -1,0 +1,231 @@
+//! The tests of a release: which file tests which script, on which routes, and what they all depend on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::finding::{Finding, nearest};
+use crate::harness::cases;
+use crate::harness::run::Suite;
+use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, stem};
+use crate::harness::test;
+use crate::hooks;
+use crate::release::convert::{own_limits, table_kind};
+use crate::release::{Plan, Release, Route};
+use crate::script::compile::{Role, TEST_SUFFIX, is_test};
+use crate::script::context::Surroundings;
+
+/// The suite of a release.
+pub fn suite(release: &Release) -> Suite {
+    let work = Work { release, fixtures: release.fixtures.clone(), tables: Arc::new(shapes(release)) };
+    let mut problems = Vec::new();
+    let mut tested = BTreeMap::<String, Wanted>::new();
+    let test_files: Vec<String> = release.compiler.test_files().map(str::to_owned).collect();
+    for test_file in test_files {
+        let script = format!("{}.rhai", test_file.strip_suffix(TEST_SUFFIX).unwrap_or(&test_file));
+        if release.compiler.has(&script) {
+            tested.entry(script).or_default().test_file = Some(test_file);
+        } else {
+            problems.push(work.orphan(&test_file, &script));
+        }
+    }
+    for (path, text) in &*release.fixtures {
+        let Some((script, name)) = case_of(path) else { continue };
+        let label = format!("{}/{path}", release.config.scripts.dir);
+        if release.compiler.has(&script) {
+            tested.entry(script).or_default().cases.insert(name, Case { label, text: text.clone() });
+        } else {
+            let text = format!("there is no script `{script}` for this case");
+            problems.push(Finding::error("test/no-script", label, text));
+        }
+    }
+    let subjects = tested.into_iter().map(|(script, wanted)| Arc::new(work.subject(script, wanted))).collect();
+    Suite { subjects, compiler: release.compiler.clone(), problems }
+}
+
+/// What tests there are of a script.
+#[derive(Default)]
+struct Wanted {
+    test_file: Option<String>,
+    cases: BTreeMap<String, Case>,
+}
+
+/// `cases/registration/quoted.json` → `registration.rhai`, `quoted`
+fn case_of(path: &str) -> Option<(String, String)> {
+    let (folder, file) = path.strip_prefix(cases::FOLDER)?.strip_prefix('/')?.rsplit_once('/')?;
+    Some((format!("{folder}.rhai"), file.strip_suffix(".json")?.to_owned()))
+}
+
+fn shapes(release: &Release) -> BTreeMap<String, TableShape> {
+    let shape =
+        |table: &crate::config::tables::Table| TableShape { kind: table_kind(table.kind), key: table.key.clone() };
+    release.config.tables.iter().map(|(name, table)| (name.clone(), shape(table))).collect()
+}
+
+struct Work<'a> {
+    release: &'a Release,
+    fixtures: Arc<BTreeMap<String, Arc<str>>>,
+    tables: Arc<BTreeMap<String, TableShape>>,
+}
+
+impl Work<'_> {
+    fn orphan(&self, test_file: &str, script: &str) -> Finding {
+        let compiler = &self.release.compiler;
+        let label = format!("{}/{test_file}", self.release.config.scripts.dir);
+        let finding = Finding::error("test/no-script", label, format!("there is no `{script}` for these tests"));
+        match nearest(script, compiler.files().filter(|file| !is_test(file))) {
+            Some(near) => finding.help(format!("did you mean `{}{TEST_SUFFIX}`?", stem(near))),
+            None => finding.help("tests of `name.rhai` are in `name_test.rhai` beside it"),
+        }
+    }
+
+    fn subject(&self, script: String, wanted: Wanted) -> Subject {
+        let compiler = &self.release.compiler;
+        let bindings = self.bindings(&script);
+        let role = bindings.first().and_then(|binding| super::build::roles().find(binding.hook.name));
+        let role = role.or_else(|| compiler.hook_of(&script));
+        let label = compiler.label_of(&script).unwrap_or(&script).to_owned();
+        let test_label = wanted.test_file.as_ref().map(|file| format!("{}/{file}", self.release.config.scripts.dir));
+        let fingerprint = self.fingerprint(&script, &wanted, &bindings);
+        Subject {
+            tests: wanted.test_file.as_ref().map(|file| self.tests(file, role)),
+            test_label: test_label.unwrap_or_else(|| label.clone()),
+            label,
+            bindings,
+            cases: wanted.cases,
+            fixtures: self.fixtures.clone(),
+            tables: self.tables.clone(),
+            fingerprint,
+            script,
+        }
+    }
+
+    fn tests(&self, file: &str, role: Option<&Role>) -> Result<Tests, Vec<Finding>> {
+        let compiler = &self.release.compiler;
+        let (script, warnings) = compiler.test_script(file, role, &test::limits())?;
+        let functions = compiler.functions(file).into_iter().filter(|function| function.name.starts_with("test_"));
+        Ok(Tests { script, functions: functions.collect(), warnings })
+    }
+
+    /// The routes and rules that run the script; if none does, the hook that its entry function names.
+    fn bindings(&self, script: &str) -> Vec<Binding> {
+        let mut bindings: Vec<Binding> = Vec::new();
+        for route in &self.release.routes {
+            bindings.extend(bindings_of(route).into_iter().filter(|binding| binding.script.file() == script));
+        }
+        if bindings.is_empty() {
+            bindings.extend(self.unbound(script));
+        }
+        bindings
+    }
+
+    fn unbound(&self, script: &str) -> Option<Binding> {
+        let compiler = &self.release.compiler;
+        let role = compiler.hook_of(script)?;
+        let hook = hooks::find(role.side.hook)?;
+        let limits = own_limits(&self.release.config.limits);
+        let (compiled, _) = compiler.script(script, role, &limits, None).ok()?;
+        let form = hook.on_failure.first();
+        let surroundings = Surroundings { params: Arc::default(), tables: self.release.tables.clone() };
+        Some(Binding {
+            name: stem(script).to_owned(),
+            hook,
+            script: compiled,
+            surroundings: Arc::new(surroundings),
+            limits,
+            on_failure: form.and_then(|form| hook.declared(form.word, form.takes_text.then_some("not possible now"))),
+            wants: None,
+        })
+    }
+
+    /// Everything that tests of the script can notice.
+    fn fingerprint(&self, script: &str, wanted: &Wanted, bindings: &[Binding]) -> String {
+        let mut hasher = Sha256::new();
+        let mut part = |text: &str| {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        let compiler = &self.release.compiler;
+        let mut files = compiler.tree_of(script);
+        part(compiler.hash_of(script).unwrap_or_default());
+        if let Some(test_file) = &wanted.test_file {
+            // A broken file has no hash; its text is the release's.
+            part(compiler.hash_of(test_file).unwrap_or(&self.release.hash));
+            files.extend(compiler.tree_of(test_file));
+        }
+        for (name, case) in &wanted.cases {
+            part(name);
+            part(&case.text);
+        }
+        for binding in bindings {
+            part(&binding.name);
+            part(binding.hook.name);
+            part(&format!("{:?} {:?} {:?}", binding.surroundings.params, binding.limits, binding.on_failure));
+        }
+        for name in self.release.tables_read(&files) {
+            part(&name);
+            part(self.release.table_hashes.get(&name).map_or("", String::as_str));
+        }
+        if files.iter().any(|file| compiler.source_of(file).is_some_and(|source| source.contains("load("))) {
+            self.fixtures.iter().for_each(|(path, text)| {
+                part(path);
+                part(text);
+            });
+        }
+        hex::encode(hasher.finalize())
+    }
+}
+
+impl Release {
+    /// The tables that any of the files may read: those it names, or all when it makes up names.
+    fn tables_read(&self, files: &BTreeSet<String>) -> BTreeSet<String> {
+        let sources: Vec<&str> = files.iter().filter_map(|file| self.compiler.source_of(file)).collect();
+        let reads_tables = sources.iter().any(|source| source.contains("table("));
+        if !reads_tables {
+            return BTreeSet::new();
+        }
+        let literal = |source: &str| {
+            source
+                .match_indices("table(")
+                .all(|(place, call)| source[place + call.len()..].trim_start().starts_with(['"', '`']))
+        };
+        let all_named = sources.iter().all(|source| literal(source));
+        let is_named = |name: &str| sources.iter().any(|source| source.contains(name));
+        self.tables.keys().filter(|name| !all_named || is_named(name)).cloned().collect()
+    }
+}
+
+/// Every way in which a route runs scripts.
+fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
+    let hook = route.hook;
+    match &route.plan {
+        Plan::Reply { script, surroundings, on_failure } => vec![Binding {
+            name: route.name.clone(),
+            hook,
+            script: script.clone(),
+            surroundings: surroundings.clone(),
+            limits: script.limits().clone(),
+            on_failure: Some(on_failure.clone()),
+            wants: None,
+        }],
+        Plan::Rules(rules) => {
+            let binding = |(place, rule): (usize, &super::Rule)| {
+                let route = route.clone();
+                Binding {
+                    name: format!("{}.{}", route.name, rule.name),
+                    hook,
+                    script: rule.script.clone(),
+                    surroundings: rule.surroundings.clone(),
+                    limits: rule.script.limits().clone(),
+                    on_failure: None,
+                    wants: Some(Arc::new(move |kind: &str| match &route.plan {
+                        Plan::Rules(rules) => rules[place].events.iter().any(|pattern| pattern.matches(kind)),
+                        Plan::Reply { .. } => false,
+                    })),
+                }
+            };
+            rules.iter().enumerate().map(binding).collect()
+        }
+    }
+}
