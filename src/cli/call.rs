@@ -185,6 +185,7 @@ impl Work<'_> {
 fn failed(failure: &Failure) -> String {
     match failure {
         Failure::Script(error) => output::rendered(std::slice::from_ref(&error.finding)),
+        Failure::Command(finding) => output::rendered(std::slice::from_ref(finding)),
         other => format!("{} {other}", paint(BAD, "error:")),
     }
 }
@@ -192,6 +193,7 @@ fn failed(failure: &Failure) -> String {
 fn failure_json(failure: &Failure) -> Value {
     let finding = match failure {
         Failure::Script(error) => Some(&error.finding),
+        Failure::Command(finding) => Some(&**finding),
         _ => None,
     };
     json!({ "reason": failure.reason(), "message": failure.to_string(), "finding": finding })

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::hooks::{CommandError, Decoded, Mark, Reply};
+use crate::finding::Finding;
+use crate::hooks::{Decoded, Mark, Reply};
 use crate::release::{Plan, Release, Route};
 use crate::script::context::{Clock, LogLine};
 use crate::script::diagnose::{ErrorKind, Limit, ScriptError};
@@ -31,8 +32,9 @@ pub enum Failure {
     NoThread,
     #[error("{0}")]
     Script(Box<ScriptError>),
-    #[error("{file}: {error}")]
-    Command { file: String, error: CommandError },
+    /// Where the entry function is, and what is wrong with what it returned.
+    #[error("{}", .0.one_line())]
+    Command(Box<Finding>),
 }
 
 impl Failure {
@@ -40,7 +42,7 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Busy(_) | Self::NoThread => "busy",
-            Self::Command { .. } => "bad_command",
+            Self::Command(_) => "bad_command",
             Self::Script(error) => match error.kind {
                 ErrorKind::Limit(Limit::Deadline) => "timeout",
                 ErrorKind::Limit(_) => "limit",
@@ -74,7 +76,7 @@ pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &D
             decision.took = run.took;
             match run.result {
                 Ok(returned) => (route.hook.encode)(request, returned, &mark)
-                    .map_err(|error| Failure::Command { file: script.file().to_owned(), error }),
+                    .map_err(|error| Failure::Command(Box::new(release.compiler.misfit(script, &error.to_string())))),
                 Err(failed) if matches!(failed.cause, Cause::Busy) => Err(Failure::NoThread),
                 Err(failed) => Err(Failure::Script(Box::new(release.compiler.explain(script, *failed)))),
             }

@@ -4,15 +4,17 @@
 
 mod brackets;
 mod parse;
-mod place;
+pub(crate) mod place;
 mod runtime;
 mod statement;
 mod unknown;
+mod words;
 
 use std::fmt;
 
 pub use parse::parse_error;
 pub use runtime::{Run, runtime};
+pub(crate) use unknown::{PARAMS_READ_ONLY, READ_ONLY, foreign_command};
 
 use crate::finding::Finding;
 
