@@ -189,6 +189,8 @@ impl Uses {
                     uses.filled += 1;
                 }
             }
+            // Rhai's walk leaves out what a loop gives.
+            ASTNode::Stmt(Stmt::BreakLoop(Some(value), ..)) if is_it(value) => uses.all += 1,
             // Closures see it under the same name.
             ASTNode::Stmt(Stmt::Share(shared)) => {
                 uses.all += usize::from(shared.iter().any(|(variable, _)| variable.name == name));

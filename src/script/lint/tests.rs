@@ -370,6 +370,26 @@ const CASES: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What looks like a silent mistake and is none.
+const NEAR_MISSES: &[&str] = &[
+    "fn on_signup(request) { let list = []; if request.email.domain != \"x.example\" { list.push(allow()); } list }",
+    "fn on_signup(request) { let list = []; let all = loop { list.push(request.email.text); break list; }; deny(all[0]) }",
+    "fn on_signup(request) { if request.profile.age != () && request.profile.age < 18 { deny(\"x\") } }",
+    "fn on_signup(request) { if (request.profile.age ?? 0) < 18 { deny(\"x\") } }",
+    "fn on_signup(request) { let text = request.email.text + \" \" + request.groups.len(); deny(text) }",
+    "fn on_signup(request) { deny(\"{\" + request.email.text + \"}, {other}\") }",
+    "fn on_signup(request) { let mask = 6 & 3; if mask > request.groups.len() { deny(\"x\") } }",
+    "fn on_signup(request) { if request.profile.is_partner { return allow(); } deny(\"x\") }",
+    "fn on_signup(request) { note(request); allow() } fn note(request) { log(request.email.text); }",
+];
+
+#[test]
+fn what_only_looks_like_a_silent_mistake_is_let_pass() {
+    let said: Vec<_> = NEAR_MISSES.iter().map(|script| (script, lines(&checked(script)))).collect();
+    let wrong: Vec<_> = said.iter().filter(|(_, said)| !said.is_empty()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn every_mistake_is_said_in_these_words() {
     let mut wrong = Vec::new();
