@@ -141,8 +141,10 @@ impl Finding {
         } else {
             group = group.element(annotate_snippets::Origin::path(self.file.as_str()));
         }
-        for (file, line, function) in &self.called_from {
-            group = group.element(Level::NOTE.message(format!("called by `{function}` at {file}:{line}")));
+        for same in self.called_from.chunk_by(|one, next| one == next) {
+            let (file, line, function) = &same[0];
+            let times = if same.len() > 1 { format!(", at least {} times", same.len()) } else { String::new() };
+            group = group.element(Level::NOTE.message(format!("called by `{function}` at {file}:{line}{times}")));
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
@@ -163,8 +165,10 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
 }
 
 fn word_length(line: &str, column: usize) -> usize {
-    let rest = line.chars().skip(column.saturating_sub(1));
-    rest.take_while(|c| c.is_alphanumeric() || *c == '_').count().max(1)
+    let rest = || line.chars().skip(column.saturating_sub(1));
+    let word = rest().take_while(|c| c.is_alphanumeric() || *c == '_').count();
+    let operator = || rest().take_while(|c| "=<>!&|+-*:?".contains(*c)).count();
+    if word > 0 { word } else { operator().max(1) }
 }
 
 fn char_span(line: &str, column: usize, length: usize) -> std::ops::Range<usize> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::hooks::{CommandError, Decoded, Mark, Reply};
+use crate::hooks::{Decoded, Mark, Reply};
 use crate::release::{Plan, Release, Route};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
@@ -31,8 +31,6 @@ pub enum Failure {
     NoThread,
     #[error("{0}")]
     Script(Box<ScriptError>),
-    #[error("{file}: {error}")]
-    Command { file: String, error: CommandError },
 }
 
 impl Failure {
@@ -40,7 +38,6 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Busy(_) | Self::NoThread => "busy",
-            Self::Command { .. } => "bad_command",
             Self::Script(error) => error.reason(),
         }
     }
@@ -69,7 +66,7 @@ pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &D
             decision.took = run.took;
             match run.result {
                 Ok(returned) => (route.hook.encode)(request, returned, &mark)
-                    .map_err(|error| Failure::Command { file: script.file().to_owned(), error }),
+                    .map_err(|error| Failure::Script(Box::new(release.compiler.misfit(script, &error.to_string())))),
                 Err(failed) if matches!(failed.cause, Cause::Busy) => Err(Failure::NoThread),
                 Err(failed) => Err(Failure::Script(Box::new(release.compiler.explain(script, *failed)))),
             }

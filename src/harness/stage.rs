@@ -13,7 +13,6 @@ use crate::harness::subject::Binding;
 use crate::hooks::{Decoded, HookError, Mark, Reply};
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, World};
-use crate::script::diagnose::ScriptError;
 use crate::script::run::Call;
 
 /// What a call is made in.
@@ -66,7 +65,7 @@ impl Stage {
         let commands = returned.as_ref().map(|returned| (hook.describe)(returned)).unwrap_or_default();
         let encoded = returned.and_then(|returned: Dynamic| {
             let problem = (hook.encode)(request, returned, &mark);
-            problem.map_err(|error| ScriptError::bad_command(script.label(), &error.to_string()))
+            problem.map_err(|error| self.compiler.misfit(script, &error.to_string()))
         });
         let (reply, error) = match encoded {
             Ok(reply) => (reply, None),

@@ -15,11 +15,11 @@ use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
 use crate::script::compile::imports::{Import, check_imports, imports, tree, tree_hash};
 use crate::script::diagnose;
-use crate::script::diagnose::{Limit, ScriptError};
+use crate::script::diagnose::{ErrorKind, Limit, ScriptError};
 use crate::script::engine;
 use crate::script::engine::Dialect;
 use crate::script::lanes;
-use crate::script::library::{Effect, Finished};
+use crate::script::library::{Effect, Entry, Finished, Kind};
 use crate::script::lint;
 use crate::script::lint::known::{Known, Standard};
 use crate::script::lint::{Entrypoint, Input, ModuleFacts};
@@ -93,9 +93,10 @@ impl Roles {
 /// Commands of other hooks that this one does not have, with the hook each belongs to.
 fn foreign_commands(side: &Side, sides: &[Side]) -> BTreeMap<String, String> {
     let own = |name: &str| side.library.entries.iter().any(|entry| entry.name == name);
+    let named = |entry: &Entry| entry.effect == Effect::Command || entry.kind == Kind::Constant;
     let mut foreign = BTreeMap::new();
     for other in sides.iter().filter(|other| other.hook != side.hook) {
-        for entry in other.library.entries.iter().filter(|entry| entry.effect == Effect::Command && !own(entry.name)) {
+        for entry in other.library.entries.iter().filter(|entry| named(entry) && !own(entry.name)) {
             foreign.entry(entry.name.to_owned()).or_insert_with(|| other.hook.to_owned());
         }
     }
@@ -358,6 +359,21 @@ impl Compiler {
         let run = diagnose::Run { file: &script.label, entry: script.entry, stopped, last_seen: None };
         let explained = diagnose::runtime(error, &run, &|label| self.source(label), script.known);
         if lost { self.placed(explained, spot) } else { explained }
+    }
+
+    /// What a script returned does not fit, as `problem` says: a finding at its entry function.
+    pub fn misfit(&self, script: &Script, problem: &str) -> ScriptError {
+        let mut finding = Finding::error("script/bad-command", &*script.label, problem);
+        if problem.contains(" where ") {
+            finding = finding.help("return one command, an array of commands, or nothing");
+        }
+        let source = self.source(&script.label).unwrap_or_default();
+        let head = format!("fn {}", script.entry);
+        let start = source.find(&head).map(|start| start + "fn ".len());
+        if let Some(start) = start {
+            finding = finding.at_span(source, start..start + script.entry.len());
+        }
+        ScriptError { kind: ErrorKind::BadReturn, finding }
     }
 
     fn placed(&self, mut error: ScriptError, spot: Option<Spot>) -> ScriptError {

@@ -4,15 +4,17 @@
 
 mod brackets;
 mod parse;
-mod place;
+pub(crate) mod place;
 mod runtime;
 mod statement;
 mod unknown;
+mod words;
 
 use std::fmt;
 
 pub use parse::parse_error;
 pub use runtime::{Run, runtime};
+pub(crate) use unknown::{PARAMS_READ_ONLY, READ_ONLY, foreign_command};
 
 use crate::finding::Finding;
 
@@ -55,11 +57,6 @@ impl ScriptError {
         let finding =
             Finding::error("script/panic", file, message).help("this is a bug of the gateway, not of the script");
         Self { kind: ErrorKind::Panic, finding }
-    }
-
-    /// What `file` returned cannot be sent, for a reason that the hook tells.
-    pub fn bad_command(file: &str, problem: &str) -> Self {
-        Self { kind: ErrorKind::BadReturn, finding: Finding::error("script/bad-command", file, problem) }
     }
 
     /// The label in metrics, logs and tests.

@@ -8,9 +8,12 @@ mod allow;
 pub(crate) mod calls;
 mod entry;
 mod flow;
+mod foreign;
 pub mod known;
 mod link;
+mod meant;
 mod names;
+mod silent;
 pub(crate) mod source;
 mod unused;
 mod values;
@@ -82,11 +85,11 @@ impl ModuleFacts {
 pub fn check(input: &Input) -> Vec<Finding> {
     let functions = source::functions(input.ast, input.source);
     let mut report = Report { file: input.file, source: input.source, findings: Vec::new() };
-    if let Some(entry) = &input.entry {
-        entry::check(entry, &functions, &mut report);
+    let foreign = input.entry.as_ref().is_some_and(|entry| entry::check(entry, &functions, &mut report));
+    if !foreign {
+        names::check(input, &functions, &mut report);
+        walk::check(input, &functions, &mut report);
     }
-    names::check(input, &functions, &mut report);
-    walk::check(input, &functions, &mut report);
     let mut findings = report.findings;
     allow::apply(&mut findings, input.file, input.source);
     findings.sort_by_key(|finding| (finding.line, finding.column));

@@ -109,6 +109,11 @@ impl Chamber {
     }
 }
 
+/// Rhai names a closure by a hash.
+fn function_name(name: &str) -> String {
+    if name.starts_with("anon$") { "a closure".to_owned() } else { name.to_owned() }
+}
+
 /// Frames of the call stack that an error shows.
 const MAX_FRAMES: usize = 8;
 
@@ -117,13 +122,15 @@ fn frames(context: &EvalContext) -> Vec<(String, usize, String)> {
     let stack = context.global_runtime_state().debugger().call_stack();
     let frames = stack.iter().rev().filter_map(|frame| {
         let file = frame.source.as_deref().unwrap_or_default().to_owned();
-        Some((file, frame.pos.line()?, frame.fn_name.to_string()))
+        Some((file, frame.pos.line()?, function_name(&frame.fn_name)))
     });
     frames.take(MAX_FRAMES).collect()
 }
 
 /// Where the script was after `operations` of this call, or close to it if that is far.
 pub(super) fn locate(script: &Script, call: &Call, operations: u64) -> Option<Spot> {
+    // Made at the first error; that takes longer than the replay may.
+    script.chamber.traced();
     let budget = Budget {
         operations: operations.min(REPLAY_OPERATIONS),
         deadline: Instant::now() + REPLAY_TIME,

@@ -8,11 +8,13 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use hookgate::cli::docs::pages;
+use hookgate::cli::docs::pages::Page;
 use hookgate::hooks;
 use hookgate::script::engine;
 use hookgate::telemetry::metrics::Metrics;
 
 use crate::harness::TestGateway;
+use crate::mistakes;
 
 mod readme;
 
@@ -70,7 +72,8 @@ static STALE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let update = std::env::var_os("UPDATE").is_some();
     let mut stale = Vec::new();
     let mut wanted = BTreeSet::new();
-    for page in pages::all() {
+    let mistakes = Page { path: "mistakes.md".into(), text: mistakes::page() };
+    for page in pages::all().into_iter().chain([mistakes]) {
         let path = docs.join(&page.path);
         wanted.insert(path.clone());
         if fs::read_to_string(&path).is_ok_and(|text| text == page.text) {

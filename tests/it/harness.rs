@@ -123,7 +123,7 @@ pub fn without_debug(mut reply: Value) -> Value {
     reply
 }
 
-fn write(root: &Path, path: &str, text: &str) {
+pub fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
     std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
     std::fs::write(path, text).expect("a file can be written");

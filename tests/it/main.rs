@@ -11,6 +11,7 @@ mod duplicates;
 mod harness;
 mod layers;
 mod limits;
+mod mistakes;
 mod payloads;
 mod privacy;
 mod process;

@@ -74,7 +74,7 @@ fn ran(work: &Work, rule: &Rule, event: &Decoded) -> Ran {
     let failure = match run.result {
         Ok(returned) => (work.route.hook.encode)(event, returned, &mark)
             .err()
-            .map(|error| Failure::Command { file: file.to_owned(), error }),
+            .map(|error| Failure::Script(Box::new(work.release.compiler.misfit(&rule.script, &error.to_string())))),
         Err(error) => Some(Failure::Script(Box::new(work.release.compiler.explain(&rule.script, *error)))),
     };
     let steps = work.args.trace.then(|| steps::of(&rule.script, &call));

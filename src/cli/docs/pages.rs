@@ -182,6 +182,7 @@ fn index() -> String {
         text,
         "\n- [gateway.toml, key by key](configuration-keys.md), and its [JSON schema](gateway.schema.json)"
     );
+    let _ = writeln!(text, "- [Mistakes and their messages](mistakes.md)");
     let _ = writeln!(text, "- [The command line](cli.md)\n\n## Hooks\n\n| Hook | When | Entry |\n| --- | --- | --- |");
     for hook in hooks::HOOKS.iter() {
         let _ = writeln!(text, "| [`{}`]({}) | {} | `{}` |", hook.name, hook_path(hook), hook.about, hook.entry);

@@ -69,7 +69,8 @@ fn import_problem(
     }
     let target = Modules::file_of(path);
     if !sources.contains_key(&target) {
-        let near = crate::finding::nearest(&target, sources.keys().map(String::as_str));
+        let elsewhere = sources.keys().map(String::as_str).find(|name| name.ends_with(&format!("/{target}")));
+        let near = elsewhere.or_else(|| crate::finding::nearest(&target, sources.keys().map(String::as_str)));
         let problem = error(format!("there is no file `{target}` in the scripts folder"));
         return Some(match near {
             Some(near) => problem.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),

@@ -1,5 +1,7 @@
 //! Which bracket, comment or text is never closed. Rhai only says where the file ended.
 
+use std::cmp::Ordering;
+
 /// Something that opens and is not closed, at a line and column counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Open {
@@ -18,8 +20,33 @@ pub(crate) enum Balance {
     Extra(Open),
 }
 
-/// Scans brackets, leaving out texts and comments.
+/// Scans brackets, leaving out texts and comments. Of braces the one that is out of line with the other is meant.
 pub(crate) fn balance(source: &str) -> Balance {
+    let mut crooked = None;
+    match scan(source, &mut crooked) {
+        Balance::Unclosed(Open { what: '{', .. }) if matches!(crooked, Some(Balance::Unclosed(_))) => crooked,
+        Balance::Extra(Open { what: '}', .. }) if matches!(crooked, Some(Balance::Extra(_))) => crooked,
+        straight => Some(straight),
+    }
+    .unwrap_or(Balance::Even)
+}
+
+/// The first pair of braces whose indentation says that they do not belong together.
+fn crooked(source: &str, open: Open, close: Open) -> Option<Balance> {
+    let indentation = |at: Open| {
+        let line = source.lines().nth(at.line - 1).unwrap_or_default();
+        (line.len() - line.trim_start().len(), line.trim_start().starts_with('}'))
+    };
+    let ((opened, _), (closed, first)) = (indentation(open), indentation(close));
+    match closed.cmp(&opened) {
+        _ if !first || open.line == close.line => None,
+        Ordering::Less => Some(Balance::Unclosed(open)),
+        Ordering::Greater => Some(Balance::Extra(close)),
+        Ordering::Equal => None,
+    }
+}
+
+fn scan(source: &str, first_crooked: &mut Option<Balance>) -> Balance {
     let mut stack: Vec<Open> = Vec::new();
     let mut letters = Letters { rest: source.chars().collect(), next: 0, line: 1, column: 0 };
     while let Some(what) = letters.step() {
@@ -34,6 +61,9 @@ pub(crate) fn balance(source: &str) -> Balance {
             '(' | '[' | '{' => stack.push(here),
             ')' | ']' | '}' => match stack.pop() {
                 Some(open) if closer(open.what) == what => {
+                    if what == '}' && first_crooked.is_none() {
+                        *first_crooked = crooked(source, open, here);
+                    }
                     if open.what == '{' && stack.last().is_some_and(|open| open.what == '`') {
                         letters.skip_template(&mut stack);
                     }

@@ -6,7 +6,8 @@ use crate::finding::Finding;
 use crate::script::diagnose::brackets::{Balance, Open, balance};
 use crate::script::diagnose::place::Around;
 use crate::script::diagnose::runtime::{line_and_column, lower_first};
-use crate::script::diagnose::statement::{missing_semicolon, symbol_for};
+use crate::script::diagnose::statement::{end_of_code_before, missing_semicolon, symbol_for};
+use crate::script::diagnose::words::{odd_letter, reserved, unknown_operator};
 
 /// What is wrong and what to write instead, perhaps at another place than Rhai gave.
 pub(crate) struct Said {
@@ -39,7 +40,7 @@ pub(crate) struct Spot<'s> {
 
 impl<'s> Spot<'s> {
     /// A place `letters` before this one on the same line.
-    fn back(&self, letters: usize) -> (usize, usize) {
+    pub(crate) fn back(&self, letters: usize) -> (usize, usize) {
         (self.line, self.column.saturating_sub(letters).max(1))
     }
 
@@ -75,14 +76,15 @@ fn said(kind: &ParseErrorType, spot: &Spot) -> Said {
         P::BadInput(error) => bad_input(error, spot),
         P::UnexpectedEOF => unclosed(spot).unwrap_or_else(|| plain("the script ends too early")),
         P::MissingToken(token, why) => missing(token, why, spot),
-        P::UnknownOperator(operator) => unknown_operator(operator),
+        P::UnknownOperator(operator) => unknown_operator(operator, spot),
         P::Reserved(word) => reserved(word, spot),
         P::VariableExpected => name_expected(spot),
-        P::MismatchedType(wanted, given) if wanted.contains("boolean") => say(
-            format!("a condition must be `true` or `false`, this is {given}"),
-            "compare it with something: `if count > 0 { … }`",
-        ),
+        P::MismatchedType(wanted, given) if wanted.contains("boolean") => no_condition(given, spot),
+        P::MismatchedType(wanted, given) if wanted.contains("iterable") => {
+            say(format!("`for` cannot go through {given}"), "numbers are counted with a range: `for i in 0..3 { … }`")
+        }
         P::MismatchedType(wanted, given) => plain(format!("this must be {wanted}, it is {given}")),
+        P::ExprExpected(what) if what.contains("literal") => no_case(spot),
         P::ExprExpected(what) => plain(format!("{what} is missing here").replace("a boolean is", "a condition is")),
         P::PropertyExpected => plain("the name of a property is missing after `.`"),
         P::DuplicatedProperty(name) => say(format!("the map has `{name}` twice"), "remove one of the two"),
@@ -134,8 +136,9 @@ fn definition(kind: &ParseErrorType, spot: &Spot) -> Said {
         P::FnMissingName => {
             say("the function has no name", "write `fn name(…) { … }`; a function without a name is `|x| x + 1`")
         }
+        P::FnMissingParams(_) if spot.around.after().starts_with('-') => dash_in_name(),
         P::FnMissingParams(name) => {
-            say(format!("`{name}` has no parameter list"), format!("write `fn {name}() {{ … }}`"))
+            say(format!("`{name}` has no parameter list"), format!("write `fn {name}(…) {{ … }}`"))
         }
         P::FnMissingBody(name) => no_body(name, spot),
         P::WrongFnDefinition => say(
@@ -155,10 +158,11 @@ fn bad_input(error: &LexError, spot: &Spot) -> Said {
         LexError::MalformedChar(text) => say("text is written in double quotes", format!("write `\"{text}\"`")),
         LexError::ImproperSymbol(symbol, text) => improper(symbol, text, spot),
         LexError::UnexpectedInput(token) => unexpected(token, spot),
-        LexError::MalformedEscapeSequence(text) => say(
-            format!("`{text}` is no escape sequence"),
-            "a backslash in text is written `\\\\`; a pattern is easier in backticks",
-        ),
+        LexError::MalformedEscapeSequence(text) => {
+            let help = "a backslash in text is written `\\\\`; a pattern is easier in backticks";
+            let (line, column) = spot.back(usize::from(spot.around.before().ends_with('\\')));
+            say(format!("`{text}` is no escape sequence"), help).at(line, column)
+        }
         LexError::MalformedNumber(text) => plain(format!("`{text}` is not a number")),
         LexError::MalformedIdentifier(text) => plain(format!("`{text}` is not a name")),
         other => plain(lower_first(&other.to_string())),
@@ -167,6 +171,12 @@ fn bad_input(error: &LexError, spot: &Spot) -> Said {
 
 fn unterminated(spot: &Spot) -> Said {
     let rest = spot.around.after();
+    // After a `${…}` Rhai gives the place where the text goes on.
+    if !rest.starts_with(['"', '\'', '`'])
+        && let Balance::Unclosed(Open { what: '`', line, column }) = balance(spot.source)
+    {
+        return say("this text has no closing backtick", "add a backtick at its end").at(line, column);
+    }
     match rest.chars().next() {
         Some('\'') => say("text is written in double quotes, and this has no end", "write `\"…\"`"),
         Some('`') => {
@@ -197,6 +207,7 @@ fn improper(symbol: &str, text: &str, spot: &Spot) -> Said {
             "a property is read with `.`; a small function is `|x| x + 1`",
         ),
         "this" => say("`this` means nothing here", "use the parameter of the function"),
+        "eval" | "#" | "..." => reserved(symbol, spot),
         _ if text.is_empty() => plain(format!("`{symbol}` means nothing here")),
         _ => unclosed(spot).unwrap_or_else(|| plain(lower_first(text))),
     }
@@ -207,24 +218,35 @@ fn unexpected(token: &str, spot: &Spot) -> Said {
     if matches!(first, '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}' | '«' | '»') {
         return say(format!("`{first}` is not a quote that scripts know"), "write the straight quote `\"`");
     }
-    if first.is_alphabetic() && !first.is_ascii() {
-        return say(format!("`{first}` cannot be part of a name"), "names have the letters a to z, digits and `_`");
+    if let Some(said) = odd_letter(first) {
+        return said;
     }
     let before = spot.around.before().trim_end();
+    if token == ">" && before.ends_with('<') {
+        return say("`<>` does not exist", "write `!=`");
+    }
+    if token == "/" && before.ends_with(['(', ',', '=']) {
+        return say("a pattern is written as a text", "put it into backticks instead of slashes");
+    }
+    if spot.around.after().starts_with("<!--") {
+        return say("`<!--` begins no comment", "a comment begins with `//`");
+    }
     let operator = before.ends_with(['+', '-', '*', '/', '%', '=', '<', '>', '&', '|', '!', ',', '?']);
     match token {
         "try" => say("`try` gives no value", "declare a variable before it and assign to it inside"),
         _ if operator => {
             say(format!("something is missing before `{token}`"), "the operator before it needs a value on its right")
         }
-        ")" | "]" | "}" => unclosed(spot).unwrap_or_else(|| plain(format!("something is missing before `{token}`"))),
+        ")" | "]" | "}" | ";" => {
+            unclosed(spot).unwrap_or_else(|| plain(format!("something is missing before `{token}`")))
+        }
         "else" => say("this `else` belongs to no `if`", "it follows the `}` of an `if`, without `;`"),
         _ => plain(format!("`{token}` cannot stand here")),
     }
 }
 
 /// The bracket or comment that is out of balance, if one is.
-fn unclosed(spot: &Spot) -> Option<Said> {
+pub(crate) fn unclosed(spot: &Spot) -> Option<Said> {
     match balance(spot.source) {
         Balance::Even => None,
         Balance::Unclosed(Open { what: '/', line, column }) => {
@@ -258,17 +280,24 @@ fn missing(token: &str, why: &str, spot: &Spot) -> Said {
         return say("`=>` makes no function", "a small function is written `|x| x + 1`");
     }
     match token {
+        ")" if spot.around.after().starts_with(',') => {
+            say("`,` cannot stand in these parentheses", "a list is written in brackets: `[a, b]`")
+        }
         ")" | "]" | "}" => unclosed(spot).unwrap_or_else(|| plain(format!("`{token}` is missing here"))),
         ";" => missing_semicolon(spot),
         "{" => missing_brace(here, spot),
         "," if why.contains("parameters") && spot.around.after().starts_with(':') => {
             say("parameters have no types", "write only the name")
         }
-        "," if spot.around.after().starts_with([';', ')', ']', '}']) => {
-            unclosed(spot).unwrap_or_else(|| plain("`,` is missing before this"))
+        "," => missing_comma(spot),
+        ":" if spot.around.after().starts_with('=') => {
+            say("`=` assigns, it makes no entry of a map", "write `name: value`")
         }
-        "," => plain("`,` is missing before this"),
-        ":" => plain("`:` is missing between the key and its value"),
+        ":" => say("this key has no value", "write `#{ name: value }`"),
+        "=>" => say("`=>` is missing after the value of this case", "write `\"a\" => …,`"),
+        "catch" if matches!(here, "except" | "rescue" | "finally") => {
+            say(format!("`{here}` does not exist"), "write `catch`")
+        }
         "in" => say("`in` is missing", "a loop is written `for item in list { … }`"),
         "while" => say("`while` or `until` is missing after the block", "write `do { … } while condition`"),
         "fn" => say("only functions can be `private`", "constants are visible to the files that import this one"),
@@ -277,8 +306,37 @@ fn missing(token: &str, why: &str, spot: &Spot) -> Said {
     }
 }
 
+fn missing_comma(spot: &Spot) -> Said {
+    let (before, after) = (spot.around.before(), spot.around.after());
+    let trimmed = before.trim_end();
+    if before.ends_with('"') && after.starts_with(char::is_alphanumeric) {
+        let help = "a quote inside a text is written `\\\"`; or write the text in backticks";
+        return say("this quote ends the text", help).at(spot.line, spot.back(1).1);
+    }
+    if spot.around.word() == "in" && before.contains("for (") {
+        return say("a loop has no parentheses", "write `for i in 0..3 { … }`");
+    }
+    let said = say("`,` is missing before this", "the parts of a list, a map or a call are separated by `,`");
+    if after.starts_with([';', ')', ']', '}', '{']) {
+        return unclosed(spot).unwrap_or(said);
+    }
+    match end_of_code_before(spot).filter(|_| trimmed.is_empty()) {
+        Some((line, column)) => {
+            say("`,` is missing at the end of this line", "cases and entries are separated by `,`").at(line, column)
+        }
+        None => said,
+    }
+}
+
 fn missing_brace(here: &str, spot: &Spot) -> Said {
     match here {
+        "not" if spot.around.after()[3..].trim_start().starts_with("in") => {
+            say("`not in` does not exist", "write `!in`: `if value !in list { … }`")
+        }
+        "" if spot.around.after().starts_with(':') => say("`:` begins no block", "write `if condition { … }`"),
+        "" if spot.around.after().starts_with(';') => {
+            say("`;` separates the condition from its block", "remove it: `if condition { … }`")
+        }
         "then" | "do" => say(format!("`{here}` does not exist here"), "write `if condition { … }`"),
         "" if spot.around.after().starts_with('=') => say("`=` assigns, it does not compare", "write `==`"),
         _ => say("`{` is missing before this", "the body of `if`, `else`, `for` and `while` always stands in braces"),
@@ -294,41 +352,28 @@ fn no_body(name: &str, spot: &Spot) -> Said {
     }
 }
 
-fn unknown_operator(operator: &str) -> Said {
-    match operator {
-        "++" => say("`++` does not exist", "write `x += 1`"),
-        "--" => say("`--` does not exist", "write `x -= 1`"),
-        "?" => say("`condition ? a : b` does not exist", "write `if condition { a } else { b }`"),
-        "#" => say("`#` means nothing here", "a map is `#{ … }`, a comment begins with `//`"),
-        _ => plain(format!("`{operator}` is no operator")),
+/// What stands where a condition belongs, as Rhai describes it.
+fn no_condition(given: &str, spot: &Spot) -> Said {
+    let before = spot.around.before().trim_end();
+    if before.ends_with("||") {
+        let help = "a default for what is not set is written with `??`: `value ?? \"somebody\"`";
+        return say(format!("`||` works between `true` and `false`, this is {given}"), help);
+    }
+    let message = format!("a condition must be `true` or `false`, this is {given}");
+    say(message, "compare it with something: `if count > 0 { … }`")
+}
+
+/// Something in a `switch` that is no case.
+fn no_case(spot: &Spot) -> Said {
+    match spot.around.word() {
+        "case" => say("`case` does not exist", "a case is written `\"a\" => …,`"),
+        "default" | "else" => say(format!("`{}` does not exist here", spot.around.word()), "write `_ => …`"),
+        _ => say("a case is a plain text, number or range", "to compare with a variable use `if … else if …`"),
     }
 }
 
-fn reserved(word: &str, spot: &Spot) -> Said {
-    match word {
-        "null" | "nil" | "undefined" => say(format!("`{word}` does not exist"), "nothing is written `()`"),
-        "var" => say("`var` does not exist", "write `let`"),
-        "match" | "case" => say(format!("`{word}` does not exist"), "write `switch value { \"a\" => …, _ => … }`"),
-        "new" => say("`new` does not exist", "call the function alone"),
-        "++" | "--" => unknown_operator(word),
-        "print" | "debug" => {
-            say(format!("`{word}` needs parentheses"), "to write to the decision's log use `log(text)`")
-        }
-        "eval" => say("`eval` is not available", "what a script does must be readable in its text"),
-        "public" | "pub" => say(format!("`{word}` does not exist"), "functions are public unless they are `private`"),
-        "use" | "module" | "package" | "include" => {
-            say(format!("`{word}` does not exist"), "write `import \"lib/name\" as name;`")
-        }
-        "async" | "await" | "spawn" | "go" | "thread" | "sync" | "yield" => {
-            say(format!("`{word}` is reserved"), "lookups simply wait; choose another name if you meant a variable")
-        }
-        "this" => say("`this` cannot be a name", "choose another name"),
-        "goto" | "exit" => say(format!("`{word}` does not exist"), "leave a function with `return`"),
-        _ if spot.around.before().ends_with("fn ") || spot.around.before().ends_with("let ") => {
-            say(format!("`{word}` is reserved and cannot be a name"), "choose another name")
-        }
-        _ => say(format!("`{word}` is reserved"), "it has no meaning in scripts; choose another name"),
-    }
+pub(crate) fn dash_in_name() -> Said {
+    say("`-` cannot be part of a name", "write `_` instead")
 }
 
 fn name_expected(spot: &Spot) -> Said {
@@ -342,7 +387,11 @@ fn name_expected(spot: &Spot) -> Said {
         (_, "") if spot.around.after().starts_with(['{', '[']) => {
             say("values cannot be taken apart here", "declare one variable for each part")
         }
+        (_, "") if spot.around.after().starts_with('$') => say("`$` cannot be part of a name", "write the name alone"),
         (_, "") => plain(format!("a name is missing after `{before}`")),
+        _ if word.starts_with(|first: char| first.is_ascii_digit()) => {
+            say("a name cannot begin with a digit", "begin it with a letter or `_`")
+        }
         _ => say(format!("`{word}` is a word of the language and cannot be a name"), "choose another name"),
     }
 }

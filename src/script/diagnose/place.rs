@@ -48,6 +48,36 @@ impl<'s> Around<'s> {
         path_at_end(before)
     }
 
+    /// The path of names that this place is in, and its distance from here: Rhai gives the first dot of a chain.
+    pub(crate) fn path(&self) -> Option<(&'s str, usize)> {
+        let in_path = |letter: &char| is_word(*letter) || matches!(letter, '.' | '?');
+        let back = self.before().chars().rev().take_while(in_path).map(char::len_utf8).sum::<usize>();
+        let ahead = self.after().chars().take_while(in_path).map(char::len_utf8).sum::<usize>();
+        let path = self.line[self.offset - back..self.offset + ahead].trim_end_matches(['.', '?']);
+        let alone = !self.line[self.offset + ahead..].starts_with(['(', '[']);
+        let whole = path.starts_with(|first: char| is_word(first) && !first.is_ascii_digit()) && alone;
+        whole.then(|| (path, self.line[self.offset - back..self.offset].chars().count()))
+    }
+
+    /// The path that stands before this place, blanks between them left out.
+    pub(crate) fn path_before(&self) -> Option<&'s str> {
+        path_at_end(self.before().trim_end()).filter(|path| path.starts_with(char::is_alphabetic))
+    }
+
+    /// The path that stands after the operator here.
+    pub(crate) fn path_after(&self) -> Option<&'s str> {
+        let rest = self.after().trim_start_matches(|letter: char| !letter.is_whitespace() && !is_word(letter));
+        let rest = rest.trim_start_matches("in ").trim_start();
+        let end = rest.find(|letter| !is_word(letter) && letter != '.').unwrap_or(rest.len());
+        let path = &rest[..end];
+        (path.starts_with(char::is_alphabetic) && !rest[end..].starts_with(['(', '['])).then_some(path)
+    }
+
+    /// The path before `[`, for a place after it.
+    pub(crate) fn list(&self) -> Option<&'s str> {
+        path_at_end(self.before().strip_suffix('[')?)
+    }
+
     /// The path that ends here, for a place at `[`.
     pub(crate) fn indexed(&self) -> Option<&'s str> {
         path_at_end(self.before())

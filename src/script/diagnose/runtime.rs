@@ -5,7 +5,7 @@ use rhai::{Dynamic, EvalAltResult, Map, ParseError, Position};
 use crate::finding::{Finding, nearest};
 use crate::script::diagnose::parse::parse_error;
 use crate::script::diagnose::place::{self, Around, is_word};
-use crate::script::diagnose::unknown::{self, READ_ONLY, Said, not_set};
+use crate::script::diagnose::unknown::{self, PARAMS_READ_ONLY, READ_ONLY, Said, not_set};
 use crate::script::diagnose::{ErrorKind, Limit, ScriptError, described, type_word};
 use crate::script::lint::did_you_mean;
 use crate::script::lint::known::Known;
@@ -42,15 +42,48 @@ pub fn runtime<'s>(
         return ScriptError { kind: ErrorKind::Failed, finding };
     }
     let (kind, code, (message, help)) = said(&error, run, source, known);
-    let mut finding = Finding::error(code, file, message);
+    let mut finding = Finding::error(code_of(code, &message), file, message);
     let seen = run.last_seen.map(|(line, column)| (line, column.max(1)));
     let place = position.line().map(|line| (line, position.position().unwrap_or(1).max(1))).or(seen);
     if let Some((line, column)) = place {
         finding = finding.at(source, line, column);
     }
+    if is_about_a_value(&error) {
+        underline_path(&mut finding, source);
+    }
     finding.help = help;
     finding.called_from = called_from;
     ScriptError { kind, finding }
+}
+
+/// Errors for which Rhai gives the first dot of the value's path.
+fn is_about_a_value(error: &EvalAltResult) -> bool {
+    match error {
+        EvalAltResult::ErrorFor(_) => true,
+        EvalAltResult::ErrorMismatchDataType(wanted, ..) => type_word(wanted) == "bool",
+        _ => false,
+    }
+}
+
+fn underline_path(finding: &mut Finding, source: &str) {
+    if let Some((path, before)) = Around::new(source, finding.line, finding.column).path() {
+        finding.column -= before;
+        finding.length = path.chars().count();
+    }
+}
+
+/// Rhai has one error for unknown names, wrong arguments and absent values; the message tells them apart.
+fn code_of(code: &'static str, message: &str) -> &'static str {
+    let not_set = message.contains(" is not set");
+    match code {
+        "script/unknown-function" | "script/unknown-property" | "script/failed" if not_set => "script/not-set",
+        "script/unknown-function" if message.contains(" is called with ") => "script/wrong-arity",
+        "script/unknown-function" if message.contains(" does not work ") => "script/wrong-operand",
+        "script/unknown-function" if !message.contains("unknown function") && !message.contains("has no method") => {
+            "script/wrong-argument"
+        }
+        other => other,
+    }
 }
 
 fn said(error: &EvalAltResult, run: &Run, source: &str, known: &Known) -> (ErrorKind, &'static str, Said) {
@@ -60,9 +93,9 @@ fn said(error: &EvalAltResult, run: &Run, source: &str, known: &Known) -> (Error
     let around = Around::of(source, error.position());
     if let EvalAltResult::ErrorRuntime(value, _) = error {
         return if around.word() == "throw" {
-            (ErrorKind::Thrown, "script/thrown", (thrown(value), None))
+            (ErrorKind::Thrown, "script/thrown", thrown(value))
         } else {
-            (ErrorKind::Failed, "script/failed", (native(value, &around), None))
+            (ErrorKind::Failed, "script/failed", native(value, &around))
         };
     }
     if let EvalAltResult::ErrorMismatchOutputType(..) = error {
@@ -120,19 +153,32 @@ fn limit_reached(limit: Limit, error: &EvalAltResult) -> Said {
     };
     let message = match error {
         EvalAltResult::ErrorTerminated(token, _) if token.is_string() => format!("{message} in {token}"),
-        EvalAltResult::ErrorDataTooLarge(what, _) if what.contains("string") => "a string became too long".to_owned(),
-        EvalAltResult::ErrorDataTooLarge(what, _) if what.contains("array") => "an array became too long".to_owned(),
-        EvalAltResult::ErrorDataTooLarge(what, _) if what.contains("map") => "a map became too large".to_owned(),
+        EvalAltResult::ErrorDataTooLarge(what, _) => return too_large(&what.to_lowercase()),
         _ => message.to_owned(),
     };
     (message, Some(help.to_owned()))
 }
 
-fn thrown(value: &Dynamic) -> String {
+fn too_large(what: &str) -> Said {
+    let (message, limit) = match what {
+        _ if what.contains("string") => ("a string became too long", "max_string_bytes"),
+        _ if what.contains("array") => ("an array became too long", "max_array_items"),
+        _ if what.contains("map") => ("a map became too large", "max_map_items"),
+        _ => ("a value became too large", "max_string_bytes"),
+    };
+    let help = format!("does it grow in a loop? Large lists belong into a table; the limit is `limits.{limit}`");
+    (message.to_owned(), Some(help))
+}
+
+fn thrown(value: &Dynamic) -> Said {
     let message = value.read_lock::<Map>().and_then(|map| map.get("message").cloned());
     let value = message.as_ref().unwrap_or(value);
     let text = if value.is_unit() { String::new() } else { value.to_string() };
-    if text.is_empty() { "the script threw an error without a text".to_owned() } else { shortened(&text) }
+    if text.is_empty() {
+        let help = "say why: `throw \"no such partner\"`".to_owned();
+        return ("the script threw an error without a text".to_owned(), Some(help));
+    }
+    (shortened(&text), None)
 }
 
 fn shortened(text: &str) -> String {
@@ -141,8 +187,17 @@ fn shortened(text: &str) -> String {
     if letters.next().is_some() { format!("{short}…") } else { short }
 }
 
-fn native(value: &Dynamic, around: &Around) -> String {
+/// What one of the gateway's own functions says: the problem, and perhaps after a colon what to write.
+fn native(value: &Dynamic, around: &Around) -> Said {
     let text = shortened(&value.to_string());
+    let advice = [": did you mean ", ": write ", ": compare "].iter().filter_map(|mark| text.find(mark)).min();
+    match advice {
+        Some(index) => (named(text[..index].to_owned(), around), Some(text[index + 2..].to_owned())),
+        None => (named(text, around), None),
+    }
+}
+
+fn named(text: String, around: &Around) -> String {
     match around.word() {
         "" => text,
         name if text.contains(&format!("`{name}`")) => text,
@@ -174,14 +229,13 @@ fn failed(error: &EvalAltResult, around: &Around, source: &str, known: &Known) -
             (format!("constant `{name}` cannot be changed"), Some("use a variable inside the function".to_owned()))
         }
         E::ErrorIndexNotFound(index, _) => (format!("there is nothing at `{index}`"), None),
-        E::ErrorFor(_) => {
-            ("`for` cannot go through this value".to_owned(), Some("it needs an array, a range or a string".to_owned()))
-        }
+        E::ErrorFor(_) => not_iterable(around),
         E::ErrorUnboundThis(_) => {
             ("`this` means nothing here".to_owned(), Some("use the parameter of the function".to_owned()))
         }
         E::ErrorDataRace(name, _) => {
-            (format!("`{name}` is changed while it is read"), Some("copy it into another variable first".to_owned()))
+            let what = if name.is_empty() { "a variable".to_owned() } else { format!("`{name}`") };
+            (format!("{what} is changed while it is read"), Some("copy it into another variable first".to_owned()))
         }
         other => {
             let mut bare = other.to_string();
@@ -208,17 +262,55 @@ fn module(path: &str, around: &Around) -> Said {
     (format!("there is no script `{path}` to import"), Some(help.to_owned()))
 }
 
+fn not_iterable(around: &Around) -> Said {
+    match around.path() {
+        Some((path, _)) => (
+            format!("`for` cannot go through `{path}`"),
+            Some(format!(
+                "it needs an array: a map has `{path}.keys()`; what may be absent has a default (`{path} ?? []`)"
+            )),
+        ),
+        None => {
+            ("`for` cannot go through this value".to_owned(), Some("it needs an array, a range or a string".to_owned()))
+        }
+    }
+}
+
+/// A value that stands where `true` or `false` is needed.
+fn no_condition(given: &str, around: &Around) -> Said {
+    let path = around.path().map(|(path, _)| path);
+    match (given, path) {
+        ("nothing", Some(path)) => {
+            (format!("`{path}` is not set, so it is no condition"), Some(format!("give a default: `{path} ?? false`")))
+        }
+        (_, Some(path)) => (
+            format!("a condition must be `true` or `false`, `{path}` is {}", described(given)),
+            Some(match given {
+                "integer" | "float" => format!("compare it: `{path} > 0`"),
+                _ => format!("compare it: `{path} != ()`"),
+            }),
+        ),
+        (_, None) => {
+            let help = "compare it: `if value != () { … }` or `if count > 0 { … }`".to_owned();
+            (format!("a condition must be `true` or `false`, this is {}", described(given)), Some(help))
+        }
+    }
+}
+
 fn mismatch(wanted: &str, given: &str, around: &Around) -> Said {
     if given == "nothing" && wanted != "bool" {
         return not_set(around.indexed(), &format!("it is not {}", described(wanted)));
     }
     match wanted {
-        "bool" => {
-            let help = "compare it: `if value != () { … }` or `if count > 0 { … }`".to_owned();
-            (format!("a condition must be `true` or `false`, this is {}", described(given)), Some(help))
-        }
+        "bool" => no_condition(given, around),
         "function" => (format!("only a function can be called, this is {}", described(given)), None),
         "" => (format!("{} cannot be used here", described(given)), None),
+        "integer" if around.before().ends_with('[') => {
+            let list =
+                around.list().map_or("the items of this array".to_owned(), |path| format!("the items of `{path}`"));
+            let help = "write `[0]` for the first; a value is looked for with `value in list`".to_owned();
+            (format!("{list} have numbers, this is {}", described(given)), Some(help))
+        }
         _ => (format!("this must be {}, it is {}", described(wanted), described(given)), None),
     }
 }
@@ -227,9 +319,14 @@ fn indexing(text: &str, around: &Around) -> Said {
     let (owner, key) = text.split_once(" [").unwrap_or((text, ""));
     let (owner, key) = (type_word(owner), type_word(key.split(']').next().unwrap_or_default()));
     if owner == "nothing" {
-        return not_set(around.indexed(), "it has no `[…]`");
+        return not_set(around.indexed(), "it has no items");
     }
-    let help = (key == "string").then(|| "read a property with a dot: `value.name`".to_owned());
+    let inside = around.after().strip_prefix("[\"").and_then(|rest| rest.split_once("\"]")).map(|(name, _)| name);
+    let property = match (around.indexed(), inside) {
+        (Some(path), Some(name)) => format!("{path}.{name}"),
+        _ => "value.name".to_owned(),
+    };
+    let help = (key == "string").then(|| format!("read a property with a dot: `{property}`"));
     (format!("{} has no `[{key}]`", described(owner)), help)
 }
 
@@ -245,14 +342,18 @@ fn bounds(what: &str, unit: &str, count: usize, index: i64) -> Said {
 fn arithmetic(text: &str) -> Said {
     if text.starts_with("Error parsing ") {
         // Rhai quotes the text, which came with the call as often as not: errors go to the log.
-        return ("the text is not a number".to_owned(), None);
+        return (
+            "the text is not a number".to_owned(),
+            Some("test it first: `matches(text, \"^[0-9]+$\")`".to_owned()),
+        );
     }
     let detail = text.split_once(": ").map_or(String::new(), |(_, detail)| format!(": {detail}"));
     if text.contains("by zero") {
         return (format!("division by zero{detail}"), Some("test the divisor first".to_owned()));
     }
     if text.contains("overflow") {
-        return (format!("the number is too large{detail}"), None);
+        let help = "whole numbers go up to 9223372036854775807".to_owned();
+        return (format!("the number is too large{detail}"), Some(help));
     }
     (lower_first(text), None)
 }
@@ -263,7 +364,8 @@ fn read_only(name: &str, around: &Around) -> Said {
         Some(property) => format!("{what}.{property}").replace("`.", ".") + "`",
         None => what,
     };
-    (format!("{what} cannot be changed"), Some(READ_ONLY.to_owned()))
+    let help = if what.starts_with("`params") { PARAMS_READ_ONLY } else { READ_ONLY };
+    (format!("{what} cannot be changed"), Some(help.to_owned()))
 }
 
 pub(crate) fn lower_first(text: &str) -> String {

@@ -1,7 +1,8 @@
 //! "Expecting ';'": the words of other languages, misspelt keywords, and lines that lack their end.
 
 use crate::finding::nearest;
-use crate::script::diagnose::parse::{Said, Spot, plain, say};
+use crate::script::diagnose::brackets::{Balance, balance};
+use crate::script::diagnose::parse::{Said, Spot, dash_in_name, say, unclosed};
 
 pub(crate) fn symbol_for(word: &str) -> Option<&'static str> {
     match word {
@@ -26,7 +27,7 @@ fn keyword_for(word: &str) -> Option<&'static str> {
         "foreach" => "for",
         "unless" => "if !",
         "final" | "val" | "mut" | "int" | "string" | "auto" => "let",
-        "require" | "include" | "from" => "import",
+        "require" | "include" | "from" => "import \"lib/name\" as name;",
         "except" | "rescue" => "catch",
         _ => return None,
     })
@@ -37,6 +38,11 @@ pub(crate) fn missing_semicolon(spot: &Spot) -> Said {
     if let Some(word) = keyword_for(before) {
         return say(format!("`{before}` does not exist"), format!("write `{word}`")).at(place.0, place.1);
     }
+    if matches!(balance(spot.source), Balance::Extra(_))
+        && let Some(said) = unclosed(spot)
+    {
+        return said;
+    }
     let rest = spot.around.after();
     let is_keyword = KEYWORDS.contains(&before) || before == "fn";
     let starts_value =
@@ -45,6 +51,10 @@ pub(crate) fn missing_semicolon(spot: &Spot) -> Said {
         let near = nearest(before, KEYWORDS.iter().copied().chain(["fn"]));
         if let Some(near) = near {
             return say(format!("unknown word `{before}`"), format!("did you mean `{near}`?")).at(place.0, place.1);
+        }
+        if rest.starts_with(char::is_alphabetic) {
+            let help = "a comment begins with `//`, a text stands in quotes";
+            return say(format!("`{before}` is no word of the language"), help).at(place.0, place.1);
         }
     }
     if spot.around.before().trim().is_empty()
@@ -62,8 +72,10 @@ pub(crate) fn missing_semicolon(spot: &Spot) -> Said {
     match rest.chars().next() {
         Some(':') if before_is_map(spot) => say("a map begins with `#{`", "write `#{ name: value }`"),
         Some(':') => say("variables have no types", "write `let name = value;`"),
+        Some(',') => say("only one value can be given here", "several commands are a list: `[a, b]`"),
+        Some('-') if begins_with_let(spot) => dash_in_name(),
         Some('.') => say("`let` takes a plain name", "a property cannot be declared"),
-        _ => plain("`;` is missing before this"),
+        _ => say("`;` is missing before this", "every statement but the last of a block ends with `;`"),
     }
 }
 
@@ -74,13 +86,23 @@ fn begins_statement(spot: &Spot, word: &str) -> bool {
     text.is_empty() || text.ends_with([';', '{', '}'])
 }
 
+/// Whether the text before the spot is `let name` or `const name`.
+fn begins_with_let(spot: &Spot) -> bool {
+    let mut words = spot.around.before().split_whitespace().rev().skip(1);
+    matches!(words.next(), Some("let" | "const"))
+}
+
 fn before_is_map(spot: &Spot) -> bool {
-    let text = spot.around.before().trim_end();
-    text.trim_end_matches(|letter: char| letter.is_alphanumeric() || letter == '_').trim_end().ends_with('{')
+    let text = spot.around.before().trim_end().trim_end_matches('"');
+    text.trim_end_matches(|letter: char| letter.is_alphanumeric() || letter == '_')
+        .trim_end()
+        .trim_end_matches('"')
+        .trim_end()
+        .ends_with('{')
 }
 
 /// The last letter of code before the spot's line; comments and empty lines are passed over.
-fn end_of_code_before(spot: &Spot) -> Option<(usize, usize)> {
+pub(crate) fn end_of_code_before(spot: &Spot) -> Option<(usize, usize)> {
     let lines: Vec<&str> = spot.source.lines().take(spot.line.saturating_sub(1)).collect();
     for (index, text) in lines.iter().enumerate().rev() {
         let code = text.split(" //").next().unwrap_or(text).trim_end();

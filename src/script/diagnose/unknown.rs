@@ -25,14 +25,14 @@ pub(crate) fn function(signature: &str, around: &Around, source: &str, known: &K
     let types = types.strip_suffix(')').unwrap_or(types);
     let types: Vec<&str> = if types.is_empty() { Vec::new() } else { types.split(", ").map(type_word).collect() };
     if !name.starts_with(|first: char| first.is_alphabetic() || first == '_') {
-        return operator(name, &types);
+        return operator(name, &types, around, known);
+    }
+    if name.starts_with("anon$") {
+        let help = "a closure takes as many as it has names between its `|`".to_owned();
+        return (format!("this closure is called with {}", arguments(types.len())), Some(help));
     }
     if name == "contains" && matches!(around.word(), "in") {
-        let right = described(types.first().copied().unwrap_or("anything"));
-        return (
-            format!("`in` cannot look into {right}"),
-            Some("put an array, a map, a string or a range on its right".to_owned()),
-        );
+        return looked_into(types.first().copied().unwrap_or("anything"), around);
     }
     let method = around.before().trim_end().ends_with('.');
     if method && types.first() == Some(&"nothing") {
@@ -43,6 +43,28 @@ pub(crate) fn function(signature: &str, around: &Around, source: &str, known: &K
         .or_else(|| own_function(name, given.len(), source))
         .or_else(|| standard_function(name, given, &types, method, known))
         .unwrap_or_else(|| unknown_function(name, &types, method, source, known))
+}
+
+/// `value in right`
+fn looked_into(right: &str, around: &Around) -> Said {
+    let path = around.path_after().map(|path| format!("`{path}`"));
+    match (right, path) {
+        ("nothing", Some(path)) => {
+            let help = format!("give a default: `{} ?? []`", path.trim_matches('`'));
+            (format!("{path} is not set, so `in` cannot look into it"), Some(help))
+        }
+        _ => (
+            format!("`in` cannot look into {}", described(right)),
+            Some("put an array, a map, a string or a range on its right".to_owned()),
+        ),
+    }
+}
+
+/// Says which argument is absent, if that is what is wrong.
+fn absent_argument(given: &[&str]) -> Option<String> {
+    let number = given.iter().position(|word| *word == "nothing")? + 1;
+    let which = if given.len() == 1 { "the argument".to_owned() } else { format!("argument {number}") };
+    Some(format!("{which} is not set: give a default with `??`"))
 }
 
 fn table_function(name: &str, given: &[&str], types: &[&str], method: bool, known: &Known) -> Option<Said> {
@@ -63,8 +85,10 @@ fn table_function(name: &str, given: &[&str], types: &[&str], method: bool, know
     }
     if let [form] = forms.as_slice() {
         let wanted = form.call().split_once('(').map_or("", |(_, wanted)| wanted);
-        return Some((format!("`{name}` takes ({wanted}, you gave ({})", given.join(", ")), None));
+        let message = format!("`{name}` takes ({wanted}, you gave ({})", given.join(", "));
+        return Some((message, absent_argument(given)));
     }
+    let help = absent_argument(given).or(help);
     Some((format!("`{name}` does not take ({})", given.join(", ")), help))
 }
 
@@ -111,14 +135,13 @@ fn unknown_function(name: &str, types: &[&str], method: bool, source: &str, know
     if let Some(receiver) = types.first().filter(|receiver| method && known.describes(receiver)) {
         return unknown_method(name, receiver, known);
     }
-    let help = match (known.hook_of(name), known.translated(name)) {
-        (Some(hook), _) => Some(format!("`{name}` is a command of `{hook}`")),
-        (None, Some(ours)) => Some(format!("did you mean `{ours}`?")),
-        (None, None) => {
-            let own = own_functions(source).map(|(own, _)| own);
-            did_you_mean(nearest(name, own.chain(known.callable_names())))
-        }
-    };
+    if let Some(hook) = known.hook_of(name) {
+        return foreign_command(name, hook, known);
+    }
+    let help = known.translated(name).map(|ours| format!("did you mean `{ours}`?")).or_else(|| {
+        let own = own_functions(source).map(|(own, _)| own);
+        did_you_mean(nearest(name, own.chain(known.callable_names())))
+    });
     (format!("unknown function `{name}`"), help)
 }
 
@@ -127,6 +150,9 @@ fn unknown_method(name: &str, receiver: &str, known: &Known) -> Said {
     if known.property(receiver, name).is_some() {
         return (message, Some(format!("it is a property: write `.{name}` without parentheses")));
     }
+    if let Some(owner) = known.owner_of_method(name).filter(|_| !known.standard().has_method(name)) {
+        return (message, Some(format!("it is {owner}")));
+    }
     let methods = known.methods_of(receiver);
     let properties = || known.properties_of(receiver).iter().map(|row| row.name);
     let names = || methods.iter().copied().chain(properties());
@@ -134,7 +160,26 @@ fn unknown_method(name: &str, receiver: &str, known: &Known) -> Said {
     (message, Some(help))
 }
 
-fn operator(name: &str, types: &[&str]) -> Said {
+/// An operator with a side that is `()`: says which, if it has a name.
+fn absent_side(name: &str, types: &[&str], around: &Around) -> Option<Said> {
+    let path = match types {
+        ["nothing"] | [_, "nothing"] => around.path_after(),
+        ["nothing", _] => around.path_before(),
+        _ => None,
+    }?;
+    let default = match types {
+        ["nothing"] => "false",
+        _ if types.contains(&"string") => "\"\"",
+        _ => "0",
+    };
+    let help = format!("give a default: `({path} ?? {default})`");
+    Some((format!("`{path}` is not set, so `{name}` does not work on it"), Some(help)))
+}
+
+fn operator(name: &str, types: &[&str], around: &Around, known: &Known) -> Said {
+    if let Some(said) = absent_side(name, types, around) {
+        return said;
+    }
     let message = match types {
         [one] => format!("`{name}` does not work on {}", described(one)),
         [left, right] => format!("`{name}` does not work between {} and {}", described(left), described(right)),
@@ -144,8 +189,14 @@ fn operator(name: &str, types: &[&str]) -> Said {
         Some("one side is not set: give a default with `??`".to_owned())
     } else if types.contains(&"string") && types.iter().any(|word| matches!(*word, "integer" | "float")) {
         Some("convert first: `parse_int(text)` or `number.to_string()`".to_owned())
+    } else if types.contains(&"range") {
+        Some("a range stands alone, without brackets: `for i in 0..3 { … }`".to_owned())
+    } else if let Some(word) = types.iter().find(|word| known.property(word, "text").is_some()) {
+        Some(format!("the text of the {word} is `.text`"))
     } else if name == "!" {
         Some("`!` needs `true` or `false`: compare first".to_owned())
+    } else if types == ["string"] && around.before().trim_end().ends_with('=') {
+        Some(format!("to append write `{name}=`"))
     } else {
         None
     };
@@ -171,7 +222,10 @@ pub(crate) fn property(text: &str, around: &Around, known: &Known) -> Said {
     let names = || known.properties_of(word).iter().map(|row| row.name);
     if names().next().is_none() {
         let callable = known.standard().has_method(name);
-        let help = callable.then(|| format!("it is a method: write `.{name}(…)`"));
+        let help = callable.then(|| format!("it is a method: write `.{name}{}`", known.standard().brackets(name)));
+        let plain = matches!(word, "string" | "array" | "integer" | "float" | "bool");
+        let help =
+            help.or_else(|| plain.then(|| format!("{} has methods only, such as `.to_string()`", described(word))));
         let kind = path.map_or(String::new(), |_| format!(" ({})", described(word)));
         return (format!("{owner}{kind} has no property `{name}`"), help);
     }
@@ -182,6 +236,17 @@ pub(crate) fn property(text: &str, around: &Around, known: &Known) -> Said {
     };
     (format!("{owner} has no property `{name}`"), Some(help))
 }
+
+/// A command that only another hook has.
+pub(crate) fn foreign_command(name: &str, hook: &str, known: &Known) -> Said {
+    let own = known.commands();
+    let help =
+        if own.is_empty() { "this hook takes no reply".to_owned() } else { format!("this hook has {}", listed(own)) };
+    (format!("`{name}` is a command of `{hook}`, not of this hook"), Some(help))
+}
+
+pub(crate) const PARAMS_READ_ONLY: &str =
+    "parameters are set in `gateway.toml`; to change one for this call, change a copy (`let copy = …;`)";
 
 pub(crate) const READ_ONLY: &str =
     "a request is read-only: return a command instead, or change a copy (`let copy = …;`)";

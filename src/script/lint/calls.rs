@@ -3,6 +3,8 @@
 use rhai::{Expr, FnCallExpr, Position};
 
 use crate::finding::nearest;
+use crate::script::diagnose::foreign_command;
+use crate::script::diagnose::place::Around;
 use crate::script::lint::known::{Form, Shape, listed};
 use crate::script::lint::values::article;
 use crate::script::lint::walk::Walker;
@@ -31,6 +33,7 @@ impl<'a> Walker<'a, '_> {
     pub(crate) fn call(&mut self, call: &FnCallExpr, position: Position, receiver: Option<Shape<'a>>) -> Shape<'a> {
         let given: Vec<Shape> = call.args.iter().map(|argument| self.expression(argument)).collect();
         if call.is_operator_call() {
+            self.operator_traps(call, &given, position);
             return self.operator(call, &given, position);
         }
         if !call.namespace.is_empty() {
@@ -48,7 +51,25 @@ impl<'a> Walker<'a, '_> {
             self.report.error("script/eval", position, message, None);
             return Shape::Unknown;
         }
+        if let ("contains", Some(Shape::Value(right))) = (call.name.as_str(), given.first())
+            && Around::of(self.report.source, position).word() == "in"
+            && !self.input.known.methods_of(right).contains("contains")
+        {
+            self.looked_into(right, position);
+            return Shape::Bool;
+        }
+        if receiver.is_none() {
+            self.swapped(call, position);
+        }
         self.plain(&Call { name: &call.name, position, receiver, given })
+    }
+
+    /// `value in right`, which has nothing that `in` could ask.
+    fn looked_into(&mut self, right: &str, position: Position) {
+        let has = self.input.known.methods_of(right).contains("has");
+        let help = if has { "write `.has(value)`" } else { "put an array, a map, a string or a range on its right" };
+        let message = format!("`in` cannot look into {} {right}", article(&right.to_lowercase()));
+        self.report.error("script/wrong-argument", position, message, help.to_owned());
     }
 
     fn plain(&mut self, call: &Call<'_, 'a>) -> Shape<'a> {
@@ -71,7 +92,6 @@ impl<'a> Walker<'a, '_> {
         if known.standard().takes(call.name, all) {
             if let Some(Shape::Value(receiver)) = call.receiver
                 && forms.is_empty()
-                && known.forms(call.name).is_empty()
                 && known.describes(receiver)
                 && !known.standard().takes_any_value(call.name, all)
             {
@@ -85,6 +105,10 @@ impl<'a> Walker<'a, '_> {
 
     /// Nothing fits: say why.
     fn refuse(&mut self, call: &Call<'_, 'a>, forms: &[&Form<'a>]) {
+        if let Some(hook) = self.input.known.hook_of(call.name) {
+            let (message, help) = foreign_command(call.name, hook, self.input.known);
+            return self.report.error("script/unknown-function", call.position, message, help);
+        }
         let own: Vec<String> = self
             .functions
             .iter()
@@ -117,8 +141,11 @@ impl<'a> Walker<'a, '_> {
 
     fn remedy(&self, call: &Call) -> Option<String> {
         let known = self.input.known;
-        if let Some(hook) = known.hook_of(call.name) {
-            return Some(format!("`{}` is a command of `{hook}`", call.name));
+        if matches!(call.name, "env" | "getenv") {
+            return Some("what a script knows of its surroundings is in `params`".to_owned());
+        }
+        if matches!(call.name, "require" | "include") {
+            return Some("write `import \"lib/name\" as name;` at the top".to_owned());
         }
         if let Some(ours) = known.translated(call.name) {
             return Some(format!("did you mean `{ours}`?"));
@@ -129,6 +156,7 @@ impl<'a> Walker<'a, '_> {
         let functions =
             self.functions.iter().filter(|function| !function.is_closure()).map(|function| function.name.as_str());
         did_you_mean(nearest(call.name, functions.chain(known.callable_names())))
+            .or_else(|| Some("`hookgate docs` lists what scripts can call".to_owned()))
     }
 
     fn wrong_arity(&mut self, call: &Call, signatures: &[String]) {
@@ -153,6 +181,9 @@ impl<'a> Walker<'a, '_> {
         let near = nearest(call.name, methods.iter().copied().chain(properties()));
         let help = if properties().any(|name| name == call.name) {
             format!("it is a property: write `.{}` without parentheses", call.name)
+        } else if let Some(owner) = known.owner_of_method(call.name).filter(|_| !known.standard().has_method(call.name))
+        {
+            format!("it is {owner}")
         } else if let Some(near) = near {
             format!("did you mean `{near}`?")
         } else if let Some(text) = properties().find(|name| *name == "text") {
@@ -182,12 +213,10 @@ impl<'a> Walker<'a, '_> {
         let given: Vec<&str> = call.given.iter().map(|shape| shape.word()).collect();
         let signatures: Vec<String> = forms.iter().map(|form| form.call().to_owned()).collect();
         let message = format!("`{}` does not take ({})", call.name, given.join(", "));
-        self.report.error(
-            "script/wrong-argument",
-            call.position,
-            message,
-            format!("it is {}", alternatives(&signatures)),
-        );
+        let with_text = given.iter().find(|word| self.input.known.property(word, "text").is_some());
+        let text = with_text.map_or(String::new(), |word| format!("; the text of the {word} is `.text`"));
+        let help = format!("it is {}{text}", alternatives(&signatures));
+        self.report.error("script/wrong-argument", call.position, message, help);
     }
 
     fn qualified(&mut self, call: &FnCallExpr, position: Position) {
@@ -238,7 +267,10 @@ impl<'a> Walker<'a, '_> {
                 let (a, b) = (left.word(), right.word());
                 let result = if call.name == "!=" { "true" } else { "false" };
                 let message = format!("comparing {} {a} with {} {b} is always {result}", article(a), article(b));
-                self.report.warning("script/comparison", position, message, None);
+                let text = given.contains(&Shape::Text)
+                    && given.iter().any(|shape| matches!(shape, Shape::Integer | Shape::Float));
+                let help = text.then(|| "convert first: `parse_int(text)`".to_owned());
+                self.report.warning("script/comparison", position, message, help);
             }
             return Shape::Bool;
         }

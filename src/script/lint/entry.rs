@@ -6,7 +6,8 @@ use crate::finding::nearest;
 use crate::script::lint::source::Function;
 use crate::script::lint::{Entrypoint, Report};
 
-pub(crate) fn check(entry: &Entrypoint, functions: &[Function], report: &mut Report) {
+/// Whether the script is for another hook: then nothing else in it is worth a word.
+pub(crate) fn check(entry: &Entrypoint, functions: &[Function], report: &mut Report) -> bool {
     let own: Vec<&Function> = functions.iter().filter(|function| function.name == entry.name).collect();
     let foreign =
         functions.iter().find(|function| function.name != entry.name && entry.all.contains_key(&function.name));
@@ -29,6 +30,7 @@ pub(crate) fn check(entry: &Entrypoint, functions: &[Function], report: &mut Rep
             "keep the one with one parameter".to_owned(),
         ),
     }
+    own.is_empty() && foreign.is_some()
 }
 
 fn arity(function: &Function, report: &mut Report) {
@@ -44,13 +46,27 @@ fn missing(entry: &Entrypoint, functions: &[Function], foreign: Option<&Function
     let code = "script/missing-entry";
     let message = format!("`{}` calls `{}`, which this script does not define", entry.hook, entry.name);
     if let Some(foreign) = foreign {
-        let help = format!("`{}` is the entry function of `{}`", foreign.name, entry.all[&foreign.name]);
+        let help = format!(
+            "`{}` is the entry function of `{}`: bind this script to a route of that hook",
+            foreign.name, entry.all[&foreign.name]
+        );
         return report.error(code, foreign.position, message, help);
     }
     let named = functions.iter().filter(|function| !function.is_closure());
-    let near = nearest(entry.name, named.map(|function| function.name.as_str()));
+    let near = nearest(entry.name, named.clone().map(|function| function.name.as_str()));
     match functions.iter().find(|function| Some(function.name.as_str()) == near) {
         Some(near) => report.error(code, near.position, message, format!("rename `{}` to `{}`", near.name, entry.name)),
+        None if named.clone().count() == 1 => {
+            let only = named.clone().next().expect("there is one");
+            let help = format!(
+                "rename `{}` to `{}`, or add `fn {}({}) {{ … }}`",
+                only.name,
+                entry.name,
+                entry.name,
+                parameter_name(entry.name)
+            );
+            report.error(code, only.position, message, help);
+        }
         None => {
             let help = format!("add `fn {}({}) {{ … }}`", entry.name, parameter_name(entry.name));
             report.error(code, Position::NONE, message, help);

@@ -9,7 +9,8 @@ use crate::script::lint::walk::{Walker, leftmost, statement_start};
 impl Walker<'_, '_> {
     pub(crate) fn unreachable(&mut self, statement: &Stmt) {
         let message = "this can never run: the statement before it always leaves".to_owned();
-        self.report.warning("script/unreachable", statement_start(statement), message, None);
+        let help = "remove it, or move it before that statement".to_owned();
+        self.report.warning("script/unreachable", statement_start(statement), message, help);
     }
 
     /// Looks at an expression whose value is dropped.
@@ -46,7 +47,7 @@ impl Walker<'_, '_> {
         let (name, arity) = (call.name.as_str(), call.args.len());
         let own = self.functions.iter().any(|function| function.name == name && function.parameters.len() == arity);
         if own {
-            return;
+            return self.dropped_own(name, arity, position);
         }
         if self.input.known.is_command(name, arity, method) {
             let message = format!("the command of `{name}` is returned nowhere, so nothing happens");

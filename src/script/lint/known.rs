@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rhai::{Dynamic, Engine};
 
 use crate::script::library::{Effect, Entry, Kind};
+use crate::script::lint::foreign::FOREIGN_WORDS;
 
 /// Functions that Rhai brings along: name → how many arguments they take, a method's receiver included.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +73,11 @@ impl Standard {
 
     pub(crate) fn takes_any_value(&self, name: &str, arity: usize) -> bool {
         self.generic.contains(&(name.to_owned(), arity))
+    }
+
+    /// How a method is called that needs nothing, or something.
+    pub(crate) fn brackets(&self, name: &str) -> &'static str {
+        if self.takes(name, 1) { "()" } else { "(…)" }
     }
 
     pub(crate) fn has_property(&self, name: &str) -> bool {
@@ -171,6 +177,12 @@ impl<'a> Form<'a> {
         let parameters: Vec<&str> = arguments(inside);
         let result = signature.rsplit_once("->").map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape));
         Self { entry, parameters, optional: optional(inside), result }
+    }
+
+    /// The names of the parameters.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        let inside = self.entry.doc.signature.split_once('(').map_or("", |(_, rest)| matching(rest));
+        inside.split(',').map(|piece| piece.split(':').next().unwrap_or_default().trim_matches(['[', ' ']))
     }
 
     fn takes(&self, arity: usize) -> bool {
@@ -318,6 +330,18 @@ impl<'a> Known<'a> {
         forms.map(|form| form.entry.name).collect()
     }
 
+    /// The form of a method that only another type has, in the words of its signature.
+    pub(crate) fn owner_of_method(&self, name: &str) -> Option<String> {
+        let form = self.forms(name).iter().find(|form| form.entry.receiver.is_some())?;
+        Some(format!("`{}`", form.call()))
+    }
+
+    /// The names of this hook's commands.
+    pub(crate) fn commands(&self) -> BTreeSet<&'a str> {
+        let forms = self.forms.values().flatten().filter(|form| form.entry.effect == Effect::Command);
+        forms.filter(|form| form.entry.receiver.is_none()).map(|form| form.entry.name).collect()
+    }
+
     /// Whether the table documents anything of this type.
     pub(crate) fn describes(&self, receiver: &str) -> bool {
         !self.properties_of(receiver).is_empty() || !self.methods_of(receiver).is_empty()
@@ -346,34 +370,6 @@ impl<'a> Known<'a> {
 fn result_of_property(entry: &Entry) -> Shape<'static> {
     entry.doc.signature.split_once(':').map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape))
 }
-
-/// What people type who come from JavaScript, Python or Go.
-const FOREIGN_WORDS: [(&str, &str); 24] = [
-    ("toLowerCase", "to_lower"),
-    ("lower", "to_lower"),
-    ("lowercase", "to_lower"),
-    ("toUpperCase", "to_upper"),
-    ("upper", "to_upper"),
-    ("uppercase", "to_upper"),
-    ("startsWith", "starts_with"),
-    ("startswith", "starts_with"),
-    ("endsWith", "ends_with"),
-    ("endswith", "ends_with"),
-    ("includes", "contains"),
-    ("has", "contains"),
-    ("length", "len"),
-    ("size", "len"),
-    ("count", "len"),
-    ("strip", "trim"),
-    ("substr", "sub_string"),
-    ("substring", "sub_string"),
-    ("indexOf", "index_of"),
-    ("toString", "to_string"),
-    ("str", "to_string"),
-    ("parseInt", "parse_int"),
-    ("println", "log"),
-    ("isEmpty", "is_empty"),
-];
 
 /// `"`a`, `b` and `c`"`, at most eight names.
 pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {

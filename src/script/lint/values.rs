@@ -3,6 +3,7 @@
 use rhai::{ASTFlags, Expr, ImmutableString, Position};
 
 use crate::finding::nearest;
+use crate::script::diagnose::{PARAMS_READ_ONLY, READ_ONLY};
 use crate::script::lint::did_you_mean;
 use crate::script::lint::known::{Shape, listed};
 use crate::script::lint::walk::{Role, Walker};
@@ -81,7 +82,7 @@ impl<'a> Walker<'a, '_> {
             Expr::FnCall(call, position) => self.call(call, *position, None),
             Expr::Dot(..) | Expr::Index(..) => self.chain(&links(expression)).1,
             Expr::And(parts, _) | Expr::Or(parts, _) => {
-                self.all(parts.iter());
+                parts.iter().for_each(|part| self.tested(part));
                 Shape::Bool
             }
             Expr::Coalesce(parts, _) => {
@@ -96,7 +97,7 @@ impl<'a> Walker<'a, '_> {
         }
     }
 
-    fn all<'e>(&mut self, expressions: impl Iterator<Item = &'e Expr>) {
+    pub(crate) fn all<'e>(&mut self, expressions: impl Iterator<Item = &'e Expr>) {
         for expression in expressions {
             self.expression(expression);
         }
@@ -106,9 +107,15 @@ impl<'a> Walker<'a, '_> {
         if let Some((_, rest)) = text.split_once("${")
             && rest.contains('}')
         {
+            let root = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next();
+            self.scope
+                .iter_mut()
+                .filter(|variable| Some(variable.name.as_str()) == root)
+                .for_each(|variable| variable.used = true);
             let message = "`${…}` is plain text between double quotes".to_owned();
             self.report.warning("script/interpolation", position, message, "use backticks: `text ${value}`".to_owned());
         }
+        self.braces_without_dollar(text, position);
     }
 
     fn variable(&mut self, name: &ImmutableString, position: Position) -> Shape<'a> {
@@ -129,25 +136,6 @@ impl<'a> Walker<'a, '_> {
         }
         self.unknown_variable(name, position);
         Shape::Unknown
-    }
-
-    fn unknown_variable(&mut self, name: &str, position: Position) {
-        let help = match name {
-            "None" | "nil" | "NULL" | "Null" | "undefined" | "none" => Some("nothing is written `()`".to_owned()),
-            "True" | "TRUE" => Some("write `true`".to_owned()),
-            "False" | "FALSE" => Some("write `false`".to_owned()),
-            _ if self.top.variables.contains(name) => Some(format!("write `const {name} = …` at the top")),
-            _ if self.ended.contains(name) => Some(format!("`{name}` was declared inside a block that has ended")),
-            _ => {
-                let scope = self.scope.iter().map(|variable| variable.name.as_str());
-                let constants = self.top.constants.keys().map(String::as_str).chain(self.input.known.constants());
-                did_you_mean(nearest(name, scope.chain(constants))).or_else(|| {
-                    let asked = matches!(name, "request" | "event");
-                    asked.then(|| format!("a function sees only its parameters: pass `{name}` to it"))
-                })
-            }
-        };
-        self.report.error("script/unknown-variable", position, format!("unknown variable `{name}`"), help);
     }
 
     fn qualified_variable(&mut self, namespace: &rhai::Namespace, name: &str, position: Position) -> Shape<'a> {
@@ -188,6 +176,10 @@ impl<'a> Walker<'a, '_> {
     /// value of the host.
     pub(crate) fn chain(&mut self, links: &[Link]) -> (Shape<'a>, Shape<'a>, bool) {
         let mut shape = links.first().map_or(Shape::Unknown, |root| self.expression(root.expression));
+        if self.is_lost(links) {
+            links.iter().skip(1).for_each(|link| self.arguments_of(link.expression));
+            return (Shape::Unknown, Shape::Unknown, false);
+        }
         let (mut owner, mut through) = (shape, self.is_host_value(shape));
         let mut path = root_name(links);
         for (index, link) in links.iter().enumerate().skip(1) {
@@ -196,6 +188,12 @@ impl<'a> Walker<'a, '_> {
                 key if link.index => self.index(shape, key),
                 Expr::Property(property, position) => self.property(shape, &property.2, *position, &mut path),
                 Expr::MethodCall(call, position) => {
+                    let changes = MUTATORS.contains(&call.name.as_str());
+                    if let (1, true, Some(root)) =
+                        (index, changes, root_name(links).filter(|root| self.is_constant(root)))
+                    {
+                        self.constant_assigned(&root, links[0].expression.position());
+                    }
                     if through && index > 1 && MUTATORS.contains(&call.name.as_str()) && !self.is_host_value(shape) {
                         self.read_only(&path, *position);
                     }
@@ -258,7 +256,11 @@ impl<'a> Walker<'a, '_> {
         let known = self.input.known;
         let names = || known.properties_of(receiver).iter().map(|row| row.name);
         let owner = owner.unwrap_or_else(|| receiver.to_owned());
-        let help = match nearest(name, names()) {
+        // `userProfile` is how a provider calls what is `profile` here.
+        let tail = names()
+            .filter(|known| known.len() > 2 && name.to_lowercase().ends_with(known))
+            .max_by_key(|known| known.len());
+        let help = match tail.or_else(|| nearest(name, names())) {
             _ if known.methods_of(receiver).contains(name) => {
                 format!("it is a method: write `{owner}.{name}(…)`")
             }
@@ -289,7 +291,7 @@ impl<'a> Walker<'a, '_> {
         let known = self.input.known;
         let ours = known.translated(name).unwrap_or(name);
         let method = known.standard().has_method(ours) || !known.forms(ours).is_empty();
-        method.then(|| format!("it is a method: write `.{ours}(…)`"))
+        method.then(|| format!("it is a method: write `.{ours}{}`", known.standard().brackets(ours)))
     }
 
     pub(crate) fn assignment(&mut self, target: &Expr) {
@@ -326,8 +328,8 @@ impl<'a> Walker<'a, '_> {
 
     fn read_only(&mut self, path: &Option<String>, position: Position) {
         let what = path.as_ref().map_or("this value".to_owned(), |path| format!("`{path}`"));
-        let help = "a request is read-only: return a command instead, or change a copy (`let copy = …;`)".to_owned();
-        self.report.error("script/read-only", position, format!("{what} cannot be changed"), help);
+        let help = if what.starts_with("`params") { PARAMS_READ_ONLY } else { READ_ONLY };
+        self.report.error("script/read-only", position, format!("{what} cannot be changed"), help.to_owned());
     }
 
     fn is_constant(&self, name: &str) -> bool {
@@ -345,6 +347,7 @@ impl<'a> Walker<'a, '_> {
             let near = nearest(name, self.scope.iter().map(|variable| variable.name.as_str()));
             let help = did_you_mean(near).or_else(|| Some(format!("declare it first: `let {name} = …;`")));
             self.report.error("script/unknown-variable", position, format!("unknown variable `{name}`"), help);
+            self.give(name, position, Shape::Unknown);
         }
     }
 
@@ -359,7 +362,7 @@ pub(crate) fn article(word: &str) -> &'static str {
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
-fn root_name(links: &[Link]) -> Option<String> {
+pub(crate) fn root_name(links: &[Link]) -> Option<String> {
     match links.first()?.expression {
         Expr::Variable(variable, ..) if variable.2.is_empty() => Some(variable.1.to_string()),
         _ => None,
@@ -367,7 +370,7 @@ fn root_name(links: &[Link]) -> Option<String> {
 }
 
 /// `request.user.name` as written, if it is variables and properties only.
-fn written(links: &[Link]) -> Option<String> {
+pub(crate) fn written(links: &[Link]) -> Option<String> {
     let mut path = root_name(links)?;
     for link in &links[1..] {
         let Expr::Property(property, _) = link.expression else { return None };

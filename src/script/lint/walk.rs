@@ -101,7 +101,13 @@ impl<'a> Walker<'a, '_> {
     fn top_level(&mut self) {
         let ast = self.input.ast;
         for statement in ast.statements() {
-            if let Stmt::Import(import, _) = statement {
+            if let Stmt::Import(import, position) = statement {
+                if import.1.name.is_empty() {
+                    let message = "this import has no name, so nothing can use it".to_owned();
+                    let help = "write `import \"lib/name\" as name;`".to_owned();
+                    self.report.warning("script/unused-import", *position, message, help);
+                    continue;
+                }
                 self.top.imports.insert(import.1.name.to_string(), (import.1.pos, false));
             }
         }
@@ -152,6 +158,7 @@ impl<'a> Walker<'a, '_> {
             };
             self.scope.push(Variable { name: name.clone(), position, role, shape, used: false });
         }
+        self.filled_for_nothing(function);
         self.statements(&function.body, true);
         self.leave(0);
     }
@@ -181,14 +188,16 @@ impl<'a> Walker<'a, '_> {
     fn statement(&mut self, statement: &Stmt, value: bool) -> bool {
         match statement {
             Stmt::If(parts, _) => {
-                self.expression(&parts.expr);
+                self.tested(&parts.expr);
                 let then = self.block(parts.body.statements(), value);
                 let otherwise = self.block(parts.branch.statements(), value);
                 return then && otherwise;
             }
             Stmt::Switch(parts, _) => self.switch(&parts.0, &parts.1, value),
             Stmt::While(parts, _) | Stmt::Do(parts, ..) => {
-                self.expression(&parts.expr);
+                if !matches!(parts.expr, Expr::Unit(_)) {
+                    self.tested(&parts.expr);
+                }
                 self.block(parts.body.statements(), false);
             }
             Stmt::For(parts, _) => self.for_loop(&parts.0, parts.1.as_ref(), &parts.2),
@@ -292,7 +301,7 @@ impl<'a> Walker<'a, '_> {
         self.top.imports.insert(alias.to_owned(), (position, true));
     }
 
-    fn give(&mut self, name: &str, position: Position, shape: Shape<'a>) {
+    pub(crate) fn give(&mut self, name: &str, position: Position, shape: Shape<'a>) {
         self.scope.push(Variable { name: name.to_owned(), position, role: Role::Given, shape, used: false });
     }
 
