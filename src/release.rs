@@ -24,6 +24,7 @@ pub mod access;
 pub mod build;
 pub mod bundle;
 mod convert;
+pub mod gate;
 pub mod live;
 pub mod pattern;
 mod routes;

@@ -15,6 +15,8 @@ use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
+use crate::release::suite;
+use crate::script::compile::is_test;
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -48,9 +50,6 @@ struct Outcome {
     release: Option<Release>,
 }
 
-/// Files ending so are tests of scripts.
-const TEST_SUFFIX: &str = "_test.rhai";
-
 /// # Errors
 /// There is no configuration, or it cannot be read.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
@@ -78,10 +77,14 @@ impl Outcome {
 
     fn assembled(place: &Place, reading: Reading, secrets: Secrets) -> Self {
         let names = reading.texts.scripts.keys();
-        let scripts = Some(names.filter(|name| !name.ends_with(TEST_SUFFIX)).count());
+        let scripts = Some(names.filter(|name| !is_test(name)).count());
         match build::assemble(place, reading, None, secrets, &Metrics::new()) {
             Err(findings) => Self { findings, scripts, release: None },
-            Ok(release) => Self { findings: release.warnings.clone(), scripts, release: Some(release) },
+            Ok(release) => {
+                let mut findings = release.warnings.clone();
+                findings.extend(suite::findings(&suite::suite(&release)));
+                Self { findings, scripts, release: Some(release) }
+            }
         }
     }
 

@@ -28,6 +28,7 @@ use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
+use crate::release::gate::Pace;
 use crate::release::live;
 use crate::release::live::Live;
 use crate::release::watch;
@@ -96,7 +97,7 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let config = release.config.clone();
     let routes = release.routes.len();
     let listeners = Listeners::bind(place, &config, &metrics).await?;
-    live.activate(release, None);
+    live.admit(release, None, Pace::Start).or_else(|findings| refuse(log, &findings))?;
     let (stop, stopping) = channel(false);
     let signals = stop_on_signal(stop)?;
     let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;

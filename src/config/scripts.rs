@@ -12,11 +12,14 @@ pub struct Scripts {
     pub dir: String,
     /// What a release must pass before it goes live.
     pub gate: Gate,
+    /// A release whose tests take longer does not go live.
+    #[schemars(range(min = 1))]
+    pub gate_timeout_ms: u64,
 }
 
 impl Default for Scripts {
     fn default() -> Self {
-        Self { dir: "scripts".to_owned(), gate: Gate::Tests }
+        Self { dir: "scripts".to_owned(), gate: Gate::Tests, gate_timeout_ms: 30_000 }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is tested: one script with its tests and cases, and the routes and rules that run it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,8 +39,37 @@ pub struct Tests {
     pub script: Arc<Script>,
     /// The functions that are tests, in the order of the text.
     pub functions: Vec<Function>,
+    /// Every function of the file.
+    pub all: Vec<Function>,
+    /// Names of functions that the file may call in what it imports.
+    pub imported: BTreeSet<String>,
     /// What is wrong with the file but keeps no test from running.
     pub warnings: Vec<Finding>,
+}
+
+impl Tests {
+    /// Tests that can fail by no assertion: neither they nor what they call in their file makes one.
+    pub fn without_assertions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.iter().filter(|function| !self.asserts(function))
+    }
+
+    fn asserts(&self, function: &Function) -> bool {
+        let (mut todo, mut seen) = (vec![function], BTreeSet::new());
+        while let Some(function) = todo.pop() {
+            // A helper of another file may assert.
+            if function.calls.iter().any(|name| name.starts_with("assert") || name == "skip" || !self.knows(name)) {
+                return true;
+            }
+            let called = self.all.iter().filter(|other| function.calls.contains(&other.name));
+            todo.extend(called.filter(|other| seen.insert(other.name.as_str())));
+        }
+        false
+    }
+
+    /// Whether it is a function of this file, or one that everybody has.
+    fn knows(&self, name: &str) -> bool {
+        !self.imported.contains(name)
+    }
 }
 
 /// A case file.

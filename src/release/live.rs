@@ -15,6 +15,7 @@ use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
+use crate::release::gate::{Gate, Pace, Tested};
 use crate::telemetry::metrics::Metrics;
 
 /// Files that no writer touched for this long are whole.
@@ -29,6 +30,7 @@ pub struct Live {
     /// One reload at a time: two would race for which is last.
     reloading: Mutex<()>,
     metrics: Arc<Metrics>,
+    gate: Gate,
 }
 
 /// What `/api/v1/status` says about releases.
@@ -45,6 +47,8 @@ pub struct Status {
     pub activated_at: Option<String>,
     /// Sections of the configuration that changed and take effect at the next start.
     pub needs_restart: Vec<&'static str>,
+    /// The tests of what was tested last: of the release in force, or of the one that was refused.
+    pub tests: Tested,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -69,7 +73,8 @@ pub enum Reloaded {
 
 impl Live {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { current: ArcSwapOption::empty(), status: Mutex::default(), reloading: Mutex::default(), metrics }
+        let (status, reloading, gate) = Default::default();
+        Self { current: ArcSwapOption::empty(), status, reloading, metrics, gate }
     }
 
     /// The release in force.
@@ -103,12 +108,32 @@ impl Live {
         };
         let hash = reading.hash.clone();
         match build::assemble(place, reading, before.as_deref(), Secrets::Load, &self.metrics) {
-            Ok(release) => self.activate(release, before.as_deref()),
+            Ok(release) => {
+                let pace = if before.is_some() { Pace::Beside } else { Pace::Start };
+                self.admit(release, before.as_deref(), pace)
+                    .unwrap_or_else(|findings| self.refuse(Some(hash), findings))
+            }
             Err(findings) => self.refuse(Some(hash), findings),
         }
     }
 
-    /// Puts a release in force.
+    /// Puts a release in force if its tests pass.
+    ///
+    /// # Errors
+    /// Which tests failed, and why.
+    pub fn admit(&self, mut release: Release, before: Option<&Release>, pace: Pace) -> Result<Reloaded, Vec<Finding>> {
+        let examined = self.gate.examine(&release, pace);
+        self.metrics.set_failed_tests(&examined.failed_by_script);
+        self.lock().tests = examined.tested.clone();
+        if !examined.errors.is_empty() {
+            return Err(examined.errors);
+        }
+        release.warnings.extend(examined.warnings.iter().cloned());
+        self.gate.keep(&examined);
+        Ok(self.activate(release, before))
+    }
+
+    /// Puts a release in force, tested or not.
     pub fn activate(&self, release: Release, before: Option<&Release>) -> Reloaded {
         let needs_restart = before.map_or_else(Vec::new, |before| restart_sections(before, &release));
         let hash = release.hash.clone();
@@ -117,7 +142,9 @@ impl Live {
         let same = before.is_some_and(|before| before.hash == hash);
         release.start();
         self.current.store(Some(Arc::new(release)));
-        *self.lock() = Status {
+        let mut status = self.lock();
+        *status = Status {
+            tests: std::mem::take(&mut status.tests),
             running: Some(hash.clone()),
             on_disk: Some(hash.clone()),
             state: State::Current,
@@ -126,6 +153,7 @@ impl Live {
             activated_at: Some(Timestamp::now().to_string()),
             needs_restart: needs_restart.clone(),
         };
+        drop(status);
         self.metrics.reloads.inc("activated");
         self.metrics.set_release(&hash);
         log_findings(&warnings);

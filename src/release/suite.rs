@@ -13,14 +13,23 @@ use crate::harness::test;
 use crate::hooks;
 use crate::release::convert::{own_limits, table_kind};
 use crate::release::{Plan, Release, Route};
-use crate::script::compile::{Role, TEST_SUFFIX, is_test};
+use crate::script::compile::{Compiler, Role, TEST_SUFFIX, is_test};
 use crate::script::context::Surroundings;
 
-/// The suite of a release.
+/// The whole suite of a release.
 pub fn suite(release: &Release) -> Suite {
+    changed(release, &|_| false).0
+}
+
+/// The suite of a release but for scripts whose fingerprint is known: of those, name and fingerprint.
+pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(String, String)>) {
     let work = Work { release, fixtures: release.fixtures.clone(), tables: Arc::new(shapes(release)) };
     let mut problems = Vec::new();
     let mut tested = BTreeMap::<String, Wanted>::new();
+    // A script of a route wants tests even if it has none; a file that others import is tested through them.
+    for binding in release.routes.iter().flat_map(bindings_of) {
+        tested.entry(binding.script.file().to_owned()).or_default();
+    }
     let test_files: Vec<String> = release.compiler.test_files().map(str::to_owned).collect();
     for test_file in test_files {
         let script = format!("{}.rhai", test_file.strip_suffix(TEST_SUFFIX).unwrap_or(&test_file));
@@ -40,8 +49,53 @@ pub fn suite(release: &Release) -> Suite {
             problems.push(Finding::error("test/no-script", label, text));
         }
     }
-    let subjects = tested.into_iter().map(|(script, wanted)| Arc::new(work.subject(script, wanted))).collect();
-    Suite { subjects, compiler: release.compiler.clone(), problems }
+    let (mut subjects, mut unchanged) = (Vec::new(), Vec::new());
+    for (script, wanted) in tested {
+        let bindings = work.bindings(&script);
+        let fingerprint = work.fingerprint(&script, &wanted, &bindings);
+        if known(&fingerprint) {
+            unchanged.push((script, fingerprint));
+        } else {
+            subjects.push(Arc::new(work.subject(script, wanted, bindings, fingerprint)));
+        }
+    }
+    (Suite { subjects, compiler: release.compiler.clone(), problems }, unchanged)
+}
+
+/// What is odd about a script's tests, or that it has none.
+pub fn warnings(subject: &Subject, compiler: &Compiler) -> Vec<Finding> {
+    match &subject.tests {
+        Some(Ok(tests)) => {
+            let source = compiler.source(&subject.test_label).unwrap_or_default();
+            let mute = tests.without_assertions().map(|function| {
+                let text = format!("`{}` claims nothing: it passes whatever the script does", function.name);
+                let finding = Finding::warning("test/no-assertion", &subject.test_label, text);
+                finding
+                    .at(source, function.line, function.column)
+                    .help("end it with an `assert…`, or call `skip(\"why\")`")
+            });
+            tests.warnings.iter().cloned().chain(mute).collect()
+        }
+        Some(Err(_)) => Vec::new(),
+        None if subject.cases.is_empty() => {
+            let text = "no test runs this script";
+            let file = subject.test_label.replace(".rhai", TEST_SUFFIX);
+            vec![Finding::warning("script/untested", &subject.label, text).help(format!("write `{file}`"))]
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Everything about the tests of a bundle that is known without running them: for `check`.
+pub fn findings(suite: &Suite) -> Vec<Finding> {
+    let mut findings = suite.problems.clone();
+    for subject in &suite.subjects {
+        if let Some(Err(broken)) = &subject.tests {
+            findings.extend(broken.iter().cloned());
+        }
+        findings.extend(warnings(subject, &suite.compiler));
+    }
+    findings
 }
 
 /// What tests there are of a script.
@@ -80,14 +134,12 @@ impl Work<'_> {
         }
     }
 
-    fn subject(&self, script: String, wanted: Wanted) -> Subject {
+    fn subject(&self, script: String, wanted: Wanted, bindings: Vec<Binding>, fingerprint: String) -> Subject {
         let compiler = &self.release.compiler;
-        let bindings = self.bindings(&script);
         let role = bindings.first().and_then(|binding| super::build::roles().find(binding.hook.name));
         let role = role.or_else(|| compiler.hook_of(&script));
         let label = compiler.label_of(&script).unwrap_or(&script).to_owned();
         let test_label = wanted.test_file.as_ref().map(|file| format!("{}/{file}", self.release.config.scripts.dir));
-        let fingerprint = self.fingerprint(&script, &wanted, &bindings);
         Subject {
             tests: wanted.test_file.as_ref().map(|file| self.tests(file, role)),
             test_label: test_label.unwrap_or_else(|| label.clone()),
@@ -104,8 +156,11 @@ impl Work<'_> {
     fn tests(&self, file: &str, role: Option<&Role>) -> Result<Tests, Vec<Finding>> {
         let compiler = &self.release.compiler;
         let (script, warnings) = compiler.test_script(file, role, &test::limits())?;
-        let functions = compiler.functions(file).into_iter().filter(|function| function.name.starts_with("test_"));
-        Ok(Tests { script, functions: functions.collect(), warnings })
+        let all = compiler.functions(file);
+        let imports = compiler.imports_of(file);
+        let imported = imports.iter().flat_map(|file| compiler.functions(file)).map(|function| function.name);
+        let functions = all.iter().filter(|function| function.name.starts_with("test_")).cloned().collect();
+        Ok(Tests { script, functions, imported: imported.collect(), all, warnings })
     }
 
     /// The routes and rules that run the script; if none does, the hook that its entry function names.

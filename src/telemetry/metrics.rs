@@ -40,6 +40,7 @@ pub struct Metrics {
     auth: Family<AuthLabels, Counter>,
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
     release: Mutex<Option<String>>,
+    failed_tests: Mutex<Vec<(String, usize)>>,
     certificate_expires: AtomicI64,
 }
 
@@ -81,6 +82,7 @@ impl Metrics {
             auth: Family::default(),
             routes: Mutex::default(),
             release: Mutex::default(),
+            failed_tests: Mutex::default(),
             certificate_expires: AtomicI64::new(NEVER),
         })
     }
@@ -116,6 +118,11 @@ impl Metrics {
     /// The content hash of the release that answers from now on, for `hookgate_release_info{hash}`.
     pub fn set_release(&self, hash: &str) {
         *self.release.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash.to_owned());
+    }
+
+    /// How many tests of each script failed in the release that was examined last; empty when all passed.
+    pub fn set_failed_tests(&self, by_script: &[(String, usize)]) {
+        *self.failed_tests.lock().unwrap_or_else(PoisonError::into_inner) = by_script.to_vec();
     }
 
     /// When the listener's certificate expires, in seconds since 1970.

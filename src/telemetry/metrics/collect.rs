@@ -53,6 +53,15 @@ impl Collector for Collected {
             let mut family = encoder.encode_descriptor("hookgate_release", help, None, MetricType::Info)?;
             family.encode_info(&[("hash", hash)])?;
         }
+        let failed = metrics.failed_tests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !failed.is_empty() {
+            let help = "Tests that failed in the release that was refused";
+            let mut family = encoder.encode_descriptor("hookgate_failed_tests", help, None, MetricType::Gauge)?;
+            for (script, number) in &failed {
+                let labels = [("script", script.as_str())];
+                family.encode_family(&labels.as_slice())?.encode_gauge(&(*number as u64))?;
+            }
+        }
         if let Some(days) = metrics.certificate_days_left() {
             let help = "Days until the listener's certificate expires";
             let family = encoder.encode_descriptor("hookgate_certificate_days_left", help, None, MetricType::Gauge)?;
