@@ -14,6 +14,7 @@ use rhai::{Array, Dynamic, ImmutableString, Variant};
 use serde_json::Value;
 
 use crate::script::library::{Finished, Library};
+use crate::script::lint::advice::Advice;
 
 pub mod okta;
 
@@ -35,6 +36,8 @@ pub trait Contract: Sized + 'static {
     const SAMPLES: &'static [Sample];
     /// What the people behind the hook meet at the provider, for the reference page.
     const PROVIDER: Provider;
+    /// What scripts should know of the commands before a call comes.
+    const ADVICE: &'static Advice = &Advice::NONE;
     /// Whether one POST carries events for rules (nothing is replied to them) instead of a call to answer.
     const EVENTS: bool = false;
 
@@ -204,6 +207,7 @@ pub struct Hook {
     pub on_failure: &'static [FailureForm],
     pub samples: &'static [Sample],
     pub provider: Provider,
+    pub advice: &'static Advice,
     pub events: bool,
     /// The registrations of this hook.
     pub library: fn() -> &'static Finished,
@@ -249,6 +253,7 @@ impl Hook {
             on_failure: C::ON_FAILURE,
             samples: C::SAMPLES,
             provider: C::PROVIDER,
+            advice: C::ADVICE,
             events: C::EVENTS,
             library,
             challenge,

@@ -27,6 +27,7 @@ pub mod live;
 pub mod pattern;
 mod routes;
 pub mod tables;
+mod unused;
 pub mod watch;
 
 /// One release. Nothing in it changes but secrets, which rotate under it.

@@ -20,6 +20,7 @@ use crate::script::engine;
 use crate::script::lanes;
 use crate::script::library::{Effect, Finished};
 use crate::script::lint;
+use crate::script::lint::advice::{Advice, Review};
 use crate::script::lint::known::{Known, Standard};
 use crate::script::lint::{Entrypoint, Input, ModuleFacts};
 use crate::script::modules::Modules;
@@ -28,6 +29,7 @@ use crate::script::run::{Cause, Failed, Script};
 use crate::script::trace::{Chamber, Spot, innermost_position};
 
 mod imports;
+mod usage;
 
 /// What a hook brings to its scripts.
 #[derive(Clone, Copy)]
@@ -39,6 +41,8 @@ pub struct Side {
     /// The type of the entry function's one parameter.
     pub request_type: &'static str,
     pub library: &'static Finished,
+    /// What the hook knows of its own commands.
+    pub advice: &'static Advice,
 }
 
 /// One hook among all the others, with everything that its scripts may name.
@@ -46,6 +50,7 @@ pub struct Side {
 pub struct Role {
     pub side: Side,
     known: &'static Known<'static>,
+    review: &'static Review,
 }
 
 /// The roles of all hooks; made once per process.
@@ -67,7 +72,8 @@ impl Roles {
         let role = |side: &Side| {
             let foreign: &'static BTreeMap<String, String> = Box::leak(Box::new(foreign_commands(side, sides)));
             let entries = prelude::library().entries.iter().chain(&side.library.entries);
-            Role { side: *side, known: Box::leak(Box::new(Known::new(entries, standard, foreign))) }
+            let review = Box::leak(Box::new(Review::of(side.library, side.advice)));
+            Role { side: *side, known: Box::leak(Box::new(Known::new(entries, standard, foreign))), review }
         };
         let entries = sides.iter().map(|side| (side.entry.to_owned(), side.hook.to_owned())).collect();
         Box::leak(Box::new(Self { roles: sides.iter().map(role).collect(), entries, shared }))
@@ -75,6 +81,11 @@ impl Roles {
 
     pub fn find(&self, hook: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.side.hook == hook)
+    }
+
+    fn entry<'a>(&'a self, role: &Role) -> Entrypoint<'a> {
+        let Side { entry, hook, request_type, .. } = role.side;
+        Entrypoint { name: entry, hook, all: &self.entries, request_type }
     }
 }
 
@@ -99,6 +110,14 @@ struct File {
     imports: Vec<Import>,
     /// Of this file and everything it imports.
     hash: String,
+}
+
+/// How a file is looked at.
+enum Subject<'a> {
+    /// As the script of a route or rule.
+    Script(&'a Role),
+    /// As a file for others, which use these names of it.
+    Shared(&'a BTreeSet<String>),
 }
 
 /// The scripts of one bundle.
@@ -150,18 +169,6 @@ impl Compiler {
         Ok(Self { roles, files, modules, chambers: Mutex::default(), made: Mutex::default() })
     }
 
-    /// Checks the files that others import and that have no entry of their own.
-    pub fn check_shared(&self) -> Vec<Finding> {
-        let imported = self.imported();
-        let shared = self.files.iter().filter(|(name, _)| imported.contains(*name));
-        shared.flat_map(|(_, file)| self.lint(file, &self.roles.shared, None)).collect()
-    }
-
-    fn imported(&self) -> BTreeSet<String> {
-        let imports = self.files.values().flat_map(|file| &file.imports);
-        imports.map(|import| Modules::file_of(&import.path)).collect()
-    }
-
     /// Whether there is such a file.
     pub fn has(&self, name: &str) -> bool {
         self.files.contains_key(name)
@@ -170,19 +177,6 @@ impl Compiler {
     /// The names of all files.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
-    }
-
-    /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
-    pub fn unused_files(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
-        let imported = self.imported();
-        let unused = self.files.iter().filter(|(name, _)| {
-            !name.ends_with(TEST_SUFFIX) && !imported.contains(*name) && !wanted.contains(name.as_str())
-        });
-        unused
-            .map(|(_, file)| {
-                Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
-            })
-            .collect()
     }
 
     /// The compiled `file` for a hook, and warnings about it.
@@ -217,13 +211,7 @@ impl Compiler {
     }
 
     fn check(&self, name: &str, file: &File, role: &Role) -> Vec<Finding> {
-        let entry = Entrypoint {
-            name: role.side.entry,
-            hook: role.side.hook,
-            all: &self.roles.entries,
-            request_type: role.side.request_type,
-        };
-        let mut findings = self.lint(file, role.known, Some(entry));
+        let mut findings = self.lint(file, &Subject::Script(role));
         let linked: Vec<&File> = tree(name, &self.files).into_iter().filter_map(|name| self.files.get(&name)).collect();
         if linked.len() > 1 {
             let own = std::iter::once(file).chain(linked.into_iter().filter(|other| other.label != file.label));
@@ -233,13 +221,26 @@ impl Compiler {
         findings
     }
 
-    fn lint(&self, file: &File, known: &Known, entry: Option<Entrypoint>) -> Vec<Finding> {
+    fn lint(&self, file: &File, subject: &Subject) -> Vec<Finding> {
         let facts = |import: &Import| {
             let target = self.files.get(&Modules::file_of(&import.path))?;
             Some((import.alias.clone()?, ModuleFacts::of(&target.label, &target.ast)))
         };
         let imports = file.imports.iter().filter_map(facts).collect();
-        lint::check(&Input { file: &file.label, source: &file.source, ast: &file.ast, entry, known, imports: &imports })
+        let (known, entry, review, used_elsewhere) = match subject {
+            Subject::Script(role) => (role.known, Some(self.roles.entry(role)), Some(role.review), None),
+            Subject::Shared(used) => (&self.roles.shared, None, None, Some(*used)),
+        };
+        lint::check(&Input {
+            file: &file.label,
+            source: &file.source,
+            ast: &file.ast,
+            entry,
+            known,
+            review,
+            used_elsewhere,
+            imports: &imports,
+        })
     }
 
     /// Runs the top level once and keeps what it made.

@@ -12,6 +12,7 @@ use crate::script::context::{Clock, Surroundings};
 use crate::script::diagnose::{ErrorKind, Limit};
 use crate::script::lanes::Lanes;
 use crate::script::library::{Doc, Finished, Library};
+use crate::script::lint::advice::Advice;
 use crate::script::run::{Call, Cause, Run, Script};
 
 #[derive(Clone)]
@@ -34,7 +35,13 @@ fn library() -> &'static Finished {
 
 fn roles() -> &'static Roles {
     static ROLES: LazyLock<&'static Roles> = LazyLock::new(|| {
-        Roles::of(&[Side { hook: "test.probe", entry: "on_probe", request_type: "Probe", library: library() }])
+        Roles::of(&[Side {
+            hook: "test.probe",
+            entry: "on_probe",
+            request_type: "Probe",
+            library: library(),
+            advice: &Advice::NONE,
+        }])
     });
     &ROLES
 }

@@ -31,6 +31,7 @@ impl<'a> Walker<'a, '_> {
     pub(crate) fn call(&mut self, call: &FnCallExpr, position: Position, receiver: Option<Shape<'a>>) -> Shape<'a> {
         let given: Vec<Shape> = call.args.iter().map(|argument| self.expression(argument)).collect();
         if call.is_operator_call() {
+            self.same_on_both_sides(call, position);
             return self.operator(call, &given, position);
         }
         if !call.namespace.is_empty() {
@@ -48,6 +49,11 @@ impl<'a> Walker<'a, '_> {
             self.report.error("script/eval", position, message, None);
             return Shape::Unknown;
         }
+        if receiver.is_none() {
+            self.address_in_text(call, position);
+            self.command(call, None, position);
+        }
+        self.patterns(call, receiver.is_some());
         self.plain(&Call { name: &call.name, position, receiver, given })
     }
 
@@ -243,7 +249,7 @@ impl<'a> Walker<'a, '_> {
             return Shape::Bool;
         }
         match (call.name.as_str(), given) {
-            ("!" | "in" | "!in", _) => Shape::Bool,
+            ("!", _) => Shape::Bool,
             ("+" | "-" | "*" | "/" | "%", [left, right]) if left == right && *left != Shape::Nothing => *left,
             _ => Shape::Unknown,
         }
