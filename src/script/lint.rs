@@ -103,7 +103,7 @@ pub fn check(input: &Input) -> Vec<Finding> {
     names::check(input, &functions, &mut report);
     walk::check(input, &functions, &mut report);
     let mut findings = report.findings;
-    let own = input.review.map_or(&[][..], |review| review.advice.codes);
+    let own = input.review.map(|review| review.advice.codes);
     allow::apply(&mut findings, input.file, input.source, own);
     findings.sort_by_key(|finding| (finding.line, finding.column));
     findings

@@ -174,6 +174,16 @@ fn every_finding_of_a_bad_example_can_be_allowed_with_a_reason() {
 }
 
 #[test]
+fn an_exception_for_a_code_that_does_not_exist_is_named() {
+    let hook = hooks::find("okta.token").unwrap();
+    let script =
+        "// hookgate: allow script/reserved-clame because it was so\nfn on_token(_request) { refuse(\"no\") }\n";
+    let wanted = "script/unused-allow scripts/hook.rhai:1:1: there is no code `script/reserved-clame` \
+                  (did you mean `script/reserved-claim`?)";
+    assert_eq!(found(&Bundle::new(hook, script, "").findings()), [wanted]);
+}
+
+#[test]
 fn samples_of_hooks_and_the_scripts_of_this_repository_raise_no_alarm() {
     for hook in hooks::HOOKS.iter() {
         for sample in hook.samples {

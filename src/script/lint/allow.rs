@@ -21,8 +21,9 @@ struct Exception<'s> {
     allowed: usize,
 }
 
-/// Drops the findings that the file allows and adds those about the comments themselves. `own` are the codes of the hook.
-pub(crate) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str, own: &[&'static Code]) {
+/// Drops the findings that the file allows and adds those about the comments themselves. `own` are the codes of the hook,
+/// if the file has one.
+pub(crate) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str, own: Option<&[&'static Code]>) {
     for exception in exceptions(source) {
         let before = findings.len();
         findings.retain(|finding| finding.code != exception.code || finding.line != exception.allowed);
@@ -58,24 +59,23 @@ fn exceptions(source: &str) -> impl Iterator<Item = Exception<'_>> {
     })
 }
 
-fn useless(exception: &Exception, file: &str, own: &[&'static Code]) -> Finding {
+fn useless(exception: &Exception, file: &str, own: Option<&[&'static Code]>) -> Finding {
     let warning = |text: String| Finding::warning("script/unused-allow", file, text);
     let code = exception.code;
-    let known = || codes::general().chain(own.iter().copied());
-    match known().find(|known| known.code == code) {
-        Some(known) if known.stage != Stage::Read => {
-            warning(format!("`{code}` cannot be allowed")).help("mend what it is about")
-        }
-        Some(_) => {
-            warning(format!("line {} has no finding `{code}` to allow", exception.allowed)).help("remove this comment")
-        }
-        None => {
-            let near = did_you_mean(nearest(code, known().map(|known| known.code)));
-            let finding = warning(format!("there is no code `{code}`"));
-            match near {
-                Some(near) => finding.help(near),
-                None => finding.help("`hookgate check --explain` lists them"),
-            }
-        }
+    let known = || codes::general().chain(own.unwrap_or_default().iter().copied());
+    let found = known().find(|known| known.code == code);
+    if found.is_some_and(|known| known.stage != Stage::Read) {
+        return warning(format!("`{code}` cannot be allowed")).help("mend what it is about");
+    }
+    // In a file without a hook it may be the code of any hook.
+    if found.is_some() || own.is_none() {
+        let text = format!("line {} has no finding `{code}` to allow", exception.allowed);
+        return warning(text).help("remove this comment");
+    }
+    let near = did_you_mean(nearest(code, known().map(|known| known.code)));
+    let finding = warning(format!("there is no code `{code}`"));
+    match near {
+        Some(near) => finding.help(near),
+        None => finding.help("`hookgate check --explain` lists them"),
     }
 }

@@ -33,22 +33,22 @@ impl Walker<'_, '_> {
             "ends_with" if email && property == "text" => domain_in(true, &argument),
             _ => return,
         };
-        let message = format!("`{method}` compares letters, and an address has more than one spelling");
+        let message = format!("`{method}` looks at letters, and an address has more than one spelling");
         self.report.warning("script/email-text", position, message, help);
     }
 
-    /// `"@example.com" in text`
+    /// `"@example.com" in text`, `after(text, "@")`
     pub(crate) fn address_in_text(&mut self, call: &FnCallExpr, position: Position) {
         let literal = |index: usize| call.args.get(index).and_then(|argument| self.literal(argument));
-        if call.name != "contains" {
-            return;
-        }
         // Rhai turns `a in b` into `contains(b, a)`.
         let written = literal(1).and_then(|value| value.into_immutable_string().ok());
-        if let Some(text) = written.filter(|text| is_domain_part(text)) {
-            let message = "`in` compares letters, and an address has more than one spelling".to_owned();
-            self.report.warning("script/email-text", position, message, domain_in(false, &text));
-        }
+        let (name, help) = match (call.name.as_str(), written) {
+            ("contains", Some(text)) if is_domain_part(&text) => ("in", domain_in(false, &text)),
+            ("after", Some(text)) if text == "@" => ("after", in_parts(false)),
+            _ => return,
+        };
+        let message = format!("`{name}` looks at letters, and an address has more than one spelling");
+        self.report.warning("script/email-text", position, message, help);
     }
 }
 

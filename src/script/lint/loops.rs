@@ -10,7 +10,7 @@ impl Walker<'_, '_> {
     /// `for x in list { if x == y { return …; } }`
     pub(crate) fn loop_for_lookup(&mut self, item: &Ident, parts: &FlowControl, items: Shape) {
         let body: Vec<&Stmt> = parts.body.statements().iter().filter(|statement| !statement.is_noop()).collect();
-        let [Stmt::If(branch, position)] = body.as_slice() else { return };
+        let [Stmt::If(branch, _)] = body.as_slice() else { return };
         let otherwise = branch.branch.statements().iter().any(|statement| !statement.is_noop());
         if otherwise
             || !is_comparison_with(&branch.expr, &item.name)
@@ -24,7 +24,7 @@ impl Walker<'_, '_> {
             None => return,
         };
         let message = "this loop only looks for one value".to_owned();
-        self.report.warning("script/loop-for-lookup", *position, message, help);
+        self.report.warning("script/loop-for-lookup", item.pos, message, help);
     }
 }
 
