@@ -16,9 +16,7 @@ pub(super) fn settings(document: &Document, compiler: &Compiler) -> Vec<Finding>
     let mut work = Work { document, compiler, known: BTreeMap::new() };
     let mut findings = Vec::new();
     for (name, route) in &document.config.routes {
-        let scripts = route.script.iter().chain(route.rules.values().map(|rule| &rule.script));
-        let reads = scripts.fold(Reads::nothing(), |all, script| all.and(work.reads(script)));
-        findings.extend(work.parameters(&route.params, &format!("routes.{name}.params"), &reads.parameters));
+        findings.extend(work.of_route(name, route));
         findings.extend(work.of_rules(name, route));
     }
     findings.extend(work.tables());
@@ -36,8 +34,18 @@ impl<'a> Work<'a> {
         self.known.entry(script).or_insert_with(|| self.compiler.reads(script)).clone()
     }
 
+    /// What all scripts of a route together do not read. Most routes have no parameters, and cost nothing.
+    fn of_route(&mut self, name: &str, route: &'a Route) -> Vec<Finding> {
+        if route.params.is_empty() {
+            return Vec::new();
+        }
+        let reads = scripts_of(route).fold(Reads::nothing(), |all, script| all.and(self.reads(script)));
+        self.parameters(&route.params, &format!("routes.{name}.params"), &reads.parameters)
+    }
+
     fn of_rules(&mut self, name: &str, route: &'a Route) -> Vec<Finding> {
-        let rules = route.rules.iter().flat_map(|(rule_name, rule)| {
+        let rules = route.rules.iter().filter(|(_, rule)| !rule.params.is_empty());
+        let rules = rules.flat_map(|(rule_name, rule)| {
             let reads = self.reads(&rule.script);
             self.parameters(&rule.params, &format!("routes.{name}.rules.{rule_name}.params"), &reads.parameters)
         });
@@ -65,8 +73,7 @@ impl<'a> Work<'a> {
         if self.document.config.tables.is_empty() {
             return Vec::new();
         }
-        let routes = self.document.config.routes.values();
-        let scripts = routes.flat_map(|route| route.script.iter().chain(route.rules.values().map(|rule| &rule.script)));
+        let scripts = self.document.config.routes.values().flat_map(scripts_of);
         let all = scripts.fold(Reads::nothing(), |all, script| all.and(self.reads(script)));
         let unread = self.document.config.tables.keys().filter(|name| !all.tables.may_have(name));
         let complaint = |name: &String| {
@@ -75,4 +82,8 @@ impl<'a> Work<'a> {
         };
         unread.map(complaint).collect()
     }
+}
+
+fn scripts_of(route: &Route) -> impl Iterator<Item = &String> {
+    route.script.iter().chain(route.rules.values().map(|rule| &rule.script))
 }
