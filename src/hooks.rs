@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::script::library::{Finished, Library};
+use crate::script::lint::advice::Advice;
 
 pub mod okta;
 
@@ -36,6 +37,8 @@ pub trait Contract: Sized + 'static {
     const SAMPLES: &'static [Sample];
     /// What the people behind the hook meet at the provider, for the reference page.
     const PROVIDER: Provider;
+    /// What scripts should know of the commands before a call comes.
+    const ADVICE: &'static Advice = &Advice::NONE;
     /// Whether one POST carries events for rules (nothing is replied to them) instead of a call to answer.
     const EVENTS: bool = false;
     /// Where those events are in the body.
@@ -216,6 +219,7 @@ pub struct Hook {
     pub on_failure: &'static [FailureForm],
     pub samples: &'static [Sample],
     pub provider: Provider,
+    pub advice: &'static Advice,
     pub events: bool,
     pub batch: BatchForm,
     /// The registrations of this hook.
@@ -264,6 +268,7 @@ impl Hook {
             on_failure: C::ON_FAILURE,
             samples: C::SAMPLES,
             provider: C::PROVIDER,
+            advice: C::ADVICE,
             events: C::EVENTS,
             batch: C::BATCH,
             library,

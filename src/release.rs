@@ -30,6 +30,7 @@ pub mod pattern;
 mod routes;
 pub mod suite;
 pub mod tables;
+mod unused;
 pub mod watch;
 
 /// One release. Nothing in it changes but secrets, which rotate under it.

@@ -7,6 +7,9 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::cli::bundle;
+use crate::cli::call::unknown;
+use crate::cli::docs;
+use crate::cli::docs::codes;
 use crate::cli::output;
 use crate::cli::output::{GOOD, counted, paint};
 use crate::cli::{Global, Status};
@@ -30,6 +33,9 @@ pub struct Args {
     /// Fail on warnings, too.
     #[arg(long)]
     deny_warnings: bool,
+    /// Say what a code of a finding means, with a bad and a good example; without CODE list all codes. Checks nothing.
+    #[arg(long, value_name = "CODE", num_args = 0..=1, default_missing_value = "")]
+    explain: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +59,9 @@ struct Outcome {
 /// # Errors
 /// There is no configuration, or it cannot be read.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
+    if let Some(code) = &args.explain {
+        return explain(global, code);
+    }
     let place = bundle::place(global)?;
     let outcome = Outcome::of(&place, if args.no_secrets { Secrets::Skip } else { Secrets::Check });
     if let Some(unreadable) = outcome.findings.iter().find(|finding| finding.code == "config/unreadable") {
@@ -65,6 +74,22 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     }
     let failed = outcome.findings.iter().any(|finding| args.deny_warnings || finding.severity == Severity::Error);
     Ok(if failed { Status::Failed } else { Status::Good })
+}
+
+fn explain(global: &Global, name: &str) -> Result<Status> {
+    match codes::find(name) {
+        Some(code) if global.json => output::json(&docs::code_json(code)),
+        Some(code) => output::line(codes::page(code)),
+        None if name.is_empty() && global.json => {
+            output::json(&codes::all().into_iter().map(docs::code_json).collect());
+        }
+        None if name.is_empty() => output::line(codes::list()),
+        None => {
+            let names: Vec<String> = codes::all().into_iter().map(|code| code.code.to_owned()).collect();
+            bail!("{}; `hookgate check --explain` lists all", unknown("code", name, &names));
+        }
+    }
+    Ok(Status::Good)
 }
 
 impl Outcome {

@@ -1,6 +1,7 @@
 //! `docs`: the reference of hooks and of everything scripts can name, from the registrations; and the schema of
 //! `gateway.toml`.
 
+pub mod codes;
 mod page;
 pub mod pages;
 mod parts;
@@ -18,11 +19,13 @@ use crate::config;
 use crate::hooks;
 use crate::hooks::Hook;
 use crate::script::library::{Entry, Kind};
+use crate::script::lint::codes::Code;
 use crate::script::prelude;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// A hook, function, property or type, such as `okta.token`, `deny_field`, `Email` or `Email.domain`.
+    /// A hook, function, property, type or code of a finding, such as `okta.token`, `deny_field`, `Email`, `Email.domain` or
+    /// `script/comparison`.
     name: Option<String>,
     /// Print the JSON schema of gateway.toml.
     #[arg(long, conflicts_with = "name")]
@@ -59,9 +62,17 @@ fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
     if markdown {
         bail!("only hooks have a page in Markdown; `hookgate docs` lists them");
     }
+    if let Some(code) = codes::find(name).filter(|code| code.code == name) {
+        if global.json {
+            output::json(&code_json(code));
+        } else {
+            output::line(codes::page(code));
+        }
+        return Ok(());
+    }
     let found: Vec<(&Entry, Vec<&str>)> = entries().into_iter().filter(|(entry, _)| is_meant(entry, name)).collect();
     if found.is_empty() {
-        bail!("{}; `hookgate docs` lists everything", unknown("hook, function or type", name, &names()));
+        bail!("{}; `hookgate docs` lists everything", unknown("hook, function, type or code", name, &names()));
     }
     if global.json {
         output::json(&found.iter().map(|(entry, hooks)| entry_json(entry, hooks)).collect());
@@ -84,7 +95,8 @@ fn is_meant(entry: &Entry, name: &str) -> bool {
 fn names() -> Vec<String> {
     let hooks = hooks::HOOKS.iter().map(|hook| hook.name.to_owned());
     let entries = entries().into_iter().map(|(entry, _)| entry.name.to_owned());
-    hooks.chain(entries).collect::<BTreeSet<_>>().into_iter().collect()
+    let codes = codes::all().into_iter().map(|code| code.code.to_owned());
+    hooks.chain(entries).chain(codes).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Everything scripts can name, once, each with the hooks that have it (none: all have it).
@@ -127,7 +139,7 @@ fn topics() {
     }
     output::line(paint(
         DIM,
-        "\n`hookgate docs NAME` tells more; `hookgate docs --schema` prints the schema of gateway.toml",
+        "\n`hookgate docs NAME` tells more; `hookgate check --explain` lists the codes of findings; `hookgate docs --schema` prints the schema of gateway.toml",
     ));
 }
 
@@ -152,6 +164,18 @@ fn hook_json(hook: &Hook) -> Value {
         "on_failure": forms.collect::<Value>(),
         "samples": samples.collect::<Value>(),
         "events": hook.events,
+    })
+}
+
+/// A code of findings as JSON.
+pub fn code_json(code: &Code) -> Value {
+    json!({
+        "code": code.code,
+        "title": code.title,
+        "why": code.why,
+        "found": code.stage.about(),
+        "bad": code.bad.trim(),
+        "good": code.good.trim(),
     })
 }
 

@@ -260,7 +260,7 @@ fn every_key_in_the_schema_is_explained() {
         }
     }
     let documented = "listen max_body_bytes stop_grace_ms worker_threads cert_file key_file client_ca_file token url \
-        keep_days dir gate deadline_ms operations max_string_bytes max_array_items max_map_items memory_bytes \
+        keep_days dir gate gate_timeout_ms deadline_ms operations max_string_bytes max_array_items max_map_items memory_bytes \
         call_depth concurrent scheme header secrets issuer audience jwks_url jwks_file leeway_s client_ids scope \
         algorithms subjects fingerprints_sha256 file kind min_rows key max_shrink_percent path hook script auth \
         on_failure params limits rules events env create deny refuse server admin store scripts tables routes tls";

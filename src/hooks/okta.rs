@@ -14,6 +14,7 @@ use crate::hooks::Reply;
 use crate::hooks::library_of;
 use crate::script::library::Finished;
 
+mod advice;
 pub mod event;
 pub mod password_import;
 pub mod patch;

@@ -20,6 +20,7 @@ use crate::release::bundle::{Place, Texts};
 use crate::release::convert::{hook_facts, own_limits, table_kind};
 use crate::release::routes::{Accesses, Parts, Scripts};
 use crate::release::tables;
+use crate::release::unused;
 use crate::release::{Release, Route};
 use crate::script::budget::Limits;
 use crate::script::compile::{Compiler, Role, Roles, Side};
@@ -98,8 +99,10 @@ pub fn assemble(
         let parts = Parts { config: &document.config, scripts: &scripts, accesses: &gates, tables: &tables, metrics };
         let written = document.config.routes.iter().enumerate();
         routes.extend(written.filter_map(|(number, (name, route))| parts.route(number, name, route)));
-        work.findings.extend(compiler.check_shared());
-        work.findings.extend(compiler.unused_files(&scripts.keys().map(|key| key.0.as_str()).collect()));
+        let wanted = scripts.keys().map(|key| key.0.as_str()).collect();
+        work.findings.extend(compiler.check_shared(&wanted));
+        work.findings.extend(compiler.unused_files(&wanted));
+        work.findings.extend(unused::settings(&document, compiler));
     }
     let Work { findings, .. } = work;
     let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -144,6 +147,7 @@ pub fn roles() -> &'static Roles {
             entry: hook.entry,
             request_type: hook.request,
             library: (hook.library)(),
+            advice: hook.advice,
         };
         Roles::of(&hooks::HOOKS.iter().map(side).collect::<Vec<_>>(), harness::library())
     });

@@ -21,6 +21,7 @@ use crate::script::engine::Dialect;
 use crate::script::lanes;
 use crate::script::library::{Effect, Entry, Finished, Kind};
 use crate::script::lint;
+use crate::script::lint::advice::{Advice, Review};
 use crate::script::lint::known::{Known, Standard};
 use crate::script::lint::{Entrypoint, Input, ModuleFacts};
 use crate::script::modules::Modules;
@@ -30,6 +31,7 @@ use crate::script::trace::{Chamber, Furnishing, Spot, innermost_position};
 
 mod imports;
 pub mod testing;
+mod usage;
 
 /// What a hook brings to its scripts.
 #[derive(Clone, Copy)]
@@ -41,6 +43,8 @@ pub struct Side {
     /// The type of the entry function's one parameter.
     pub request_type: &'static str,
     pub library: &'static Finished,
+    /// What the hook knows of its own commands.
+    pub advice: &'static Advice,
 }
 
 /// One hook among all the others, with everything that its scripts may name.
@@ -50,6 +54,7 @@ pub struct Role {
     known: &'static Known<'static>,
     /// What tests of its scripts may name.
     tests: &'static Known<'static>,
+    review: &'static Review,
 }
 
 /// The roles of all hooks; made once per process.
@@ -78,7 +83,8 @@ impl Roles {
             let entries = || prelude::library().entries.iter().chain(&side.library.entries);
             let known = Box::leak(Box::new(Known::new(entries(), standard, foreign)));
             let tests = Box::leak(Box::new(Known::new(entries().chain(&testing.entries), standard, foreign)));
-            Role { side: *side, known, tests }
+            let review = Box::leak(Box::new(Review::of(side.library, side.advice)));
+            Role { side: *side, known, tests, review }
         };
         let entries = sides.iter().map(|side| (side.entry.to_owned(), side.hook.to_owned())).collect();
         let roles = sides.iter().map(role).collect();
@@ -87,6 +93,11 @@ impl Roles {
 
     pub fn find(&self, hook: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.side.hook == hook)
+    }
+
+    fn entry<'a>(&'a self, role: &Role) -> Entrypoint<'a> {
+        let Side { entry, hook, request_type, .. } = role.side;
+        Entrypoint { name: entry, hook, all: &self.entries, request_type }
     }
 }
 
@@ -112,6 +123,16 @@ struct File {
     imports: Vec<Import>,
     /// Of this file and everything it imports.
     hash: String,
+}
+
+/// How a file is looked at.
+enum Subject<'a> {
+    /// As the script of a route or rule.
+    Script(&'a Role),
+    /// As a file for others, which use these names of it.
+    Shared(&'a BTreeSet<String>),
+    /// A file of tests, and what it may name.
+    Tests(&'a Known<'static>),
 }
 
 /// The scripts of one bundle.
@@ -181,18 +202,6 @@ impl Compiler {
         Self { covered: true, chambers: Mutex::default(), made: Mutex::default(), ..self }
     }
 
-    /// Checks the files that others import and that have no entry of their own.
-    pub fn check_shared(&self) -> Vec<Finding> {
-        let imported = self.imported();
-        let shared = self.files.iter().filter(|(name, _)| imported.contains(*name));
-        shared.flat_map(|(_, file)| self.lint(file, &self.roles.shared, None)).collect()
-    }
-
-    fn imported(&self) -> BTreeSet<String> {
-        let imports = self.files.values().flat_map(|file| &file.imports);
-        imports.map(|import| Modules::file_of(&import.path)).collect()
-    }
-
     /// Whether there is such a file.
     pub fn has(&self, name: &str) -> bool {
         self.files.contains_key(name)
@@ -201,20 +210,6 @@ impl Compiler {
     /// The names of all files.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
-    }
-
-    /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
-    pub fn unused_files(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
-        let imported = self.imported();
-        let unused = self
-            .files
-            .iter()
-            .filter(|(name, _)| !is_test(name) && !imported.contains(*name) && !wanted.contains(name.as_str()));
-        unused
-            .map(|(_, file)| {
-                Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
-            })
-            .collect()
     }
 
     /// The compiled `file` for a hook, and warnings about it.
@@ -252,13 +247,7 @@ impl Compiler {
     }
 
     fn check(&self, name: &str, file: &File, role: &Role) -> Vec<Finding> {
-        let entry = Entrypoint {
-            name: role.side.entry,
-            hook: role.side.hook,
-            all: &self.roles.entries,
-            request_type: role.side.request_type,
-        };
-        let mut findings = self.lint(file, role.known, Some(entry));
+        let mut findings = self.lint(file, &Subject::Script(role));
         findings.extend(self.link_findings(name, file));
         findings
     }
@@ -274,13 +263,27 @@ impl Compiler {
         lint::link(&files)
     }
 
-    fn lint(&self, file: &File, known: &Known, entry: Option<Entrypoint>) -> Vec<Finding> {
+    fn lint(&self, file: &File, subject: &Subject) -> Vec<Finding> {
         let facts = |import: &Import| {
             let target = self.files.get(&Modules::file_of(&import.path))?;
             Some((import.alias.clone()?, ModuleFacts::of(&target.label, &target.ast)))
         };
         let imports = file.imports.iter().filter_map(facts).collect();
-        lint::check(&Input { file: &file.label, source: &file.source, ast: &file.ast, entry, known, imports: &imports })
+        let (known, entry, review, used_elsewhere) = match subject {
+            Subject::Script(role) => (role.known, Some(self.roles.entry(role)), Some(role.review), None),
+            Subject::Shared(used) => (&self.roles.shared, None, None, Some(*used)),
+            Subject::Tests(known) => (*known, None, None, None),
+        };
+        lint::check(&Input {
+            file: &file.label,
+            source: &file.source,
+            ast: &file.ast,
+            entry,
+            known,
+            review,
+            used_elsewhere,
+            imports: &imports,
+        })
     }
 
     /// Runs the top level once and keeps what it made.

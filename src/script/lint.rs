@@ -4,15 +4,25 @@
 //! Rhai is dynamic, so a type is followed only where reading tells it: from the entry function's parameter and the host's
 //! constants through the registration table. Never runs a script, never names a provider.
 
+pub mod advice;
 mod allow;
 pub(crate) mod calls;
+pub mod codes;
+mod commands;
+mod conditions;
+mod emails;
 mod entry;
 mod flow;
 mod foreign;
 pub mod known;
 mod link;
+mod literal;
+mod loops;
 mod meant;
 mod names;
+mod patterns;
+pub mod reads;
+mod shadow;
 mod silent;
 pub(crate) mod source;
 mod unused;
@@ -26,6 +36,7 @@ use rhai::{AST, Position};
 pub use link::link;
 
 use crate::finding::Finding;
+use crate::script::lint::advice::Review;
 use crate::script::lint::known::Known;
 
 /// One file to check, with what it may name.
@@ -38,6 +49,10 @@ pub struct Input<'a> {
     /// `None` for a file that others import.
     pub entry: Option<Entrypoint<'a>>,
     pub known: &'a Known<'a>,
+    /// What the hook knows of its commands; `None` for a file that several hooks share.
+    pub review: Option<&'a Review>,
+    /// Of a file that others import: the names that they use. `None` if that is not known.
+    pub used_elsewhere: Option<&'a BTreeSet<String>>,
     /// What the file imports, by alias. An alias that is missing here is not checked.
     pub imports: &'a BTreeMap<String, ModuleFacts>,
 }
@@ -91,7 +106,8 @@ pub fn check(input: &Input) -> Vec<Finding> {
         walk::check(input, &functions, &mut report);
     }
     let mut findings = report.findings;
-    allow::apply(&mut findings, input.file, input.source);
+    let own = input.review.map(|review| review.advice.codes);
+    allow::apply(&mut findings, input.file, input.source, own);
     findings.sort_by_key(|finding| (finding.line, finding.column));
     findings
 }

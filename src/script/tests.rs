@@ -12,6 +12,7 @@ use crate::script::context::{Surroundings, World};
 use crate::script::diagnose::{ErrorKind, Limit};
 use crate::script::lanes::Lanes;
 use crate::script::library::{Doc, Finished, Library};
+use crate::script::lint::advice::Advice;
 use crate::script::run::{Call, Cause, Run, Script};
 
 #[derive(Clone)]
@@ -35,7 +36,14 @@ fn library() -> &'static Finished {
 fn roles() -> &'static Roles {
     static ROLES: LazyLock<&'static Roles> = LazyLock::new(|| {
         let nothing: &'static Finished = Box::leak(Box::new(Library::new("nothing").finish()));
-        Roles::of(&[Side { hook: "test.probe", entry: "on_probe", request_type: "Probe", library: library() }], nothing)
+        let side = Side {
+            hook: "test.probe",
+            entry: "on_probe",
+            request_type: "Probe",
+            library: library(),
+            advice: &Advice::NONE,
+        };
+        Roles::of(&[side], nothing)
     });
     &ROLES
 }

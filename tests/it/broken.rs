@@ -34,7 +34,7 @@ const SCRIPT: &str = r#"import "lib/rules" as rules;
 
 fn on_registration(request) {
     if rules::is_bad(request.email.domain) {
-        return deny("no");
+        return deny_field("email", "no");
     }
     allow()
 }
@@ -83,10 +83,18 @@ const ROWS: &[Row] = &[
     ("script outside", &[Replace(TOML, "signup.rhai", "../signup.rhai")], &["gateway.toml:18:"]),
     ("deleted script", &[Delete(ENTRY)], &["gateway.toml:18:", "signup.rhai"]),
     ("no scripts folder", &[Delete(ENTRY), Delete(LIB), Delete("scripts/lib"), Delete("scripts")], &["scripts"]),
-    ("syntax error", &[Replace(ENTRY, "return deny(\"no\");", "return deny(\"no\";")], &["signup.rhai:5:"]),
+    (
+        "syntax error",
+        &[Replace(ENTRY, "return deny_field(\"email\", \"no\");", "return deny_field(\"email\", \"no\";")],
+        &["signup.rhai:5:"],
+    ),
     ("empty script", &[Write(ENTRY, "")], &["signup.rhai", "on_registration"]),
     ("half a script", &[Write(ENTRY, "fn on_registration(request) {\n    if request.ema")], &["signup.rhai:"]),
-    ("unclosed text", &[Replace(ENTRY, "deny(\"no\")", "deny(\"no)")], &["signup.rhai:5:"]),
+    (
+        "unclosed text",
+        &[Replace(ENTRY, "deny_field(\"email\", \"no\")", "deny_field(\"email\", \"no)")],
+        &["signup.rhai:5:"],
+    ),
     ("unknown function", &[Replace(ENTRY, "allow()", "alow()")], &["signup.rhai:7:", "`allow`"]),
     ("unknown variable", &[Replace(ENTRY, "request.email", "requst.email")], &["signup.rhai:4:", "`request`"]),
     ("unknown property", &[Replace(ENTRY, "request.email", "request.emial")], &["signup.rhai:4:", "`email`"]),
@@ -97,7 +105,11 @@ const ROWS: &[Row] = &[
         &[Replace(ENTRY, "allow()", "verified()")],
         &["signup.rhai:7:", "okta.password_import"],
     ),
-    ("wrong number of arguments", &[Replace(ENTRY, "deny(\"no\")", "deny(\"no\", 1, 2, 3)")], &["signup.rhai:5:"]),
+    (
+        "wrong number of arguments",
+        &[Replace(ENTRY, "deny_field(\"email\", \"no\")", "deny_field(\"email\", \"no\", 1, 2, 3)")],
+        &["signup.rhai:5:"],
+    ),
     ("missing entry", &[Replace(ENTRY, "on_registration", "on_register")], &["signup.rhai:3:", "on_registration"]),
     ("entry of another hook", &[Replace(ENTRY, "on_registration", "on_token")], &["signup.rhai:", "on_registration"]),
     (

@@ -23,7 +23,7 @@ fn root() -> &'static Path {
 }
 
 /// Files below `folder` that end like this, without what is hidden or built.
-fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+pub fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();

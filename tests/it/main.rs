@@ -11,6 +11,7 @@ mod duplicates;
 mod harness;
 mod layers;
 mod limits;
+mod lint;
 mod mistakes;
 mod payloads;
 mod privacy;

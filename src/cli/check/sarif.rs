@@ -6,6 +6,7 @@ use std::path::Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::cli::docs::codes;
 use crate::finding::{Finding, Severity};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -16,7 +17,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'
 /// The log of one check. Files are named from the working directory, as services expect, where the bundle is below it.
 pub(super) fn log(findings: &[Finding], root: &Path) -> Value {
     let codes: Vec<&str> = findings.iter().map(|finding| finding.code).collect::<BTreeSet<_>>().into_iter().collect();
-    let rules: Vec<Value> = codes.iter().map(|code| json!({ "id": code })).collect();
+    let rules: Vec<Value> = codes.iter().map(|code| rule(code)).collect();
     let results: Vec<Value> = findings.iter().map(|finding| result(finding, &codes, root)).collect();
     json!({
         "$schema": SCHEMA,
@@ -26,6 +27,23 @@ pub(super) fn log(findings: &[Finding], root: &Path) -> Value {
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
+    })
+}
+
+/// What a service shows beside every finding of this code.
+fn rule(id: &str) -> Value {
+    let Some(code) = codes::find(id).filter(|code| code.code == id) else { return json!({ "id": id }) };
+    let mut help = format!("{}\n\n{}", code.why, code.stage.about());
+    for (title, script) in [("Not so", code.bad), ("So", code.good)] {
+        if !script.is_empty() {
+            help.push_str(&format!("\n\n{title}:\n\n```rhai\n{}\n```", script.trim()));
+        }
+    }
+    json!({
+        "id": id,
+        "shortDescription": { "text": code.title },
+        "fullDescription": { "text": code.why },
+        "help": { "text": code.why, "markdown": help },
     })
 }
 

@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use serde_json::Value;
 
 use crate::cli::CommandLine;
+use crate::cli::docs::codes;
 use crate::cli::docs::parts;
 use crate::cli::output;
 use crate::config;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Page> {
     let mut pages = vec![
         page("reference.md".into(), index()),
         page("cli.md".into(), command_line()),
+        page("lint.md".into(), codes::markdown(GENERATED)),
         page("configuration-keys.md".into(), keys::of(&config::schema())),
         page("gateway.schema.json".into(), format!("{}\n", output::pretty(&config::schema()))),
     ];
@@ -180,7 +182,7 @@ fn index() -> String {
     let mut text = format!("{GENERATED}# Reference\n\n`hookgate docs NAME` prints the same in a terminal.\n");
     let _ = writeln!(
         text,
-        "\n- [gateway.toml, key by key](configuration-keys.md), and its [JSON schema](gateway.schema.json)"
+        "\n- [gateway.toml, key by key](configuration-keys.md), and its [JSON schema](gateway.schema.json)\n- [What is found in scripts](lint.md), code by code"
     );
     let _ = writeln!(text, "- [Mistakes and their messages](mistakes.md)");
     let _ = writeln!(text, "- [The command line](cli.md)\n\n## Hooks\n\n| Hook | When | Entry |\n| --- | --- | --- |");

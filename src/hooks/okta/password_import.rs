@@ -9,6 +9,7 @@ use rhai::Dynamic;
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::okta;
+use crate::hooks::okta::advice;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
@@ -18,6 +19,7 @@ use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
+use crate::script::lint::advice::{Advice, Conflict};
 use crate::script::prelude::secret::Hidden;
 
 pub struct PasswordImport;
@@ -64,6 +66,19 @@ struct Verdict {
     credential: &'static str,
 }
 
+const ADVICE: Advice = Advice {
+    codes: &[&advice::CONFLICTING_COMMANDS],
+    conflicts: &[Conflict {
+        commands: &["verified", "unverified"],
+        beside: &[],
+        code: advice::CONFLICTING_COMMANDS.code,
+        refused: true,
+        message: "a password has one verdict",
+        help: "return one `verified()` or `unverified()`",
+    }],
+    ..Advice::NONE
+};
+
 impl Contract for PasswordImport {
     const NAME: &'static str = "okta.password_import";
     const ENTRY: &'static str = "on_password_import";
@@ -92,6 +107,7 @@ impl Contract for PasswordImport {
             reply: r#"{"commands":[{"type":"com.okta.action.update","value":{"credential":"UNVERIFIED"}}]}"#,
         },
     ];
+    const ADVICE: &'static Advice = &ADVICE;
     const PROVIDER: Provider = Provider {
         fails: "closed",
         user_sees: "A sign-in that is refused, with Okta's usual text for a wrong password. The next attempt \

@@ -20,9 +20,11 @@ use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
+use crate::script::lint::advice::Advice;
 use crate::script::prelude::email::Email;
 use crate::script::prelude::json;
 
+mod advice;
 mod samples;
 
 pub struct Registration;
@@ -85,6 +87,7 @@ impl Contract for Registration {
         FailureForm { word: "deny", takes_text: true, about: "deny it; the text goes to Okta's System Log" },
     ];
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
+    const ADVICE: &'static Advice = &advice::ADVICE;
     const PROVIDER: Provider = Provider {
         fails: "closed",
         user_sees: "A denial shows each `deny_field` text at its field of the form; `deny(text)` shows only \

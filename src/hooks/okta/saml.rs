@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
 use crate::hooks::okta;
+use crate::hooks::okta::advice;
 use crate::hooks::okta::patch;
 use crate::hooks::okta::patch::{Draft, Misfit, Operation, Pointer};
 use crate::hooks::okta::reply;
@@ -18,6 +19,7 @@ use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
+use crate::script::lint::advice::{Advice, Conflict, Refusal};
 use crate::script::prelude::json;
 
 pub mod request;
@@ -65,6 +67,20 @@ const STRING_TYPE: &str = "xs:string";
 /// No bound is published; Okta's own lifetimes are 32-bit numbers.
 const LONGEST_SESSION: i64 = i32::MAX as i64;
 
+const ADVICE: Advice = Advice {
+    codes: &[&advice::LIFETIME, &advice::EMPTY_TEXT, &advice::IGNORED_COMMANDS],
+    hints: &[],
+    conflicts: &[Conflict {
+        commands: &["refuse"],
+        beside: &[],
+        code: advice::IGNORED_COMMANDS.code,
+        refused: false,
+        message: "no command is sent beside this refusal",
+        help: "return the refusal alone",
+    }],
+    refusals: &[Refusal { says: "a session lives", code: advice::LIFETIME.code }, advice::NO_TEXT],
+};
+
 impl Contract for Saml {
     const NAME: &'static str = "okta.saml";
     const ENTRY: &'static str = "on_saml";
@@ -76,6 +92,7 @@ impl Contract for Saml {
         FailureForm { word: "refuse", takes_text: true, about: "let the sign-in fail; the user reads the text" },
     ];
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
+    const ADVICE: &'static Advice = &ADVICE;
     const PROVIDER: Provider = Provider {
         fails: "open",
         user_sees: "Nothing when the hook fails: the assertion goes out as Okta made it. After `refuse(text)` \

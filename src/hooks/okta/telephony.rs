@@ -9,6 +9,7 @@ use rhai::{Dynamic, ImmutableString};
 use serde::Deserialize;
 
 use crate::hooks::okta;
+use crate::hooks::okta::advice;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
@@ -17,6 +18,7 @@ use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
+use crate::script::lint::advice::{Advice, Conflict};
 use crate::script::prelude::phone::Phone;
 use crate::script::prelude::secret::Hidden;
 
@@ -85,6 +87,19 @@ const FLOWS: [(&str, &str); 4] = [
     ("password-reset", "reset"),
 ];
 
+const ADVICE: Advice = Advice {
+    codes: &[&advice::CONFLICTING_COMMANDS],
+    conflicts: &[Conflict {
+        commands: &["send", "sent", "pending", "block"],
+        beside: &["send", "sent", "pending", "block"],
+        code: advice::CONFLICTING_COMMANDS.code,
+        refused: true,
+        message: "a message has one verdict",
+        help: "return one of `send`, `sent`, `pending` and `block`",
+    }],
+    ..Advice::NONE
+};
+
 impl Contract for Telephony {
     const NAME: &'static str = "okta.telephony";
     const ENTRY: &'static str = "on_telephony";
@@ -100,6 +115,7 @@ impl Contract for Telephony {
         },
     ];
     const SAMPLES: &'static [Sample] = SAMPLES;
+    const ADVICE: &'static Advice = &ADVICE;
     const PROVIDER: Provider = Provider {
         fails: "over: Okta sends the code itself",
         user_sees: "When the hook fails, a code that Okta sent itself, as long as its rate limit allows. After \

@@ -20,8 +20,10 @@ use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
+use crate::script::lint::advice::Advice;
 use crate::script::prelude::json;
 
+mod advice;
 mod claims;
 pub mod request;
 mod samples;
@@ -63,6 +65,7 @@ impl Contract for Token {
         FailureForm { word: "refuse", takes_text: true, about: "issue no token; the client reads the text" },
     ];
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
+    const ADVICE: &'static Advice = &advice::ADVICE;
     const PROVIDER: Provider = Provider {
         fails: "open",
         user_sees: "Nothing when the hook fails: the token lacks what the script would have added. After \

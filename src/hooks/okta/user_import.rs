@@ -15,8 +15,10 @@ use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
+use crate::script::lint::advice::Advice;
 use crate::script::prelude::json;
 
+mod advice;
 pub mod request;
 mod samples;
 
@@ -57,6 +59,7 @@ impl Contract for UserImport {
     const ON_FAILURE: &'static [FailureForm] =
         &[FailureForm { word: "unchanged", takes_text: false, about: "let Okta do what it was going to do" }];
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
+    const ADVICE: &'static Advice = &advice::ADVICE;
     const PROVIDER: Provider = Provider {
         fails: "open",
         user_sees: "Nothing: imports run in the background. `fail(text)` is read by administrators in the \

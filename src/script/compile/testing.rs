@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::finding::{Finding, Severity};
 use crate::script::budget::Limits;
 use crate::script::compile::imports::{Import, tree};
-use crate::script::compile::{Compiler, Frame, Role, is_test};
+use crate::script::compile::{Compiler, Frame, Role, Subject, is_test};
 use crate::script::engine::Dialect;
 use crate::script::lint::source;
 use crate::script::modules::Modules;
@@ -55,7 +55,7 @@ impl Compiler {
         }
         let file = self.files.get(name).ok_or_else(Vec::new)?;
         let known = role.map_or(&self.roles.shared_tests, |role| role.tests);
-        let mut findings = self.lint(file, known, None);
+        let mut findings = self.lint(file, &Subject::Tests(known));
         findings.extend(self.link_findings(name, file));
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(findings);

@@ -62,6 +62,7 @@ pub fn parse_error(error: &ParseError, file: &str, source: &str) -> Finding {
         ParseErrorType::AssignmentToConstant(name) if !name.is_empty() => "script/constant-assigned",
         ParseErrorType::VariableUndefined(_) => "script/unknown-variable",
         ParseErrorType::ModuleUndefined(_) => "script/unknown-module",
+        _ if is_eval(error.err_type()) => "script/eval",
         _ => "script/syntax",
     };
     let (line, column) = said.at.unwrap_or((line, column));
@@ -70,9 +71,15 @@ pub fn parse_error(error: &ParseError, file: &str, source: &str) -> Finding {
     finding
 }
 
+/// The sandbox has disabled the word; Rhai says so in words of its own.
+fn is_eval(kind: &ParseErrorType) -> bool {
+    matches!(kind, ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval")
+}
+
 fn said(kind: &ParseErrorType, spot: &Spot) -> Said {
     use ParseErrorType as P;
     match kind {
+        _ if is_eval(kind) => plain("`eval` is not available: what a script does must be readable in its text"),
         P::BadInput(error) => bad_input(error, spot),
         P::UnexpectedEOF => unclosed(spot).unwrap_or_else(|| plain("the script ends too early")),
         P::MissingToken(token, why) => missing(token, why, spot),

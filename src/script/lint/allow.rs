@@ -1,33 +1,81 @@
 //! `// hookgate: allow script/code because reason` on the line of a finding or on the line above it.
 //!
-//! An exception without a reason is a finding itself, so nobody has to guess later why it is there.
+//! An exception without a reason is a finding itself, so nobody has to guess later why it is there; and so is one that is no
+//! longer needed, because it would hide the next finding of its kind.
 
-use crate::finding::Finding;
+use crate::finding::{Finding, nearest};
+use crate::script::lint::codes;
+use crate::script::lint::codes::{Code, Stage};
+use crate::script::lint::did_you_mean;
 
 const MARK: &str = "// hookgate: allow";
 
-/// Drops the findings that the file allows and adds those about the comments themselves.
-pub(crate) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str) {
-    if !source.contains(MARK) {
-        return;
+/// One comment.
+struct Exception<'s> {
+    code: &'s str,
+    reason: &'s str,
+    line: usize,
+    column: usize,
+    length: usize,
+    /// The line whose findings it allows.
+    allowed: usize,
+}
+
+/// Drops the findings that the file allows and adds those about the comments themselves. `own` are the codes of the hook,
+/// if the file has one.
+pub(crate) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str, own: Option<&[&'static Code]>) {
+    for exception in exceptions(source) {
+        let before = findings.len();
+        findings.retain(|finding| finding.code != exception.code || finding.line != exception.allowed);
+        let problem = if exception.reason.is_empty() || !exception.code.starts_with("script/") {
+            Finding::error("script/allow-without-reason", file, "this exception states no reason")
+                .help("write `// hookgate: allow script/code because …`")
+        } else if findings.len() == before {
+            useless(&exception, file, own)
+        } else {
+            continue;
+        };
+        let mut problem = problem.at(source, exception.line, exception.column);
+        problem.length = exception.length;
+        findings.push(problem);
     }
-    for (index, text) in source.lines().enumerate() {
-        let Some(start) = text.find(MARK) else { continue };
+}
+
+fn exceptions(source: &str) -> impl Iterator<Item = Exception<'_>> {
+    let lines = source.lines().enumerate().filter(|(_, text)| text.contains(MARK));
+    lines.filter_map(|(index, text)| {
+        let start = text.find(MARK)?;
         let rest = text[start + MARK.len()..].trim();
         let (code, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let reason = reason.trim().strip_prefix("because").unwrap_or("").trim();
-        let line = index + 1;
-        if reason.is_empty() || !code.starts_with("script/") {
-            let column = text[..start].chars().count() + 1;
-            let mut finding = Finding::warning("script/allow-without-reason", file, "this exception states no reason")
-                .at(source, line, column)
-                .help("write `// hookgate: allow script/code because …`");
-            finding.length = text[start..].chars().count();
-            findings.push(finding);
-            continue;
-        }
         let own_line = text[..start].trim().is_empty();
-        let allowed = if own_line { line + 1 } else { line };
-        findings.retain(|finding| finding.code != code || finding.line != allowed);
+        Some(Exception {
+            code,
+            reason: reason.trim().strip_prefix("because").unwrap_or("").trim(),
+            line: index + 1,
+            column: text[..start].chars().count() + 1,
+            length: text[start..].chars().count(),
+            allowed: if own_line { index + 2 } else { index + 1 },
+        })
+    })
+}
+
+fn useless(exception: &Exception, file: &str, own: Option<&[&'static Code]>) -> Finding {
+    let warning = |text: String| Finding::warning("script/unused-allow", file, text);
+    let code = exception.code;
+    let known = || codes::general().chain(own.unwrap_or_default().iter().copied());
+    let found = known().find(|known| known.code == code);
+    if found.is_some_and(|known| known.stage != Stage::Read) {
+        return warning(format!("`{code}` cannot be allowed")).help("mend what it is about");
+    }
+    // In a file without a hook it may be the code of any hook.
+    if found.is_some() || own.is_none() {
+        let text = format!("line {} has no finding `{code}` to allow", exception.allowed);
+        return warning(text).help("remove this comment");
+    }
+    let near = did_you_mean(nearest(code, known().map(|known| known.code)));
+    let finding = warning(format!("there is no code `{code}`"));
+    match near {
+        Some(near) => finding.help(near),
+        None => finding.help("`hookgate check --explain` lists them"),
     }
 }

@@ -34,6 +34,7 @@ impl<'a> Walker<'a, '_> {
         let given: Vec<Shape> = call.args.iter().map(|argument| self.expression(argument)).collect();
         if call.is_operator_call() {
             self.operator_traps(call, &given, position);
+            self.same_on_both_sides(call, position);
             return self.operator(call, &given, position);
         }
         if !call.namespace.is_empty() {
@@ -60,7 +61,10 @@ impl<'a> Walker<'a, '_> {
         }
         if receiver.is_none() {
             self.swapped(call, position);
+            self.address_in_text(call, position);
+            self.command(call, None, position);
         }
+        self.patterns(call, receiver.is_some());
         self.plain(&Call { name: &call.name, position, receiver, given })
     }
 
@@ -275,7 +279,7 @@ impl<'a> Walker<'a, '_> {
             return Shape::Bool;
         }
         match (call.name.as_str(), given) {
-            ("!" | "in" | "!in", _) => Shape::Bool,
+            ("!", _) => Shape::Bool,
             ("+" | "-" | "*" | "/" | "%", [left, right]) if left == right && *left != Shape::Nothing => *left,
             _ => Shape::Unknown,
         }

@@ -151,11 +151,14 @@ impl<'a> Shape<'a> {
 
     /// Whether both are plain values and `==` can never hold between them.
     pub(crate) fn never_equals(self, other: Self) -> bool {
-        let plain =
-            |shape| matches!(shape, Shape::Text | Shape::Bool | Shape::Integer | Shape::Float | Shape::Array(_));
+        let scalar = |shape| matches!(shape, Shape::Bool | Shape::Integer | Shape::Float);
+        let plain = |shape| scalar(shape) || matches!(shape, Shape::Text | Shape::Array(_) | Shape::Map);
         let number = |shape| matches!(shape, Shape::Integer | Shape::Float);
+        // A value of the table may compare with its text, but none does with a number.
+        let value = |shape| matches!(shape, Shape::Value(_));
         let same = std::mem::discriminant(&self) == std::mem::discriminant(&other);
-        plain(self) && plain(other) && !same && !(number(self) && number(other))
+        let plains = plain(self) && plain(other) && !same && !(number(self) && number(other));
+        plains || (value(self) && scalar(other)) || (scalar(self) && value(other))
     }
 }
 

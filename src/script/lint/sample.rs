@@ -80,7 +80,16 @@ pub(crate) fn entry() -> Entrypoint<'static> {
 
 pub(crate) fn check_ast(source: &str, ast: &AST, entry: Option<Entrypoint<'static>>) -> Vec<Finding> {
     let (known, imports) = (known(), imports());
-    check(&Input { file: "signup.rhai", source, ast, entry, known: &known, imports: &imports })
+    check(&Input {
+        file: "signup.rhai",
+        source,
+        ast,
+        entry,
+        known: &known,
+        imports: &imports,
+        review: None,
+        used_elsewhere: None,
+    })
 }
 
 /// The findings of a whole script.

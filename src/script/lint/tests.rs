@@ -286,9 +286,88 @@ const CASES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "fn on_signup(request) { for group in request.groups { if group == 1 { return deny(\"x\"); } } }",
+        "fn on_signup(request) { for group in request.groups { if group == 1 { log(group); } } }",
         &[
             "warning script/comparison signup.rhai:1:64: comparing a string with an integer is always false (convert first: `parse_int(text)`)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { if request.profile == \"x\" || request.email == 5 { allow() } }",
+        &[
+            "warning script/comparison signup.rhai:1:44: comparing a map with a string is always false",
+            "warning script/comparison signup.rhai:1:68: comparing an Email with an integer is always false",
+        ],
+    ),
+    (
+        "fn on_signup(request) { for group in request.groups { if group == \"a\" { return deny(\"x\"); } } }",
+        &[
+            "warning script/loop-for-lookup signup.rhai:1:29: this loop only looks for one value (write `if value in list { … }`)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { let found = false; for name in params.names ?? [] { if request.email.domain == name { found = true; break; } } found }",
+        &[
+            "warning script/loop-for-lookup signup.rhai:1:48: this loop only looks for one value (write `if value in list { … }`)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { let domain = request.email.domain; if request.user == () { let domain = \"x\"; log(domain); } domain }",
+        &[
+            "warning script/shadowed signup.rhai:1:88: `domain` hides the variable of an outer block of this name (to change that one, write `domain = …` without `let`; else use another name)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { let helper = 1; helper(request) + helper } fn helper(request) { let request = 1; request }",
+        &[
+            "warning script/shadowed signup.rhai:1:29: `helper` hides the function of this name (give it another name)",
+            "warning script/unused-parameter signup.rhai:1:78: parameter `request` is never used (remove it, or call it `_request`)",
+            "warning script/shadowed signup.rhai:1:93: `request` hides the parameter of this name (give it another name)",
+        ],
+    ),
+    (
+        "const LIMIT = 1; fn on_signup(request) { let LIMIT = request.user.age + 1; LIMIT } fn other() { LIMIT }",
+        &[
+            "warning script/shadowed signup.rhai:1:46: `LIMIT` hides the constant at the top of this name (give it another name)",
+            "warning script/unused-function signup.rhai:1:87: function `other` is never called",
+        ],
+    ),
+    (
+        "fn on_signup(request) { request.email.text.split(\"@\")[1] }",
+        &[
+            "warning script/email-text signup.rhai:1:44: `split` looks at letters, and an address has more than one spelling (use `.domain` or `.local`)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { request.email.text.ends_with(\"@a.example\") || \"@a.example\" in request.profile.login }",
+        &[
+            "warning script/email-text signup.rhai:1:44: `ends_with` looks at letters, and an address has more than one spelling (write `.domain_in([\"a.example\"])`; `\"*.a.example\"` stands for its subdomains)",
+            "warning script/email-text signup.rhai:1:84: `in` looks at letters, and an address has more than one spelling (write `email(text).domain_in([\"a.example\"])`; `\"*.a.example\"` stands for its subdomains)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { request.email.domain.ends_with(\".example\") }",
+        &[
+            "warning script/email-text signup.rhai:1:46: `ends_with` looks at letters, and an address has more than one spelling (write `.domain_in([\"*.example\"])`)",
+        ],
+    ),
+    (
+        "const CODE = \"a$b\"; fn on_signup(request) { request.email.text.matches(CODE) || matches(request.email.text, \"[a\") }",
+        &[
+            "warning script/regex-never-matches signup.rhai:1:72: no text can match `a$b` (`^` and `$` are the ends of the text; as characters write `\\\\^` and `\\\\$`)",
+            "error script/regex signup.rhai:1:109: `[a` is no regular expression: unclosed character class (look-around and back-references are not there; `\\\\` in a text makes one `\\`)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { if true || request.user.id == \"7\" { allow() } else if 1 != 1 { deny(\"x\") } }",
+        &[
+            "warning script/constant-condition signup.rhai:1:28: this condition is always true (a switch for later belongs into a constant or a parameter)",
+            "warning script/constant-condition signup.rhai:1:79: this condition is always false (a switch for later belongs into a constant or a parameter)",
+        ],
+    ),
+    (
+        "fn on_signup(request) { request.email.text == request.email.text }",
+        &[
+            "warning script/constant-condition signup.rhai:1:44: `request.email.text` is compared with itself, which is always true",
         ],
     ),
     (
@@ -471,6 +550,12 @@ fn ordinary_ways_of_writing_have_no_findings() {
         "let count = request.user.age; if count == 1.5 || count > 2 { allow() } else if count == () { () } else { deny(\"n\") }",
         "let list = [3, request.user.age]; list.sort(|a, b| a - b); list[0] = 5; list[0]",
         "let a = #{ f: |x| x + 1 }; a.f.call(request.user.age)",
+        "let domain = request.email.domain; if domain != \"a\" { let domain = domain.to_upper(); log(domain); } domain",
+        "for group in request.groups { if group == \"a\" { log(group); } } allow()",
+        "for group in request.groups { if group == request.email.domain { return deny(group); } } allow()",
+        "for group in request.groups { if group.name == \"a\" { return deny(\"x\"); } } allow()",
+        "while true { if request.user.age > 3 { break; } } matches(request.email.text, \"^a$\")",
+        "request.email.text.contains(\"+\") || \"@\" in request.email.text || request.email.domain.starts_with(\"xn--\")",
         "let t = timestamp(); log(`${t.elapsed}`); request.email.text.len > 3",
     ];
     for body in bodies {
@@ -506,7 +591,7 @@ fn an_exception_with_a_reason_hides_its_finding_and_no_other() {
     let allowed = checked(&script("// hookgate: allow script/unused-variable because it documents the default"));
     assert_eq!(allowed.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["script/unknown-property"]);
     let other = checked(&script("// hookgate: allow script/unused-constant because of nothing here"));
-    assert_eq!(other.len(), 2);
+    assert_eq!(other.len(), 3);
     let trailing =
         checked("fn on_signup(request) { 5 } // hookgate: allow script/unused-parameter because it is a stub");
     assert_eq!(lines(&trailing), [""; 0]);
@@ -516,7 +601,29 @@ fn an_exception_with_a_reason_hides_its_finding_and_no_other() {
 fn an_exception_without_a_reason_is_a_finding_itself() {
     let findings = checked("// hookgate: allow script/unused-parameter\nfn on_signup(request) { 5 }");
     let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
-    assert_eq!(codes, ["script/allow-without-reason", "script/unused-parameter"]);
+    assert_eq!(codes, ["script/allow-without-reason"]);
+    assert_eq!(findings[0].severity, Severity::Error);
+}
+
+#[test]
+fn an_exception_that_allows_nothing_is_a_finding_itself() {
+    let script = |code: &str| {
+        let text = format!("// hookgate: allow {code} because it was so\nfn on_signup(request) {{ request.email }}");
+        lines(&checked(&text))
+    };
+    let rows = [
+        (
+            "script/unused-parameter",
+            "warning script/unused-allow signup.rhai:1:1: line 2 has no finding `script/unused-parameter` to allow (remove this comment)",
+        ),
+        (
+            "script/syntax",
+            "warning script/unused-allow signup.rhai:1:1: `script/syntax` cannot be allowed (mend what it is about)",
+        ),
+    ];
+    for (code, wanted) in rows {
+        assert_eq!(script(code), [wanted]);
+    }
 }
 
 #[test]

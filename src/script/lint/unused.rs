@@ -33,22 +33,35 @@ impl Walker<'_, '_> {
                 self.report.warning("script/unused-import", *position, format!("import `{alias}` is never used"), None);
             }
         }
-        let Some(entry) = &self.input.entry else { return self.unused_functions(graph, None) };
-        for constant in self.top.constants.values().filter(|constant| !constant.used) {
+        let elsewhere = |name: &str| match (&self.input.entry, self.input.used_elsewhere) {
+            (Some(_), _) => false,
+            (None, used) => used.is_none_or(|used| used.contains(name)),
+        };
+        let constants = self.top.constants.values();
+        for constant in constants.filter(|constant| !constant.used && !elsewhere(&constant.name)) {
             let message = format!("constant `{}` is never used", constant.name);
             self.report.warning("script/unused-constant", constant.position, message, None);
         }
-        self.unused_functions(graph, Some(entry.name));
+        self.unused_functions(graph, self.input.entry.map(|entry| entry.name));
     }
 
-    /// In a script everything must be reachable from its entry; in a file for others only private functions can be unused.
+    /// Whether another file uses this function, or may.
+    fn is_offered(&self, function: &source::Function) -> bool {
+        let used = self.input.used_elsewhere;
+        !function.private && used.is_none_or(|used| used.contains(&function.name))
+    }
+
+    /// In a script everything must be reachable from its entry; in a file for others, from what they use.
     fn unused_functions(&mut self, graph: &BTreeMap<String, BTreeSet<String>>, entry: Option<&str>) {
         let mut roots: Vec<&str> = vec![""];
         match entry {
             Some(entry) if self.functions.iter().any(|function| function.name == entry) => roots.push(entry),
             Some(_) => return,
             None => roots.extend(
-                self.functions.iter().filter(|function| !function.private).map(|function| function.name.as_str()),
+                self.functions
+                    .iter()
+                    .filter(|function| self.is_offered(function))
+                    .map(|function| function.name.as_str()),
             ),
         }
         let mut reached: BTreeSet<&str> = BTreeSet::new();

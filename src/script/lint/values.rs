@@ -90,7 +90,9 @@ impl<'a> Walker<'a, '_> {
                 Shape::Unknown
             }
             Expr::Stmt(block) => {
+                let answers = std::mem::replace(&mut self.answers, false);
                 self.block(block.statements(), true);
+                self.answers = answers;
                 Shape::Unknown
             }
             _ => Shape::Unknown,
@@ -183,7 +185,7 @@ impl<'a> Walker<'a, '_> {
         let (mut owner, mut through) = (shape, self.is_host_value(shape));
         let mut path = root_name(links);
         for (index, link) in links.iter().enumerate().skip(1) {
-            owner = shape;
+            let parent = std::mem::replace(&mut owner, shape);
             shape = match link.expression {
                 key if link.index => self.index(shape, key),
                 Expr::Property(property, position) => self.property(shape, &property.2, *position, &mut path),
@@ -199,6 +201,10 @@ impl<'a> Walker<'a, '_> {
                     }
                     path = None;
                     through = false;
+                    if index == 1 {
+                        self.command(call, Some(links[0].expression), *position);
+                    }
+                    self.address_as_text(call, &links[..index], parent, shape, *position);
                     self.call(call, *position, Some(shape))
                 }
                 other => self.expression(other),
@@ -359,7 +365,7 @@ impl<'a> Walker<'a, '_> {
 
 /// `an` before a vowel.
 pub(crate) fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+    if word.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) { "an" } else { "a" }
 }
 
 pub(crate) fn root_name(links: &[Link]) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{ASTFlags, Expr, FlowControl, Ident, Position, Stmt, SwitchCasesCollection};
+use rhai::{ASTFlags, Dynamic, Expr, FlowControl, Ident, Position, Stmt, SwitchCasesCollection};
 
 use crate::script::lint::known::Shape;
 use crate::script::lint::source::Function;
@@ -31,6 +31,8 @@ pub(crate) struct Variable<'a> {
 #[derive(Default)]
 pub(crate) struct Top<'a> {
     pub(crate) constants: BTreeMap<String, Variable<'a>>,
+    /// Those constants whose value is written out.
+    pub(crate) values: BTreeMap<String, Dynamic>,
     /// Alias → place and whether it was used.
     pub(crate) imports: BTreeMap<String, (Position, bool)>,
     /// `let` at the top, which functions cannot see.
@@ -42,6 +44,10 @@ pub(crate) struct Walker<'a, 'r> {
     pub(crate) functions: &'r [Function],
     pub(crate) top: Top<'a>,
     pub(crate) scope: Vec<Variable<'a>>,
+    /// Where in `scope` the innermost block begins.
+    pub(crate) block_start: usize,
+    /// Whether what is returned here is what the script returns: not in closures, nor in `if` as a value.
+    pub(crate) answers: bool,
     /// Names whose block has ended.
     pub(crate) ended: BTreeSet<String>,
     /// Variables of this function that are assigned to after their declaration.
@@ -59,6 +65,8 @@ pub(crate) fn check<'a>(input: &Input<'a>, functions: &[Function], report: &mut 
         functions,
         top: Top::default(),
         scope: Vec::new(),
+        block_start: 0,
+        answers: false,
         ended: BTreeSet::new(),
         reassigned: BTreeSet::new(),
         references: BTreeSet::new(),
@@ -117,6 +125,9 @@ impl<'a> Walker<'a, '_> {
                 Stmt::Var(variable, flags, position) => {
                     let (name, value, _) = &**variable;
                     let shape = self.expression(value);
+                    if let Some(value) = self.literal(value) {
+                        self.top.values.insert(name.name.to_string(), value);
+                    }
                     self.declare_at_top(name.name.to_string(), name.pos, shape, *flags, *position);
                 }
                 other => self.report.error(
@@ -159,6 +170,8 @@ impl<'a> Walker<'a, '_> {
             self.scope.push(Variable { name: name.clone(), position, role, shape, used: false });
         }
         self.filled_for_nothing(function);
+        self.block_start = self.scope.len();
+        self.answers = !function.is_closure();
         self.statements(&function.body, true);
         self.leave(0);
     }
@@ -166,7 +179,9 @@ impl<'a> Walker<'a, '_> {
     /// Walks a block with its own scope. `value`: the last statement's value is used.
     pub(crate) fn block(&mut self, statements: &[Stmt], value: bool) -> bool {
         let depth = self.scope.len();
+        let outer = std::mem::replace(&mut self.block_start, depth);
         let ends = self.statements(statements, value);
+        self.block_start = outer;
         self.leave(depth);
         ends
     }
@@ -189,6 +204,7 @@ impl<'a> Walker<'a, '_> {
         match statement {
             Stmt::If(parts, _) => {
                 self.tested(&parts.expr);
+                self.condition(&parts.expr);
                 let then = self.block(parts.body.statements(), value);
                 let otherwise = self.block(parts.branch.statements(), value);
                 return then && otherwise;
@@ -198,11 +214,15 @@ impl<'a> Walker<'a, '_> {
                 if !matches!(parts.expr, Expr::Unit(_)) {
                     self.tested(&parts.expr);
                 }
+                if matches!(statement, Stmt::While(..)) {
+                    self.loop_condition(&parts.expr);
+                }
                 self.block(parts.body.statements(), false);
             }
             Stmt::For(parts, _) => self.for_loop(&parts.0, parts.1.as_ref(), &parts.2),
             Stmt::Var(variable, flags, _) => {
                 let shape = self.expression(&variable.1);
+                self.shadows(&variable.0.name, variable.0.pos, &variable.1);
                 let constant = flags.contains(ASTFlags::CONSTANT);
                 self.declare(
                     &variable.0.name,
@@ -225,12 +245,17 @@ impl<'a> Walker<'a, '_> {
             Stmt::Expr(expression) => {
                 if !value {
                     self.dropped(expression);
+                } else if self.answers {
+                    self.returned(expression);
                 }
                 self.expression(expression);
             }
             Stmt::BreakLoop(result, ..) | Stmt::Return(result, ..) => {
                 if let Some(result) = result {
                     self.expression(result);
+                    if self.answers && matches!(statement, Stmt::Return(..)) {
+                        self.returned(result);
+                    }
                 }
                 return true;
             }
@@ -242,6 +267,7 @@ impl<'a> Walker<'a, '_> {
 
     fn for_loop(&mut self, item: &Ident, counter: Option<&Ident>, parts: &FlowControl) {
         let items = self.expression(&parts.expr);
+        self.loop_for_lookup(item, parts, items);
         let depth = self.scope.len();
         let shape = match items {
             Shape::Array(shape) if !self.reassigned.contains(item.name.as_str()) => Shape::parse(shape),
@@ -251,7 +277,9 @@ impl<'a> Walker<'a, '_> {
         if let Some(counter) = counter {
             self.give(&counter.name, counter.pos, Shape::Integer);
         }
+        let outer = std::mem::replace(&mut self.block_start, self.scope.len());
         self.statements(parts.body.statements(), false);
+        self.block_start = outer;
         self.leave(depth);
     }
 

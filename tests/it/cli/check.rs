@@ -93,6 +93,37 @@ fn warnings_fail_only_when_they_are_denied() {
 }
 
 #[test]
+fn a_code_is_explained_without_a_bundle() {
+    let bundle = Bundle::new();
+    bundle.write("gateway.toml", "not read");
+    let page = bundle.run(&["check", "--explain", "script/reserved-claim"]);
+    assert_eq!(page.status, 0, "{}", page.err);
+    for part in ["script/reserved-claim", "okta.token", "add_claim(\"groups\"", "add_claim(\"app_groups\""] {
+        assert!(page.out.contains(part), "{part} is missing in\n{}", page.out);
+    }
+    assert_eq!(bundle.run(&["check", "--explain", "reserved-claim"]).out, page.out);
+    assert_eq!(bundle.run(&["docs", "script/reserved-claim"]).out, page.out);
+    let list = bundle.run(&["check", "--explain"]);
+    assert!(list.out.lines().count() > 40 && list.out.contains("script/comparison"), "{}", list.out);
+    let unknown = bundle.run(&["check", "--explain", "script/comparision"]);
+    assert_eq!(unknown.status, 2);
+    assert!(unknown.err.contains("did you mean `script/comparison`?"), "{}", unknown.err);
+}
+
+#[test]
+fn sarif_says_what_a_rule_is_about() {
+    let bundle = Bundle::new();
+    bundle.write("scripts/left_over.rhai", "fn on_registration(request) { allow() }\n");
+    let log: serde_json::Value = serde_json::from_str(&bundle.run(&["check", "--format", "sarif"]).out).unwrap();
+    let rule = &log["runs"][0]["tool"]["driver"]["rules"][0];
+    assert_eq!(
+        (&rule["id"], &rule["shortDescription"]["text"]),
+        (&json!("script/unused-file"), &json!("A file that nothing uses"))
+    );
+    assert!(rule["fullDescription"]["text"].as_str().is_some_and(|text| text.len() > 40), "{rule}");
+}
+
+#[test]
 fn an_unset_secret_is_found_unless_secrets_are_left_out() {
     let bundle = Bundle::new();
     bundle.replace("gateway.toml", "{ file = \"secrets/okta\", create = true }", "{ env = \"NO_SUCH_SECRET\" }");

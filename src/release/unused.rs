@@ -1,0 +1,89 @@
+//! What the configuration gives and no script reads: parameters and tables. From the text of the scripts; where a name is
+//! computed, nothing is said.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::config::Document;
+use crate::config::routes::Route;
+use crate::finding::{Finding, nearest};
+use crate::script::compile::Compiler;
+use crate::script::lint::reads::{Names, Reads};
+
+/// Warnings about parameters and tables.
+pub(super) fn settings(document: &Document, compiler: &Compiler) -> Vec<Finding> {
+    let mut work = Work { document, compiler, known: BTreeMap::new() };
+    let mut findings = Vec::new();
+    for (name, route) in &document.config.routes {
+        findings.extend(work.of_route(name, route));
+        findings.extend(work.of_rules(name, route));
+    }
+    findings.extend(work.tables());
+    findings
+}
+
+struct Work<'a> {
+    document: &'a Document,
+    compiler: &'a Compiler,
+    known: BTreeMap<&'a str, Reads>,
+}
+
+impl<'a> Work<'a> {
+    fn reads(&mut self, script: &'a str) -> Reads {
+        self.known.entry(script).or_insert_with(|| self.compiler.reads(script)).clone()
+    }
+
+    /// What all scripts of a route together do not read. Most routes have no parameters, and cost nothing.
+    fn of_route(&mut self, name: &str, route: &'a Route) -> Vec<Finding> {
+        if route.params.is_empty() {
+            return Vec::new();
+        }
+        let reads = scripts_of(route).fold(Reads::nothing(), |all, script| all.and(self.reads(script)));
+        self.parameters(&route.params, &format!("routes.{name}.params"), &reads.parameters)
+    }
+
+    fn of_rules(&mut self, name: &str, route: &'a Route) -> Vec<Finding> {
+        let rules = route.rules.iter().filter(|(_, rule)| !rule.params.is_empty());
+        let rules = rules.flat_map(|(rule_name, rule)| {
+            let reads = self.reads(&rule.script);
+            self.parameters(&rule.params, &format!("routes.{name}.rules.{rule_name}.params"), &reads.parameters)
+        });
+        rules.collect()
+    }
+
+    fn parameters(&self, given: &Map<String, Value>, path: &str, read: &Names) -> Vec<Finding> {
+        let unread = given.keys().filter(|key| !read.may_have(key));
+        let complaint = |key: &String| {
+            let message = format!("no script of this route reads `params.{key}`");
+            let finding = self.document.warning("config/unused-parameter", &format!("{path}.{key}"), message);
+            let near = match read {
+                Names::These(names) => nearest(key, names.iter().map(String::as_str)),
+                Names::Any => None,
+            };
+            match near {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help("remove it"),
+            }
+        };
+        unread.map(complaint).collect()
+    }
+
+    fn tables(&mut self) -> Vec<Finding> {
+        if self.document.config.tables.is_empty() {
+            return Vec::new();
+        }
+        let scripts = self.document.config.routes.values().flat_map(scripts_of);
+        let all = scripts.fold(Reads::nothing(), |all, script| all.and(self.reads(script)));
+        let unread = self.document.config.tables.keys().filter(|name| !all.tables.may_have(name));
+        let complaint = |name: &String| {
+            let message = format!("no script reads `table(\"{name}\")`");
+            self.document.warning("config/unused-table", &format!("tables.{name}"), message).help("remove it")
+        };
+        unread.map(complaint).collect()
+    }
+}
+
+fn scripts_of(route: &Route) -> impl Iterator<Item = &String> {
+    route.script.iter().chain(route.rules.values().map(|rule| &rule.script))
+}

@@ -1,0 +1,56 @@
+//! Who uses what: files that others import or that nobody names, and what scripts read of parameters and tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::finding::Finding;
+use crate::script::compile::imports::tree;
+use crate::script::compile::{Compiler, File, Subject, is_test};
+use crate::script::lint::reads;
+use crate::script::lint::reads::Reads;
+use crate::script::modules::Modules;
+
+impl Compiler {
+    /// Checks the files that others import, as such. Those among `wanted` (the scripts of routes and rules) have an entry
+    /// and were checked with it.
+    pub fn check_shared(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
+        let used = self.used_of_each();
+        let shared = self.files.iter().filter(|(name, _)| !wanted.contains(name.as_str()));
+        let named = shared.filter_map(|(name, file)| Some((file, used.get(name)?)));
+        named.flat_map(|(file, used): (&File, _)| self.lint(file, &Subject::Shared(used))).collect()
+    }
+
+    /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
+    pub fn unused_files(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
+        let imported = self.used_of_each();
+        let unused = self
+            .files
+            .iter()
+            .filter(|(name, _)| !is_test(name) && !imported.contains_key(*name) && !wanted.contains(name.as_str()));
+        unused
+            .map(|(_, file)| {
+                Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
+            })
+            .collect()
+    }
+
+    /// What a script and everything that it imports read.
+    pub fn reads(&self, script: &str) -> Reads {
+        let files = tree(script, &self.files).into_iter().filter_map(|name| self.files.get(&name));
+        files.fold(Reads::nothing(), |all, file| all.and(Reads::of(&file.ast)))
+    }
+
+    /// Every file that is imported, with the names that others use of it; tests do not count.
+    fn used_of_each(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let files = self.files.iter().filter(|(name, file)| !is_test(name) && !file.imports.is_empty());
+        for (_, file) in files {
+            let qualified = reads::qualified(&file.ast);
+            for import in &file.imports {
+                let names = used.entry(Modules::file_of(&import.path)).or_default();
+                let own = qualified.iter().filter(|(alias, _)| Some(alias) == import.alias.as_ref());
+                names.extend(own.map(|(_, name)| name.clone()));
+            }
+        }
+        used
+    }
+}

@@ -1,0 +1,140 @@
+//! Codes of calls and imports.
+
+use crate::script::lint::codes::{Code, Stage};
+
+pub(super) const CODES: &[Code] = &[
+    Code {
+        code: "script/unknown-function",
+        title: "A function that is not there",
+        why: "The functions are those of the script, those it imports, those of its hook and those of every script \
+              (`hookgate docs` lists them). A command of another hook is not there either: each hook has its own, because each \
+              call takes other answers.",
+        bad: r#"
+fn on_registration(request) {
+    if request.email.domain == "rival.example" { return refuse("Please use another address."); }
+    allow()
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    if request.email.domain == "rival.example" { return deny_field("email", "Please use another address."); }
+    allow()
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
+        code: "script/wrong-arity",
+        title: "Too many or too few arguments",
+        why: "A function is found by its name and the number of its arguments, so this call would find none and fail.",
+        bad: r#"
+fn on_registration(_request) {
+    deny_field("Please use another address.")
+}
+"#,
+        good: r#"
+fn on_registration(_request) {
+    deny_field("email", "Please use another address.")
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
+        code: "script/wrong-argument",
+        title: "An argument of the wrong type",
+        why: "A function is found by the types of its arguments, too: a number where text belongs is not turned into text, the call \
+              fails. Often two arguments changed places.",
+        bad: r#"
+fn on_registration(_request) {
+    deny_field("email", 5)
+}
+"#,
+        good: r#"
+fn on_registration(_request) {
+    deny_field("email", "Please use another address.")
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
+        code: "script/refused-argument",
+        title: "A command that can only fail",
+        why: "The gateway makes each command when the script calls its function, and refuses what the provider would not take. \
+              With what is written here it refuses every time, so the call would always end in `on_failure`.",
+        bad: r#"
+fn on_registration(_request) {
+    set_profile("password", "correct horse")
+}
+"#,
+        good: r#"
+fn on_registration(_request) {
+    set_profile("source", "web")
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
+        code: "script/eval",
+        title: "`eval` is not available",
+        why: "What a script does must be readable in its text: text that becomes code could come from whoever fills in a form.",
+        bad: r#"
+fn on_registration(request) {
+    eval(request.profile.rule)
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    if request.profile.rule == "closed" { deny_field("email", "Sign-up is closed.") } else { allow() }
+}
+"#,
+        stage: Stage::Load,
+    },
+    Code {
+        code: "script/import",
+        title: "An import that leads nowhere",
+        why: "Imports name files below the scripts folder, without `.rhai`, and may not go round in a circle. Nothing of the \
+              bundle can be compiled until they lead somewhere.",
+        bad: r#"
+import "lib/domian" as domains;
+
+fn on_registration(request) {
+    let problem = domains::address_problem(request.email, "allow");
+    if problem != () { return deny_field("email", problem); }
+    allow()
+}
+"#,
+        good: r#"
+import "lib/domains" as domains;
+
+fn on_registration(request) {
+    let problem = domains::address_problem(request.email, "allow");
+    if problem != () { return deny_field("email", problem); }
+    allow()
+}
+"#,
+        stage: Stage::Load,
+    },
+    Code {
+        code: "script/nested-import",
+        title: "An import inside a function",
+        why: "An import at the top runs once, when the script is loaded. Inside a function it runs at every call.",
+        bad: r#"
+fn on_registration(request) {
+    import "lib/domains" as domains;
+    let problem = domains::address_problem(request.email, "allow");
+    if problem != () { return deny_field("email", problem); }
+    allow()
+}
+"#,
+        good: r#"
+import "lib/domains" as domains;
+
+fn on_registration(request) {
+    let problem = domains::address_problem(request.email, "allow");
+    if problem != () { return deny_field("email", problem); }
+    allow()
+}
+"#,
+        stage: Stage::Read,
+    },
+];

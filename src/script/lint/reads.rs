@@ -1,0 +1,204 @@
+//! What a file reads of parameters, of tables and of the files it imports. From the text alone; what is computed counts as
+//! anything.
+
+use std::collections::BTreeSet;
+
+use rhai::{AST, ASTNode, Expr, FnCallExpr};
+
+use crate::script::lint::values::links;
+
+/// Names that are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    These(BTreeSet<String>),
+    /// Some are computed.
+    Any,
+}
+
+/// What one file, or a script with all that it imports, reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// Members of `params`.
+    pub parameters: Names,
+    /// Names of `table("…")`.
+    pub tables: Names,
+}
+
+impl Names {
+    fn none() -> Self {
+        Self::These(BTreeSet::new())
+    }
+
+    fn add(&mut self, name: Option<&str>) {
+        match (&mut *self, name) {
+            (Self::These(names), Some(name)) => drop(names.insert(name.to_owned())),
+            _ => *self = Self::Any,
+        }
+    }
+
+    fn join(&mut self, others: Self) {
+        match (&mut *self, others) {
+            (Self::These(names), Self::These(others)) => names.extend(others),
+            _ => *self = Self::Any,
+        }
+    }
+
+    /// Whether `name` may be among them.
+    pub fn may_have(&self, name: &str) -> bool {
+        match self {
+            Self::These(names) => names.contains(name),
+            Self::Any => true,
+        }
+    }
+}
+
+impl Reads {
+    /// Nothing at all.
+    pub fn nothing() -> Self {
+        Self { parameters: Names::none(), tables: Names::none() }
+    }
+
+    /// What `ast` reads itself.
+    pub fn of(ast: &AST) -> Self {
+        let mut reads = Self::nothing();
+        let (mut seen, mut understood) = (0, 0);
+        ast.walk(&mut |path| {
+            if let Some(ASTNode::Expr(expression)) = path.last() {
+                if is_parameters(expression) {
+                    seen += 1;
+                } else if let Some(name) = parameter(expression) {
+                    understood += 1;
+                    reads.parameters.add(Some(name));
+                } else if captured(expression) {
+                    understood += 1;
+                }
+                reads.table(expression);
+            }
+            true
+        });
+        if seen > understood {
+            reads.parameters = Names::Any;
+        }
+        reads
+    }
+
+    /// The same with what another file reads.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.parameters.join(other.parameters);
+        self.tables.join(other.tables);
+        self
+    }
+
+    fn table(&mut self, expression: &Expr) {
+        match expression {
+            Expr::FnCall(call, _) if call.name == "table" => self.tables.add(call.args.first().and_then(text)),
+            Expr::MethodCall(call, _) if call.name == "table" => self.tables.add(None),
+            Expr::FnCall(call, _) if call.name == "Fn" && may_be_table(call) => self.tables.add(None),
+            _ => {}
+        }
+    }
+}
+
+/// `alias::name` of every function and constant of another file.
+pub(crate) fn qualified(ast: &AST) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    ast.walk(&mut |path| {
+        let named = match path.last() {
+            Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(rhai::Stmt::FnCall(call, _))) => {
+                Some((&call.namespace, &call.name))
+            }
+            Some(ASTNode::Expr(Expr::Variable(variable, ..))) => Some((&variable.2, &variable.1)),
+            _ => None,
+        };
+        if let Some((namespace, name)) = named.filter(|(namespace, _)| !namespace.is_empty()) {
+            found.insert((namespace.root().to_owned(), name.to_string()));
+        }
+        true
+    });
+    found
+}
+
+fn is_parameters(expression: &Expr) -> bool {
+    matches!(expression, Expr::Variable(variable, ..) if variable.1 == "params" && variable.2.is_empty())
+}
+
+/// A closure that reads `params` is given it: Rhai writes `curry(closure, params)`. What it reads is found inside it.
+fn captured(expression: &Expr) -> bool {
+    let Expr::FnCall(call, _) = expression else { return false };
+    let closure = call.args.first().is_some_and(|first| matches!(first, Expr::DynamicConstant(..)));
+    call.name == "curry" && closure && call.args.iter().any(is_parameters)
+}
+
+/// `x` of `params.x`, `params["x"]`, `"x" in params`.
+fn parameter(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::Dot(parts, ..) | Expr::Index(parts, ..) if is_parameters(&parts.lhs) => {
+            match links(expression).get(1)?.expression {
+                Expr::Property(property, _) => Some(&property.2),
+                Expr::MethodCall(call, _) if call.name == "contains" => text(call.args.first()?),
+                index => text(index),
+            }
+        }
+        Expr::FnCall(call, _) => asked_for(call),
+        _ => None,
+    }
+}
+
+fn asked_for(call: &FnCallExpr) -> Option<&str> {
+    let [whole, name] = call.args.as_slice() else { return None };
+    if call.name == "contains" && is_parameters(whole) { text(name) } else { None }
+}
+
+/// `Fn("table")`, or a name that is computed.
+fn may_be_table(pointer: &FnCallExpr) -> bool {
+    pointer.args.first().and_then(text).is_none_or(|name| name == "table")
+}
+
+fn text(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::StringConstant(text, _) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::engine;
+
+    fn reads(source: &str) -> Reads {
+        Reads::of(&engine::parser(engine::Dialect::Script).compile(source).expect("parses"))
+    }
+
+    fn these(names: &[&str]) -> Names {
+        Names::These(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    #[test]
+    fn what_is_written_out_is_listed() {
+        let found = reads(
+            "fn f(x) { if \"e\" in params { params.contains(\"g\"); } let y = params.a ?? params?.b.c[params[\"d\"].z]; `${params.h}` + table(\"t\").has(x) + y }\n\
+             const T = 1; fn g() { [1].map(|x| params.i + x) }",
+        );
+        assert_eq!(found.parameters, these(&["a", "b", "d", "e", "g", "h", "i"]));
+        assert_eq!(found.tables, these(&["t"]));
+    }
+
+    #[test]
+    fn what_is_computed_may_be_anything() {
+        for source in [
+            "fn f(x) { params[x] }",
+            "fn f() { params.keys() }",
+            "fn f() { g(params) }",
+            "fn f() { g(params); } fn g(params) { params.x }",
+            "fn f() { let p = params; p.x }",
+        ] {
+            assert_eq!(reads(source).parameters, Names::Any, "{source}");
+        }
+        for source in ["fn f(x) { table(x) }", "fn f(x) { x.map(Fn(\"table\")) }", "fn f(x) { x.table() }"] {
+            assert_eq!(reads(source).tables, Names::Any, "{source}");
+        }
+        assert_eq!(reads("fn f(x) { x.params }"), Reads::nothing());
+    }
+}

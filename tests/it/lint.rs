@@ -1,0 +1,392 @@
+//! The table of codes: every code that the sources can give has a row and the other way round, and every example does what
+//! its row says.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hookgate::cli::docs::codes;
+use hookgate::finding::Finding;
+use hookgate::gateway::decide;
+use hookgate::gateway::decide::Failure;
+use hookgate::hooks;
+use hookgate::hooks::Hook;
+use hookgate::release::Release;
+use hookgate::release::build;
+use hookgate::release::build::Secrets;
+use hookgate::release::bundle::Place;
+use hookgate::script::lanes::Lanes;
+use hookgate::script::lint::codes::{Code, Stage};
+use hookgate::telemetry::metrics::Metrics;
+
+/// Codes that no single script can show.
+const WITHOUT_EXAMPLE: [&str; 5] =
+    ["script/unused-file", "script/unreadable", "script/missing", "script/bad-return", "script/panic"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A bundle of one route whose script is this one, beside the repository's own shared files.
+struct Bundle {
+    folder: tempfile::TempDir,
+}
+
+impl Bundle {
+    fn new(hook: &Hook, script: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("scripts/lib")).unwrap();
+        let on_failure = match hook.on_failure.first() {
+            Some(form) if form.takes_text => format!("on_failure = {{ {} = \"Later.\" }}\n", form.word),
+            Some(form) => format!("on_failure = \"{}\"\n", form.word),
+            None => String::new(),
+        };
+        let mut config = format!(
+            "[auth.test]\nscheme = \"none\"\n[limits]\noperations = 20_000\n\
+             [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n{on_failure}",
+            hook.name
+        );
+        config += more;
+        if script.contains("table(\"disposable\")") {
+            write!(config, "\n[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n").unwrap();
+            fs::write(path("disposable.txt"), "mailinator.com\n").unwrap();
+        }
+        fs::write(path("gateway.toml"), config).unwrap();
+        fs::write(path("scripts/hook.rhai"), script).unwrap();
+        for name in ["lib/domains.rhai", "lib/texts.rhai"] {
+            if script.contains("import \"lib/") {
+                fs::copy(root().join("scripts").join(name), path("scripts").join(name)).unwrap();
+            }
+        }
+        Self { folder }
+    }
+
+    fn built(&self) -> Result<Release, Vec<Finding>> {
+        let place = Place::of(&self.folder.path().join("gateway.toml"));
+        build::check(&place, Secrets::Check, &Metrics::new())
+    }
+
+    /// What is found in its script; the shared files are not what the example is about.
+    fn findings(&self) -> Vec<Finding> {
+        let all = self.built().map_or_else(|findings| findings, |release| release.warnings.clone());
+        let own = |finding: &Finding| finding.code == "script/duplicate-function" || !finding.file.contains("/lib/");
+        all.into_iter().filter(own).collect()
+    }
+
+    /// The code of what goes wrong in a call of the hook's first sample.
+    async fn failure(&self, hook: &Hook) -> Option<&'static str> {
+        let release = self.built().unwrap_or_else(|findings| panic!("{findings:#?}"));
+        let request = (hook.decode)(&hook.samples[0].request.into()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let lanes = Lanes::start().unwrap();
+        match decide::decide(&lanes, &release, &release.routes[0], &request, deadline).await.failure {
+            Some(Failure::Script(error)) => Some(error.finding.code),
+            Some(other) => panic!("{other}"),
+            None => None,
+        }
+    }
+}
+
+fn hook_of(code: &Code) -> &'static Hook {
+    let entry = |hook: &&Hook| code.good.contains(&format!("fn {}(", hook.entry));
+    hooks::HOOKS.iter().find(entry).unwrap_or_else(|| panic!("{}: the good example has no entry function", code.code))
+}
+
+fn found(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|finding| format!("{} {}", finding.code, finding.one_line())).collect()
+}
+
+#[test]
+fn every_code_of_the_sources_has_one_row_and_every_row_a_source() {
+    let written = regex::Regex::new("\"(script/[a-z-]+)\"").unwrap();
+    let mut emitted = BTreeSet::new();
+    let mut files = Vec::new();
+    crate::docs::files(&root().join("src"), ".rs", &mut files);
+    for path in files {
+        let relative = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        if relative.contains("/tests") || relative.contains("/codes/") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+        emitted.extend(written.captures_iter(code).map(|found| found[1].to_owned()));
+    }
+    let rows: Vec<&str> = codes::all().iter().map(|code| code.code).collect();
+    let unique: BTreeSet<String> = rows.iter().map(|code| (*code).to_owned()).collect();
+    assert_eq!(rows.len(), unique.len(), "a code stands twice");
+    assert_eq!(emitted, unique);
+    for code in codes::all() {
+        assert!(!code.title.is_empty() && !code.title.ends_with('.') && code.why.ends_with('.'), "{}", code.code);
+        let without = WITHOUT_EXAMPLE.contains(&code.code);
+        assert_eq!((code.bad.is_empty(), code.good.is_empty()), (without, without), "{}", code.code);
+    }
+}
+
+#[tokio::test]
+async fn every_bad_example_has_its_code_and_no_good_one_has_any() {
+    let mut wrong = Vec::new();
+    for code in codes::all().into_iter().filter(|code| !code.bad.is_empty()) {
+        let hook = hook_of(code);
+        let (bad, good) = (Bundle::new(hook, code.bad.trim(), ""), Bundle::new(hook, code.good.trim(), ""));
+        let findings = good.findings();
+        if !findings.is_empty() {
+            wrong.push(format!("{}: the good example has {:#?}", code.code, found(&findings)));
+        }
+        if code.stage == Stage::Run {
+            if bad.failure(hook).await != Some(code.code) || good.failure(hook).await.is_some() {
+                wrong.push(format!("{}: the examples do not fail as they should", code.code));
+            }
+        } else if !bad.findings().iter().any(|finding| finding.code == code.code) {
+            wrong.push(format!("{}: the bad example has {:#?}", code.code, found(&bad.findings())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_finding_of_a_bad_example_can_be_allowed_with_a_reason() {
+    let itself = ["script/allow-without-reason", "script/unused-allow"];
+    let mut tried = 0;
+    for code in codes::all().into_iter().filter(|code| code.stage == Stage::Read && !itself.contains(&code.code)) {
+        let hook = hook_of(code);
+        let of_code = |script: &str| -> Vec<Finding> {
+            let findings = Bundle::new(hook, script, "").findings();
+            findings.into_iter().filter(|finding| finding.code == code.code).collect()
+        };
+        let mut script: Vec<String> = code.bad.trim().lines().map(str::to_owned).collect();
+        let mut lines: Vec<usize> = of_code(code.bad.trim()).iter().map(|finding| finding.line).collect();
+        lines.dedup();
+        if lines.contains(&0) {
+            continue;
+        }
+        for line in lines.iter().rev() {
+            script.insert(line - 1, format!("// hookgate: allow {} because this is a test", code.code));
+        }
+        tried += 1;
+        assert!(of_code(&script.join("\n")).is_empty(), "{}", script.join("\n"));
+        let all = found(&Bundle::new(hook, &script.join("\n"), "").findings());
+        assert!(!all.iter().any(|line| line.starts_with("script/unused-allow")), "{all:#?}");
+    }
+    assert!(tried > 30, "only {tried} were tried");
+}
+
+#[test]
+fn an_exception_for_a_code_that_does_not_exist_is_named() {
+    let hook = hooks::find("okta.token").unwrap();
+    let script =
+        "// hookgate: allow script/reserved-clame because it was so\nfn on_token(_request) { refuse(\"no\") }\n";
+    let wanted = "script/unused-allow scripts/hook.rhai:1:1: there is no code `script/reserved-clame` \
+                  (did you mean `script/reserved-claim`?)";
+    assert_eq!(found(&Bundle::new(hook, script, "").findings()), [wanted]);
+}
+
+#[test]
+fn samples_of_hooks_and_the_scripts_of_this_repository_raise_no_alarm() {
+    for hook in hooks::HOOKS.iter() {
+        for sample in hook.samples {
+            let findings = Bundle::new(hook, sample.script, "").findings();
+            let real: Vec<_> =
+                findings.iter().filter(|finding| finding.code != "script/unused-parameter").cloned().collect();
+            assert!(real.is_empty(), "{}: {:#?}", sample.name, found(&real));
+        }
+    }
+    let place = Place::of(&root().join("gateway.toml"));
+    let release =
+        build::check(&place, Secrets::Skip, &Metrics::new()).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    assert!(release.warnings.is_empty(), "{:#?}", found(&release.warnings));
+}
+
+#[test]
+fn settings_that_no_script_reads_are_named() {
+    let hook = hooks::find("okta.registration").unwrap();
+    let found = |script: &str| {
+        let more =
+            "params = { blocked = [\"a.example\"], unread = 1 }\n[tables.old]\nfile = \"old.txt\"\nkind = \"lines\"\n";
+        let bundle = Bundle::new(hook, script, more);
+        fs::write(bundle.folder.path().join("old.txt"), "x\n").unwrap();
+        found(&bundle.findings())
+    };
+    let script = |body: &str| format!("fn on_registration(request) {{ if {body} {{ allow() }} }}");
+    assert_eq!(
+        found(&script("request.email.domain_in(params.bloked)")),
+        [
+            "config/unused-parameter gateway.toml:11:22: `routes.hook.params.blocked`: no script of this route reads `params.blocked` (did you mean `bloked`?)",
+            "config/unused-parameter gateway.toml:11:46: `routes.hook.params.unread`: no script of this route reads `params.unread` (remove it)",
+            "config/unused-table gateway.toml:12:1: `tables.old`: no script reads `table(\"old\")` (remove it)",
+        ]
+    );
+    let computed = "request.email.domain_in(params[request.kind]) && table(request.kind).has(request.email)";
+    assert_eq!(found(&script(computed)), [""; 0]);
+}
+
+#[test]
+fn what_a_shared_file_offers_for_nothing_is_named() {
+    let hook = hooks::find("okta.registration").unwrap();
+    let script =
+        "import \"lib/own\" as own;\nfn on_registration(request) { if own::used(request.email) { allow() } }\n";
+    let bundle = Bundle::new(hook, script, "");
+    let own = "const READ = 1;\nconst UNREAD = 2;\nfn used(email) { inner(email) }\nfn inner(email) { email.local.len() > READ }\n\
+               fn unused(email) { email }\n";
+    fs::write(bundle.folder.path().join("scripts/lib/own.rhai"), own).unwrap();
+    let all = bundle.built().unwrap_or_else(|findings| panic!("{findings:#?}")).warnings;
+    let all: Vec<String> =
+        all.iter().filter(|finding| finding.file.ends_with("own.rhai")).map(Finding::one_line).collect();
+    assert_eq!(
+        all,
+        [
+            "scripts/lib/own.rhai:2:7: constant `UNREAD` is never used",
+            "scripts/lib/own.rhai:5:4: function `unused` is never called"
+        ]
+    );
+}
+
+/// What the hooks know of their commands, in the exact words: hook, script's body, findings.
+const COMMANDS: &[(&str, &str, &[&str])] = &[
+    (
+        "okta.token",
+        "id_token.add_claim(\"groups\", request.client)",
+        &[
+            "error script/reserved-claim 2:10: the claim `groups` of the ID token belongs to Okta (use another name such as `app_groups`)",
+        ],
+    ),
+    (
+        "okta.token",
+        "[access_token.remove_claim(NAME), access_token.replace_claim([\"iss\", \"x\"], 1), request.id]",
+        &[
+            "error script/reserved-claim 2:15: the claim `exp` of the access token belongs to Okta (use another name such as `app_exp`)",
+            "error script/reserved-claim 2:48: the claim `iss` of the access token belongs to Okta (use another name such as `app_iss`)",
+        ],
+    ),
+    (
+        "okta.token",
+        "if request.id == () { id_token.set_lifetime(60) } else { access_token.set_lifetime(SECONDS) }",
+        &[
+            "error script/lifetime 2:32: a token lives 300 to 86400 seconds, not 60",
+            "error script/lifetime 2:71: a token lives 300 to 86400 seconds, not 90000",
+        ],
+    ),
+    (
+        "okta.token",
+        "return [access_token.add_claim(\"a\", request.id), refuse(\"no\")];",
+        &[
+            "warning script/ignored-commands 2:50: Okta will ignore the commands beside this refusal (return the refusal alone)",
+        ],
+    ),
+    (
+        "okta.token",
+        "access_token.add_claim(\"/claims/a\", request.id)",
+        &[
+            "error script/refused-argument 2:14: `/claims/a` is a path (write the claim's plain name, `a`, or an array for a nested place)",
+        ],
+    ),
+    // Another target, a name that is not known, and a local variable of the constant's name: nothing certain.
+    ("okta.token", "access_token.add_claim(\"aud\", [request.id])", &[]),
+    (
+        "okta.token",
+        "[id_token.add_claim(params.claim, 1), id_token.set_lifetime(params.seconds), refuse_if(request)]",
+        &[],
+    ),
+    ("okta.token", "let commands = [refuse(`${request.id}`), id_token.add_claim(\"a\", 1)]; commands[0]", &[]),
+    (
+        "okta.registration",
+        "[deny_field(\"email\", \"\"), set_profile(\"a\", request.kind)]",
+        &[
+            "warning script/ignored-commands 2:2: Okta will ignore the commands beside this denial (return the denial alone)",
+            "error script/empty-text 2:2: a denial needs a text: without one nobody learns what to change",
+        ],
+    ),
+    (
+        "okta.registration",
+        "if request.kind == \"x\" { return [deny(\"no\"), [allow()]]; }",
+        &[
+            "warning script/deny-without-field 2:34: with `deny` the person reads Okta's general text only (`deny_field(\"email\", text)` shows the text at a field of the form)",
+            "error script/conflicting-commands 2:34: a denial stands beside `allow` (return one of them)",
+        ],
+    ),
+    (
+        "okta.registration",
+        "set_profile(#{ password: \"x\", a: 1 }); set_profile(#{ password: request.kind })",
+        &[
+            "warning script/dropped-command 2:1: the command of `set_profile` is returned nowhere, so nothing happens (did you forget `return`?)",
+            "error script/refused-argument 2:1: a registration hook cannot set the password: Okta would deny the registration",
+        ],
+    ),
+    (
+        "okta.user_import",
+        "if request.matches.len() == 0 { link_user(\"\") } else { [create_user(), link_user(request.matches[0])] }",
+        &[
+            "error script/link-without-id 2:33: `link_user` needs the id of an Okta user (`00u…`) (where nobody was matched, there is none)",
+            "error script/conflicting-commands 2:57: Okta can do one thing with a user (return one `create_user` or `link_user`)",
+        ],
+    ),
+    (
+        "okta.user_import",
+        "if request.matches.len() > 1 { fail(\" \") }",
+        &["error script/empty-text 2:32: `fail` needs a text: it is all that administrators read"],
+    ),
+    (
+        "okta.telephony",
+        "if request.channel == \"sms\" { block(request.channel, \"drop\") } else { [sent(\"\", request.channel), pending(\"a\", \"1\")] }",
+        &[
+            "error script/refused-argument 2:31: `drop` is no mode of `block`: write \"swallow\" (nobody sends) or \"let_okta_send\" (Okta sends)",
+            "error script/conflicting-commands 2:72: a message has one verdict (return one of `send`, `sent`, `pending` and `block`)",
+            "error script/refused-argument 2:72: `sent` needs the name of the provider, and this one is empty",
+        ],
+    ),
+    ("okta.telephony", "block(\"no\", params.mode ?? request.channel)", &[]),
+    ("okta.telephony", "send([via(\"a\"), via(request.channel)])", &[]),
+    (
+        "okta.saml",
+        "[set_session_lifetime(0), add_attribute(\"a\", request.issuer, \"basic\"), refuse(\"no\")]",
+        &[
+            "error script/lifetime 2:2: a session lives 1 to 2147483647 seconds, not 0",
+            "error script/refused-argument 2:27: the format `basic` is no URI (the usual one is `urn:oasis:names:tc:SAML:2.0:attrname-format:basic`)",
+            "warning script/ignored-commands 2:72: no command is sent beside this refusal (return the refusal alone)",
+        ],
+    ),
+    (
+        "okta.saml",
+        "[add_attribute(\"a\", request.issuer, params.format), replace(\"/subject/nameId\", request.issuer)]",
+        &[],
+    ),
+    (
+        "okta.password_import",
+        "if request.username == \"a\" { [verified(), unverified()] }",
+        &[
+            "error script/conflicting-commands 2:31: a password has one verdict (return one `verified()` or `unverified()`)",
+        ],
+    ),
+];
+
+#[test]
+fn what_a_hook_knows_of_its_commands_is_said_in_these_words() {
+    let mut wrong = Vec::new();
+    for (name, body, wanted) in COMMANDS {
+        let hook = hooks::find(name).unwrap();
+        let mut script = format!("fn {}(request) {{\n{body}\n}}\n", hook.entry);
+        for (used, line) in [
+            ("NAME", "const NAME = \"exp\";\n"),
+            ("SECONDS", "const SECONDS = 90_000;\n"),
+            ("refuse_if", "fn refuse_if(request) { if request.id == \"\" { refuse(\"no\") } }\n"),
+        ] {
+            if body.contains(used) {
+                script += line;
+            }
+        }
+        let findings = Bundle::new(hook, &script, "").findings();
+        let said: Vec<String> = findings
+            .iter()
+            .map(|finding| {
+                let level = format!("{:?}", finding.severity).to_lowercase();
+                format!("{level} {} {}", finding.code, finding.one_line().replace("scripts/hook.rhai:", ""))
+            })
+            .collect();
+        if said != *wanted {
+            wrong.push((name, body, said));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
