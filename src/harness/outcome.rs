@@ -91,7 +91,8 @@ impl Outcome {
         })
     }
 
-    fn logs(&self) -> Vec<Value> {
+    /// What the script logged, a map of text and fields per line.
+    pub fn logs(&self) -> Vec<Value> {
         let line = |log: &LogLine| json!({ "text": log.text, "fields": log.fields });
         self.0.logs.iter().map(line).collect()
     }

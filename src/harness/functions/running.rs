@@ -20,9 +20,20 @@ use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
 struct Body(Arc<Value>);
 
 impl Body {
-    fn with(&self, overrides: Map) -> Fallible<Self> {
+    fn merged(&self, overrides: Map) -> Fallible<Self> {
         let mut body = (*self.0).clone();
-        merge(&mut body, overriding("with", overrides)?);
+        merge(&mut body, overriding("merged", overrides)?);
+        Ok(Self(Arc::new(body)))
+    }
+
+    fn without(&self, path: &str) -> Fallible<Self> {
+        let absent = || format!("the body has no `{path}`");
+        let mut body = (*self.0).clone();
+        let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut parts = parent.split('.').filter(|part| !part.is_empty());
+        let holder = parts.try_fold(&mut body, |value, part| value.get_mut(part));
+        // A member that is not there at all is a slip of the pen, and the test would show nothing.
+        holder.and_then(Value::as_object_mut).and_then(|map| map.shift_remove(name)).ok_or_else(absent)?;
         Ok(Self(Arc::new(body)))
     }
 }
@@ -122,7 +133,7 @@ fn run_batch(overrides: Array) -> Fallible<Array> {
 }
 
 fn run_over_sample(overrides: Map) -> Fallible<Outcome> {
-    let body = first_sample(bound_hook("run")?)?.with(overrides)?;
+    let body = first_sample(bound_hook("run")?)?.merged(overrides)?;
     run(&body.0)
 }
 
@@ -137,7 +148,7 @@ pub(crate) fn register(library: &mut Library) {
     );
     library.overload("run", || run_over_sample(Map::new()));
     library.overload("run", |body: Body| run(&body.0));
-    library.overload("run", |body: Body, overrides: Map| run(&body.with(overrides)?.0));
+    library.overload("run", |body: Body, overrides: Map| run(&body.merged(overrides)?.0));
     library.reader(
         Doc::new(
             "run_event([overrides: map]) -> Outcome",
@@ -174,9 +185,38 @@ fn register_bodies(library: &mut Library) {
         load,
     );
     library.reader(
-        Doc::new("Body.with(overrides: map) -> Body", "A copy with the overrides merged over it.", ""),
-        |body: &mut Body, overrides: Map| body.with(overrides),
+        Doc::new("Body.merged(overrides: map) -> Body", "A copy with the overrides merged over it.", ""),
+        |body: &mut Body, overrides: Map| body.merged(overrides),
+    );
+    library.reader(
+        Doc::new(
+            "Body.without(path: string) -> Body",
+            "A copy without one member: `sample(\"sent\").without(\"data.messageProfile.phoneNumber\")`. An error if it is not there.",
+            "",
+        ),
+        |body: &mut Body, path: &str| body.without(path),
     );
     library
         .reader(Doc::new("Body.json() -> map", "The body as a map.", ""), |body: &mut Body| dynamic_from_json(&body.0));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_member_is_left_out_by_its_path_and_must_be_there() {
+        let body = Body(Arc::new(json!({ "a": { "b": 1, "c": 2 }, "d": null })));
+        let without = |path: &str| body.without(path).map(|body| (*body.0).clone());
+        assert_eq!(without("a.b").unwrap(), json!({ "a": { "c": 2 }, "d": null }));
+        assert_eq!(without("d").unwrap(), json!({ "a": { "b": 1, "c": 2 } }));
+        for path in ["e", "a.e", "d.e", "a.b.c", ""] {
+            assert_eq!(
+                without(path).unwrap_err().unwrap_inner().to_string(),
+                format!("Runtime error: the body has no `{path}`")
+            );
+        }
+    }
 }
