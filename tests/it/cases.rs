@@ -164,9 +164,12 @@ fn gateway(hook: &Hook, cases: &Cases, row: &Row) -> TestGateway {
     TestGateway::bundle(&toml::to_string(&config).expect("the configuration can be written"), &files)
 }
 
-/// Path and text of every script and table of the repository.
+/// Path and text of every script and table of the repository. Without the scripts' own tests, which ask for the parameters
+/// of the repository's routes.
 pub fn files_of_bundle() -> Vec<(String, String)> {
-    [texts_below("scripts", ".rhai"), texts_below("tables", "")].concat()
+    let mut scripts = texts_below("scripts", ".rhai");
+    scripts.retain(|(path, _)| !path.ends_with("_test.rhai"));
+    [scripts, texts_below("tables", "")].concat()
 }
 
 fn toml(value: &Value) -> toml::Value {
