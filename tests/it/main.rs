@@ -14,6 +14,7 @@ mod layers;
 mod limits;
 mod lint;
 mod mistakes;
+mod mutants;
 mod payloads;
 mod privacy;
 mod process;
