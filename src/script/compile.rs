@@ -28,6 +28,7 @@ use crate::script::run::{Cause, Failed, Script};
 use crate::script::trace::{Chamber, Spot, innermost_position};
 
 mod imports;
+mod unrouted;
 
 /// What a hook brings to its scripts.
 #[derive(Clone, Copy)]
@@ -91,6 +92,7 @@ fn foreign_commands(side: &Side, sides: &[Side]) -> BTreeMap<String, String> {
 }
 
 /// One parsed file.
+#[derive(Clone)]
 struct File {
     /// Path below the bundle: what findings and errors call it.
     label: String,
@@ -105,6 +107,8 @@ struct File {
 pub struct Compiler {
     roles: &'static Roles,
     files: BTreeMap<String, File>,
+    /// Files that do not parse or whose imports are wrong: nothing that needs them can run.
+    unsound: BTreeSet<String>,
     modules: Modules,
     chambers: Mutex<HashMap<(&'static str, Limits), Arc<Chamber>>>,
     made: Mutex<HashMap<Key, Made>>,
@@ -129,60 +133,59 @@ impl Compiler {
     /// # Errors
     /// Everything that is wrong with any of them.
     pub fn new(roles: &'static Roles, sources: &BTreeMap<String, Arc<str>>, dir: &str) -> Result<Self, Vec<Finding>> {
+        let (compiler, findings) = Self::lenient(roles, sources, dir, None);
+        if findings.is_empty() { Ok(compiler) } else { Err(findings) }
+    }
+
+    /// As [`Compiler::new`], but what is wrong with one file does not hide what is wrong with others: for editors, where
+    /// most of the time one is half written. What did not change since `before` is not parsed again.
+    pub fn lenient(
+        roles: &'static Roles,
+        sources: &BTreeMap<String, Arc<str>>,
+        dir: &str,
+        before: Option<&Self>,
+    ) -> (Self, Vec<Finding>) {
         let parser = engine::parser();
         let mut findings = Vec::new();
         let mut files = BTreeMap::new();
         for (name, source) in sources {
-            match parse(&parser, format!("{dir}/{name}"), source) {
+            let label = format!("{dir}/{name}");
+            let same = |file: &&File| file.label == label && file.source == *source;
+            let kept = before.and_then(|before| before.files.get(name)).filter(same).cloned();
+            match kept.map_or_else(|| parse(&parser, label, source), Ok) {
                 Ok(file) => drop(files.insert(name.clone(), file)),
                 Err(finding) => findings.push(*finding),
             }
         }
         findings.extend(check_imports(&files, sources));
-        if !findings.is_empty() {
-            return Err(findings);
-        }
+        let wrong: BTreeSet<&str> = findings.iter().map(|finding| finding.file.as_str()).collect();
+        let unsound = sources.keys().filter(|name| wrong.contains(format!("{dir}/{name}").as_str())).cloned().collect();
         let hashes: Vec<String> = files.keys().map(|name| tree_hash(name, &files)).collect();
         for (file, hash) in files.values_mut().zip(hashes) {
             file.hash = hash;
         }
         let modules = Modules::new(files.iter().map(|(name, file)| (name.clone(), file.ast.clone())).collect());
-        Ok(Self { roles, files, modules, chambers: Mutex::default(), made: Mutex::default() })
+        (Self { roles, files, unsound, modules, chambers: Mutex::default(), made: Mutex::default() }, findings)
     }
 
-    /// Checks the files that others import and that have no entry of their own.
-    pub fn check_shared(&self) -> Vec<Finding> {
-        let imported = self.imported();
-        let shared = self.files.iter().filter(|(name, _)| imported.contains(*name));
-        shared.flat_map(|(_, file)| self.lint(file, &self.roles.shared, None)).collect()
-    }
-
-    fn imported(&self) -> BTreeSet<String> {
-        let imports = self.files.values().flat_map(|file| &file.imports);
-        imports.map(|import| Modules::file_of(&import.path)).collect()
+    /// Whether the file and all that it imports parse.
+    fn is_whole(&self, name: &str) -> bool {
+        let sound = |name: &String| {
+            let mut imports = self.files.get(name).into_iter().flat_map(|file| &file.imports);
+            !self.unsound.contains(name)
+                && imports.all(|import| self.files.contains_key(&Modules::file_of(&import.path)))
+        };
+        tree(name, &self.files).iter().all(sound)
     }
 
     /// Whether there is such a file.
     pub fn has(&self, name: &str) -> bool {
-        self.files.contains_key(name)
+        self.files.contains_key(name) || self.unsound.contains(name)
     }
 
     /// The names of all files.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
-    }
-
-    /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
-    pub fn unused_files(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
-        let imported = self.imported();
-        let unused = self.files.iter().filter(|(name, _)| {
-            !name.ends_with(TEST_SUFFIX) && !imported.contains(*name) && !wanted.contains(name.as_str())
-        });
-        unused
-            .map(|(_, file)| {
-                Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
-            })
-            .collect()
     }
 
     /// The compiled `file` for a hook, and warnings about it.
@@ -198,7 +201,9 @@ impl Compiler {
     ) -> Result<(Arc<Script>, Vec<Finding>), Vec<Finding>> {
         let file = self.files.get(name).ok_or_else(|| {
             let text = format!("there is no script `{name}`");
-            vec![Finding::error("script/missing", name, text)]
+            let missing = Finding::error("script/missing", name, text);
+            // What does not parse has its finding already.
+            if self.has(name) { Vec::new() } else { vec![missing] }
         })?;
         let key = (name.to_owned(), file.hash.clone(), role.side.hook, limits.clone());
         let known = |compiler: &Self| compiler.made().get(&key).cloned();
@@ -207,7 +212,7 @@ impl Compiler {
             return Ok((made.script, made.warnings));
         }
         let findings = self.check(name, file, role);
-        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        if findings.iter().any(|finding| finding.severity == Severity::Error) || !self.is_whole(name) {
             return Err(findings);
         }
         let warnings = findings;
