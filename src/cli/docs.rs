@@ -167,7 +167,7 @@ fn entry_json(entry: &Entry, hooks: &[&str]) -> Value {
         "kind": kind,
         "name": entry.name,
         "receiver": entry.receiver,
-        "signature": parts::signature(entry),
+        "signature": entry.signature(),
         "about": entry.doc.about,
         "example": entry.doc.example,
         "family": entry.family,

@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "server",
             "admin",
+            "editor",
             "gateway",
             "release",
             "config",
@@ -24,6 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("server", &["gateway", "auth", "telemetry"]),
     ("admin", &["gateway", "release", "telemetry", "secret", "finding"]),
+    ("editor", &["release", "config", "hooks", "script", "finding"]),
     ("gateway", &["release", "auth", "hooks", "script", "telemetry", "finding"]),
     ("release", &["config", "auth", "hooks", "script", "telemetry", "finding", "secret"]),
     ("config", &["finding"]),

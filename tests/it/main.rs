@@ -11,6 +11,7 @@ mod duplicates;
 mod harness;
 mod layers;
 mod limits;
+mod lsp;
 mod payloads;
 mod privacy;
 mod process;
