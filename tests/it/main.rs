@@ -12,6 +12,7 @@ mod harness;
 mod layers;
 mod limits;
 mod lint;
+mod lsp;
 mod mistakes;
 mod payloads;
 mod privacy;
