@@ -8,6 +8,7 @@ mod cases;
 mod cli;
 mod docs;
 mod duplicates;
+mod gate;
 mod harness;
 mod layers;
 mod limits;
