@@ -14,6 +14,7 @@ pub mod check;
 pub mod completions;
 pub mod docs;
 pub mod init;
+pub mod lsp;
 pub mod output;
 pub mod serve;
 pub mod simulate;
@@ -68,6 +69,8 @@ enum Command {
     Init(init::Args),
     /// Reference of hooks and functions, and the schema of gateway.toml.
     Docs(docs::Args),
+    /// Serve editors as a language server: findings as you type, completion, definitions.
+    Lsp(lsp::Args),
     /// Print the completions of a shell.
     Completions(completions::Args),
 }
@@ -93,6 +96,7 @@ impl CommandLine {
             Command::Simulate(args) => simulate::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),
             Command::Docs(args) => docs::run(&global, &args),
+            Command::Lsp(args) => lsp::run(&global, &args),
             Command::Completions(args) => completions::run(&args),
         };
         match result {

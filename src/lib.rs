@@ -10,6 +10,7 @@
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
 //! - [`gateway`]: the life of a call
 //! - [`server`], [`admin`]: the two listeners
+//! - [`editor`]: the language server
 //! - [`cli`]: the commands
 //! - [`finding`], [`secret`], [`telemetry`], [`allocator`]: below everything
 
@@ -18,6 +19,7 @@ pub mod allocator;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod editor;
 pub mod finding;
 pub mod gateway;
 pub mod harness;

@@ -13,6 +13,7 @@ pub mod lint;
 pub mod modules;
 pub mod prelude;
 pub mod run;
+pub mod standard;
 pub mod table;
 pub mod trace;
 

@@ -107,7 +107,7 @@ impl Outcome {
             Err(findings) => Self { findings, scripts, release: None },
             Ok(release) => {
                 let mut findings = release.warnings.clone();
-                findings.extend(suite::findings(&suite::suite(&release)));
+                findings.extend(suite::findings(&release));
                 Self { findings, scripts, release: Some(release) }
             }
         }

@@ -1,19 +1,22 @@
-//! `docs`: the reference of hooks and of everything scripts can name, from the registrations; and the schema of
-//! `gateway.toml`.
+//! `docs`: the reference of hooks and of everything scripts can name, from the registrations; the schema of
+//! `gateway.toml`; and definitions for the tools of others.
 
 pub mod codes;
+mod definitions;
 mod page;
 pub mod pages;
 mod parts;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::call::unknown;
 use crate::cli::output;
-use crate::cli::output::{BOLD, DIM, paint};
+use crate::cli::output::{BOLD, DIM, GOOD, paint};
 use crate::cli::{Global, Status};
 use crate::config;
 use crate::hooks;
@@ -30,14 +33,21 @@ pub struct Args {
     /// Print the JSON schema of gateway.toml.
     #[arg(long, conflicts_with = "name")]
     schema: bool,
+    /// Write Rhai definition files into a folder: one of what every script may name, and one per hook.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "schema"])]
+    definitions: Option<PathBuf>,
     /// Of a hook: print its page as Markdown.
     #[arg(long, requires = "name", conflicts_with = "json")]
     markdown: bool,
 }
 
 /// # Errors
-/// Nothing has that name.
+/// Nothing has that name, or the definitions cannot be written.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
+    if let Some(folder) = &args.definitions {
+        define(global, folder)?;
+        return Ok(Status::Good);
+    }
     match &args.name {
         _ if args.schema => output::json(&config::schema()),
         Some(name) => named(global, name, args.markdown)?,
@@ -45,6 +55,22 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         None => topics(),
     }
     Ok(Status::Good)
+}
+
+fn define(global: &Global, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
+    let mut written = Vec::new();
+    for (name, text) in definitions::all() {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("`{}` cannot be written", path.display()))?;
+        written.push(path);
+    }
+    if global.json {
+        output::json(&json!({ "files": written }));
+    } else {
+        written.iter().for_each(|path| output::line(format_args!("{} {}", paint(GOOD, "wrote"), path.display())));
+    }
+    Ok(())
 }
 
 fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
@@ -191,7 +217,7 @@ fn entry_json(entry: &Entry, hooks: &[&str]) -> Value {
         "kind": kind,
         "name": entry.name,
         "receiver": entry.receiver,
-        "signature": parts::signature(entry),
+        "signature": entry.signature(),
         "about": entry.doc.about,
         "example": entry.doc.example,
         "family": entry.family,

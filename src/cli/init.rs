@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::output;
 use crate::cli::output::{BOLD, GOOD, paint};
 use crate::cli::{Global, Status};
+use crate::config;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -19,30 +20,35 @@ pub struct Args {
 }
 
 /// The files of the bundle, by their path in it.
-const FILES: [(&str, &str); 4] = [
-    ("gateway.toml", include_str!("init/gateway.toml")),
-    ("scripts/registration.rhai", include_str!("init/registration.rhai")),
-    ("tables/disposable.txt", include_str!("init/disposable.txt")),
-    (".gitignore", include_str!("init/gitignore")),
-];
+fn files() -> [(&'static str, String); 5] {
+    [
+        ("gateway.toml", include_str!("init/gateway.toml").to_owned()),
+        // What the first line of gateway.toml points editors at.
+        ("gateway.schema.json", format!("{}\n", output::pretty(&config::schema()))),
+        ("scripts/registration.rhai", include_str!("init/registration.rhai").to_owned()),
+        ("tables/disposable.txt", include_str!("init/disposable.txt").to_owned()),
+        (".gitignore", include_str!("init/gitignore").to_owned()),
+    ]
+}
 
 /// # Errors
 /// A file is there already, or cannot be written.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let dir = &args.dir;
-    let present: Vec<&str> = FILES.iter().map(|(name, _)| *name).filter(|name| dir.join(name).exists()).collect();
+    let files = files();
+    let present: Vec<&str> = files.iter().map(|(name, _)| *name).filter(|name| dir.join(name).exists()).collect();
     if !present.is_empty() {
         let files = present.join(", ");
         bail!("`{}` has {files} already, and nothing is overwritten; name another folder", dir.display());
     }
-    for (name, text) in FILES {
+    for (name, text) in &files {
         write_new(&dir.join(name), text)?;
     }
     if global.json {
-        output::json(&json!({ "dir": dir, "files": FILES.map(|(name, _)| name) }));
+        output::json(&json!({ "dir": dir, "files": files.map(|(name, _)| name) }));
         return Ok(Status::Good);
     }
-    for (name, _) in FILES {
+    for (name, _) in &files {
         output::line(format_args!("{} {}", paint(GOOD, "wrote"), dir.join(name).display()));
     }
     output::line(paint(BOLD, "\nnow try"));

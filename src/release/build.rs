@@ -29,6 +29,8 @@ use crate::script::lanes;
 use crate::script::run::Script;
 use crate::telemetry::metrics::Metrics;
 
+pub mod survey;
+
 /// What was read of a bundle, before anything is made of it.
 pub struct Reading {
     pub document: Document,
@@ -56,12 +58,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// What cannot be read, and every mistake of the configuration.
 pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
     let text = place.read_config().map_err(|finding| vec![*finding])?;
-    let document = config::parse(&place.config_name(), &text, hook_facts())?;
-    if document.config.routes.is_empty() {
-        // What an editor leaves between truncating and writing, too: it must not take every route away.
-        let finding = Finding::error("config/no-routes", place.config_name(), "there is no route");
-        return Err(vec![finding.help("add a `[routes.NAME]`; `hookgate init` writes a first one")]);
-    }
+    let document = parse(place, &text)?;
     let scripts = place.read_scripts(&document.config.scripts.dir);
     let tables = read_tables(place, &document);
     match (scripts, tables) {
@@ -72,6 +69,16 @@ pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
         }
         (scripts, tables) => Err([scripts.err(), tables.err()].into_iter().flatten().flatten().collect()),
     }
+}
+
+fn parse(place: &Place, text: &str) -> Result<Document, Vec<Finding>> {
+    let document = config::parse(&place.config_name(), text, hook_facts())?;
+    if document.config.routes.is_empty() {
+        // What an editor leaves between truncating and writing, too: it must not take every route away.
+        let finding = Finding::error("config/no-routes", place.config_name(), "there is no route");
+        return Err(vec![finding.help("add a `[routes.NAME]`; `hookgate init` writes a first one")]);
+    }
+    Ok(document)
 }
 
 /// Makes a release of what was read. `before` lends what did not change.
@@ -90,12 +97,13 @@ pub fn assemble(
     work.findings.extend(place.mounted_files());
     let gates = work.gates(place, before, secrets);
     let tables = Arc::new(work.tables(&texts, before));
-    let compiler = Compiler::new(roles(), &texts.scripts, &document.config.scripts.dir);
+    let before_compiler = before.map(|before| &*before.compiler);
+    let (compiler, wrong) = Compiler::lenient(roles(), &texts.scripts, &document.config.scripts.dir, before_compiler);
+    let compiler = if wrong.is_empty() { Ok(compiler) } else { Err(wrong) };
     let compiler = work.take(compiler.map(|compiler| if covered { compiler.covered() } else { compiler }));
     let mut routes = Vec::new();
     if let Some(compiler) = &compiler {
-        let before = before.map(|before| &*before.compiler);
-        let scripts = work.scripts(compiler, before);
+        let scripts = work.scripts(compiler, before_compiler);
         let parts = Parts { config: &document.config, scripts: &scripts, accesses: &gates, tables: &tables, metrics };
         let written = document.config.routes.iter().enumerate();
         routes.extend(written.filter_map(|(number, (name, route))| parts.route(number, name, route)));
@@ -162,15 +170,24 @@ fn read_tables(place: &Place, document: &Document) -> Result<BTreeMap<String, Ar
     let mut read = BTreeMap::new();
     let mut findings = Vec::new();
     for (name, table) in &document.config.tables {
-        match place.read_bytes(&table.file, tables::MAX_BYTES as u64) {
-            Ok(bytes) => drop(read.insert(name.clone(), Arc::from(bytes))),
-            Err(error) => {
-                let text = format!("`{}` cannot be read: {error}", table.file);
-                findings.push(document.finding("table/unreadable", &format!("tables.{name}.file"), text));
-            }
+        match read_table(place, document, name, table) {
+            Ok(bytes) => drop(read.insert(name.clone(), bytes)),
+            Err(finding) => findings.push(*finding),
         }
     }
     if findings.is_empty() { Ok(read) } else { Err(findings) }
+}
+
+fn read_table(
+    place: &Place,
+    document: &Document,
+    name: &str,
+    table: &config::tables::Table,
+) -> Result<Arc<[u8]>, Box<Finding>> {
+    place.read_bytes(&table.file, tables::MAX_BYTES as u64).map(Arc::from).map_err(|error| {
+        let text = format!("`{}` cannot be read: {error}", table.file);
+        Box::new(document.finding("table/unreadable", &format!("tables.{name}.file"), text))
+    })
 }
 
 struct Work<'a> {

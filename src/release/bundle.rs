@@ -25,6 +25,8 @@ pub struct Place {
     pub root: PathBuf,
     /// `gateway.toml`, or what `--config` names.
     pub config: PathBuf,
+    /// Texts that stand in for files: what an editor has not saved yet.
+    pub open: BTreeMap<PathBuf, Arc<str>>,
 }
 
 /// Texts by path below the scripts folder, with `/`.
@@ -45,7 +47,7 @@ impl Place {
     /// The bundle of a configuration file.
     pub fn of(config: &Path) -> Self {
         let root = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self { root: root.to_owned(), config: config.to_owned() }
+        Self { root: root.to_owned(), config: config.to_owned(), open: BTreeMap::new() }
     }
 
     /// The name that findings carry.
@@ -59,6 +61,9 @@ impl Place {
     /// It cannot be read, or is not UTF-8.
     pub fn read_config(&self) -> Result<String, Box<Finding>> {
         let name = self.config_name();
+        if let Some(text) = self.open.get(&self.config) {
+            return Ok(text.to_string());
+        }
         read_text(&self.config, &name, MAX_CONFIG_BYTES, "config/unreadable").map_err(|finding| match finding.help {
             Some(_) => finding,
             None => Box::new(finding.help("`hookgate init` writes a first bundle; --config names another file")),
@@ -70,16 +75,19 @@ impl Place {
     /// # Errors
     /// Whatever cannot be read.
     pub fn read_scripts(&self, dir: &str) -> Result<(Named, Named), Vec<Finding>> {
+        let (scripts, fixtures, findings) = self.readable_scripts(dir);
+        if findings.is_empty() { Ok((scripts, fixtures)) } else { Err(findings) }
+    }
+
+    /// Every `*.rhai` and `*.json` below `dir` that can be read, and findings about the others.
+    pub fn readable_scripts(&self, dir: &str) -> (Named, Named, Vec<Finding>) {
         let (mut scripts, mut fixtures) = (Named::new(), Named::new());
         let mut findings = Vec::new();
         let folder = self.root.join(dir);
         let mut found = Vec::new();
         if let Err(error) = list(&folder, "", 0, &mut found) {
-            return Err(vec![Finding::error(
-                "script/unreadable",
-                dir,
-                format!("the scripts folder cannot be read: {error}"),
-            )]);
+            let text = format!("the scripts folder cannot be read: {error}");
+            findings.push(Finding::error("script/unreadable", dir, text));
         }
         for name in found {
             let is_script = name.ends_with(".rhai");
@@ -89,7 +97,15 @@ impl Place {
                 Err(finding) => findings.push(*finding),
             }
         }
-        if findings.is_empty() { Ok((scripts, fixtures)) } else { Err(findings) }
+        for (path, text) in &self.open {
+            let name = path.strip_prefix(&folder).ok().and_then(Path::to_str).filter(|name| name.ends_with(".rhai"));
+            if let Some(name) = name {
+                let name = name.replace('\\', "/");
+                findings.retain(|finding| finding.file != format!("{dir}/{name}"));
+                scripts.insert(name, text.clone());
+            }
+        }
+        (scripts, fixtures, findings)
     }
 
     /// Files of the bundle that are mounts of their own: a container runtime pins those to the file of its start, so a

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::finding::{Finding, nearest};
+use crate::config::scripts;
+use crate::finding::{Finding, Severity, nearest};
 use crate::harness::cases;
 use crate::harness::run::Suite;
 use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, stem};
@@ -80,14 +81,16 @@ pub fn warnings(subject: &Subject, compiler: &Compiler) -> Vec<Finding> {
         None if subject.cases.is_empty() => {
             let text = "no test runs this script";
             let file = subject.test_label.replace(".rhai", TEST_SUFFIX);
-            vec![Finding::warning("script/untested", &subject.label, text).help(format!("write `{file}`"))]
+            vec![Finding::warning(UNTESTED, &subject.label, text).help(format!("write `{file}`"))]
         }
         None => Vec::new(),
     }
 }
 
-/// Everything about the tests of a bundle that is known without running them: for `check`.
-pub fn findings(suite: &Suite) -> Vec<Finding> {
+/// Everything about the tests of a release that is known without running them: for `check`. Where the gate asks for no
+/// tests, scripts without any are fine, and broken ones keep nothing from going live.
+pub fn findings(release: &Release) -> Vec<Finding> {
+    let suite = suite(release);
     let mut findings = suite.problems.clone();
     for subject in &suite.subjects {
         if let Some(Err(broken)) = &subject.tests {
@@ -95,8 +98,15 @@ pub fn findings(suite: &Suite) -> Vec<Finding> {
         }
         findings.extend(warnings(subject, &suite.compiler));
     }
+    if release.config.scripts.gate == scripts::Gate::Check {
+        findings.retain(|finding| finding.code != UNTESTED);
+        findings.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
+    }
     findings
 }
+
+/// The code of a script that has no tests.
+const UNTESTED: &str = "script/untested";
 
 /// What tests there are of a script.
 #[derive(Default)]
@@ -252,7 +262,7 @@ impl Release {
 }
 
 /// Every way in which a route runs scripts.
-fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
+pub fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
     let hook = route.hook;
     match &route.plan {
         Plan::Reply { script, surroundings, on_failure } => vec![Binding {

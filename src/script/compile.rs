@@ -115,6 +115,7 @@ fn foreign_commands(side: &Side, sides: &[Side]) -> BTreeMap<String, String> {
 }
 
 /// One parsed file.
+#[derive(Clone)]
 struct File {
     /// Path below the bundle: what findings and errors call it.
     label: String,
@@ -141,6 +142,8 @@ pub struct Compiler {
     files: BTreeMap<String, File>,
     /// Files of tests that cannot be used, and why. They keep nothing else from being used.
     broken_tests: BTreeMap<String, Vec<Finding>>,
+    /// Files that do not parse or whose imports are wrong: nothing that needs them can run.
+    unsound: BTreeSet<String>,
     modules: Modules,
     chambers: Mutex<HashMap<(&'static str, Dialect, Limits), Arc<Chamber>>>,
     made: Mutex<HashMap<Key, Made>>,
@@ -168,13 +171,29 @@ impl Compiler {
     /// # Errors
     /// Everything that is wrong with any of them.
     pub fn new(roles: &'static Roles, sources: &BTreeMap<String, Arc<str>>, dir: &str) -> Result<Self, Vec<Finding>> {
+        let (compiler, findings) = Self::lenient(roles, sources, dir, None);
+        if findings.is_empty() { Ok(compiler) } else { Err(findings) }
+    }
+
+    /// As [`Compiler::new`], but what is wrong with one file does not hide what is wrong with others: for editors, where
+    /// most of the time one is half written. What did not change since `before` is not parsed again. What is wrong with
+    /// files of tests is not among the findings, see [`Compiler::broken_tests`].
+    pub fn lenient(
+        roles: &'static Roles,
+        sources: &BTreeMap<String, Arc<str>>,
+        dir: &str,
+        before: Option<&Self>,
+    ) -> (Self, Vec<Finding>) {
         let parsers = [engine::parser(Dialect::Script), engine::parser(Dialect::Test)];
         let mut findings = Vec::new();
         let mut files = BTreeMap::new();
         let mut broken_tests = BTreeMap::<String, Vec<Finding>>::new();
         for (name, source) in sources {
             let parser = &parsers[usize::from(is_test(name))];
-            match parse(parser, format!("{dir}/{name}"), source) {
+            let label = format!("{dir}/{name}");
+            let same = |file: &&File| file.label == label && file.source == *source;
+            let kept = before.and_then(|before| before.files.get(name)).filter(same).cloned();
+            match kept.map_or_else(|| parse(parser, label, source), Ok) {
                 Ok(file) => drop(files.insert(name.clone(), file)),
                 Err(finding) if is_test(name) => broken_tests.entry(name.clone()).or_default().push(*finding),
                 Err(finding) => findings.push(*finding),
@@ -183,17 +202,16 @@ impl Compiler {
         for (name, finding) in check_imports(&files, sources) {
             if is_test(&name) { broken_tests.entry(name).or_default().push(finding) } else { findings.push(finding) }
         }
-        if !findings.is_empty() {
-            return Err(findings);
-        }
-        files.retain(|name, _| !broken_tests.contains_key(name));
+        let all = findings.iter().chain(broken_tests.values().flatten());
+        let wrong: BTreeSet<&str> = all.map(|finding| finding.file.as_str()).collect();
+        let unsound = sources.keys().filter(|name| wrong.contains(format!("{dir}/{name}").as_str())).cloned().collect();
         let hashes: Vec<String> = files.keys().map(|name| tree_hash(name, &files)).collect();
         for (file, hash) in files.values_mut().zip(hashes) {
             file.hash = hash;
         }
         let modules = Modules::new(files.iter().map(|(name, file)| (name.clone(), file.ast.clone())).collect());
         let (chambers, made) = Default::default();
-        Ok(Self { roles, files, broken_tests, modules, chambers, made, covered: false })
+        (Self { roles, files, unsound, broken_tests, modules, chambers, made, covered: false }, findings)
     }
 
     /// The same, but every run notes the lines it takes ([`coverage`](crate::script::trace::coverage)). For tests only.
@@ -202,9 +220,19 @@ impl Compiler {
         Self { covered: true, chambers: Mutex::default(), made: Mutex::default(), ..self }
     }
 
+    /// Whether the file and all that it imports parse.
+    fn is_whole(&self, name: &str) -> bool {
+        let sound = |name: &String| {
+            let mut imports = self.files.get(name).into_iter().flat_map(|file| &file.imports);
+            !self.unsound.contains(name)
+                && imports.all(|import| self.files.contains_key(&Modules::file_of(&import.path)))
+        };
+        tree(name, &self.files).iter().all(sound)
+    }
+
     /// Whether there is such a file.
     pub fn has(&self, name: &str) -> bool {
-        self.files.contains_key(name)
+        self.files.contains_key(name) || self.unsound.contains(name)
     }
 
     /// The names of all files.
@@ -225,7 +253,9 @@ impl Compiler {
     ) -> Result<(Arc<Script>, Vec<Finding>), Vec<Finding>> {
         let file = self.files.get(name).ok_or_else(|| {
             let text = format!("there is no script `{name}`");
-            vec![Finding::error("script/missing", name, text)]
+            let missing = Finding::error("script/missing", name, text);
+            // What does not parse has its finding already.
+            if self.has(name) { Vec::new() } else { vec![missing] }
         })?;
         let key = (name.to_owned(), file.hash.clone(), role.side.hook, limits.clone());
         let known = |compiler: &Self| compiler.made().get(&key).cloned();
@@ -234,7 +264,7 @@ impl Compiler {
             return Ok((made.script, made.warnings));
         }
         let findings = self.check(name, file, role);
-        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        if findings.iter().any(|finding| finding.severity == Severity::Error) || !self.is_whole(name) {
             return Err(findings);
         }
         let warnings = findings;

@@ -57,6 +57,16 @@ pub struct Entry {
     pub doc: Doc,
 }
 
+impl Entry {
+    /// The signature with the name of its type where the registration says `Self`.
+    pub fn signature(&self) -> String {
+        match (self.doc.signature.strip_prefix("Self."), self.receiver) {
+            (Some(rest), Some(receiver)) => format!("{receiver}.{rest}"),
+            _ => self.doc.signature.to_owned(),
+        }
+    }
+}
+
 /// A Rhai module with the table of what is in it. Built once per process and shared by all engines.
 pub struct Library {
     module: Module,

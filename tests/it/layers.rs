@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "server",
             "admin",
+            "editor",
             "gateway",
             "release",
             "harness",
@@ -25,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("server", &["gateway", "auth", "telemetry"]),
     ("admin", &["gateway", "release", "telemetry", "secret", "finding"]),
+    ("editor", &["release", "harness", "config", "hooks", "script", "finding"]),
     ("gateway", &["release", "auth", "hooks", "script", "telemetry", "finding"]),
     ("release", &["harness", "config", "auth", "hooks", "script", "telemetry", "finding", "secret"]),
     ("harness", &["hooks", "script", "finding"]),

@@ -23,7 +23,7 @@ pub(super) fn of_hook(hook: &Hook) -> String {
             let _ = writeln!(text, "\n{}", paint(BOLD, title));
         }
         for entry in rows {
-            let _ = writeln!(text, "  {}\n      {}", parts::signature(entry), paint(DIM, entry.doc.about));
+            let _ = writeln!(text, "  {}\n      {}", entry.signature(), paint(DIM, entry.doc.about));
         }
     }
     let types: Vec<&str> = parts.types.iter().map(|(entry, _)| entry.name).collect();
@@ -38,7 +38,7 @@ pub(super) fn of_hook(hook: &Hook) -> String {
 
 /// One registration.
 pub(super) fn of_entry(entry: &Entry, hooks: &[&str]) -> String {
-    let mut text = format!("{}\n    {}\n", paint(BOLD, parts::signature(entry)), entry.doc.about);
+    let mut text = format!("{}\n    {}\n", paint(BOLD, entry.signature()), entry.doc.about);
     if !hooks.is_empty() {
         let _ = writeln!(text, "    {} {}", paint(DIM, "in scripts of"), hooks.join(", "));
     }

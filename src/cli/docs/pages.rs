@@ -152,7 +152,7 @@ fn cell(text: &str) -> String {
 pub fn of_family(family: &str) -> String {
     let mut text = format!("{GENERATED}# {family}\n\nIn every script. Each example is true, and a test says so.\n");
     for entry in prelude::library().entries.iter().filter(|entry| entry.family == family) {
-        let _ = writeln!(text, "\n## `{}`\n\n{}", parts::signature(entry), entry.doc.about);
+        let _ = writeln!(text, "\n## `{}`\n\n{}", entry.signature(), entry.doc.about);
         if !entry.doc.example.is_empty() {
             fenced(&mut text, "rhai", entry.doc.example);
         }

@@ -38,11 +38,3 @@ pub(super) fn entry(hook: &Hook) -> String {
 pub(super) fn failure(form: &FailureForm) -> String {
     if form.takes_text { format!("{{ {} = \"…\" }}", form.word) } else { format!("\"{}\"", form.word) }
 }
-
-/// With the name of its type where the registration says `Self`.
-pub(super) fn signature(entry: &Entry) -> String {
-    match (entry.doc.signature.strip_prefix("Self."), entry.receiver) {
-        (Some(rest), Some(receiver)) => format!("{receiver}.{rest}"),
-        _ => entry.doc.signature.to_owned(),
-    }
-}

@@ -30,7 +30,9 @@ lisen = "127.0.0.1:1"
         r#"[scripts]
 zebra = 1
 "#,
-        &[r#"2:1 config/unknown-key `scripts.zebra`: unknown key `zebra` (known here: `dir`, `gate` and `gate_timeout_ms`)"#],
+        &[
+            r#"2:1 config/unknown-key `scripts.zebra`: unknown key `zebra` (known here: `dir`, `gate` and `gate_timeout_ms`)"#,
+        ],
     ),
     (
         "text for number",

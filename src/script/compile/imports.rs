@@ -11,6 +11,7 @@ use crate::finding::Finding;
 use crate::script::compile::File;
 use crate::script::modules::Modules;
 
+#[derive(Clone)]
 pub(super) struct Import {
     pub(super) path: String,
     pub(super) alias: Option<String>,

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use crate::finding::{Finding, Severity};
 use crate::script::budget::Limits;
 use crate::script::compile::imports::{Import, tree};
-use crate::script::compile::{Compiler, Frame, Role, Subject, is_test};
+use crate::script::compile::{Compiler, File, Frame, Role, Subject, TEST_SUFFIX, is_test};
 use crate::script::engine::Dialect;
+use crate::script::lint::known::Known;
 use crate::script::lint::source;
 use crate::script::modules::Modules;
 use crate::script::prelude;
@@ -32,7 +33,8 @@ pub struct Function {
 impl Compiler {
     /// The names of all files of tests, broken ones included.
     pub fn test_files(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().filter(|name| is_test(name)).chain(self.broken_tests.keys()).map(String::as_str)
+        let whole = self.files.keys().filter(|name| is_test(name) && !self.broken_tests.contains_key(*name));
+        whole.chain(self.broken_tests.keys()).map(String::as_str)
     }
 
     /// What is wrong with the files of tests that cannot be used.
@@ -53,10 +55,9 @@ impl Compiler {
         if let Some(findings) = self.broken_tests.get(name) {
             return Err(findings.clone());
         }
-        let file = self.files.get(name).ok_or_else(Vec::new)?;
+        let file = self.files.get(name).filter(|_| self.is_whole(name)).ok_or_else(Vec::new)?;
         let known = role.map_or(&self.roles.shared_tests, |role| role.tests);
-        let mut findings = self.lint(file, &Subject::Tests(known));
-        findings.extend(self.link_findings(name, file));
+        let findings = self.check_test(name, file, known);
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return Err(findings);
         }
@@ -66,6 +67,23 @@ impl Compiler {
         let chamber = self.chamber(hook, libraries, Dialect::Test, limits);
         let script = self.link(name, file, Frame { entry: "", known, chamber }, limits)?;
         Ok((Arc::new(script), findings))
+    }
+
+    fn check_test(&self, name: &str, file: &File, known: &'static Known<'static>) -> Vec<Finding> {
+        let mut findings = self.lint(file, &Subject::Tests(known));
+        findings.extend(self.link_findings(name, file));
+        findings
+    }
+
+    /// What is wrong with files of tests: for editors. `hook_of` tells the hook that routes give to a script.
+    pub fn check_tests(&self, hook_of: &dyn Fn(&str) -> Option<&'static str>) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.broken_tests().cloned().collect();
+        for (name, file) in self.files.iter().filter(|(name, _)| is_test(name)) {
+            let script = format!("{}.rhai", name.strip_suffix(TEST_SUFFIX).unwrap_or(name));
+            let role = hook_of(&script).and_then(|hook| self.roles.find(hook)).or_else(|| self.hook_of(&script));
+            findings.extend(self.check_test(name, file, role.map_or(&self.roles.shared_tests, |role| role.tests)));
+        }
+        findings
     }
 
     /// The functions of a file in the order of the text, closures left out.

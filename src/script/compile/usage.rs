@@ -21,16 +21,29 @@ impl Compiler {
 
     /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
     pub fn unused_files(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
+        let warn = |(_, file): (&String, &File)| {
+            Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
+        };
+        self.unused(wanted).into_iter().map(warn).collect()
+    }
+
+    /// Checks those files: as a script of the hook whose entry function they have, else as a file that hooks share.
+    pub fn check_unused(&self, wanted: &BTreeSet<&str>) -> Vec<Finding> {
+        let nothing = BTreeSet::new();
+        let check = |(name, file): (&String, &File)| {
+            let has = |entry: &str| file.ast.iter_functions().any(|function| function.name == entry);
+            match self.roles.roles.iter().find(|role| has(role.side.entry)) {
+                Some(role) => self.check(name, file, role),
+                None => self.lint(file, &Subject::Shared(&nothing)),
+            }
+        };
+        self.unused(wanted).into_iter().flat_map(check).collect()
+    }
+
+    fn unused(&self, wanted: &BTreeSet<&str>) -> Vec<(&String, &File)> {
         let imported = self.used_of_each();
-        let unused = self
-            .files
-            .iter()
-            .filter(|(name, _)| !is_test(name) && !imported.contains_key(*name) && !wanted.contains(name.as_str()));
-        unused
-            .map(|(_, file)| {
-                Finding::warning("script/unused-file", &file.label, "no route, rule or script uses this file")
-            })
-            .collect()
+        let is_unused = |name: &str| !is_test(name) && !imported.contains_key(name) && !wanted.contains(name);
+        self.files.iter().filter(|(name, _)| is_unused(name)).collect()
     }
 
     /// What a script and everything that it imports read.

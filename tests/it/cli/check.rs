@@ -1,6 +1,9 @@
 //! `check` and `init`.
 
-use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::Bundle;
 
@@ -10,6 +13,18 @@ fn what_init_writes_is_good() {
     let checked = bundle.run(&["check", "--deny-warnings"]);
     assert_eq!(checked.status, 0, "{}{}", checked.out, checked.err);
     assert!(checked.out.starts_with("good: 1 route, 1 script, 1 table (release "), "{}", checked.out);
+}
+
+/// Editors with a TOML server complete `gateway.toml` from it.
+#[test]
+fn the_schema_that_the_first_line_names_is_there() {
+    let bundle = Bundle::new();
+    for folder in [bundle.path(), Path::new(env!("CARGO_MANIFEST_DIR"))] {
+        let text = fs::read_to_string(folder.join("gateway.toml")).unwrap();
+        let schema = text.lines().next().unwrap().strip_prefix("#:schema ").expect("the first line names a schema");
+        let schema = fs::read_to_string(folder.join(schema)).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&schema).unwrap(), hookgate::config::schema(), "{}", folder.display());
+    }
 }
 
 #[test]

@@ -25,6 +25,18 @@ fn hooks_and_functions_have_pages() {
 }
 
 #[test]
+fn definitions_are_written_for_every_hook() {
+    let bundle = Bundle::new();
+    let ran = bundle.run(&["docs", "--definitions", "types"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    for name in hooks::HOOKS.iter().map(|hook| hook.name).chain(["prelude"]) {
+        let text = bundle.read(&format!("types/{name}.d.rhai"));
+        assert!(text.contains("\nmodule static;\n") && text.contains("\nfn "), "{name}:\n{text}");
+    }
+    assert_eq!(bundle.run(&["docs", "--definitions", "gateway.toml"]).status, 2, "a file is no folder");
+}
+
+#[test]
 fn shells_get_completions() {
     let bundle = Bundle::new();
     for shell in ["bash", "zsh", "fish"] {

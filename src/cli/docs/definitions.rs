@@ -1,0 +1,155 @@
+//! Definition files of Rhai (`*.d.rhai`) from the registration table, for tools of others that read them.
+//!
+//! The form is that of Rhai's own generator, whose text knows neither our names of types nor what may be left out.
+
+use std::fmt::Write;
+
+use crate::hooks;
+use crate::script::library::{Entry, Kind};
+use crate::script::prelude;
+
+/// Name and text of each file: what every script may name, and what each hook adds.
+pub(super) fn all() -> Vec<(String, String)> {
+    let prelude = file("Every script may name this.", &prelude::library().entries);
+    let hook = |hook: &hooks::Hook| {
+        let about = format!("Scripts of `{}` may name this, and what is in `prelude.d.rhai`.", hook.name);
+        (format!("{}.d.rhai", hook.name), file(&about, &(hook.library)().entries))
+    };
+    std::iter::once(("prelude.d.rhai".to_owned(), prelude)).chain(hooks::HOOKS.iter().map(hook)).collect()
+}
+
+fn file(about: &str, entries: &[Entry]) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text =
+        format!("// {about}\n// Written by `hookgate docs --definitions`, version {version}.\n\nmodule static;\n");
+    for entry in entries {
+        text.push('\n');
+        if entry.kind == Kind::Value || !entry.name.starts_with(|first: char| first.is_alphabetic()) {
+            // Rhai has no word for types, or for properties of any name.
+            let _ = writeln!(text, "// {}: {}", entry.signature(), entry.doc.about);
+            continue;
+        }
+        for (number, line) in definitions(entry).into_iter().enumerate() {
+            if number > 0 {
+                text.push('\n');
+            }
+            let _ = writeln!(text, "{}{line}", comment(entry));
+        }
+    }
+    text
+}
+
+fn comment(entry: &Entry) -> String {
+    let mut lines: Vec<String> = entry.doc.about.lines().map(|line| format!("/// {line}\n")).collect();
+    if !entry.doc.example.is_empty() {
+        lines.push("///\n/// Holds:\n/// ```rhai\n".to_owned());
+        lines.extend(entry.doc.example.lines().map(|line| format!("/// {line}\n")));
+        lines.push("/// ```\n".to_owned());
+    }
+    lines.concat()
+}
+
+/// One line for each number of arguments.
+fn definitions(entry: &Entry) -> Vec<String> {
+    let signature = entry.doc.signature;
+    let after_name = |sign| signature.split_once(sign).map_or("?", |(_, shape)| word(shape));
+    let receiver = entry.receiver.map(|name| format!("{}: {}", name.to_lowercase(), word(name)));
+    match entry.kind {
+        Kind::Constant => vec![format!("const {}: {};", entry.name, after_name(':'))],
+        Kind::Property => {
+            vec![format!("fn get {}({}) -> {};", entry.name, receiver.unwrap_or_default(), after_name(':'))]
+        }
+        Kind::Value => Vec::new(),
+        Kind::Function | Kind::Method => {
+            let result = signature.rsplit_once("->").map_or("?", |(_, shape)| word(shape));
+            let (least, parameters) = parameters(signature);
+            let form = |count: usize| {
+                let written: Vec<String> =
+                    receiver.iter().cloned().chain(parameters[..count].iter().cloned()).collect();
+                format!("fn {}({}) -> {result};", entry.name, written.join(", "))
+            };
+            (least..=parameters.len()).map(form).collect()
+        }
+    }
+}
+
+/// `text: String` for each parameter, and how many of them must be there.
+fn parameters(signature: &'static str) -> (usize, Vec<String>) {
+    let inside = signature.split_once('(').map_or("", |(_, rest)| rest);
+    let inside = inside.rsplit_once("->").map_or(inside, |(inside, _)| inside).trim_end();
+    let inside = inside.strip_suffix(')').unwrap_or(inside);
+    let mut least = None;
+    let mut all = Vec::new();
+    for piece in inside.split(',').filter(|piece| !piece.trim().is_empty()) {
+        let (name, shape) = piece.split_once(':').unwrap_or((piece, "any"));
+        all.push(format!("{}: {}", name.trim(), word(shape.trim().trim_end_matches(['[', ']']))));
+        if piece.trim_end().ends_with('[') {
+            least.get_or_insert(all.len());
+        }
+    }
+    (least.unwrap_or(all.len()), all)
+}
+
+/// A shape of our signatures as Rhai's definitions write it; `?` is anything.
+fn word(shape: &'static str) -> &'static str {
+    let shape = shape.trim().trim_end_matches('?');
+    match shape.strip_suffix("or ()").unwrap_or(shape).trim() {
+        "string" | "text" => "String",
+        "array" | "list" => "Array",
+        "map" => "Map",
+        "int" | "integer" => "int",
+        "float" => "float",
+        "bool" => "bool",
+        "()" | "nothing" => "()",
+        plain if plain.chars().all(char::is_alphanumeric) && plain.starts_with(char::is_uppercase) => plain,
+        _ => "?",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::engine;
+
+    /// Rhai itself reads no definitions. What can be checked is that each line has their form, and that its names and
+    /// brackets are those of a function that Rhai would take.
+    #[test]
+    fn every_line_is_a_definition() {
+        let parser = engine::parser(engine::Dialect::Script);
+        for (name, text) in all() {
+            for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {
+                let Some(rest) = line.strip_prefix("fn ") else {
+                    let constant = line.strip_prefix("const ").is_some_and(|rest| rest.contains(": "));
+                    assert!(line == "module static;" || constant, "{name}: {line}");
+                    continue;
+                };
+                let (head, result) = rest.rsplit_once(") -> ").unwrap_or_else(|| panic!("{name}: {line}"));
+                assert!(result.ends_with(';') && !result.contains(' '), "{name}: {line}");
+                let (called, parameters) =
+                    head.strip_prefix("get ").unwrap_or(head).split_once('(').expect("a bracket");
+                let names: Vec<&str> = parameters.split(", ").filter_map(|one| one.split(':').next()).collect();
+                let function = format!("fn _{called}({}) {{}}", names.join(", "));
+                parser.compile(&function).unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_there() {
+        let files = all();
+        for hook in hooks::HOOKS.iter() {
+            let (_, text) = files.iter().find(|(name, _)| *name == format!("{}.d.rhai", hook.name)).expect("a file");
+            for entry in &(hook.library)().entries {
+                assert!(text.contains(entry.name), "{} is missing in that of {}", entry.signature(), hook.name);
+            }
+        }
+        let registration = &files.iter().find(|(name, _)| name == "okta.registration.d.rhai").expect("a file").1;
+        for line in [
+            "fn get email(registrationrequest: RegistrationRequest) -> Email;",
+            "fn deny_field(attribute: String, text: String) -> ?;",
+            "fn deny_field(attribute: String, text: String, reason: String) -> ?;",
+        ] {
+            assert!(registration.contains(line), "{line} is missing in\n{registration}");
+        }
+    }
+}

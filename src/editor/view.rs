@@ -1,0 +1,92 @@
+//! One script as the editor shows it, with everything that is known around it: what all answers are made from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::editor::outline::{Import, Outline};
+use crate::editor::text::Text;
+use crate::editor::vocabulary::Vocabulary;
+use crate::hooks;
+use crate::hooks::Hook;
+use crate::release::build::survey::Survey;
+use crate::script::compile::TEST_SUFFIX;
+use crate::script::modules::Modules;
+
+/// A script and its surroundings.
+pub(super) struct View<'a> {
+    pub(super) text: Text,
+    pub(super) outline: Outline,
+    pub(super) vocabulary: Vocabulary,
+    /// The parameters of each route and rule that uses the script.
+    pub(super) params: Vec<&'a Map<String, Value>>,
+    /// Names of the tables of the bundle.
+    pub(super) tables: Vec<&'a str>,
+    /// Path below the scripts folder.
+    pub(super) name: String,
+    /// All scripts of the bundle, those that are open as they are shown.
+    pub(super) scripts: &'a BTreeMap<String, Arc<str>>,
+    /// The scripts folder.
+    pub(super) folder: PathBuf,
+}
+
+/// A file that this one imports.
+pub(super) struct Module {
+    pub(super) path: PathBuf,
+    pub(super) text: Text,
+    pub(super) outline: Outline,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(name: String, text: Text, folder: PathBuf, survey: &'a Survey) -> Self {
+        let outline = Outline::of(&text.text);
+        let tested = name.strip_suffix(TEST_SUFFIX).map(|stem| format!("{stem}.rhai"));
+        let (routed, params) = uses(survey, tested.as_deref().unwrap_or(&name));
+        let vocabulary = Vocabulary::of(&name, &routed, &outline);
+        let config = survey.document.as_ref().map(|document| &document.config);
+        let tables = config.into_iter().flat_map(|config| config.tables.keys().map(String::as_str)).collect();
+        Self { text, outline, vocabulary, params, tables, name, scripts: &survey.scripts, folder }
+    }
+
+    pub(super) fn source(&self) -> &str {
+        &self.text.text
+    }
+
+    /// The text of a token; empty beyond the last.
+    pub(super) fn word(&self, index: usize) -> &str {
+        self.outline.word(self.source(), index).unwrap_or_default()
+    }
+
+    /// The file that is imported under a name.
+    pub(super) fn module(&self, alias: &str) -> Option<Module> {
+        self.imported(self.outline.import(alias)?)
+    }
+
+    /// The file of an import.
+    pub(super) fn imported(&self, import: &Import) -> Option<Module> {
+        let file = Modules::file_of(&import.path);
+        let text = Text::new(self.scripts.get(&file)?.clone());
+        let outline = Outline::of(&text.text);
+        Some(Module { path: self.folder.join(file), text, outline })
+    }
+}
+
+/// The hooks that a script is used for, and the parameters that it gets.
+fn uses<'a>(survey: &'a Survey, name: &str) -> (Vec<&'static Hook>, Vec<&'a Map<String, Value>>) {
+    let mut found: Vec<&'static Hook> = Vec::new();
+    let mut params = Vec::new();
+    for route in survey.document.iter().flat_map(|document| document.config.routes.values()) {
+        let rules = route.rules.values().filter(|rule| rule.script == name).map(|rule| &rule.params);
+        let own = Some(&route.params).filter(|_| route.script.as_deref() == Some(name));
+        let uses: Vec<_> = rules.chain(own).collect();
+        if let Some(hook) = hooks::find(&route.hook).filter(|_| !uses.is_empty())
+            && !found.iter().any(|known| known.name == hook.name)
+        {
+            found.push(hook);
+        }
+        params.extend(uses);
+    }
+    (found, params)
+}
