@@ -156,7 +156,9 @@ fn scripts_in_the_documents_compile() {
                     goes_live(hook, &block);
                 }
                 None => {
-                    let compiled = engine::parser(engine::Dialect::Script).compile(&block);
+                    let is_test = block.contains("fn test_");
+                    let dialect = if is_test { engine::Dialect::Test } else { engine::Dialect::Script };
+                    let compiled = engine::parser(dialect).compile(&block);
                     assert!(compiled.is_ok(), "{}: {compiled:?} in\n{block}", path.display());
                 }
             }
