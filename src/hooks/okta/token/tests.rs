@@ -219,7 +219,7 @@ fn commands_for_a_token_that_was_not_requested_are_dropped() {
     ] {
         let reply = reply(CLIENT_CREDENTIALS, body).unwrap();
         assert_eq!((reply.status, &*reply.body), (200, &b"{}"[..]), "{body}");
-        let note = "a command for the identity token was left out: the call asks for no such token";
+        let note = "a command for the ID token was left out: the call asks for no such token";
         assert_eq!(reply.notes, vec![note; notes], "{body}");
     }
 }
