@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::cli::body;
 use crate::cli::bundle;
 use crate::cli::output;
-use crate::cli::output::{BAD, BOLD, DIM, paint};
+use crate::cli::output::{BAD, BOLD, DIM, ODD, paint};
 use crate::cli::{Global, Status};
 use crate::config::Config;
 use crate::finding::nearest;
@@ -168,6 +168,9 @@ impl Work<'_> {
         if !reply.body.is_empty() {
             output::line(output::pretty(&reply.value()));
         }
+        for note in &reply.notes {
+            output::line(format_args!("{} {note}", paint(ODD, "note")));
+        }
         for log in &decision.logs {
             output::line(logged(log));
         }
@@ -182,6 +185,7 @@ impl Work<'_> {
             "status": decision.reply.status,
             "reply": decision.reply.value(),
             "effect": (self.route.hook.effect)(&decision.reply),
+            "notes": decision.reply.notes,
             "logs": decision.logs.iter().map(log_json).collect::<Value>(),
             "failure": decision.failure.as_ref().map(failure_json),
             "script_us": u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),

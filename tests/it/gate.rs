@@ -1,5 +1,7 @@
 //! Only tested releases go live: what is tested when something changes, what refuses a release, and what is told of it.
 
+mod fuzz;
+
 use std::time::{Duration, Instant};
 
 use hookgate::release::live::{Reloaded, Status};
