@@ -19,7 +19,7 @@ pub(crate) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str) {
         let line = index + 1;
         if reason.is_empty() || !code.starts_with("script/") {
             let column = text[..start].chars().count() + 1;
-            let mut finding = Finding::warning("script/allow-without-reason", file, "this exception states no reason")
+            let mut finding = Finding::error("script/allow-without-reason", file, "this exception states no reason")
                 .at(source, line, column)
                 .help("write `// hookgate: allow script/code because …`");
             finding.length = text[start..].chars().count();
