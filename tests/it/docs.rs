@@ -17,6 +17,7 @@ use crate::harness::TestGateway;
 use crate::mistakes;
 
 mod readme;
+mod testing;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -156,7 +157,9 @@ fn scripts_in_the_documents_compile() {
                     goes_live(hook, &block);
                 }
                 None => {
-                    let compiled = engine::parser(engine::Dialect::Script).compile(&block);
+                    let is_test = block.contains("fn test_");
+                    let dialect = if is_test { engine::Dialect::Test } else { engine::Dialect::Script };
+                    let compiled = engine::parser(dialect).compile(&block);
                     assert!(compiled.is_ok(), "{}: {compiled:?} in\n{block}", path.display());
                 }
             }
