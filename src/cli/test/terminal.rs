@@ -12,6 +12,8 @@ use crate::harness::trial::{Complaint, Trial, Verdict};
 const SLOW: Duration = Duration::from_millis(200);
 /// How many of them.
 const SLOWEST: usize = 3;
+/// Names that are shown of rows that failed and are not shown whole.
+const MAX_ROWS: usize = 200;
 /// Lines that are shown of what a failed test printed, and how much of each.
 const MAX_LOGS: usize = 10;
 const MAX_LOG_CHARACTERS: usize = 160;
@@ -139,7 +141,12 @@ fn unshown(trial: &Trial) -> String {
     let is_shown = |name: &str| trial.complaints.iter().any(|complaint| complaint.row.as_deref() == Some(name));
     let failed = trial.rows.iter().filter(|row| !row.passed && !is_shown(&row.name));
     let names: Vec<String> = failed.map(|row| format!("`{}`", row.name)).collect();
-    if names.is_empty() { String::new() } else { format!("  and in case {}\n", names.join(", ")) }
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = names.len().saturating_sub(MAX_ROWS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("  and in case {}{more}\n", names[..names.len().min(MAX_ROWS)].join(", "))
 }
 
 /// One thing that was wrong; where the line before was wrong, too, without showing that line again.

@@ -187,7 +187,6 @@ fn bad_tests_fail_alone() {
     let deep = "fn deeper(n) { deeper(n + 1) }\nfn test_bad() { deeper(1); }";
     let table = [
         ("fn test_bad() { loop {} }", "the test did not end within 5 seconds"),
-        ("fn test_bad() { let x = 0; while true { x += 1; } }", "the test "),
         (deep, "functions call one another too deeply"),
         (
             "fn test_bad() { let x = \"x\"; x.pad(1000000, \"x\"); for n in 0..1000 { print(x); } assert(false); }",
