@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use crate::script::library::{Finished, Library};
 
 pub mod cases;
+pub mod coverage;
 pub mod diff;
 mod functions;
 pub mod outcome;

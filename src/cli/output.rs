@@ -1,7 +1,7 @@
 //! The one place that prints. Text is made with colour, and loses it where nobody would see it.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use annotate_snippets::Renderer;
 use anstream::ColorChoice;
@@ -35,6 +35,25 @@ pub fn line(text: impl Display) {
 /// A line on stderr: what is about the work, not its result.
 pub fn note(text: impl Display) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Whether somebody sees what is noted on stderr as it is written.
+pub fn is_seen() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Writes `text` over the line that stands on the terminal; an empty text takes it away. Only where [`is_seen`].
+pub fn rewrite(text: &str) {
+    let mut terminal = std::io::stderr().lock();
+    let _ = write!(terminal, "\r\x1b[K{text}").and_then(|()| terminal.flush());
+}
+
+/// An empty screen, where stdout is one.
+pub fn clear_screen() {
+    let mut out = std::io::stdout();
+    if out.is_terminal() {
+        let _ = write!(out, "\x1b[2J\x1b[3J\x1b[H");
+    }
 }
 
 /// Indented JSON on stdout.

@@ -116,7 +116,9 @@ impl Attempt<'_> {
             Cause::Stopped(_) | Cause::Busy => format!("the test did not end within {} seconds", deadline_ms / 1_000),
             Cause::Panicked | Cause::Error(_) => {
                 let failed = crate::script::run::Failed { cause, spot: None };
-                return Some(Complaint::of(self.suite.compiler.explain(&self.tests.script, failed).finding));
+                let finding = self.suite.compiler.explain(&self.tests.script, failed).finding;
+                // Some errors do not say where they were; it was in this test.
+                return Some(Complaint::of(if finding.line == 0 { self.here(finding) } else { finding }));
             }
         };
         let finding = self.here(Finding::error("test/limit", label, text));

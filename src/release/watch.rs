@@ -12,9 +12,10 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tracing::{debug, warn};
 
+use crate::config::Config;
 use crate::release::access;
 use crate::release::bundle::Place;
 use crate::release::live::Live;
@@ -42,34 +43,67 @@ impl Drop for Watch {
 /// # Errors
 /// The signal handler cannot be installed.
 pub fn start(place: Place, live: Arc<Live>) -> std::io::Result<Watch> {
-    let changed = Arc::new(Notify::new());
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    let mut folders = Folders::new(changed.clone());
-    // What changed since the release in force was read: nobody watched then.
-    changed.notify_one();
     let task = tokio::spawn(async move {
-        let mut poll = interval(POLL);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        poll.tick().await;
+        let mut changes = Changes::of(place.clone());
         loop {
             tokio::select! {
-                () = changed.notified() => settle(&changed).await,
-                _ = poll.tick() => {}
+                () = changes.next() => {}
                 _ = hangup.recv() => {}
             }
             // Followed before they are read, so that no change falls between. A new release may be made of other folders.
+            let config = || live.current().map(|release| release.config.clone());
+            changes.follow(config().as_ref());
             loop {
-                folders.follow(&place, &live);
                 let (reloader, bundle) = (live.clone(), place.clone());
                 let result = tokio::task::spawn_blocking(move || reloader.reload(&bundle)).await;
                 debug!(?result, "looked at the files");
-                if folders.wanted == wanted(&place, &live) {
+                if !changes.moved(config().as_ref()) {
                     break;
                 }
+                changes.follow(config().as_ref());
             }
         }
     });
     Ok(Watch { task })
+}
+
+/// Tells when a bundle may have changed.
+pub struct Changes {
+    place: Place,
+    changed: Arc<Notify>,
+    folders: Folders,
+    poll: Interval,
+}
+
+impl Changes {
+    /// Says at once that something changed: what did since the bundle was read last, when nobody watched. Call it inside a
+    /// runtime.
+    pub fn of(place: Place) -> Self {
+        let changed = Arc::new(Notify::new());
+        changed.notify_one();
+        let mut poll = interval_at(Instant::now() + POLL, POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { place, folders: Folders::new(changed.clone()), changed, poll }
+    }
+
+    /// Ends when it is time to look at the files again: after a burst of changes, or because nobody has looked for long.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            () = self.changed.notified() => settle(&self.changed).await,
+            _ = self.poll.tick() => {}
+        }
+    }
+
+    /// Watches what a bundle of this configuration is made of. Folders may have been replaced, so each is watched anew.
+    pub fn follow(&mut self, config: Option<&Config>) {
+        self.folders.follow(wanted(&self.place, config));
+    }
+
+    /// Whether other folders are watched than those of this configuration.
+    pub fn moved(&self, config: Option<&Config>) -> bool {
+        self.folders.wanted != wanted(&self.place, config)
+    }
 }
 
 /// Waits for the end of a burst.
@@ -100,9 +134,8 @@ impl Folders {
         Self { watcher: watcher.ok(), watched: BTreeSet::new(), wanted: BTreeSet::new() }
     }
 
-    /// Watches what the release in force is made of; folders may have been replaced, so each is watched anew.
-    fn follow(&mut self, place: &Place, live: &Live) {
-        self.wanted = wanted(place, live);
+    fn follow(&mut self, wanted: BTreeSet<(PathBuf, bool)>) {
+        self.wanted = wanted;
         let Some(watcher) = &mut self.watcher else { return };
         for (folder, _) in std::mem::take(&mut self.watched) {
             let _ = watcher.unwatch(&folder);
@@ -118,11 +151,10 @@ impl Folders {
 }
 
 /// The folders of a bundle; `true` where what is below counts, too.
-fn wanted(place: &Place, live: &Live) -> BTreeSet<(PathBuf, bool)> {
+fn wanted(place: &Place, config: Option<&Config>) -> BTreeSet<(PathBuf, bool)> {
     let parent = |file: &str| place.root.join(file).parent().map(Path::to_owned);
     let mut folders = BTreeSet::from([(place.root.clone(), false)]);
-    if let Some(release) = live.current() {
-        let config = &release.config;
+    if let Some(config) = config {
         folders.insert((place.root.join(&config.scripts.dir), true));
         let files = config.tables.values().map(|table| table.file.as_str()).chain(access::files(config));
         folders.extend(files.filter_map(parent).map(|folder| (folder, false)));

@@ -11,6 +11,7 @@ mod call;
 mod check;
 mod reference;
 mod serve;
+mod test;
 
 /// A folder with the bundle of `hookgate init`.
 struct Bundle(TempDir);

@@ -17,6 +17,7 @@ use crate::harness::TestGateway;
 use crate::mistakes;
 
 mod readme;
+mod testing;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

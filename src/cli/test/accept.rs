@@ -24,14 +24,14 @@ pub(super) fn run(place: &Place, suite: &Suite, options: &Options) -> Result<()>
             let Ok(Some(text)) = cases::accepted(suite, subject, name) else { continue };
             let path = place.root.join(&case.label);
             std::fs::write(&path, text).with_context(|| format!("`{}` cannot be written", case.label))?;
-            output::line(format_args!("{} {}", paint(GOOD, "accepted"), case.label));
+            output::note(format_args!("{} {}", paint(GOOD, "accepted"), case.label));
             written += 1;
         }
     }
     if written == 0 {
-        output::line("every case says already what comes of it");
+        output::note("every case says already what comes of it");
     } else {
-        output::line(format_args!(
+        output::note(format_args!(
             "{} written; look at the difference before you commit it\n",
             counted(written, "case")
         ));
