@@ -32,6 +32,7 @@ use crate::telemetry::metrics::Metrics;
 pub mod survey;
 
 /// What was read of a bundle, before anything is made of it.
+#[derive(Clone)]
 pub struct Reading {
     pub document: Document,
     pub texts: Texts,

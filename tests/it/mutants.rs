@@ -53,15 +53,6 @@ fn assembled(reading: Reading, before: Option<&Release>) -> Option<Release> {
     build::assemble(&place(), reading, before, Secrets::Skip, &Metrics::new()).ok()
 }
 
-fn copied(reading: &Reading) -> Reading {
-    Reading {
-        document: reading.document.clone(),
-        texts: reading.texts.clone(),
-        hash: reading.hash.clone(),
-        covered: reading.covered,
-    }
-}
-
 /// What has to do with one script: itself, who imports it, what those import, and all their tests and routes.
 struct Circle {
     reading: Reading,
@@ -80,7 +71,7 @@ impl Circle {
                 files.extend(compiler.tree_of(&tests));
             }
         }
-        let mut reading = copied(bundle);
+        let mut reading = bundle.clone();
         reading.texts.scripts.retain(|file, _| files.contains(file));
         reading.texts.fixtures.retain(|path, _| {
             let folder = path.strip_prefix("cases/").and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
@@ -92,7 +83,7 @@ impl Circle {
             route.rules.retain(|_, rule| files.contains(&rule.script));
         }
         config.routes.retain(|_, route| is_there(&route.script) || !route.rules.is_empty());
-        let release = assembled(copied(&reading), None).expect("a part of a good bundle is good");
+        let release = assembled(reading.clone(), None).expect("a part of a good bundle is good");
         let circle = Self { reading, release };
         let same = format!("{}\n// Nothing else has changed.\n", circle.reading.texts.scripts[script]);
         assert_eq!(circle.fate(script, same), Fate::Survived, "tests of {script} fail though it does the same");
@@ -100,7 +91,7 @@ impl Circle {
     }
 
     fn fate(&self, script: &str, text: String) -> Fate {
-        let mut reading = copied(&self.reading);
+        let mut reading = self.reading.clone();
         reading.texts.scripts.insert(script.to_owned(), Arc::from(text));
         let Some(release) = assembled(reading, Some(&self.release)) else { return Fate::Refused };
         let suite = suite::suite(&release);
@@ -178,7 +169,7 @@ fn listed(mutants: &[Mutant], fates: &[Fate], before: &str) -> String {
 #[test]
 fn tests_of_scripts_notice_mutants() {
     let bundle = build::read(&place()).unwrap_or_else(|findings| panic!("{findings:#?}"));
-    let release = assembled(copied(&bundle), None).expect("the bundle is good");
+    let release = assembled(bundle.clone(), None).expect("the bundle is good");
     let scripts: Vec<&str> = release.compiler.files().filter(|file| !is_test(file)).collect();
     let circles: BTreeMap<String, Circle> =
         scripts.iter().map(|script| ((*script).to_owned(), Circle::around(script, &bundle, &release))).collect();
