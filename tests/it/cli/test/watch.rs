@@ -79,12 +79,8 @@ fn a_saved_file_is_tested_again() {
     watching.until("2 passed of 2 scripts");
 
     // Only what the change touches is run; the rest is still in the count.
-    let saved = Instant::now();
     bundle.write("scripts/second.rhai", "fn twice(n) { n * 3 }\n");
     let seen = watching.until("1 failed, 1 passed of 2 scripts");
-    let took = saved.elapsed();
-    println!("a save was answered after {took:?}");
-    assert!(cfg!(debug_assertions) || took < Duration::from_millis(300), "{took:?}");
     assert!(seen.contains(&"run again: second.rhai".to_owned()), "{seen:#?}");
     assert!(seen.iter().any(|line| line.contains("expected 4")), "{seen:#?}");
     assert!(!seen.iter().any(|line| line.contains('\u{1b}')), "nothing is cleared where no terminal is: {seen:#?}");
@@ -109,6 +105,14 @@ fn a_saved_file_is_tested_again() {
     bundle.replace("gateway.toml", "127.0.0.1:8080", "127.0.0.1:8099");
     let seen = watching.until("2 passed of 2 scripts");
     assert!(seen.contains(&"no test is touched by what changed".to_owned()), "{seen:#?}");
+
+    // Timed last: soon after its start the program looks again by itself.
+    let saved = Instant::now();
+    bundle.write("scripts/second.rhai", "fn twice(n) { n * 5 }\n");
+    watching.until("1 failed, 1 passed of 2 scripts");
+    let took = saved.elapsed();
+    println!("a save was answered after {took:?}");
+    assert!(cfg!(debug_assertions) || took < Duration::from_millis(300), "{took:?}");
     assert_eq!(watching.interrupt(), 0);
 }
 
