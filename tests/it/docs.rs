@@ -16,6 +16,7 @@ use hookgate::telemetry::metrics::Metrics;
 use crate::harness::TestGateway;
 use crate::mistakes;
 
+mod first_rule;
 mod readme;
 
 fn root() -> &'static Path {
