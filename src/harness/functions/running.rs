@@ -20,9 +20,9 @@ use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
 struct Body(Arc<Value>);
 
 impl Body {
-    fn with(&self, overrides: Map) -> Fallible<Self> {
+    fn merged(&self, overrides: Map) -> Fallible<Self> {
         let mut body = (*self.0).clone();
-        merge(&mut body, overriding("with", overrides)?);
+        merge(&mut body, overriding("merge", overrides)?);
         Ok(Self(Arc::new(body)))
     }
 }
@@ -122,27 +122,27 @@ fn run_batch(overrides: Array) -> Fallible<Array> {
 }
 
 fn run_over_sample(overrides: Map) -> Fallible<Outcome> {
-    let body = first_sample(bound_hook("run")?)?.with(overrides)?;
+    let body = first_sample(bound_hook("run")?)?.merged(overrides)?;
     run(&body.0)
 }
 
 pub(crate) fn register(library: &mut Library) {
     library.reader(
         Doc::new(
-            "run([call: map or Body [, overrides: map]]) -> Outcome",
+            "run([body: map or Body [, overrides: map]]) -> Outcome",
             "Runs the script that the file is named after, through decode, script, check and encode. A map is merged over the body of the hook's first sample: maps member by member, everything else replaces; `()` is JSON's null. Without it the sample is run as it is; a `Body` is run instead of the sample.",
-            "",
+            r#"run(#{ data: #{ userProfile: #{ email: "x@mailinator.com" } } }).commands != ["allow"]"#,
         ),
         run_over_sample,
     );
     library.overload("run", || run_over_sample(Map::new()));
     library.overload("run", |body: Body| run(&body.0));
-    library.overload("run", |body: Body, overrides: Map| run(&body.with(overrides)?.0));
+    library.overload("run", |body: Body, overrides: Map| run(&body.merged(overrides)?.0));
     library.reader(
         Doc::new(
             "run_event([overrides: map]) -> Outcome",
             "Runs an event script on one event: the event of the hook's first sample with the overrides merged over it.",
-            "",
+            r#"run_event(#{ eventType: "group.user_membership.remove" }).failure == ()"#,
         ),
         run_event,
     );
@@ -151,7 +151,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "run_batch(overrides: array) -> array",
             "Runs an event script on several events of one delivery, one map of overrides each; gives an Outcome each. Events have ids of their own unless the overrides say otherwise.",
-            "",
+            r#"run_batch([#{}, #{ eventType: "group.user_membership.remove" }]).len() == 2"#,
         ),
         run_batch,
     );
@@ -162,21 +162,35 @@ pub(crate) fn register(library: &mut Library) {
 fn register_bodies(library: &mut Library) {
     library.value::<Body>("Body", "The body of a call, to `run`.");
     library.reader(
-        Doc::new("sample(name: string) -> Body", "A sample of the hook by its name, see the hook's page.", ""),
+        Doc::new(
+            "sample(name: string) -> Body",
+            "A sample of the hook by its name, see the hook's page.",
+            r#"run(sample("progressive")).failure == ()"#,
+        ),
         sample,
     );
     library.reader(
         Doc::new(
             "load(file: string) -> Body",
             "A JSON file below the scripts folder: the body of a call. Looked for beside the tests first.",
-            "",
+            r#"run(load("calls/ann.json")).commands == ["allow"]"#,
         ),
         load,
     );
     library.reader(
-        Doc::new("Body.with(overrides: map) -> Body", "A copy with the overrides merged over it.", ""),
-        |body: &mut Body, overrides: Map| body.with(overrides),
+        Doc::new(
+            "Body.merge(overrides: map) -> Body",
+            "A copy with the overrides merged over it.",
+            r#"sample("classic").merge(#{ requestType: "x.y" }).json().requestType == "x.y""#,
+        ),
+        |body: &mut Body, overrides: Map| body.merged(overrides),
     );
-    library
-        .reader(Doc::new("Body.json() -> map", "The body as a map.", ""), |body: &mut Body| dynamic_from_json(&body.0));
+    library.reader(
+        Doc::new(
+            "Body.json() -> map",
+            "The body as a map.",
+            r#"sample("classic").json().data.userProfile.firstName == "Ann""#,
+        ),
+        |body: &mut Body| dynamic_from_json(&body.0),
+    );
 }
