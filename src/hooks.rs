@@ -155,6 +155,8 @@ pub struct BatchForm {
 pub struct Reply {
     pub status: u16,
     pub body: Bytes,
+    /// What of the commands was left out, and why: for the log and for tests, never for the caller.
+    pub notes: Vec<String>,
 }
 
 /// What a script returned, in its order. Loose commands stand in groups that the hook may merge; an array inside the
@@ -387,11 +389,11 @@ fn describe(value: &Dynamic) -> String {
 impl Reply {
     /// A reply without a body.
     pub const fn empty(status: u16) -> Self {
-        Self { status, body: Bytes::new() }
+        Self { status, body: Bytes::new(), notes: Vec::new() }
     }
 
     pub fn json(body: impl Into<Bytes>) -> Self {
-        Self { status: 200, body: body.into() }
+        Self { status: 200, body: body.into(), notes: Vec::new() }
     }
 
     /// The body as JSON; `null` when there is none.

@@ -3,9 +3,11 @@
 //! The bundle is built and the script run as the server would; nothing is sent anywhere.
 
 mod rules;
+mod save;
 mod steps;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 use crate::cli::body;
 use crate::cli::bundle;
 use crate::cli::output;
-use crate::cli::output::{BAD, BOLD, DIM, paint};
+use crate::cli::output::{BAD, BOLD, DIM, ODD, paint};
 use crate::cli::{Global, Status};
 use crate::config::Config;
 use crate::finding::nearest;
@@ -42,6 +44,9 @@ pub struct Args {
     /// Set a parameter of the route or rule for this call; the value is JSON, or else a text. May be repeated.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = body::assignment)]
     params: Vec<(String, Value)>,
+    /// Save the call and what came of it as a golden case of the script, which `hookgate test` runs from then on.
+    #[arg(long, value_name = "NAME")]
+    save_case: Option<String>,
 }
 
 /// # Errors
@@ -55,10 +60,14 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let route = release.routes.iter().find(|route| route.name == args.route);
     let route = route.context("the release lacks a route of its configuration")?;
     let work = Work { global, args, place: &place, release: &release, route };
-    match &route.plan {
-        Plan::Rules(rules) => rules::run(&work, rules, &body),
-        Plan::Reply { .. } => work.reply(&body),
+    let status = match &route.plan {
+        Plan::Rules(rules) => rules::run(&work, rules, &body)?,
+        Plan::Reply { .. } => work.reply(&body)?,
+    };
+    if let Some(name) = &args.save_case {
+        save::save(&work, name, &body)?;
     }
+    Ok(status)
 }
 
 /// Checks the names in the arguments, and sets the parameters.
@@ -97,7 +106,7 @@ struct Work<'a> {
     args: &'a Args,
     place: &'a Place,
     release: &'a Release,
-    route: &'a Route,
+    route: &'a Arc<Route>,
 }
 
 impl Work<'_> {
@@ -159,6 +168,9 @@ impl Work<'_> {
         if !reply.body.is_empty() {
             output::line(output::pretty(&reply.value()));
         }
+        for note in &reply.notes {
+            output::line(format_args!("{} {note}", paint(ODD, "note")));
+        }
         for log in &decision.logs {
             output::line(logged(log));
         }
@@ -173,6 +185,7 @@ impl Work<'_> {
             "status": decision.reply.status,
             "reply": decision.reply.value(),
             "effect": (self.route.hook.effect)(&decision.reply),
+            "notes": decision.reply.notes,
             "logs": decision.logs.iter().map(log_json).collect::<Value>(),
             "failure": decision.failure.as_ref().map(failure_json),
             "script_us": u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),

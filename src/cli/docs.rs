@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(found("Email.domain"), 1);
         assert!(found("Email") > 3, "a type comes with its properties");
         assert!(found("allow") > 0);
-        assert_eq!((found("assert_eq"), found("Body.merge")), (1, 1), "tests have functions, too");
+        assert_eq!((found("assert_eq"), found("Body.merged")), (1, 1), "tests have functions, too");
         assert_eq!(found("no_such_thing"), 0);
     }
 

@@ -135,6 +135,9 @@ impl Record {
         let script_us = decision.map(|decision| micros(decision.took));
         let request = self.request();
         let (status, duration_us, outcome, preview) = (reply.status, micros(took), self.outcome(), self.preview);
+        for note in &reply.notes {
+            warn!(route.name = route, decision = id, note, "a command was left out");
+        }
         for line in decision.iter().flat_map(|decision| &decision.logs) {
             let fields = line.fields.as_ref().map(ToString::to_string);
             info!(route.name = route, decision = id, script.fields = fields, script.text = line.text, "script log");

@@ -56,17 +56,21 @@ pub struct Expected {
     pub status: u16,
     pub reply: Value,
     pub actions: Value,
+    /// What the script logged. Of event scripts only: others say with their reply what they decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Value>,
     /// Why the script failed, if it is to fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
 impl Expected {
-    fn of(outcome: &Outcome) -> Self {
+    fn of(outcome: &Outcome, of_event: bool) -> Self {
         Self {
             status: outcome.status(),
             reply: outcome.reply(),
             actions: Value::Array(outcome.actions()),
+            logs: if of_event { outcome.logs() } else { Vec::new() },
             failure: outcome.error().map(|error| error.reason().to_owned()),
         }
     }
@@ -76,11 +80,12 @@ impl Expected {
 struct Ran {
     golden: Golden,
     outcomes: Vec<Outcome>,
+    of_events: bool,
 }
 
 impl Ran {
     fn found(&self) -> Vec<Expected> {
-        self.outcomes.iter().map(Expected::of).collect()
+        self.outcomes.iter().map(|outcome| Expected::of(outcome, self.of_events)).collect()
     }
 }
 
@@ -135,7 +140,8 @@ pub fn written(golden: &Golden) -> String {
 /// The body is no call of the hook.
 pub fn record(stage: &Stage, mut golden: Golden) -> Result<Golden, crate::hooks::HookError> {
     let outcomes = stage.perform(&golden.request)?;
-    golden.expected = Some(outcomes.iter().map(Expected::of).collect());
+    let of_events = stage.binding.hook.events;
+    golden.expected = Some(outcomes.iter().map(|outcome| Expected::of(outcome, of_events)).collect());
     Ok(golden)
 }
 
@@ -178,7 +184,7 @@ fn perform(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Ran, Box
     let stage = stage(suite, subject, &golden).map_err(|text| wrong(text))?;
     let outcomes =
         stage.perform(&golden.request).map_err(|error| wrong(format!("the gateway refuses this call: {error}")))?;
-    Ok(Ran { golden, outcomes })
+    Ok(Ran { golden, outcomes, of_events: stage.binding.hook.events })
 }
 
 fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, String> {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use rhai::{Dynamic, Map};
+use rhai::{Array, Dynamic, Map};
 use serde_json::{Value, json};
 
 use crate::hooks::Reply;
@@ -24,6 +25,8 @@ struct Inner {
     error: Option<ScriptError>,
     effect: String,
     wanted: bool,
+    operations: u64,
+    took: Duration,
     seen: Arc<Seen>,
 }
 
@@ -43,12 +46,16 @@ pub struct Parts {
     pub effect: String,
     /// Of an event: whether the rule is for events of its type.
     pub wanted: bool,
+    /// Steps that the script took.
+    pub operations: u64,
+    pub took: Duration,
 }
 
 impl Outcome {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reply, commands, logs, error, effect, wanted } = parts;
-        Self(Arc::new(Inner { reply, commands, logs, error, effect, wanted, seen: Arc::default() }))
+        let Parts { reply, commands, logs, error, effect, wanted, operations, took } = parts;
+        let seen = Arc::default();
+        Self(Arc::new(Inner { reply, commands, logs, error, effect, wanted, operations, took, seen }))
     }
 
     pub fn error(&self) -> Option<&ScriptError> {
@@ -85,13 +92,15 @@ impl Outcome {
             "commands": self.0.commands,
             "actions": self.actions(),
             "lookups": [],
+            "notes": self.0.reply.notes,
             "logs": self.logs(),
             "failure": self.failure(),
             "effect": self.0.effect,
         })
     }
 
-    fn logs(&self) -> Vec<Value> {
+    /// What the script logged, a map of text and fields per line.
+    pub fn logs(&self) -> Vec<Value> {
         let line = |log: &LogLine| json!({ "text": log.text, "fields": log.fields });
         self.0.logs.iter().map(line).collect()
     }
@@ -187,6 +196,30 @@ pub(super) fn register(library: &mut Library) {
             r#"run().effect.ends_with("lets the registration pass, unchanged")"#,
         ),
         |outcome: &mut Outcome| outcome.0.effect.clone(),
+    );
+    library.property(
+        Doc::new(
+            "Outcome.notes: array",
+            "What of the commands was left out, and why: one text each. The gateway logs them.",
+            "run().notes == []",
+        ),
+        |outcome: &mut Outcome| -> Array { outcome.0.reply.notes.iter().map(|note| note.clone().into()).collect() },
+    );
+    library.property(
+        Doc::new(
+            "Outcome.operations: int",
+            "Steps that the script took: the same at every run, unlike its time.",
+            "run().operations > 0",
+        ),
+        |outcome: &mut Outcome| i64::try_from(outcome.0.operations).unwrap_or(i64::MAX),
+    );
+    library.property(
+        Doc::new(
+            "Outcome.took_ms: float",
+            "Milliseconds that the script took, in this run on this machine.",
+            "run().took_ms > 0.0",
+        ),
+        |outcome: &mut Outcome| outcome.0.took.as_secs_f64() * 1_000.0,
     );
     library.property(
         Doc::new(

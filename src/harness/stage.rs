@@ -77,7 +77,8 @@ impl Stage {
         let kind = request.facts.event_type.as_deref().unwrap_or_default();
         let wanted = wants.as_ref().is_none_or(|wants| wants(kind));
         let effect = (hook.effect)(&reply);
-        Outcome::new(Parts { reply, commands, logs: run.logs, error, effect, wanted })
+        let (logs, operations, took) = (run.logs, run.operations, run.took);
+        Outcome::new(Parts { reply, commands, logs, error, effect, wanted, operations, took })
     }
 }
 

@@ -262,7 +262,7 @@ impl Release {
 }
 
 /// Every way in which a route runs scripts.
-fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
+pub fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
     let hook = route.hook;
     match &route.plan {
         Plan::Reply { script, surroundings, on_failure } => vec![Binding {

@@ -74,7 +74,7 @@ impl Client {
         let received = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            Ok(Reply { status, body: response.bytes().await? })
+            Ok(Reply { status, body: response.bytes().await?, ..Reply::empty(status) })
         };
         let received: Result<Reply, reqwest::Error> = received.await;
         let took = started.elapsed();

@@ -22,7 +22,18 @@ struct Body(Arc<Value>);
 impl Body {
     fn merged(&self, overrides: Map) -> Fallible<Self> {
         let mut body = (*self.0).clone();
-        merge(&mut body, overriding("merge", overrides)?);
+        merge(&mut body, overriding("merged", overrides)?);
+        Ok(Self(Arc::new(body)))
+    }
+
+    fn without(&self, path: &str) -> Fallible<Self> {
+        let absent = || format!("the body has no `{path}`");
+        let mut body = (*self.0).clone();
+        let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut parts = parent.split('.').filter(|part| !part.is_empty());
+        let holder = parts.try_fold(&mut body, |value, part| value.get_mut(part));
+        // A member that is not there at all is a slip of the pen, and the test would show nothing.
+        holder.and_then(Value::as_object_mut).and_then(|map| map.shift_remove(name)).ok_or_else(absent)?;
         Ok(Self(Arc::new(body)))
     }
 }
@@ -179,11 +190,19 @@ fn register_bodies(library: &mut Library) {
     );
     library.reader(
         Doc::new(
-            "Body.merge(overrides: map) -> Body",
+            "Body.merged(overrides: map) -> Body",
             "A copy with the overrides merged over it.",
-            r#"sample("classic").merge(#{ requestType: "x.y" }).json().requestType == "x.y""#,
+            r#"sample("classic").merged(#{ requestType: "x.y" }).json().requestType == "x.y""#,
         ),
         |body: &mut Body, overrides: Map| body.merged(overrides),
+    );
+    library.reader(
+        Doc::new(
+            "Body.without(path: string) -> Body",
+            "A copy without one member: `sample(\"sent\").without(\"data.messageProfile.phoneNumber\")`. An error if it is not there.",
+            r#"run(sample("classic").without("data.userProfile.email")).commands == ["allow"]"#,
+        ),
+        |body: &mut Body, path: &str| body.without(path),
     );
     library.reader(
         Doc::new(
@@ -193,4 +212,25 @@ fn register_bodies(library: &mut Library) {
         ),
         |body: &mut Body| dynamic_from_json(&body.0),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_member_is_left_out_by_its_path_and_must_be_there() {
+        let body = Body(Arc::new(json!({ "a": { "b": 1, "c": 2 }, "d": null })));
+        let without = |path: &str| body.without(path).map(|body| (*body.0).clone());
+        assert_eq!(without("a.b").unwrap(), json!({ "a": { "c": 2 }, "d": null }));
+        assert_eq!(without("d").unwrap(), json!({ "a": { "b": 1, "c": 2 } }));
+        for path in ["e", "a.e", "d.e", "a.b.c", ""] {
+            assert_eq!(
+                without(path).unwrap_err().unwrap_inner().to_string(),
+                format!("Runtime error: the body has no `{path}`")
+            );
+        }
+    }
 }

@@ -106,7 +106,8 @@ impl Contract for Token {
     }
 
     fn reply(request: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
-        let groups = match operations(request.data(), commands) {
+        let mut notes = Vec::new();
+        let groups = match operations(request.data(), commands, &mut notes) {
             Ok(groups) => groups,
             // Okta runs no command beside an error, so nothing but the refusal is sent.
             Err(refusal) => return Ok(reply::failure(&refusal, mark)),
@@ -118,12 +119,12 @@ impl Contract for Token {
             }
         }
         if patches.is_empty() {
-            return Ok(unchanged());
+            return Ok(Reply { notes, ..unchanged() });
         }
         let command =
             |(target, operations): (TokenPatch, _)| reply::Command { r#type: target.command(), value: operations };
         let commands: Vec<_> = patches.into_iter().map(command).collect();
-        reply::reply(&commands, None, mark)
+        Ok(Reply { notes, ..reply::reply(&commands, None, mark)? })
     }
 
     fn failed(declared: &Declared, mark: &Mark) -> Reply {
@@ -296,15 +297,20 @@ fn sendable(value: &Dynamic) -> Result<Value, Box<EvalAltResult>> {
 
 /// The operations on tokens that were requested, as the script grouped them; or the first refusal.
 ///
-/// A command for a token that was not requested would void all others at Okta. It is dropped, because one script serves
-/// clients that ask for different tokens.
+/// A command for a token that was not requested would void all others at Okta. It is dropped and noted, because one script
+/// serves clients that ask for different tokens.
 fn operations(
     data: &Data,
     commands: Commands<Command>,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<Group<(TokenPatch, Operation)>>, ImmutableString> {
-    let one = |command| match command {
+    let mut one = |command| match command {
         Command::Refuse { text } => Err(text),
-        Command::Patch { target, operation } => Ok(data.token(target).map(|_| (target, operation))),
+        Command::Patch { target, operation } if data.token(target).is_some() => Ok(Some((target, operation))),
+        Command::Patch { target, .. } => {
+            notes.push(format!("a command for the {} was left out: the call asks for no such token", target.name()));
+            Ok(None)
+        }
     };
     let mut groups = Vec::new();
     for group in commands.groups() {

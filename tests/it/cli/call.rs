@@ -141,3 +141,34 @@ fn an_event_is_told_which_rules_want_it() {
     let asked = bundle.run(&["call", "events", "call.json", "--rule", "other"]);
     assert!(asked.out.contains("runs because of --rule; it wants no.such.event"), "{}", asked.out);
 }
+
+#[test]
+fn a_call_becomes_a_case_that_is_run_as_a_test() {
+    let bundle = Bundle::new();
+    bundle.write("call.json", crate::process::sample("okta.registration"));
+    let saved = bundle.run(&["call", "signup", "call.json", "--save-case", "first"]);
+    assert_eq!(saved.status, 0, "{}", saved.err);
+    let file = "scripts/cases/registration/first.json";
+    assert!(saved.err.contains(file), "{}", saved.err);
+    let case: serde_json::Value = serde_json::from_str(&bundle.read(file)).unwrap();
+    assert_eq!((&case["route"], &case["expected"][0]["status"]), (&"signup".into(), &200.into()));
+    let tested = bundle.run(&["test", "--filter", "case/first"]);
+    assert_eq!((tested.status, tested.out.contains("1 passed")), (0, true), "{}", tested.out);
+
+    let again = bundle.run(&["call", "signup", "call.json", "--save-case", "first"]);
+    assert_eq!((again.status, again.err.contains("already")), (2, true), "{}", again.err);
+    let outside = bundle.run(&["call", "signup", "call.json", "--save-case", "../first"]);
+    assert_eq!((outside.status, outside.err.contains("cannot be the name")), (2, true), "{}", outside.err);
+
+    // The script changes its mind: the case fails until somebody accepts that.
+    bundle.write("scripts/registration.rhai", "fn on_registration(_request) { deny_field(\"email\", \"closed\") }\n");
+    let failed = bundle.run(&["test", "--filter", "case/first"]);
+    assert_eq!(failed.status, 1, "{}", failed.out);
+    for part in ["what came of the call is not what the case says", "+", "closed", "--accept"] {
+        assert!(failed.out.contains(part), "{part} is missing in {}", failed.out);
+    }
+    let accepted = bundle.run(&["test", "--accept", "--filter", "case/first"]);
+    assert_eq!((accepted.status, accepted.out.contains(file)), (0, true), "{}", accepted.out);
+    assert!(bundle.read(file).contains("closed"));
+    assert_eq!(bundle.run(&["test", "--filter", "case/first"]).status, 0);
+}

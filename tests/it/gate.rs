@@ -1,0 +1,206 @@
+//! Only tested releases go live: what is tested when something changes, what refuses a release, and what is told of it.
+
+mod fuzz;
+
+use std::time::{Duration, Instant};
+
+use hookgate::release::live::{Reloaded, Status};
+
+use crate::harness::TestGateway;
+use crate::process::sample;
+
+const TOML: &str = r#"
+[auth.test]
+scheme = "header"
+secrets = [{ file = "secret" }]
+
+[tables.blocked]
+file = "tables/blocked.txt"
+kind = "domains"
+max_shrink_percent = 100
+
+[routes.hook]
+path = "/hook"
+hook = "okta.registration"
+script = "signup.rhai"
+auth = "test"
+on_failure = { deny = "failed" }
+params = { closed = false }
+
+[routes.tokens]
+path = "/token"
+hook = "okta.token"
+script = "token.rhai"
+auth = "test"
+on_failure = "unchanged"
+"#;
+
+const SIGNUP: &str = r#"import "lib/words" as words;
+
+fn on_registration(request) {
+    if params.closed || table("blocked").has(request.email) { return deny_field("email", words::no()); }
+    allow()
+}
+"#;
+
+const SIGNUP_TEST: &str = r#"
+fn test_everybody_else_may_sign_up() {
+    assert_eq!(1);
+}
+"#;
+
+const WORDS: &str = "fn no() { \"not you\" }\n";
+const TOKEN: &str = "fn on_token(_request) { access_token.add_claim(\"team\", \"red\") }\n";
+const TOKEN_TEST: &str = r#"
+fn test_the_team_is_in_the_token() {
+    assert_eq(run().reply.commands[0].value[0].value, "red");
+}
+"#;
+
+fn signup_test(expected: &str) -> String {
+    SIGNUP_TEST.replace(
+        "assert_eq!(1);",
+        &format!(
+            "set_table(\"blocked\", [\"bad.example\"]);\n    \
+             let outcome = run();\n    \
+             assert_eq(outcome.commands, [{expected}]);\n    \
+             let outcome = run(#{{ data: #{{ userProfile: #{{ email: \"a@bad.example\" }} }} }});\n    \
+             assert_eq(outcome.reply.error.errorSummary, \"not you\");"
+        ),
+    )
+}
+
+fn gateway() -> TestGateway {
+    TestGateway::bundle(
+        TOML,
+        &[
+            ("tables/blocked.txt", "mailinator.com\n"),
+            ("scripts/signup.rhai", SIGNUP),
+            ("scripts/signup_test.rhai", &signup_test("\"allow\"")),
+            ("scripts/lib/words.rhai", WORDS),
+            ("scripts/token.rhai", TOKEN),
+            ("scripts/token_test.rhai", TOKEN_TEST),
+        ],
+    )
+}
+
+impl TestGateway {
+    fn status(&self) -> Status {
+        self.live.status()
+    }
+
+    /// The codes for which what is on disk was refused.
+    fn refused_for(&self) -> Vec<&'static str> {
+        assert_eq!(self.reload(), Reloaded::Refused);
+        self.status().error.iter().map(|finding| finding.code).collect()
+    }
+
+    /// How many scripts were tested, and how many were not, by the reload that now is done.
+    fn tested(&self) -> (usize, usize) {
+        assert_eq!(self.reload(), Reloaded::Activated, "{:#?}", self.status().error);
+        let tests = self.status().tests;
+        (tests.scripts, tests.unchanged)
+    }
+}
+
+#[test]
+fn what_changes_is_tested_and_nothing_else() {
+    let gateway = gateway();
+    let tests = gateway.status().tests;
+    assert_eq!((tests.scripts, tests.unchanged, tests.passed, tests.failed), (2, 0, 2, 0));
+    gateway.write("scripts/token.rhai", &format!("// changed\n{TOKEN}"));
+    assert_eq!(gateway.tested(), (1, 1), "a script");
+    gateway.write("scripts/lib/words.rhai", &format!("// changed\n{WORDS}"));
+    assert_eq!(gateway.tested(), (1, 1), "what a script imports");
+    gateway.write("tables/blocked.txt", "mailinator.com\nguerrillamail.com\n");
+    assert_eq!(gateway.tested(), (1, 1), "a table that a script reads");
+    gateway.write("gateway.toml", &TOML.replace("closed = false", "closed = false, more = 1"));
+    assert_eq!(gateway.tested(), (1, 1), "parameters");
+    gateway.write("scripts/signup_test.rhai", &signup_test("\"allow\"").replace("everybody_else", "others"));
+    assert_eq!(gateway.tested(), (1, 1), "tests");
+    gateway.write("gateway.toml", &format!("{TOML}limits = {{ deadline_ms = 100 }}\n"));
+    assert_eq!(gateway.tested(), (2, 0), "parameters back, and limits of the other");
+}
+
+#[tokio::test]
+async fn a_failing_test_keeps_the_release_in_force() {
+    let gateway = gateway();
+    gateway.write("scripts/lib/words.rhai", "fn no() { \"go away\" }\n");
+    assert_eq!(gateway.refused_for(), ["test/assertion"]);
+    let status = gateway.status();
+    assert_ne!(status.running, status.on_disk);
+    assert_eq!(status.tests.failures, ["signup::test_everybody_else_may_sign_up"]);
+    let told = status.error[0].one_line();
+    for part in
+        ["scripts/signup_test.rhai:7:", "`signup::test_everybody_else", "expected \"not you\"", "actual \"go away\""]
+    {
+        assert!(told.contains(part), "{part} is missing in {told}");
+    }
+    assert!(gateway.metrics.encode().contains("hookgate_failed_tests{script=\"signup.rhai\"} 1"));
+    let (code, reply) =
+        gateway.post(sample("okta.registration").replace("mira@partner.example", "x@mailinator.com")).await;
+    assert_eq!(code, 200);
+    assert!(!reply.to_string().contains("go away"), "{reply}");
+    // Nothing changed, so nothing is run again; it stays refused.
+    assert_eq!(gateway.refused_for(), ["test/assertion"]);
+    assert_eq!(gateway.status().tests.scripts, 0);
+    gateway.write("scripts/lib/words.rhai", WORDS);
+    assert_eq!(gateway.reload(), Reloaded::Activated);
+    assert!(!gateway.metrics.encode().contains("hookgate_failed_tests"));
+}
+
+#[test]
+fn tests_that_cannot_be_run_refuse_a_release() {
+    let rows: [(&str, &str, &[&str]); 6] = [
+        ("scripts/token_test.rhai", "fn test_a() { run( }", &["script/syntax"]),
+        ("scripts/token_test.rhai", "fn test_a() { rum(); }", &["script/unknown-function"]),
+        ("scripts/tokens_test.rhai", TOKEN_TEST, &["test/no-script"]),
+        ("scripts/cases/token/cut.json", "{ \"request\": {", &["test/case"]),
+        ("scripts/cases/tokens/a.json", "{ \"request\": {} }", &["test/no-script"]),
+        ("scripts/token_test.rhai", "fn test_a() { loop { } }", &["test/limit"]),
+    ];
+    for (file, text, codes) in rows {
+        let gateway = gateway();
+        gateway.write(file, text);
+        assert_eq!(gateway.refused_for(), codes, "{file}: {text}");
+    }
+}
+
+#[test]
+fn a_release_whose_tests_take_too_long_stays_out() {
+    let gateway = gateway();
+    let slow = "fn test_a() { let n = 0; while n < 300000 { n += 1; } assert(true); }\n";
+    let many: String = (0..40).map(|number| slow.replace("test_a", &format!("test_{number}"))).collect();
+    gateway.write("scripts/token_test.rhai", &many);
+    gateway.write("gateway.toml", &format!("[scripts]\ngate_timeout_ms = 50\n{TOML}"));
+    let began = Instant::now();
+    assert_eq!(gateway.refused_for(), ["test/gate-timeout"]);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(gateway.status().error[0].help.as_deref().is_some_and(|help| help.contains("gate_timeout_ms")));
+}
+
+#[test]
+fn the_gate_can_be_left_open() {
+    let gateway = gateway();
+    gateway.write("scripts/lib/words.rhai", "fn no() { \"go away\" }\n");
+    gateway.write("scripts/token_test.rhai", "fn test_a() { run( }");
+    gateway.write("gateway.toml", &format!("[scripts]\ngate = \"check\"\n{TOML}"));
+    assert_eq!(gateway.reload(), Reloaded::Activated, "{:#?}", gateway.status().error);
+    assert_eq!(gateway.status().tests.scripts, 0);
+}
+
+#[test]
+fn what_is_odd_about_tests_is_a_warning() {
+    let gateway = gateway();
+    gateway.write(
+        "scripts/token_test.rhai",
+        "fn test_a() { run(); }\nfn test_b() { check(); }\nfn check() { assert_eq(1, 1); }\n",
+    );
+    assert_eq!(gateway.reload(), Reloaded::Activated);
+    let codes: Vec<_> = gateway.status().warnings.iter().map(|finding| (finding.code, finding.line)).collect();
+    assert_eq!(codes, [("test/no-assertion", 1)]);
+    std::fs::remove_file(gateway.place.root.join("scripts/token_test.rhai")).unwrap();
+    assert_eq!(gateway.reload(), Reloaded::Activated);
+    let codes: Vec<_> = gateway.status().warnings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["script/untested"]);
+}

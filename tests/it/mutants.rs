@@ -1,0 +1,205 @@
+//! Whether the tests of the repository's scripts notice mistakes: each script is changed in one place after the other, and
+//! a test must fail each time. What no test notices is listed in `docs/mutants.md` with the reason.
+//!
+//! `UPDATE=1` writes the list anew and keeps the reasons; a survivor without reason is an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hookgate::harness::run;
+use hookgate::harness::run::Options;
+use hookgate::release::Release;
+use hookgate::release::build;
+use hookgate::release::build::{Reading, Secrets};
+use hookgate::release::bundle::Place;
+use hookgate::release::suite;
+use hookgate::script::compile::{TEST_SUFFIX, is_test};
+use hookgate::telemetry::metrics::Metrics;
+
+use changes::{Change, changes};
+
+mod changes;
+
+/// Of a hundred mutants that compile, so many must be noticed.
+const PERCENT: usize = 90;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It does not compile, or lint refuses it.
+    Refused,
+    /// A test fails.
+    Caught,
+    Survived,
+}
+
+struct Mutant {
+    /// Path below the scripts folder.
+    script: String,
+    change: Change,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn place() -> Place {
+    Place::of(&root().join("gateway.toml"))
+}
+
+fn assembled(reading: Reading, before: Option<&Release>) -> Option<Release> {
+    build::assemble(&place(), reading, before, Secrets::Skip, &Metrics::new()).ok()
+}
+
+fn copied(reading: &Reading) -> Reading {
+    Reading {
+        document: reading.document.clone(),
+        texts: reading.texts.clone(),
+        hash: reading.hash.clone(),
+        covered: reading.covered,
+    }
+}
+
+/// What has to do with one script: itself, who imports it, what those import, and all their tests and routes.
+struct Circle {
+    reading: Reading,
+    release: Release,
+}
+
+impl Circle {
+    fn around(script: &str, bundle: &Reading, release: &Release) -> Self {
+        let compiler = &release.compiler;
+        let concerned = compiler.files().filter(|file| compiler.tree_of(file).contains(script));
+        let mut files: BTreeSet<String> = concerned.flat_map(|file| compiler.tree_of(file)).collect();
+        for file in files.clone() {
+            let tests = format!("{}{TEST_SUFFIX}", file.trim_end_matches(".rhai"));
+            // Tests of what a concerned script imports besides do not tell anything about this one.
+            if compiler.has(&tests) && compiler.tree_of(&file).contains(script) {
+                files.extend(compiler.tree_of(&tests));
+            }
+        }
+        let mut reading = copied(bundle);
+        reading.texts.scripts.retain(|file, _| files.contains(file));
+        reading.texts.fixtures.retain(|path, _| {
+            let folder = path.strip_prefix("cases/").and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
+            folder.is_some_and(|folder| files.contains(&format!("{folder}.rhai")))
+        });
+        let is_there = |script: &Option<String>| script.as_ref().is_some_and(|script| files.contains(script));
+        let config = &mut reading.document.config;
+        for route in config.routes.values_mut() {
+            route.rules.retain(|_, rule| files.contains(&rule.script));
+        }
+        config.routes.retain(|_, route| is_there(&route.script) || !route.rules.is_empty());
+        let release = assembled(copied(&reading), None).expect("a part of a good bundle is good");
+        let circle = Self { reading, release };
+        let same = format!("{}\n// Nothing else has changed.\n", circle.reading.texts.scripts[script]);
+        assert_eq!(circle.fate(script, same), Fate::Survived, "tests of {script} fail though it does the same");
+        circle
+    }
+
+    fn fate(&self, script: &str, text: String) -> Fate {
+        let mut reading = copied(&self.reading);
+        reading.texts.scripts.insert(script.to_owned(), Arc::from(text));
+        let Some(release) = assembled(reading, Some(&self.release)) else { return Fate::Refused };
+        let suite = suite::suite(&release);
+        if suite.subjects.iter().any(|subject| matches!(subject.tests, Some(Err(_)))) {
+            return Fate::Refused;
+        }
+        let report = run::run(&suite, &Options { fail_fast: true, threads: 1, ..Options::default() }, &|_| {});
+        if report.failed().next().is_some() { Fate::Caught } else { Fate::Survived }
+    }
+}
+
+/// Tries all mutants on all cores, in their order.
+fn fates(mutants: &[Mutant], circles: &BTreeMap<String, Circle>) -> Vec<Fate> {
+    /// Reading deeply nested scripts takes stack.
+    const STACK_BYTES: usize = 16 << 20;
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut fates = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(Mutant { script, change }) = mutants.get(index) else { return fates };
+            let circle = &circles[script];
+            let text = change.applied(&circle.reading.texts.scripts[script]);
+            fates.push((index, circle.fate(script, text)));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut fates = std::thread::scope(|scope| {
+        let start = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).unwrap();
+        let started: Vec<_> = (0..threads).map(start).collect();
+        started.into_iter().flat_map(|thread| thread.join().expect("no mutant panics")).collect::<Vec<_>>()
+    });
+    fates.sort_by_key(|(index, _)| *index);
+    fates.into_iter().map(|(_, fate)| fate).collect()
+}
+
+fn list() -> PathBuf {
+    root().join("docs/mutants.md")
+}
+
+/// The reasons that the list gives, by the line before them.
+fn reasons(list: &str) -> BTreeMap<&str, &str> {
+    let lines = list.lines().zip(list.lines().skip(1));
+    lines.filter(|(line, _)| line.starts_with("- `")).map(|(line, reason)| (line, reason.trim())).collect()
+}
+
+/// What the list says of a survivor; with the line's text and not its number, which changes too easily.
+fn described(mutant: &Mutant) -> String {
+    let Change { from, to, line, .. } = &mutant.change;
+    let to = if to.is_empty() { "nothing".to_owned() } else { format!("`{to}`") };
+    format!("- `scripts/{}`: `{from}` becomes {to} in `{line}`", mutant.script)
+}
+
+fn listed(mutants: &[Mutant], fates: &[Fate], before: &str) -> String {
+    let count = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
+    let (refused, caught, survived) = (count(Fate::Refused), count(Fate::Caught), count(Fate::Survived));
+    let reasons = reasons(before);
+    let survivors = mutants.iter().zip(fates).filter(|(_, fate)| **fate == Fate::Survived).map(|(mutant, _)| {
+        let line = described(mutant);
+        let reason = reasons.get(line.as_str()).copied().unwrap_or_default().to_owned();
+        format!("{line}\n  {reason}\n")
+    });
+    format!(
+        "<!-- Written by `UPDATE=1 cargo test --test it mutants`; reasons are written by hand and kept. -->\n\n\
+         # Mutants\n\n\
+         How much the tests of `scripts/` notice: a comparison is turned round or moved by one, `&&` and `||` are swapped, `!` and\n\
+         `return` are left out, a list or map is emptied, one place at a time, and the tests of the script must fail.\n\n\
+         {} mutants: {caught} caught by a test, {survived} not noticed, {refused} that do not compile.\n\n\
+         Those that no test notices, and why:\n\n{}",
+        mutants.len(),
+        survivors.collect::<String>()
+    )
+}
+
+#[test]
+fn tests_of_scripts_notice_mutants() {
+    let bundle = build::read(&place()).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let release = assembled(copied(&bundle), None).expect("the bundle is good");
+    let scripts: Vec<&str> = release.compiler.files().filter(|file| !is_test(file)).collect();
+    let circles: BTreeMap<String, Circle> =
+        scripts.iter().map(|script| ((*script).to_owned(), Circle::around(script, &bundle, &release))).collect();
+    let mut mutants = Vec::new();
+    for script in scripts {
+        let changes = changes(&bundle.texts.scripts[script]);
+        assert!(!changes.is_empty(), "nothing was found to change in {script}");
+        mutants.extend(changes.into_iter().map(|change| Mutant { script: script.to_owned(), change }));
+    }
+    let fates = fates(&mutants, &circles);
+
+    let before = fs::read_to_string(list()).unwrap_or_default();
+    let after = listed(&mutants, &fates, &before);
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        fs::write(list(), &after).unwrap();
+    } else {
+        assert_eq!(before, after, "write the list anew with UPDATE=1, and look at what survives");
+    }
+    let unexplained: Vec<_> = reasons(&after).into_iter().filter(|(_, reason)| reason.is_empty()).collect();
+    assert!(unexplained.is_empty(), "no reason is given for {unexplained:#?}");
+    let compiled = fates.iter().filter(|fate| **fate != Fate::Refused).count();
+    let caught = fates.iter().filter(|fate| **fate == Fate::Caught).count();
+    assert!(caught * 100 >= compiled * PERCENT, "only {caught} of {compiled} mutants are caught");
+}
