@@ -3,6 +3,7 @@
 
 pub mod codes;
 mod definitions;
+mod named;
 mod page;
 pub mod pages;
 mod parts;
@@ -15,10 +16,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::call::unknown;
+use crate::cli::docs::named::{Named, Place};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, paint};
 use crate::cli::{Global, Status};
 use crate::config;
+use crate::harness;
 use crate::hooks;
 use crate::hooks::Hook;
 use crate::script::library::{Entry, Kind};
@@ -27,13 +30,13 @@ use crate::script::prelude;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// A hook, function, property, type or code of a finding, such as `okta.token`, `deny_field`, `Email`, `Email.domain` or
-    /// `script/comparison`.
+    /// A hook, function, property, type or code of a finding, such as `okta.token`, `deny_field`, `Email`, `Email.domain`,
+    /// `assert_eq` or `script/comparison`.
     name: Option<String>,
     /// Print the JSON schema of gateway.toml.
     #[arg(long, conflicts_with = "name")]
     schema: bool,
-    /// Write Rhai definition files into a folder: one of what every script may name, and one per hook.
+    /// Write Rhai definition files into a folder: one of what every script may name, one per hook, and one of what tests add.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "schema"])]
     definitions: Option<PathBuf>,
     /// Of a hook: print its page as Markdown.
@@ -96,52 +99,24 @@ fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
         }
         return Ok(());
     }
-    let found: Vec<(&Entry, Vec<&str>)> = entries().into_iter().filter(|(entry, _)| is_meant(entry, name)).collect();
+    let found: Vec<Named> = named::all().into_iter().filter(|named| named.is_meant(name)).collect();
     if found.is_empty() {
         bail!("{}; `hookgate docs` lists everything", unknown("hook, function, type or code", name, &names()));
     }
     if global.json {
-        output::json(&found.iter().map(|(entry, hooks)| entry_json(entry, hooks)).collect());
+        output::json(&found.iter().map(entry_json).collect());
     } else {
-        let pages: Vec<String> = found.iter().map(|(entry, hooks)| page::of_entry(entry, hooks)).collect();
+        let pages: Vec<String> = found.iter().map(page::of_entry).collect();
         output::line(pages.join("\n"));
     }
     Ok(())
 }
 
-/// `domain`, `Email.domain`, or `Email` with everything it has.
-fn is_meant(entry: &Entry, name: &str) -> bool {
-    match (name.split_once('.'), entry.receiver) {
-        (Some((receiver, name)), Some(owner)) => owner.eq_ignore_ascii_case(receiver) && entry.name == name,
-        (Some(_), None) => false,
-        (None, owner) => entry.name == name || owner == Some(name),
-    }
-}
-
 fn names() -> Vec<String> {
     let hooks = hooks::HOOKS.iter().map(|hook| hook.name.to_owned());
-    let entries = entries().into_iter().map(|(entry, _)| entry.name.to_owned());
+    let entries = named::all().into_iter().map(|named| named.entry.name.to_owned());
     let codes = codes::all().into_iter().map(|code| code.code.to_owned());
     hooks.chain(entries).chain(codes).collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// Everything scripts can name, once, each with the hooks that have it (none: all have it).
-fn entries() -> Vec<(&'static Entry, Vec<&'static str>)> {
-    let mut all: Vec<(&Entry, Vec<&str>)> =
-        prelude::library().entries.iter().map(|entry| (entry, Vec::new())).collect();
-    for hook in hooks::HOOKS.iter() {
-        for entry in &(hook.library)().entries {
-            let same = |known: &Entry| {
-                (known.receiver, known.doc.signature, known.doc.about)
-                    == (entry.receiver, entry.doc.signature, entry.doc.about)
-            };
-            match all.iter_mut().find(|(known, hooks)| !hooks.is_empty() && same(known)) {
-                Some((_, hooks)) => hooks.push(hook.name),
-                None => all.push((entry, vec![hook.name])),
-            }
-        }
-    }
-    all
 }
 
 fn topics() {
@@ -150,8 +125,18 @@ fn topics() {
         let entry = format!("{}({})", hook.entry, if hook.events { "event" } else { "request" });
         output::line(format_args!("  {:<22} {entry:<30} {}", hook.name, paint(DIM, hook.about)));
     }
+    families("Every script", &prelude::library().entries);
+    families("Tests of scripts", &harness::library().entries);
+    output::line(paint(
+        DIM,
+        "\n`hookgate docs NAME` tells more; `hookgate check --explain` lists the codes of findings; `hookgate docs --schema` prints the schema of gateway.toml",
+    ));
+}
+
+/// The names of functions, and of the values that have no function to make them, by family.
+fn families(title: &str, entries: &[Entry]) {
     let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
-    for entry in prelude::library().entries.iter().filter(|entry| entry.receiver.is_none()) {
+    for entry in entries.iter().filter(|entry| entry.receiver.is_none()) {
         let name = entry.name;
         match families.iter_mut().find(|(family, _)| *family == entry.family) {
             Some((_, names)) if names.contains(&name) => {}
@@ -159,20 +144,16 @@ fn topics() {
             None => families.push((entry.family, vec![name])),
         }
     }
-    output::line(format_args!("\n{}", paint(BOLD, "Every script")));
+    output::line(format_args!("\n{}", paint(BOLD, title)));
     for (family, names) in families {
         output::line(format_args!("  {family:<22} {}", names.join(" ")));
     }
-    output::line(paint(
-        DIM,
-        "\n`hookgate docs NAME` tells more; `hookgate check --explain` lists the codes of findings; `hookgate docs --schema` prints the schema of gateway.toml",
-    ));
 }
 
 fn all_json() -> Value {
     json!({
         "hooks": hooks::HOOKS.iter().map(hook_json).collect::<Value>(),
-        "entries": entries().iter().map(|(entry, hooks)| entry_json(entry, hooks)).collect::<Value>(),
+        "entries": named::all().iter().map(entry_json).collect::<Value>(),
     })
 }
 
@@ -205,7 +186,8 @@ pub fn code_json(code: &Code) -> Value {
     })
 }
 
-fn entry_json(entry: &Entry, hooks: &[&str]) -> Value {
+fn entry_json(named: &Named) -> Value {
+    let entry = named.entry;
     let kind = match entry.kind {
         Kind::Value => "type",
         Kind::Property => "property",
@@ -221,7 +203,8 @@ fn entry_json(entry: &Entry, hooks: &[&str]) -> Value {
         "about": entry.doc.about,
         "example": entry.doc.example,
         "family": entry.family,
-        "hooks": hooks,
+        "hooks": named.hooks(),
+        "tests": matches!(named.place, Place::Tests),
     })
 }
 
@@ -231,10 +214,11 @@ mod tests {
 
     #[test]
     fn a_name_finds_functions_properties_and_all_of_a_type() {
-        let found = |name: &str| entries().into_iter().filter(|(entry, _)| is_meant(entry, name)).count();
+        let found = |name: &str| named::all().into_iter().filter(|named| named.is_meant(name)).count();
         assert_eq!(found("Email.domain"), 1);
         assert!(found("Email") > 3, "a type comes with its properties");
         assert!(found("allow") > 0);
+        assert_eq!((found("assert_eq"), found("Body.merged")), (1, 1), "tests have functions, too");
         assert_eq!(found("no_such_thing"), 0);
     }
 

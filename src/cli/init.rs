@@ -20,12 +20,13 @@ pub struct Args {
 }
 
 /// The files of the bundle, by their path in it.
-fn files() -> [(&'static str, String); 5] {
+fn files() -> [(&'static str, String); 6] {
     [
         ("gateway.toml", include_str!("init/gateway.toml").to_owned()),
         // What the first line of gateway.toml points editors at.
         ("gateway.schema.json", format!("{}\n", output::pretty(&config::schema()))),
         ("scripts/registration.rhai", include_str!("init/registration.rhai").to_owned()),
+        ("scripts/registration_test.rhai", include_str!("init/registration_test.rhai").to_owned()),
         ("tables/disposable.txt", include_str!("init/disposable.txt").to_owned()),
         (".gitignore", include_str!("init/gitignore").to_owned()),
     ]
@@ -55,9 +56,11 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     if dir != Path::new(".") {
         output::line(format_args!("  cd {}", dir.display()));
     }
-    output::line("  hookgate check                          is everything right?");
+    output::line("  hookgate test                           does the rule do what its tests say?");
+    output::line("  hookgate check                          is anything else wrong?");
     output::line("  hookgate serve                          run it; it makes a secret and says where");
     output::line("  hookgate simulate okta.registration     in another terminal: be Okta, and see what happens");
+    output::line("then change scripts/registration.rhai: saved, it is live a moment later, if its tests pass");
     Ok(Status::Good)
 }
 

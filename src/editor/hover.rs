@@ -101,7 +101,7 @@ fn of_variable(view: &View, word: &str, offset: usize) -> Option<String> {
         Shape::Value(name) => view.vocabulary.value(name).map_or("", |entry| entry.doc.about),
         _ => "",
     };
-    Some(page(&format!("{word}: {}", shape.word()), about, ""))
+    Some(page(&format!("{word}: {}", shape.word()), about, None))
 }
 
 /// The page of a row of the registration table.
@@ -111,30 +111,31 @@ pub(super) fn of_entry(entry: &'static Entry) -> String {
     } else {
         entry.doc.about.to_owned()
     };
-    page(&entry.signature(), &about, entry.doc.example)
+    page(&entry.signature(), &about, Some(entry))
 }
 
 pub(super) fn of_builtin(row: &Builtin) -> String {
-    page(&row.signature(), &row.about, "")
+    page(&row.signature(), &row.about, None)
 }
 
 /// The page of a script's own function.
 pub(super) fn of_function(function: &Function) -> String {
-    page(&format!("fn {}", function.signature()), &function.about, "")
+    page(&format!("fn {}", function.signature()), &function.about, None)
 }
 
 pub(super) fn of_constant(constant: &Constant, source: &str) -> String {
     let written: String = source[constant.span.clone()].lines().take(8).collect::<Vec<_>>().join("\n");
-    page(&written, &constant.about, "")
+    page(&written, &constant.about, None)
 }
 
-fn page(signature: &str, about: &str, example: &str) -> String {
+fn page(signature: &str, about: &str, entry: Option<&Entry>) -> String {
     let mut text = format!("```rhai\n{signature}\n```");
     if !about.is_empty() {
         text.push_str(&format!("\n{about}"));
     }
-    if !example.is_empty() {
-        text.push_str(&format!("\n\nHolds:\n```rhai\n{example}\n```"));
+    if let Some(entry) = entry.filter(|entry| !entry.doc.example.is_empty()) {
+        let (title, example) = (entry.example_title(), entry.doc.example);
+        text.push_str(&format!("\n\n{title}:\n```rhai\n{example}\n```"));
     }
     text
 }

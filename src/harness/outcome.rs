@@ -135,37 +135,54 @@ fn list(values: &[Value]) -> Dynamic {
 pub(super) fn register(library: &mut Library) {
     library.value::<Outcome>("Outcome", "What came of a run.");
     library.property(
-        Doc::new("Outcome.reply: any", "The JSON on the wire; `()` when the answer has no body.", ""),
+        Doc::new(
+            "Outcome.reply: any",
+            "The JSON on the wire; `()` when the answer has no body.",
+            r#"run().reply.commands[0].value.registration == "ALLOW""#,
+        ),
         |outcome: &mut Outcome| dynamic_from_json(&outcome.reply()),
     );
-    library.property(Doc::new("Outcome.status: int", "The HTTP status of the answer.", ""), |outcome: &mut Outcome| {
-        i64::from(outcome.status())
-    });
+    library.property(
+        Doc::new("Outcome.status: int", "The HTTP status of the answer.", "run().status == 200"),
+        |outcome: &mut Outcome| i64::from(outcome.status()),
+    );
     library.property(
         Doc::new(
             "Outcome.commands: array",
             "What the script returned, in order: `\"allow\"`, `#{ deny: #{ text: \"…\" } }`. Empty when it returned nothing.",
-            "",
+            r#"run().commands == ["allow"]"#,
         ),
         |outcome: &mut Outcome| list(outcome.commands()),
     );
     library.property(
-        Doc::new("Outcome.actions: array", "What the gateway does afterwards. Empty: this version has no actions.", ""),
+        Doc::new(
+            "Outcome.actions: array",
+            "What the gateway does afterwards. Empty: this version has no actions.",
+            "run().actions == []",
+        ),
         |outcome: &mut Outcome| list(&outcome.actions()),
     );
     library.property(
-        Doc::new("Outcome.lookups: array", "What the script asked connectors. Empty: this version has none.", ""),
+        Doc::new(
+            "Outcome.lookups: array",
+            "What the script asked connectors. Empty: this version has none.",
+            "run().lookups == []",
+        ),
         |_: &mut Outcome| list(&[]),
     );
     library.property(
-        Doc::new("Outcome.logs: array", "What the script logged: `#{ text: \"…\", fields: #{ … } }`.", ""),
+        Doc::new(
+            "Outcome.logs: array",
+            "What the script logged: `#{ text: \"…\", fields: #{ … } }`.",
+            r#"run_event().logs[0].text.ends_with("joined Payroll")"#,
+        ),
         |outcome: &mut Outcome| list(&outcome.logs()),
     );
     library.property(
         Doc::new(
             "Outcome.failure: map or ()",
             "Why the script gave no answer and `on_failure` was taken: `#{ reason, message, file, line, help }`. `()` when it gave one. A failure that a test never looks at fails the test.",
-            "",
+            r#"set_params(#{}); run().failure.reason == "script_error""#,
         ),
         |outcome: &mut Outcome| {
             outcome.0.seen.set();
@@ -173,27 +190,43 @@ pub(super) fn register(library: &mut Library) {
         },
     );
     library.property(
-        Doc::new("Outcome.effect: string", "What the provider does now, in one sentence.", ""),
+        Doc::new(
+            "Outcome.effect: string",
+            "What the provider does now, in one sentence.",
+            r#"run().effect.ends_with("lets the registration pass, unchanged")"#,
+        ),
         |outcome: &mut Outcome| outcome.0.effect.clone(),
     );
     library.property(
         Doc::new(
             "Outcome.notes: array",
             "What of the commands was left out, and why: one text each. The gateway logs them.",
-            "",
+            "run().notes == []",
         ),
         |outcome: &mut Outcome| -> Array { outcome.0.reply.notes.iter().map(|note| note.clone().into()).collect() },
     );
     library.property(
-        Doc::new("Outcome.operations: int", "Steps that the script took: the same at every run, unlike its time.", ""),
+        Doc::new(
+            "Outcome.operations: int",
+            "Steps that the script took: the same at every run, unlike its time.",
+            "run().operations > 0",
+        ),
         |outcome: &mut Outcome| i64::try_from(outcome.0.operations).unwrap_or(i64::MAX),
     );
     library.property(
-        Doc::new("Outcome.took_ms: float", "Milliseconds that the script took, in this run on this machine.", ""),
+        Doc::new(
+            "Outcome.took_ms: float",
+            "Milliseconds that the script took, in this run on this machine.",
+            "run().took_ms > 0.0",
+        ),
         |outcome: &mut Outcome| outcome.0.took.as_secs_f64() * 1_000.0,
     );
     library.property(
-        Doc::new("Outcome.wanted: bool", "Of an event: whether the rule is for events of its type.", ""),
+        Doc::new(
+            "Outcome.wanted: bool",
+            "Of an event: whether the rule is for events of its type.",
+            "run_event().wanted",
+        ),
         |outcome: &mut Outcome| outcome.0.wanted,
     );
     let text = |outcome: &mut Outcome| outcome.json().to_string();

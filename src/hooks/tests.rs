@@ -14,7 +14,7 @@ use crate::script::context;
 use crate::script::context::{Context, World};
 use crate::script::engine;
 use crate::script::engine::Dialect;
-use crate::script::library::Kind;
+use crate::script::library::{Effect, Entry, Kind};
 use crate::script::modules::Modules;
 use crate::script::prelude;
 
@@ -118,6 +118,46 @@ fn names_and_entries_are_unique() {
         assert!(std::ptr::eq(find(hook.name).unwrap(), hook));
     }
     assert!(find("okta.tokn").is_none());
+}
+
+/// What has no example, and why.
+const WITHOUT_EXAMPLE: [(&str, &str); 2] = [
+    ("via", "there is nothing that it could name: this version has no connectors"),
+    ("send", "it needs connectors, and this version has none"),
+];
+
+/// Whether the example of an entry is what its page says, for this call: something true or, of a command, something that a
+/// script may return.
+fn shows(hook: &'static Hook, request: &str, entry: &Entry) -> Result<(), String> {
+    let script = wrap(hook, entry.doc.example);
+    if entry.effect == Effect::Command {
+        return answer(hook, request, &script).map(|_| ());
+    }
+    let request = (hook.decode)(&request.to_owned().into()).map_err(|error| error.to_string())?;
+    match run(hook, &request, &script)?.as_bool() {
+        Ok(true) => Ok(()),
+        other => Err(format!("it is {other:?}")),
+    }
+}
+
+#[test]
+fn every_entry_has_an_example_that_a_sample_bears_out() {
+    let (mut without, mut wrong) = (Vec::new(), Vec::new());
+    for hook in HOOKS.iter() {
+        for entry in (hook.library)().entries.iter().filter(|entry| entry.kind != Kind::Value) {
+            if entry.doc.example.is_empty() {
+                without.push(entry.name);
+                continue;
+            }
+            let tried: Vec<_> = hook.samples.iter().map(|sample| shows(hook, sample.request, entry)).collect();
+            if !tried.iter().any(Result::is_ok) {
+                wrong.push(format!("{} {}: {}\n    {tried:?}", hook.name, entry.signature(), entry.doc.example));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert_eq!(without, WITHOUT_EXAMPLE.map(|(name, _)| name));
+    assert!(WITHOUT_EXAMPLE.iter().all(|(_, why)| !why.is_empty()));
 }
 
 #[test]

@@ -39,7 +39,8 @@ pub enum Effect {
 pub struct Doc {
     pub signature: &'static str,
     pub about: &'static str,
-    /// A Rhai expression that must evaluate to `true`; a test runs every one. Empty where a value of the hook is needed.
+    /// Rhai that a test runs. What has a value of its own: an expression that is true; in a hook, of one of its samples; of
+    /// what tests use, in a test. A command: what a script returns. Empty for types.
     pub example: &'static str,
 }
 
@@ -58,6 +59,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// How an example is introduced: a command is returned, everything else is part of something true.
+    pub fn example_title(&self) -> &'static str {
+        if self.effect == Effect::Command { "A script returns" } else { "Holds" }
+    }
+
     /// The signature with the name of its type where the registration says `Self`.
     pub fn signature(&self) -> String {
         match (self.doc.signature.strip_prefix("Self."), self.receiver) {

@@ -16,6 +16,8 @@ use hookgate::telemetry::metrics::Metrics;
 use crate::harness::TestGateway;
 use crate::mistakes;
 
+mod examples;
+mod first_rule;
 mod readme;
 mod testing;
 
@@ -89,6 +91,7 @@ static STALE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut found = Vec::new();
     files(&docs.join("hooks"), ".md", &mut found);
     files(&docs.join("functions"), ".md", &mut found);
+    files(&docs.join("tests"), ".md", &mut found);
     for path in found.into_iter().filter(|path| !wanted.contains(path)) {
         stale.push(path.display().to_string());
         if update {
@@ -157,8 +160,8 @@ fn scripts_in_the_documents_compile() {
                     goes_live(hook, &block);
                 }
                 None => {
-                    let is_test = block.contains("fn test_");
-                    let dialect = if is_test { engine::Dialect::Test } else { engine::Dialect::Script };
+                    let tests = path.starts_with(root().join("docs/tests")) || block.contains("fn test_");
+                    let dialect = if tests { engine::Dialect::Test } else { engine::Dialect::Script };
                     let compiled = engine::parser(dialect).compile(&block);
                     assert!(compiled.is_ok(), "{}: {compiled:?} in\n{block}", path.display());
                 }

@@ -131,7 +131,8 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn exchange(port: u16, call: &str) -> io::Result<String> {
+/// Sends text to a port of this machine and reads until it closes.
+pub fn exchange(port: u16, call: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     stream.write_all(call.as_bytes())?;

@@ -4,18 +4,23 @@
 
 use std::fmt::Write;
 
+use crate::harness;
 use crate::hooks;
 use crate::script::library::{Entry, Kind};
 use crate::script::prelude;
 
-/// Name and text of each file: what every script may name, and what each hook adds.
+/// Name and text of each file: what every script may name, what each hook adds, and what tests add.
 pub(super) fn all() -> Vec<(String, String)> {
     let prelude = file("Every script may name this.", &prelude::library().entries);
     let hook = |hook: &hooks::Hook| {
         let about = format!("Scripts of `{}` may name this, and what is in `prelude.d.rhai`.", hook.name);
         (format!("{}.d.rhai", hook.name), file(&about, &(hook.library)().entries))
     };
-    std::iter::once(("prelude.d.rhai".to_owned(), prelude)).chain(hooks::HOOKS.iter().map(hook)).collect()
+    let tests = "Tests (`*_test.rhai`) may name this, and what the scripts that they test may name.";
+    let mut files = vec![("prelude.d.rhai".to_owned(), prelude)];
+    files.extend(hooks::HOOKS.iter().map(hook));
+    files.push(("tests.d.rhai".to_owned(), file(tests, &harness::library().entries)));
+    files
 }
 
 fn file(about: &str, entries: &[Entry]) -> String {
@@ -42,7 +47,7 @@ fn file(about: &str, entries: &[Entry]) -> String {
 fn comment(entry: &Entry) -> String {
     let mut lines: Vec<String> = entry.doc.about.lines().map(|line| format!("/// {line}\n")).collect();
     if !entry.doc.example.is_empty() {
-        lines.push("///\n/// Holds:\n/// ```rhai\n".to_owned());
+        lines.push(format!("///\n/// {}:\n/// ```rhai\n", entry.example_title()));
         lines.extend(entry.doc.example.lines().map(|line| format!("/// {line}\n")));
         lines.push("/// ```\n".to_owned());
     }
@@ -81,6 +86,13 @@ fn parameters(signature: &'static str) -> (usize, Vec<String>) {
     let mut least = None;
     let mut all = Vec::new();
     for piece in inside.split(',').filter(|piece| !piece.trim().is_empty()) {
+        let piece = match piece.trim_start().strip_prefix('[') {
+            Some(optional) => {
+                least.get_or_insert(all.len());
+                optional
+            }
+            None => piece,
+        };
         let (name, shape) = piece.split_once(':').unwrap_or((piece, "any"));
         all.push(format!("{}: {}", name.trim(), word(shape.trim().trim_end_matches(['[', ']']))));
         if piece.trim_end().ends_with('[') {
@@ -142,6 +154,10 @@ mod tests {
             for entry in &(hook.library)().entries {
                 assert!(text.contains(entry.name), "{} is missing in that of {}", entry.signature(), hook.name);
             }
+        }
+        let (_, tests) = files.last().expect("files");
+        for entry in &harness::library().entries {
+            assert!(tests.contains(entry.name), "{} is missing in that of tests", entry.signature());
         }
         let registration = &files.iter().find(|(name, _)| name == "okta.registration.d.rhai").expect("a file").1;
         for line in [

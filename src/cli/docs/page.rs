@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::cli::docs::named::{Named, Place};
 use crate::cli::docs::parts;
 use crate::cli::output::{BOLD, DIM, paint};
 use crate::hooks::Hook;
-use crate::script::library::Entry;
+use crate::script::library::{Effect, Entry};
 
 /// When the hook is called, what its script may read and return, and what happens without an answer.
 pub(super) fn of_hook(hook: &Hook) -> String {
@@ -24,6 +25,9 @@ pub(super) fn of_hook(hook: &Hook) -> String {
         }
         for entry in rows {
             let _ = writeln!(text, "  {}\n      {}", entry.signature(), paint(DIM, entry.doc.about));
+            if entry.effect == Effect::Command && !entry.doc.example.is_empty() {
+                let _ = writeln!(text, "      {} {}", paint(DIM, "so:"), entry.doc.example);
+            }
         }
     }
     let types: Vec<&str> = parts.types.iter().map(|(entry, _)| entry.name).collect();
@@ -37,13 +41,21 @@ pub(super) fn of_hook(hook: &Hook) -> String {
 }
 
 /// One registration.
-pub(super) fn of_entry(entry: &Entry, hooks: &[&str]) -> String {
+pub(super) fn of_entry(named: &Named) -> String {
+    let entry: &Entry = named.entry;
     let mut text = format!("{}\n    {}\n", paint(BOLD, entry.signature()), entry.doc.about);
-    if !hooks.is_empty() {
-        let _ = writeln!(text, "    {} {}", paint(DIM, "in scripts of"), hooks.join(", "));
+    match &named.place {
+        Place::Everywhere => {}
+        Place::Hooks(hooks) => {
+            let _ = writeln!(text, "    {} {}", paint(DIM, "in scripts of"), hooks.join(", "));
+        }
+        Place::Tests => {
+            let _ = writeln!(text, "    {}", paint(DIM, "in tests of scripts"));
+        }
     }
     if !entry.doc.example.is_empty() {
-        let _ = writeln!(text, "    {} {}", paint(DIM, "true:"), entry.doc.example);
+        let title = entry.example_title().to_lowercase();
+        let _ = writeln!(text, "    {} {}", paint(DIM, format!("{title}:")), entry.doc.example);
     }
     text
 }

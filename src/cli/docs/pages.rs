@@ -11,9 +11,10 @@ use crate::cli::docs::codes;
 use crate::cli::docs::parts;
 use crate::cli::output;
 use crate::config;
+use crate::harness;
 use crate::hooks;
 use crate::hooks::{Hook, Sample};
-use crate::script::library::{Entry, Kind};
+use crate::script::library::{Entry, Finished, Kind};
 use crate::script::prelude;
 
 mod keys;
@@ -40,7 +41,10 @@ pub fn all() -> Vec<Page> {
         page("gateway.schema.json".into(), format!("{}\n", output::pretty(&config::schema()))),
     ];
     pages.extend(hooks::HOOKS.iter().map(|hook| page(hook_path(hook), of_hook(hook))));
-    pages.extend(families().into_iter().map(|family| page(family_path(family), of_family(family))));
+    for part in [EVERY_SCRIPT, TESTS] {
+        let families = part.families().into_iter();
+        pages.extend(families.map(|family| page(part.path(family), part.page(family))));
+    }
     pages
 }
 
@@ -51,10 +55,17 @@ pub fn of_hook(hook: &Hook) -> String {
     on_failure(&mut text, hook);
     provider(&mut text, hook);
     let parts = parts::of(hook);
-    let _ = writeln!(text, "\n## {}\n\nRead-only. What the provider did not send is `()`.\n", hook.request);
+    let _ = writeln!(
+        text,
+        "\n## {}\n\nRead-only. What the provider did not send is `()`. Here and below, each example is true of one of the [samples](#samples); a\ntest says so.\n",
+        hook.request
+    );
     table(&mut text, "Property", &parts.request);
     if !parts.commands.is_empty() {
-        let _ = writeln!(text, "\n## Commands\n\nReturn one, an array of them, or nothing.\n");
+        let _ = writeln!(
+            text,
+            "\n## Commands\n\nReturn one, an array of them, or nothing. A test returns each example for one of the [samples](#samples).\n"
+        );
         table(&mut text, "Command", &parts.commands);
     }
     if !parts.constants.is_empty() {
@@ -131,7 +142,7 @@ fn fenced(text: &mut String, language: &str, code: &str) {
 }
 
 fn table(text: &mut String, title: &str, entries: &[&Entry]) {
-    let _ = writeln!(text, "| {title} | |\n| --- | --- |");
+    let _ = writeln!(text, "| {title} | | Example |\n| --- | --- | --- |");
     for entry in entries {
         let signature = match entry.kind {
             // The heading names the type.
@@ -140,7 +151,11 @@ fn table(text: &mut String, title: &str, entries: &[&Entry]) {
             }
             _ => entry.doc.signature,
         };
-        let _ = writeln!(text, "| `{}` | {} |", cell(signature), cell(entry.doc.about));
+        let example = match entry.doc.example {
+            "" => String::new(),
+            example => format!("`{}`", cell(example)),
+        };
+        let _ = writeln!(text, "| `{}` | {} | {example} |", cell(signature), cell(entry.doc.about));
     }
 }
 
@@ -148,58 +163,97 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// The page of a family of functions that every script has.
-pub fn of_family(family: &str) -> String {
-    let mut text = format!("{GENERATED}# {family}\n\nIn every script. Each example is true, and a test says so.\n");
-    for entry in prelude::library().entries.iter().filter(|entry| entry.family == family) {
-        let _ = writeln!(text, "\n## `{}`\n\n{}", entry.signature(), entry.doc.about);
-        if !entry.doc.example.is_empty() {
-            fenced(&mut text, "rhai", entry.doc.example);
-        }
-    }
-    text
+/// A library that has a page for each of its families.
+#[derive(Clone, Copy)]
+struct Part {
+    folder: &'static str,
+    title: &'static str,
+    /// Says at the top of a page where this may be used, and what its examples are.
+    intro: &'static str,
+    library: fn() -> &'static Finished,
 }
 
-fn families() -> Vec<&'static str> {
-    let mut families: Vec<&str> = Vec::new();
-    for entry in &prelude::library().entries {
-        if !families.contains(&entry.family) {
-            families.push(entry.family);
+const EVERY_SCRIPT: Part = Part {
+    folder: "functions",
+    title: "Every script",
+    intro: "In every script. Each example is true, and a test says so.",
+    library: prelude::library,
+};
+
+const TESTS: Part = Part {
+    folder: "tests",
+    title: "Tests of scripts",
+    intro: "In tests of scripts (`*_test.rhai`), beside everything that the script itself may use. Each example is the inside\n\
+        of a test and ends with something true (but for `todo` and `skip`), in the bundle that `hookgate init` writes; one\n\
+        that calls `run_event` or `run_batch`, in a test of the first sample of\n\
+        [`okta.event`](../hooks/okta.event.md#samples). A test runs them all.",
+    library: harness::library,
+};
+
+impl Part {
+    fn entries(self) -> &'static [Entry] {
+        &(self.library)().entries
+    }
+
+    fn families(self) -> Vec<&'static str> {
+        let mut families: Vec<&str> = Vec::new();
+        for entry in self.entries() {
+            if !families.contains(&entry.family) {
+                families.push(entry.family);
+            }
+        }
+        families
+    }
+
+    fn path(self, family: &str) -> String {
+        format!("{}/{}.md", self.folder, family.to_lowercase().replace(' ', "-"))
+    }
+
+    /// The page of a family.
+    fn page(self, family: &str) -> String {
+        let mut text = format!("{GENERATED}# {family}\n\n{}\n", self.intro);
+        for entry in self.entries().iter().filter(|entry| entry.family == family) {
+            let _ = writeln!(text, "\n## `{}`\n\n{}", entry.signature(), entry.doc.about);
+            if !entry.doc.example.is_empty() {
+                fenced(&mut text, "rhai", entry.doc.example);
+            }
+        }
+        text
+    }
+
+    /// The families with what is in them, for the index.
+    fn index(self, text: &mut String) {
+        let _ = writeln!(text, "\n## {}\n\n| Family | What is in it |\n| --- | --- |", self.title);
+        for family in self.families() {
+            let mut names: Vec<String> = Vec::new();
+            for entry in self.entries().iter().filter(|entry| entry.family == family) {
+                let name = format!("`{}`", entry.name);
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            let _ = writeln!(text, "| [{family}]({}) | {} |", self.path(family), names.join(" "));
         }
     }
-    families
 }
 
 fn hook_path(hook: &Hook) -> String {
     format!("hooks/{}.md", hook.name)
 }
 
-fn family_path(family: &str) -> String {
-    format!("functions/{}.md", family.to_lowercase().replace(' ', "-"))
-}
-
 fn index() -> String {
     let mut text = format!("{GENERATED}# Reference\n\n`hookgate docs NAME` prints the same in a terminal.\n");
     let _ = writeln!(
         text,
-        "\n- [gateway.toml, key by key](configuration-keys.md), and its [JSON schema](gateway.schema.json)\n- [What is found in scripts](lint.md), code by code"
+        "\n- [Your first rule](first-rule.md): from an empty folder to a tested rule that is live\n- [gateway.toml, key by key](configuration-keys.md), and its [JSON schema](gateway.schema.json)\n- [What is found in scripts](lint.md), code by code"
     );
     let _ = writeln!(text, "- [Mistakes and their messages](mistakes.md)");
     let _ = writeln!(text, "- [The command line](cli.md)\n\n## Hooks\n\n| Hook | When | Entry |\n| --- | --- | --- |");
     for hook in hooks::HOOKS.iter() {
         let _ = writeln!(text, "| [`{}`]({}) | {} | `{}` |", hook.name, hook_path(hook), hook.about, hook.entry);
     }
-    let _ = writeln!(text, "\n## Every script\n\n| Family | What is in it |\n| --- | --- |");
-    for family in families() {
-        let mut names: Vec<String> = Vec::new();
-        for entry in prelude::library().entries.iter().filter(|entry| entry.family == family) {
-            let name = format!("`{}`", entry.name);
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let _ = writeln!(text, "| [{family}]({}) | {} |", family_path(family), names.join(" "));
-    }
+    EVERY_SCRIPT.index(&mut text);
+    TESTS.index(&mut text);
     text
 }
 

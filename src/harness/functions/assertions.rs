@@ -219,7 +219,7 @@ fn register_parts(library: &mut Library) {
         Doc::new(
             "assert_fails(outcome: Outcome [, text: string])",
             "Fails unless the script failed, so that `on_failure` was taken; with a text, unless that is the reason (`timeout`, `limit`, `script_error`, `bad_command`) or stands in the message.",
-            "",
+            r#"set_params(#{}); assert_fails(run(), "script_error") == ()"#,
         ),
         |context: NativeCallContext, outcome: Outcome| claim(&context, "", || fails(&outcome, "")),
     );

@@ -28,7 +28,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "case(name: string)",
             "Begins a row of a table. What fails in it is reported under its name, and the next row still runs.",
-            "",
+            r#"for name in ["ann", "bob"] { case(name); assert_eq(run().commands, ["allow"]); } true"#,
         ),
         case,
     );
@@ -36,12 +36,16 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "todo(why: string)",
             "Says that this test is not expected to pass yet. It runs; if it passes after all, that is an error.",
-            "",
+            r#"todo("guests get a mark, too"); run().commands.len() == 2"#,
         ),
         todo,
     );
     library.reader(
-        Doc::new("skip(why: string)", "Ends this test here: it counts as neither passed nor failed.", ""),
+        Doc::new(
+            "skip(why: string)",
+            "Ends this test here: it counts as neither passed nor failed.",
+            r#"skip("waits for the new schema"); false"#,
+        ),
         |context: NativeCallContext, why: &str| skip(&context, why),
     );
 }

@@ -94,19 +94,23 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "set_params(params: map)",
             "Replaces all parameters. Until then a test has those of the first route or rule that runs the script.",
-            "",
+            r#"set_params(#{ partner_domains: ["mail.example"] }); run().commands.len() == 2"#,
         ),
         set_params,
     );
     library.reader(
-        Doc::new("set_param(name: string, value: any)", "Sets one parameter and keeps the others.", ""),
+        Doc::new(
+            "set_param(name: string, value: any)",
+            "Sets one parameter and keeps the others.",
+            r#"set_param("partner_domains", ["mail.example"]); run().commands.len() == 2"#,
+        ),
         set_param,
     );
     library.reader(
         Doc::new(
             "set_table(name: string, content: array or map)",
             "Replaces a table: entries (domains, lines), rows (csv), or a map. Until then a test has the tables of the bundle.",
-            "",
+            r#"set_table("disposable", ["mail.example"]); "deny" in run().commands[0]"#,
         ),
         |name: &str, content: Dynamic| set_table(name, &content),
     );
@@ -114,7 +118,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "set_now(time: string or Time)",
             "Sets the clock, which stands still at 2026-01-15T12:00:00Z otherwise.",
-            "",
+            r#"set_now("2026-03-01T09:00:00Z"); now().hour == 9"#,
         ),
         |text: &str| set_now(Time::parse(text)?),
     );
@@ -123,7 +127,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "set_remaining_ms(milliseconds: int)",
             "What `remaining_ms()` gives; otherwise the whole deadline of the route.",
-            "",
+            "set_remaining_ms(40); remaining_ms() == 40",
         ),
         set_remaining_ms,
     );
@@ -131,7 +135,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "set_uuids(uuids: array)",
             "What `uuid()` gives in each run, one after the other; otherwise `00000000-0000-4000-8000-000000000001` and so on.",
-            "",
+            r#"set_uuids(["u-1", "u-2"]); uuid() == "u-1" && uuid() == "u-2""#,
         ),
         set_uuids,
     );
@@ -139,7 +143,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "use_route(name: string)",
             "Runs the script as this route (or `route.rule`) does: its parameters, limits and `on_failure`.",
-            "",
+            r#"use_route("signup"); run().commands == ["allow"]"#,
         ),
         use_route,
     );

@@ -140,9 +140,9 @@ fn run_over_sample(overrides: Map) -> Fallible<Outcome> {
 pub(crate) fn register(library: &mut Library) {
     library.reader(
         Doc::new(
-            "run([call: map or Body [, overrides: map]]) -> Outcome",
+            "run([body: map or Body [, overrides: map]]) -> Outcome",
             "Runs the script that the file is named after, through decode, script, check and encode. A map is merged over the body of the hook's first sample: maps member by member, everything else replaces; `()` is JSON's null. Without it the sample is run as it is; a `Body` is run instead of the sample.",
-            "",
+            r#"run(#{ data: #{ userProfile: #{ email: "x@mailinator.com" } } }).commands != ["allow"]"#,
         ),
         run_over_sample,
     );
@@ -153,7 +153,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "run_event([overrides: map]) -> Outcome",
             "Runs an event script on one event: the event of the hook's first sample with the overrides merged over it.",
-            "",
+            r#"run_event(#{ eventType: "group.user_membership.remove" }).failure == ()"#,
         ),
         run_event,
     );
@@ -162,7 +162,7 @@ pub(crate) fn register(library: &mut Library) {
         Doc::new(
             "run_batch(overrides: array) -> array",
             "Runs an event script on several events of one delivery, one map of overrides each; gives an Outcome each. Events have ids of their own unless the overrides say otherwise.",
-            "",
+            r#"run_batch([#{}, #{ eventType: "group.user_membership.remove" }]).len() == 2"#,
         ),
         run_batch,
     );
@@ -173,31 +173,45 @@ pub(crate) fn register(library: &mut Library) {
 fn register_bodies(library: &mut Library) {
     library.value::<Body>("Body", "The body of a call, to `run`.");
     library.reader(
-        Doc::new("sample(name: string) -> Body", "A sample of the hook by its name, see the hook's page.", ""),
+        Doc::new(
+            "sample(name: string) -> Body",
+            "A sample of the hook by its name, see the hook's page.",
+            r#"run(sample("progressive")).failure == ()"#,
+        ),
         sample,
     );
     library.reader(
         Doc::new(
             "load(file: string) -> Body",
             "A JSON file below the scripts folder: the body of a call. Looked for beside the tests first.",
-            "",
+            r#"run(load("calls/ann.json")).commands == ["allow"]"#,
         ),
         load,
     );
     library.reader(
-        Doc::new("Body.merged(overrides: map) -> Body", "A copy with the overrides merged over it.", ""),
+        Doc::new(
+            "Body.merged(overrides: map) -> Body",
+            "A copy with the overrides merged over it.",
+            r#"sample("classic").merged(#{ requestType: "x.y" }).json().requestType == "x.y""#,
+        ),
         |body: &mut Body, overrides: Map| body.merged(overrides),
     );
     library.reader(
         Doc::new(
             "Body.without(path: string) -> Body",
             "A copy without one member: `sample(\"sent\").without(\"data.messageProfile.phoneNumber\")`. An error if it is not there.",
-            "",
+            r#"run(sample("classic").without("data.userProfile.email")).commands == ["allow"]"#,
         ),
         |body: &mut Body, path: &str| body.without(path),
     );
-    library
-        .reader(Doc::new("Body.json() -> map", "The body as a map.", ""), |body: &mut Body| dynamic_from_json(&body.0));
+    library.reader(
+        Doc::new(
+            "Body.json() -> map",
+            "The body as a map.",
+            r#"sample("classic").json().data.userProfile.firstName == "Ann""#,
+        ),
+        |body: &mut Body| dynamic_from_json(&body.0),
+    );
 }
 
 #[cfg(test)]

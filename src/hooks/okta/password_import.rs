@@ -135,7 +135,7 @@ impl Contract for PasswordImport {
                 Doc::new(
                     "verified() -> command",
                     "The password is right: Okta signs the user in and stores it for good.",
-                    "",
+                    "verified()",
                 ),
                 || Command::Verified,
             )
@@ -143,7 +143,7 @@ impl Contract for PasswordImport {
                 Doc::new(
                     "unverified() -> command",
                     "The password is wrong: Okta refuses the sign-in. The same as returning nothing.",
-                    "",
+                    "unverified()",
                 ),
                 || Command::Unverified,
             );
@@ -213,14 +213,17 @@ impl Data {
 fn register_credential(library: &mut Library) {
     type This<'a> = &'a mut Request;
     library
-        .property(Doc::new("Self.username: string", "The login as the user typed it.", ""), |request: This| {
-            request.data().credential().map_or(Dynamic::UNIT, |credential| request::text(&credential.username))
-        })
+        .property(
+            Doc::new("Self.username: string", "The login as the user typed it.", r#"request.username.contains("@")"#),
+            |request: This| {
+                request.data().credential().map_or(Dynamic::UNIT, |credential| request::text(&credential.username))
+            },
+        )
         .property(
             Doc::new(
                 "Self.password: Secret",
                 "The password as the user typed it: compares and verifies, never prints.",
-                "",
+                r#"!request.password.is_empty && request.password != "guess""#,
             ),
             |request: This| {
                 let password = request.data().credential().and_then(|credential| credential.password.clone());
@@ -231,7 +234,7 @@ fn register_credential(library: &mut Library) {
             Doc::new(
                 "Self.default_action: string",
                 "What Okta says it does without an answer: `UNVERIFIED`; or `()`.",
-                "",
+                r#"request.default_action == "UNVERIFIED""#,
             ),
             |request: This| {
                 request.data().action.as_ref().map_or(Dynamic::UNIT, |action| request::text(&action.credential))

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
+use rhai::{Dynamic, ImmutableString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,9 +22,9 @@ use crate::hooks::{
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::Advice;
 use crate::script::prelude::email::Email;
-use crate::script::prelude::json;
 
 mod advice;
+mod commands;
 mod samples;
 
 pub struct Registration;
@@ -110,7 +110,7 @@ impl Contract for Registration {
 
     fn register(library: &mut Library) {
         register_request(library);
-        register_commands(library);
+        commands::register(library);
         User::register(library);
     }
 
@@ -202,14 +202,18 @@ fn register_request(library: &mut Library) {
     Request::register(library);
     library
         .property(
-            Doc::new("Self.kind: string", "`self_service` (also on Classic) or `progressive`.", ""),
+            Doc::new(
+                "Self.kind: string",
+                "`self_service` (also on Classic) or `progressive`.",
+                r#"request.kind == "self_service""#,
+            ),
             |request: This| if request.data().is_progressive() { "progressive" } else { "self_service" },
         )
         .property(
             Doc::new(
                 "Self.email: Email",
                 "The e-mail address being submitted, or `()`: a progressive call may not carry it.",
-                "",
+                r#"request.email.domain == "mail.example""#,
             ),
             |request: This| {
                 let email = request.data().submitted().and_then(|profile| profile.text("email"));
@@ -220,7 +224,7 @@ fn register_request(library: &mut Library) {
             Doc::new(
                 "Self.login: string",
                 "The login being submitted; of a known user, the login it has. `()` if there is none.",
-                "",
+                r#"request.login == "ann@mail.example""#,
             ),
             |request: This| {
                 let data = request.data();
@@ -233,7 +237,7 @@ fn register_request(library: &mut Library) {
             Doc::new(
                 "Self.profile: map",
                 "The submitted profile; of a progressive call, the profile the user has. Absent attributes are `()`.",
-                "",
+                r#"request.profile.firstName == "Ann" && request.profile.city == ()"#,
             ),
             |request: This| {
                 let data = request.data();
@@ -242,89 +246,21 @@ fn register_request(library: &mut Library) {
             },
         )
         .property(
-            Doc::new("Self.changes: map", "The changed attributes of a progressive call, else `()`.", ""),
+            Doc::new(
+                "Self.changes: map",
+                "The changed attributes of a progressive call, else `()`.",
+                "request.changes.employeeNumber == 4711",
+            ),
             |request: This| request.data().changes.as_ref().map_or(Dynamic::UNIT, Attributes::read_only),
         )
         .property(
-            Doc::new("Self.user: User", "The known user of a progressive call, else `()`.", ""),
+            Doc::new(
+                "Self.user: User",
+                "The known user of a progressive call, else `()`.",
+                r#"request.user.login == "ann@mail.example""#,
+            ),
             |request: This| User::dynamic(request.data().known_user()),
         );
-}
-
-fn register_commands(library: &mut Library) {
-    library
-        .command(
-            Doc::new(
-                "allow() -> command",
-                "Lets the registration pass. The same as returning nothing, but explicit.",
-                "",
-            ),
-            || Command::Allow,
-        )
-        .command(
-            Doc::new(
-                "deny(text: string) -> command",
-                "Denies. The user reads Okta's general text; `text` goes to the System Log.",
-                "",
-            ),
-            |text: ImmutableString| denial(None, text, DEFAULT_REASON.into()),
-        )
-        .command(
-            Doc::new(
-                "deny_field(attribute: string, text: string) -> command",
-                "Denies, and shows `text` at that field of the form.",
-                "",
-            ),
-            |field: ImmutableString, text: ImmutableString| denial(Some(field), text, DEFAULT_REASON.into()),
-        )
-        .command(
-            Doc::new(
-                "deny_field(attribute: string, text: string, reason: string) -> command",
-                "The same with a reason code for the System Log.",
-                "",
-            ),
-            |field: ImmutableString, text: ImmutableString, reason: ImmutableString| denial(Some(field), text, reason),
-        )
-        .command(
-            Doc::new("set_profile(attribute: string, value: any) -> command", "Sets one attribute of the profile.", ""),
-            |attribute: ImmutableString, value: Dynamic| set_profile([(attribute.to_string(), value)]),
-        )
-        .command(
-            Doc::new("set_profile(attributes: map) -> command", "Sets several attributes, in alphabetical order.", ""),
-            |attributes: Map| set_profile(attributes.into_iter().map(|(name, value)| (name.to_string(), value))),
-        );
-}
-
-fn denial(
-    field: Option<ImmutableString>,
-    text: ImmutableString,
-    reason: ImmutableString,
-) -> Result<Command, Box<EvalAltResult>> {
-    if text.trim().is_empty() {
-        return Err("a denial needs a text: without one nobody learns what to change".into());
-    }
-    if field.as_ref().is_some_and(|field| field.is_empty()) {
-        return Err("`deny_field` needs the name of the attribute, such as \"email\"".into());
-    }
-    Ok(Command::Deny { field, text, reason })
-}
-
-fn set_profile(attributes: impl IntoIterator<Item = (String, Dynamic)>) -> Result<Command, Box<EvalAltResult>> {
-    let mut profile = Vec::new();
-    for (name, value) in attributes {
-        if name.is_empty() {
-            return Err("`set_profile` needs the name of an attribute".into());
-        }
-        if name.eq_ignore_ascii_case("password") {
-            return Err("a registration hook cannot set the password: Okta would deny the registration".into());
-        }
-        let value = json::json_from_dynamic(&value).map_err(|problem| format!("`{name}` cannot be sent: {problem}"))?;
-        profile.push((name, value));
-    }
-    if profile.is_empty() {
-        return Err("`set_profile` got an empty map".into());
-    }
-    Ok(Command::SetProfile(Members(profile)))
 }
 
 fn action(registration: &'static str) -> reply::Command<Wire> {

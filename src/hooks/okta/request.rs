@@ -116,33 +116,33 @@ impl<D: Payload> Call<D> {
     {
         type This<'a, D> = &'a mut Call<D>;
         library
-            .property(Doc::new("Self.id: string", "Okta's id of this call (`eventId`), or `()`.", ""), |call: This<D>| {
+            .property(Doc::new("Self.id: string", "Okta's id of this call (`eventId`), or `()`.", "request.id.len() > 10"), |call: This<D>| {
                 text(&call.0.id)
             })
-            .property(Doc::new("Self.time: Time", "When Okta made the call, or `()`.", ""), |call: This<D>| {
+            .property(Doc::new("Self.time: Time", "When Okta made the call, or `()`.", "request.time.year == 2026"), |call: This<D>| {
                 time(&call.0.time)
             })
             .property(
-                Doc::new("Self.source: string", "What of Okta called, as it names itself: an address or an id.", ""),
+                Doc::new("Self.source: string", "What of Okta called, as it names itself: an address or an id.", "request.source.len() > 10"),
                 |call: This<D>| text(&call.0.source),
             )
-            .property(Doc::new("Self.ip: Ip", "Address of the end user, or `()`.", ""), |call: This<D>| {
+            .property(Doc::new("Self.ip: Ip", "Address of the end user, or `()`.", "request.ip == () || request.ip.is_valid"), |call: This<D>| {
                 let ip = call.0.data.web().and_then(|web| web.ip.as_ref());
                 ip.map_or(Dynamic::UNIT, |ip| Dynamic::from(Ip::parse(ip.clone())))
             })
             .property(
-                Doc::new("Self.url: Url", "What the end user called at Okta, with `.query(name)`, or `()`.", ""),
+                Doc::new("Self.url: Url", "What the end user called at Okta, with `.query(name)`, or `()`.", r#"request.url == () || request.url.path.starts_with("/")"#),
                 |call: This<D>| {
                     let url = call.0.data.web().and_then(|web| web.url.as_ref()).and_then(|url| url.value.clone());
                     url.map_or(Dynamic::UNIT, |url| Dynamic::from(Address::new(url)))
                 },
             )
             .property(
-                Doc::new("Self.preview: bool", "Whether this is a try-out from Okta's console.", ""),
+                Doc::new("Self.preview: bool", "Whether this is a try-out from Okta's console.", "!request.preview"),
                 |call: This<D>| call.preview(),
             )
             .property(
-                Doc::new("Self.raw: map", "The whole call as Okta sent it, read-only, secrets as Secret; `()` if it nests more than 128 deep. Slow: for what has no name.", ""),
+                Doc::new("Self.raw: map", "The whole call as Okta sent it, read-only, secrets as Secret; `()` if it nests more than 128 deep. Slow: for what has no name.", "request.raw.eventId == request.id"),
                 |call: This<D>| call.raw(),
             );
     }
@@ -211,26 +211,48 @@ impl User {
         let link = |link: Option<&Link>| link.map_or(Dynamic::UNIT, |link| text(&link.href));
         library
             .value::<Self>("User", "The Okta user that the call is about.")
-            .property(Doc::new("User.id: string", "Okta's id (`00u…`), or `()`.", ""), |user: &mut Self| {
-                text(&user.0.id)
-            })
-            .property(Doc::new("User.login: string", "The login name, or `()`.", ""), |user: &mut Self| {
-                text(&user.0.attribute("login"))
-            })
             .property(
-                Doc::new("User.profile: map", "The attributes that Okta sends, by name; `()` if none.", ""),
+                Doc::new("User.id: string", "Okta's id (`00u…`), or `()`.", r#"request.user.id.starts_with("00u")"#),
+                |user: &mut Self| text(&user.0.id),
+            )
+            .property(
+                Doc::new(
+                    "User.login: string",
+                    "The login name, or `()`.",
+                    r#"request.user.login == "ann@mail.example""#,
+                ),
+                |user: &mut Self| text(&user.0.attribute("login")),
+            )
+            .property(
+                Doc::new(
+                    "User.profile: map",
+                    "The attributes that Okta sends, by name; `()` if none.",
+                    r#"request.user.profile.firstName == "Ann""#,
+                ),
                 profile,
             )
             .property(
-                Doc::new("User.password_changed: Time", "When the password was last changed, or `()`.", ""),
+                Doc::new(
+                    "User.password_changed: Time",
+                    "When the password was last changed, or `()`.",
+                    "request.user.password_changed.year == 2026",
+                ),
                 |user: &mut Self| time(&user.0.password_changed),
             )
             .property(
-                Doc::new("User.groups_url: string", "Where Okta lists the user's groups, or `()`.", ""),
+                Doc::new(
+                    "User.groups_url: string",
+                    "Where Okta lists the user's groups, or `()`.",
+                    r#"request.user.groups_url.ends_with("/groups")"#,
+                ),
                 move |user: &mut Self| link(user.0.links.as_ref().and_then(|links| links.groups.as_ref())),
             )
             .property(
-                Doc::new("User.factors_url: string", "Where Okta lists the user's factors, or `()`.", ""),
+                Doc::new(
+                    "User.factors_url: string",
+                    "Where Okta lists the user's factors, or `()`.",
+                    r#"request.user.factors_url.ends_with("/factors")"#,
+                ),
                 move |user: &mut Self| link(user.0.links.as_ref().and_then(|links| links.factors.as_ref())),
             );
     }
@@ -293,29 +315,51 @@ impl Session {
         };
         library
             .value::<Self>("Session", "The user's Okta session.")
-            .property(Doc::new("Session.id: string", "Okta's id of the session.", ""), |s: This| text(&s.0.id))
-            .property(Doc::new("Session.user_id: string", "Id of its user.", ""), |s: This| text(&s.0.user_id))
-            .property(Doc::new("Session.login: string", "Login of its user.", ""), |s: This| text(&s.0.login))
-            .property(Doc::new("Session.created: Time", "When it began.", ""), |s: This| time(&s.0.created))
-            .property(Doc::new("Session.expires: Time", "When it ends.", ""), |s: This| time(&s.0.expires))
-            .property(Doc::new("Session.status: string", "`ACTIVE`, …", ""), |s: This| text(&s.0.status))
+            .property(
+                Doc::new("Session.id: string", "Okta's id of the session.", "request.session.id.len() > 10"),
+                |s: This| text(&s.0.id),
+            )
+            .property(
+                Doc::new("Session.user_id: string", "Id of its user.", "request.session.user_id == request.user.id"),
+                |s: This| text(&s.0.user_id),
+            )
+            .property(
+                Doc::new("Session.login: string", "Login of its user.", "request.session.login == request.user.login"),
+                |s: This| text(&s.0.login),
+            )
+            .property(
+                Doc::new("Session.created: Time", "When it began.", "request.session.created < request.time"),
+                |s: This| time(&s.0.created),
+            )
+            .property(
+                Doc::new("Session.expires: Time", "When it ends.", "request.session.expires > request.time"),
+                |s: This| time(&s.0.expires),
+            )
+            .property(
+                Doc::new("Session.status: string", "`ACTIVE`, …", r#"request.session.status == "ACTIVE""#),
+                |s: This| text(&s.0.status),
+            )
             .property(
                 Doc::new(
                     "Session.last_password: Time",
                     "When the password was last verified; `()` for federated users.",
-                    "",
+                    "request.session.last_password <= request.time",
                 ),
                 |s: This| time(&s.0.last_password),
             )
             .property(
-                Doc::new("Session.last_factor: Time", "When a second factor was last verified, or `()`.", ""),
+                Doc::new(
+                    "Session.last_factor: Time",
+                    "When a second factor was last verified, or `()`.",
+                    "request.session.last_factor == () || request.session.last_factor <= request.time",
+                ),
                 |s: This| time(&s.0.last_factor),
             )
             .property(
                 Doc::new(
                     "Session.amr: array",
                     "How the user signed in: `PASSWORD`, `MULTIFACTOR_AUTHENTICATION`, …",
-                    "",
+                    r#""PASSWORD" in request.session.amr"#,
                 ),
                 |s: This| {
                     let amr = s.0.amr.iter().flatten().cloned().map(Dynamic::from).collect::<rhai::Array>();
@@ -323,15 +367,27 @@ impl Session {
                 },
             )
             .property(
-                Doc::new("Session.mfa_active: bool", "Whether a second factor is enrolled, or `()`.", ""),
+                Doc::new(
+                    "Session.mfa_active: bool",
+                    "Whether a second factor is enrolled, or `()`.",
+                    r#"type_of(request.session.mfa_active) == "bool""#,
+                ),
                 |s: This| s.0.mfa_active.map_or(Dynamic::UNIT, Dynamic::from),
             )
             .property(
-                Doc::new("Session.idp_id: string", "The identity provider that signed the user in.", ""),
+                Doc::new(
+                    "Session.idp_id: string",
+                    "The identity provider that signed the user in.",
+                    r#"request.session.idp_id.starts_with("00o")"#,
+                ),
                 move |s: This| idp(s, |idp| &idp.id),
             )
             .property(
-                Doc::new("Session.idp_type: string", "`OKTA`, `ACTIVE_DIRECTORY`, `FEDERATION`, `LDAP`, `SOCIAL`.", ""),
+                Doc::new(
+                    "Session.idp_type: string",
+                    "`OKTA`, `ACTIVE_DIRECTORY`, `FEDERATION`, `LDAP`, `SOCIAL`.",
+                    r#"request.session.idp_type == "OKTA""#,
+                ),
                 move |s: This| idp(s, |idp| &idp.kind),
             );
     }

@@ -178,7 +178,7 @@ fn register_attributes(library: &mut Library) {
             Doc::new(
                 "add_attribute(name: string, value: any) -> command",
                 "Adds an attribute that the assertion does not have. An array gives it several values.",
-                "",
+                r#"add_attribute("roles", ["reader", "writer"])"#,
             ),
             |name: ImmutableString, value: Dynamic| add_attribute(&name, value, BASIC_FORMAT),
         )
@@ -186,7 +186,7 @@ fn register_attributes(library: &mut Library) {
             Doc::new(
                 "add_attribute(name: string, value: any, format: string) -> command",
                 "The same with a NameFormat, such as `urn:oasis:names:tc:SAML:2.0:attrname-format:uri`.",
-                "",
+                r#"add_attribute("floor_name", "third", "urn:oasis:names:tc:SAML:2.0:attrname-format:basic")"#,
             ),
             |name: ImmutableString, value: Dynamic, format: ImmutableString| add_attribute(&name, value, &format),
         )
@@ -194,7 +194,7 @@ fn register_attributes(library: &mut Library) {
             Doc::new(
                 "replace_attribute(name: string, value: any) -> command",
                 "Gives an attribute that the assertion has other values. Its NameFormat and type stay.",
-                "",
+                r#"replace_attribute("department", "sales")"#,
             ),
             |name: ImmutableString, value: Dynamic| replace_attribute(&name, value),
         );
@@ -202,26 +202,22 @@ fn register_attributes(library: &mut Library) {
 
 fn register_rest(library: &mut Library) {
     library
-        .command(Doc::new("set_name_id(text: string) -> command", "Replaces the NameID of the subject.", ""), set_name_id)
+        .command(Doc::new("set_name_id(text: string) -> command", "Replaces the NameID of the subject.", r#"set_name_id("ann@mail.example")"#), set_name_id)
         .command(
-            Doc::new(
-                "set_session_lifetime(seconds: int) -> command",
-                "Ends the app's session that long after the assertion is issued (`SessionNotOnOrAfter`).",
-                "",
-            ),
+            Doc::new("set_session_lifetime(seconds: int) -> command", "Ends the app's session that long after the assertion is issued (`SessionNotOnOrAfter`).", "set_session_lifetime(3600)"),
             set_session_lifetime,
         )
         .command(
             Doc::new(
                 "replace(path: string or array, value: any) -> command",
                 "Replaces anything there is below `/claims`, `/subject`, `/authentication` or `/conditions`. The path is a JSON Pointer (`/` in a name is `~1`), or an array of names and positions.",
-                "",
+                r#"replace(["claims", "department", "attributeValues", 0, "value"], "sales")"#,
             ),
             |path: ImmutableString, value: Dynamic| replace(Pointer::parse(&path)?, &value),
         )
         .overload("replace", |path: Array, value: Dynamic| replace(Pointer::of_array(path)?, &value))
         .command(
-            Doc::new("refuse(text: string) -> command", "Lets the sign-in fail. The user reads `text`.", ""),
+            Doc::new("refuse(text: string) -> command", "Lets the sign-in fail. The user reads `text`.", r#"refuse("The portal is closed today.")"#),
             refuse,
         );
 }

@@ -211,7 +211,7 @@ fn register_message(library: &mut Library) {
             Doc::new(
                 "Self.phone: Phone",
                 "Where to deliver, or `()`. Okta's form is in `.phone.text`; not every org stores `+` numbers.",
-                "",
+                r#"request.phone.country == "GB" && request.phone.is_valid"#,
             ),
             |request: This| {
                 let text = request.data().message(|message| message.phone.clone());
@@ -222,7 +222,7 @@ fn register_message(library: &mut Library) {
             Doc::new(
                 "Self.channel: string",
                 "`sms` or `voice`. Anything else Okta may invent comes in lower case: leave it to Okta with `block`.",
-                "",
+                r#"request.channel == "sms""#,
             ),
             |request: This| {
                 or_unit(
@@ -233,18 +233,28 @@ fn register_message(library: &mut Library) {
                 )
             },
         )
-        .property(Doc::new("Self.otp: Secret", "The code, with its leading zeros; or `()`.", ""), |request: This| {
-            or_unit(request.data().message(|message| message.otp.clone()))
-        })
         .property(
-            Doc::new("Self.message: Secret", "The SMS text with the code inside, hence a Secret; `()` for voice.", ""),
+            Doc::new("Self.otp: Secret", "The code, with its leading zeros; or `()`.", "!request.otp.is_empty"),
+            |request: This| or_unit(request.data().message(|message| message.otp.clone())),
+        )
+        .property(
+            Doc::new(
+                "Self.message: Secret",
+                "The SMS text with the code inside, hence a Secret; `()` for voice.",
+                "!request.message.is_empty",
+            ),
             |request: This| or_unit(request.data().message(|message| message.text.clone())),
         )
-        .property(Doc::new("Self.expires: Time", "Until when the code is good, or `()`.", ""), |request: This| {
-            request::time(&request.data().message(|message| message.expires.clone()))
-        })
         .property(
-            Doc::new("Self.locale: string", "The user's language: `EN-US`, `en`, …; or `()`.", ""),
+            Doc::new("Self.expires: Time", "Until when the code is good, or `()`.", "request.expires > request.time"),
+            |request: This| request::time(&request.data().message(|message| message.expires.clone())),
+        )
+        .property(
+            Doc::new(
+                "Self.locale: string",
+                "The user's language: `EN-US`, `en`, …; or `()`.",
+                r#"request.locale == "EN-GB""#,
+            ),
             |request: This| request::text(&request.data().message(|message| message.locale.clone())),
         );
 }
@@ -256,33 +266,52 @@ fn register_flow(library: &mut Library) {
             Doc::new(
                 "Self.flow: string",
                 "`enrollment`, `verification`, `unlock` or `reset`; `()` if Okta does not say or it is a new one.",
-                "",
+                r#"request.flow == "verification""#,
             ),
             |request: This| or_unit(kind(request).and_then(|kind| flow(&kind)).map(ImmutableString::from)),
         )
         .property(
-            Doc::new("Self.kind: string", "The flow in Okta's own words (`requestType`), or `()`.", ""),
+            Doc::new(
+                "Self.kind: string",
+                "The flow in Okta's own words (`requestType`), or `()`.",
+                r#"request.kind == "com.okta.user.telephony.mfa-verification""#,
+            ),
             |request: This| or_unit(kind(request)),
         )
-        .property(Doc::new("Self.user: Recipient", "Who gets the code, or `()`.", ""), |request: This| {
-            or_unit(request.data().user.clone())
-        });
+        .property(
+            Doc::new(
+                "Self.user: Recipient",
+                "Who gets the code, or `()`.",
+                r#"request.user.login == "cleo@mail.example""#,
+            ),
+            |request: This| or_unit(request.data().user.clone()),
+        );
 }
 
 fn register_recipient(library: &mut Library) {
     type This<'a> = &'a mut Recipient;
     library
         .value::<Recipient>("Recipient", "The user who gets the code.")
-        .property(Doc::new("Recipient.id: string", "Okta's id (`00u…`), or `()`.", ""), |user: This| {
-            request::text(&user.id)
-        })
-        .property(Doc::new("Recipient.login: string", "The login name, or `()`.", ""), |user: This| {
-            request::text(&user.login)
-        })
-        .property(Doc::new("Recipient.first_name: string", "Or `()`.", ""), |user: This| {
-            request::text(&user.first_name)
-        })
-        .property(Doc::new("Recipient.last_name: string", "Or `()`.", ""), |user: This| request::text(&user.last_name));
+        .property(
+            Doc::new("Recipient.id: string", "Okta's id (`00u…`), or `()`.", r#"request.user.id.starts_with("00u")"#),
+            |user: This| request::text(&user.id),
+        )
+        .property(
+            Doc::new(
+                "Recipient.login: string",
+                "The login name, or `()`.",
+                r#"request.user.login == "cleo@mail.example""#,
+            ),
+            |user: This| request::text(&user.login),
+        )
+        .property(
+            Doc::new("Recipient.first_name: string", "Or `()`.", r#"request.user.first_name == "Cleo""#),
+            |user: This| request::text(&user.first_name),
+        )
+        .property(
+            Doc::new("Recipient.last_name: string", "Or `()`.", r#"request.user.last_name == "Example""#),
+            |user: This| request::text(&user.last_name),
+        );
 }
 
 const SAMPLES: &[Sample] = &[

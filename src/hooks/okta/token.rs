@@ -14,6 +14,7 @@ use crate::hooks::okta::patch;
 use crate::hooks::okta::patch::{Draft, Misfit, Op, Operation, Pointer};
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
+use crate::hooks::okta::token::request::values;
 use crate::hooks::okta::token::request::{Data, TokenData};
 use crate::hooks::okta::wire::Attributes;
 use crate::hooks::{
@@ -87,7 +88,7 @@ impl Contract for Token {
     type Command = Command;
 
     fn register(library: &mut Library) {
-        request::register(library, Self::REQUEST);
+        values::register(library, Self::REQUEST);
         register_commands(library);
     }
 
@@ -187,11 +188,11 @@ fn unchanged() -> Reply {
 fn register_commands(library: &mut Library) {
     library
         .constant(
-            Doc::new("id_token: TokenPatch", "What to change in the ID token. Ignored when none was requested.", ""),
+            Doc::new("id_token: TokenPatch", "What to change in the ID token. Ignored when none was requested.", r#"type_of(id_token) == "TokenPatch""#),
             Dynamic::from(TokenPatch::IdToken),
         )
         .constant(
-            Doc::new("access_token: TokenPatch", "What to change in the access token. Ignored when none was requested.", ""),
+            Doc::new("access_token: TokenPatch", "What to change in the access token. Ignored when none was requested.", r#"type_of(access_token) == "TokenPatch""#),
             Dynamic::from(TokenPatch::AccessToken),
         )
         .value::<TokenPatch>("TokenPatch", "The token that a command changes: `id_token` or `access_token`.")
@@ -199,7 +200,7 @@ fn register_commands(library: &mut Library) {
             Doc::new(
                 "TokenPatch.add_claim(name: string or array, value: any) -> command",
                 "Adds a claim, or overwrites it. A nested place is an array: `[\"profile\", \"team\"]`; `\"-\"` as the last part appends to an array, a number inserts there.",
-                "",
+                r#"access_token.add_claim("entitlements", ["read", "write"])"#,
             ),
             |target: &mut TokenPatch, name: ImmutableString, value: Dynamic| add(*target, named(&name)?, &value),
         )
@@ -210,7 +211,7 @@ fn register_commands(library: &mut Library) {
             Doc::new(
                 "TokenPatch.replace_claim(name: string or array, value: any) -> command",
                 "Overwrites a claim that must be there. Takes an array for a nested place, as `add_claim` does.",
-                "",
+                r#"id_token.replace_claim("airports", ["bern"])"#,
             ),
             |target: &mut TokenPatch, name: ImmutableString, value: Dynamic| replace(*target, named(&name)?, &value),
         )
@@ -221,17 +222,17 @@ fn register_commands(library: &mut Library) {
             Doc::new(
                 "TokenPatch.remove_claim(name: string or array) -> command",
                 "Removes a claim that must be there. Takes an array for a nested place, as `add_claim` does.",
-                "",
+                r#"id_token.remove_claim("airports")"#,
             ),
             |target: &mut TokenPatch, name: ImmutableString| remove(*target, named(&name)?),
         )
         .overload("remove_claim", |target: &mut TokenPatch, path: Array| remove(*target, Pointer::of_array(path)?))
         .command(
-            Doc::new("TokenPatch.set_lifetime(seconds: int) -> command", "How long the token is valid: 300 to 86400 seconds.", ""),
+            Doc::new("TokenPatch.set_lifetime(seconds: int) -> command", "How long the token is valid: 300 to 86400 seconds.", "access_token.set_lifetime(600)"),
             |target: &mut TokenPatch, seconds: i64| set_lifetime(*target, seconds),
         )
         .command(
-            Doc::new("refuse(text: string) -> command", "Issues no token. The client, and often its user, reads `text`.", ""),
+            Doc::new("refuse(text: string) -> command", "Issues no token. The client, and often its user, reads `text`.", r#"refuse("This account has no contract.")"#),
             refuse,
         );
 }

@@ -144,19 +144,25 @@ fn unchanged() -> Reply {
 
 fn register_decisions(library: &mut Library) {
     library
-        .command(Doc::new("create_user() -> command", "Creates a new Okta user.", ""), || Command::CreateUser)
+        .command(Doc::new("create_user() -> command", "Creates a new Okta user.", "create_user()"), || {
+            Command::CreateUser
+        })
         .command(
             Doc::new(
                 "link_user(id: string) -> command",
                 "Links to the Okta user with this id (`00u…`), and creates none.",
-                "",
+                r#"link_user("00uBob0000000000001")"#,
             ),
             link_user,
         )
         // What `link_user(request.user_id)` becomes where nobody was matched.
         .overload("link_user", |_: ()| link_user(ImmutableString::new()))
         .command(
-            Doc::new("fail(text: string) -> command", "Records `text` in Okta's System Log. The import goes on.", ""),
+            Doc::new(
+                "fail(text: string) -> command",
+                "Records `text` in Okta's System Log. The import goes on.",
+                r#"fail("two people have this address")"#,
+            ),
             fail,
         );
 }
@@ -167,21 +173,25 @@ fn register_profiles(library: &mut Library) {
             Doc::new(
                 "set_profile(attribute: string, value: any) -> command",
                 "Sets one attribute of the Okta user.",
-                "",
+                r#"set_profile("firstName", "Stan")"#,
             ),
             |name: ImmutableString, value: Dynamic| {
                 attributes("set_profile", [(name.to_string(), value)]).map(Command::SetProfile)
             },
         )
         .command(
-            Doc::new("set_profile(attributes: map) -> command", "Sets several attributes, in alphabetical order.", ""),
+            Doc::new(
+                "set_profile(attributes: map) -> command",
+                "Sets several attributes, in alphabetical order.",
+                r#"set_profile(#{ login: "ann2@mail.example", department: "sales" })"#,
+            ),
             |map: Map| attributes("set_profile", owned(map)).map(Command::SetProfile),
         )
         .command(
             Doc::new(
                 "set_app_profile(attribute: string, value: any) -> command",
                 "Sets one attribute of the app's user; Okta's mappings carry it on.",
-                "",
+                r#"set_app_profile("costCenter", "4711")"#,
             ),
             |name: ImmutableString, value: Dynamic| {
                 attributes("set_app_profile", [(name.to_string(), value)]).map(Command::SetAppProfile)
@@ -191,7 +201,7 @@ fn register_profiles(library: &mut Library) {
             Doc::new(
                 "set_app_profile(attributes: map) -> command",
                 "Sets several attributes, in alphabetical order.",
-                "",
+                r#"set_app_profile(#{ costCenter: "4711", floor: 3 })"#,
             ),
             |map: Map| attributes("set_app_profile", owned(map)).map(Command::SetAppProfile),
         );

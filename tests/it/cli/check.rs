@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Bundle;
+use crate::process::hookgate;
 
 #[test]
 fn what_init_writes_is_good() {
@@ -13,6 +14,46 @@ fn what_init_writes_is_good() {
     let checked = bundle.run(&["check", "--deny-warnings"]);
     assert_eq!(checked.status, 0, "{}{}", checked.out, checked.err);
     assert!(checked.out.starts_with("good: 1 route, 1 script, 1 table (release "), "{}", checked.out);
+    let tested = bundle.run(&["test"]);
+    assert_eq!(tested.status, 0, "{}{}", tested.out, tested.err);
+    assert!(tested.out.starts_with("5 passed, 3 rows of 1 script in "), "{}", tested.out);
+}
+
+/// The tests are worth something: none of these slips passes them.
+#[test]
+fn the_tests_that_init_writes_see_every_slip_in_the_rule() {
+    let rule = "scripts/registration.rhai";
+    let bundle = Bundle::new();
+    let good = bundle.read(rule);
+    for (old, new) in [
+        ("email == ()", "email != ()"),
+        ("!email.is_valid", "email.is_valid"),
+        ("if table(\"disposable\")", "if !table(\"disposable\")"),
+        ("if email.domain_in", "if !email.domain_in"),
+        ("[allow(), set_profile", "[set_profile"),
+        ("\"partner\"", "\"guest\""),
+        ("\"email\", \"This", "\"login\", \"This"),
+        ("\"email\", \"Please", "\"login\", \"Please"),
+    ] {
+        assert_eq!(good.matches(old).count(), 1, "{old}");
+        bundle.write(rule, &good.replace(old, new));
+        let tested = bundle.run(&["test"]);
+        assert_eq!(tested.status, 1, "{old} → {new}: {}{}", tested.out, tested.err);
+    }
+}
+
+/// What to do next is told, and works.
+#[test]
+fn init_names_the_commands_that_come_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = hookgate(folder.path(), &["init", "first"]).output().unwrap();
+    let told = String::from_utf8(made.stdout).unwrap();
+    for line in
+        ["cd first", "hookgate test ", "hookgate check ", "hookgate serve ", "hookgate simulate okta.registration "]
+    {
+        assert!(told.lines().any(|told| told.trim_start().starts_with(line)), "{line} is missing in\n{told}");
+    }
+    assert!(folder.path().join("first/scripts/registration_test.rhai").is_file());
 }
 
 /// Editors with a TOML server complete `gateway.toml` from it.

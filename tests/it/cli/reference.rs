@@ -19,6 +19,12 @@ fn hooks_and_functions_have_pages() {
         assert!(bundle.run(&["docs", hook.name]).out.contains(hook.entry));
     }
     assert!(bundle.run(&["docs", "deny_field"]).out.contains("deny_field(attribute: string, text: string)"));
+    for family in ["Assertions", "Mocks", "assert_eq", "set_table"] {
+        assert!(topics.contains(family), "{family} is missing in\n{topics}");
+    }
+    let claim = bundle.run(&["docs", "assert_eq"]).out;
+    assert!(claim.contains("assert_eq(actual: any, expected: any") && claim.contains("in tests of scripts"), "{claim}");
+    assert!(bundle.run(&["docs", "run"]).out.contains("-> Outcome"));
     let wrong = bundle.run(&["docs", "okta.registraton"]);
     assert_eq!(wrong.status, 2);
     assert!(wrong.err.contains("did you mean `okta.registration`?"), "{}", wrong.err);
@@ -29,7 +35,7 @@ fn definitions_are_written_for_every_hook() {
     let bundle = Bundle::new();
     let ran = bundle.run(&["docs", "--definitions", "types"]);
     assert_eq!(ran.status, 0, "{}", ran.err);
-    for name in hooks::HOOKS.iter().map(|hook| hook.name).chain(["prelude"]) {
+    for name in hooks::HOOKS.iter().map(|hook| hook.name).chain(["prelude", "tests"]) {
         let text = bundle.read(&format!("types/{name}.d.rhai"));
         assert!(text.contains("\nmodule static;\n") && text.contains("\nfn "), "{name}:\n{text}");
     }

@@ -89,6 +89,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A line of a shell in which `hookgate` is this program.
 pub(super) fn shell(folder: &Path, line: &str) -> Command {
     let binary = Path::new(env!("CARGO_BIN_EXE_hookgate")).parent().unwrap();
     let path = std::env::var("PATH").unwrap_or_default();

@@ -59,53 +59,60 @@ fn targets(event: &Event) -> impl Iterator<Item = &Value> {
 fn register_event(library: &mut Library) {
     library
         .property(
-            Doc::new("Event.type: string", "`user.session.start`, … Letter case matters. `()` if Okta sent none.", ""),
+            Doc::new("Event.type: string", "`user.session.start`, … Letter case matters. `()` if Okta sent none.", r#"event.type == "group.user_membership.add""#),
             |event: This| request::text(&event.event_type()),
         )
         .property(
-            Doc::new("Event.id: string", "Okta's `uuid` of the event, the same in the System Log; without one, the delivery's id and the place in it.", ""),
+            Doc::new("Event.id: string", "Okta's `uuid` of the event, the same in the System Log; without one, the delivery's id and the place in it.", r#"event.id == "0b7e4c1a-15f3-11f1-9c1d-5f1a4c7d2e10""#),
             |event: This| request::text(&event.key()),
         )
-        .property(Doc::new("Event.published: Time", "When it happened, or `()`. Events come in no order.", ""), |event: This| {
+        .property(Doc::new("Event.published: Time", "When it happened, or `()`. Events come in no order.", "event.published.year == 2026"), |event: This| {
             request::time(&event.text("/published"))
         })
-        .property(Doc::new("Event.severity: string", "`DEBUG`, `INFO`, `WARN` or `ERROR`; or `()`.", ""), |event: This| {
+        .property(Doc::new("Event.severity: string", "`DEBUG`, `INFO`, `WARN` or `ERROR`; or `()`.", r#"event.severity == "INFO""#), |event: This| {
             part(event, "/severity")
         })
         .property(
-            Doc::new("Event.message: string", "Okta's English sentence, or `()`. For people: its wording changes.", ""),
+            Doc::new("Event.message: string", "Okta's English sentence, or `()`. For people: its wording changes.", r#"event.message == "Add user to group membership""#),
             |event: This| part(event, "/displayMessage"),
         )
-        .property(Doc::new("Event.legacy_type: string", "The name in the old Events API, or `()`.", ""), |event: This| {
+        .property(Doc::new("Event.legacy_type: string", "The name in the old Events API, or `()`.", r#"event.legacy_type == "core.user_group_member.user_add""#), |event: This| {
             part(event, "/legacyEventType")
         })
         .property(
-            Doc::new("Event.preview: bool", "Whether this is a try-out from Okta's console: all of its parts are empty and the outcome is spelled `Success`.", ""),
+            Doc::new("Event.preview: bool", "Whether this is a try-out from Okta's console: all of its parts are empty and the outcome is spelled `Success`.", "!event.preview"),
             |event: This| event.preview(),
         )
-        .property(Doc::new("Event.replay: bool", "Whether somebody runs this event again.", ""), |_: This| false)
+        .property(Doc::new("Event.replay: bool", "Whether somebody runs this event again.", "!event.replay"), |_: This| false)
         .property(
-            Doc::new("Event.problem: string", "Why Okta's event could not be read, or `()`. Only rules for `*` see such an event.", ""),
+            Doc::new("Event.problem: string", "Why Okta's event could not be read, or `()`. Only rules for `*` see such an event.", "event.problem == ()"),
             |event: This| event.problem().map_or(Dynamic::UNIT, |problem| problem.to_owned().into()),
         )
         .property(
-            Doc::new("Event.raw: map", "The event as Okta sent it, read-only. Slow: for what has no name.", ""),
+            Doc::new("Event.raw: map", "The event as Okta sent it, read-only. Slow: for what has no name.", r#"event.raw.version == "0""#),
             |event: This| json::read_only(&event.0.value),
         );
 }
 
 fn register_parts(library: &mut Library) {
     library
-        .property(Doc::new("Event.outcome: Outcome", "How it ended.", ""), |event: This| Outcome(event.clone()))
         .property(
-            Doc::new("Event.actor: Party", "Who did it. Its members are `()` if Okta does not say.", ""),
+            Doc::new("Event.outcome: Outcome", "How it ended.", r#"event.outcome.result == "SUCCESS""#),
+            |event: This| Outcome(event.clone()),
+        )
+        .property(
+            Doc::new(
+                "Event.actor: Party",
+                "Who did it. Its members are `()` if Okta does not say.",
+                r#"event.actor.login == "admin@corp.example""#,
+            ),
             |event: This| Party(event.0.value.get("actor").cloned().unwrap_or_default()),
         )
         .property(
             Doc::new(
                 "Event.targets: array",
                 "What it was done to, as a list of Party in no fixed order; empty if Okta does not say.",
-                "",
+                "event.targets.len() == 2",
             ),
             |event: This| {
                 let parties = targets(event).map(|target| Dynamic::from(Party(target.clone())));
@@ -116,31 +123,39 @@ fn register_parts(library: &mut Library) {
             Doc::new(
                 "Event.target(type: string) -> Party",
                 "The first target of that type (`User`, `UserGroup`, `AppInstance`, …), or `()`.",
-                "",
+                r#"event.target("UserGroup").name == "Payroll" && event.target("AppInstance") == ()"#,
             ),
             |event: This, wanted: ImmutableString| {
                 let found = targets(event).find(|target| target["type"].as_str() == Some(wanted.as_str()));
                 found.map_or(Dynamic::UNIT, |target| Dynamic::from(Party(target.clone())))
             },
         )
-        .property(Doc::new("Event.client: Client", "Where it was done from.", ""), |event: This| Client(event.clone()))
         .property(
-            Doc::new("Event.ip: Ip", "The client's address, or `()`. The same as `client.ip`.", ""),
+            Doc::new("Event.client: Client", "Where it was done from.", r#"event.client.device == "Computer""#),
+            |event: This| Client(event.clone()),
+        )
+        .property(
+            Doc::new(
+                "Event.ip: Ip",
+                "The client's address, or `()`. The same as `client.ip`.",
+                r#"event.ip.in_cidr("192.0.2.0/24")"#,
+            ),
             |event: This| ip(event),
         )
-        .property(Doc::new("Event.transaction: Transaction", "What it was part of.", ""), |event: This| {
-            Transaction(event.clone())
-        });
+        .property(
+            Doc::new("Event.transaction: Transaction", "What it was part of.", r#"event.transaction.type == "WEB""#),
+            |event: This| Transaction(event.clone()),
+        );
 }
 
 fn register_contexts(library: &mut Library) {
     library
         .property(
-            Doc::new("Event.debug: map", "Okta's `debugData` by its own names, read-only; empty if there is none. Not stable.", ""),
+            Doc::new("Event.debug: map", "Okta's `debugData` by its own names, read-only; empty if there is none. Not stable.", r#"event.debug.requestId == "reqEvent0000000000000001""#),
             |event: This| map_at(event, "/debugContext/debugData"),
         )
         .property(
-            Doc::new("Event.changed_attributes: array", "The attributes that a profile update changed; empty if Okta does not say.", ""),
+            Doc::new("Event.changed_attributes: array", "The attributes that a profile update changed; empty if Okta does not say.", r#""title" in event.changed_attributes"#),
             |event: This| {
                 let list = event.text("/debugContext/debugData/changedAttributes").unwrap_or_default();
                 let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -148,15 +163,15 @@ fn register_contexts(library: &mut Library) {
             },
         )
         .property(
-            Doc::new("Event.device: map", "The device by Okta's names (`os_platform`, `managed`, …), read-only; empty if there is none.", ""),
+            Doc::new("Event.device: map", "The device by Okta's names (`os_platform`, `managed`, …), read-only; empty if there is none.", "event.device.managed == ()"),
             |event: This| map_at(event, "/device"),
         )
         .property(
-            Doc::new("Event.security: map", "Okta's `securityContext` (`asNumber`, `isProxy`, `risk`, …), read-only; empty if there is none.", ""),
+            Doc::new("Event.security: map", "Okta's `securityContext` (`asNumber`, `isProxy`, `risk`, …), read-only; empty if there is none.", "event.security.asNumber == 64496 && !event.security.isProxy"),
             |event: This| map_at(event, "/securityContext"),
         )
         .property(
-            Doc::new("Event.authentication: map", "Okta's `authenticationContext` (`credentialType`, `externalSessionId`, …), read-only; empty if there is none.", ""),
+            Doc::new("Event.authentication: map", "Okta's `authenticationContext` (`credentialType`, `externalSessionId`, …), read-only; empty if there is none.", r#"event.authentication.externalSessionId == "102session""#),
             |event: This| map_at(event, "/authenticationContext"),
         );
 }
@@ -164,15 +179,27 @@ fn register_contexts(library: &mut Library) {
 fn register_delivery(library: &mut Library) {
     library
         .property(
-            Doc::new("Event.source: string", "The event hook at Okta that sent it, as an address; or `()`.", ""),
+            Doc::new(
+                "Event.source: string",
+                "The event hook at Okta that sent it, as an address; or `()`.",
+                r#"event.source.ends_with("/who5h1kXq2ZbT0aYw5d7")"#,
+            ),
             |event: This| request::text(&event.0.delivery.source),
         )
         .property(
-            Doc::new("Event.delivery_id: string", "Okta's id of the POST that carried it, or `()`.", ""),
+            Doc::new(
+                "Event.delivery_id: string",
+                "Okta's id of the POST that carried it, or `()`.",
+                r#"event.delivery_id == "6f1c1c3e-6c1b-4a52-9a53-0d2b7f5c1a01""#,
+            ),
             |event: This| request::text(&event.0.delivery.id),
         )
         .property(
-            Doc::new("Event.time: Time", "When Okta made that POST, or `()`: seconds to days after `published`.", ""),
+            Doc::new(
+                "Event.time: Time",
+                "When Okta made that POST, or `()`: seconds to days after `published`.",
+                "event.time > event.published",
+            ),
             |event: This| request::time(&event.0.delivery.time),
         );
 }
@@ -182,28 +209,48 @@ fn register_party(library: &mut Library) {
     let part = |party: &Party, path: &str| request::text(&text(&party.0, path));
     library
         .value::<Party>("Party", "Who did something, or what it was done to.")
-        .property(Doc::new("Party.id: string", "Okta's id, or `()`.", ""), move |party: This| part(party, "/id"))
         .property(
-            Doc::new("Party.type: string", "`User`, `UserGroup`, `AppInstance`, `SystemPrincipal`, …; or `()`.", ""),
+            Doc::new("Party.id: string", "Okta's id, or `()`.", r#"event.actor.id == "00u7h1kXq2ZbT0aYw5d7""#),
+            move |party: This| part(party, "/id"),
+        )
+        .property(
+            Doc::new(
+                "Party.type: string",
+                "`User`, `UserGroup`, `AppInstance`, `SystemPrincipal`, …; or `()`.",
+                r#"event.actor.type == "User""#,
+            ),
             move |party: This| part(party, "/type"),
         )
         .property(
             Doc::new(
                 "Party.login: string",
                 "The login or address (`alternateId`), or `()`. Okta writes `unknown` for what has none.",
-                "",
+                r#"event.actor.login == "admin@corp.example""#,
             ),
             move |party: This| part(party, "/alternateId"),
         )
         .property(
-            Doc::new("Party.name: string", "The name for people (`displayName`), or `()`.", ""),
+            Doc::new(
+                "Party.name: string",
+                "The name for people (`displayName`), or `()`.",
+                r#"event.actor.name == "Ada Admin""#,
+            ),
             move |party: This| part(party, "/displayName"),
         )
-        .property(Doc::new("Party.detail: map", "Okta's `detailEntry`, read-only, or `()`.", ""), |party: This| {
-            party.0.get("detailEntry").map_or(Dynamic::UNIT, json::read_only)
-        })
         .property(
-            Doc::new("Party.changes: map", "Okta's `changeDetails` with `from` and `to`, read-only, or `()`.", ""),
+            Doc::new(
+                "Party.detail: map",
+                "Okta's `detailEntry`, read-only, or `()`.",
+                r#"event.targets[1].detail.source == "manual""#,
+            ),
+            |party: This| party.0.get("detailEntry").map_or(Dynamic::UNIT, json::read_only),
+        )
+        .property(
+            Doc::new(
+                "Party.changes: map",
+                "Okta's `changeDetails` with `from` and `to`, read-only, or `()`.",
+                "event.actor.changes == ()",
+            ),
             |party: This| party.0.get("changeDetails").map_or(Dynamic::UNIT, json::read_only),
         );
 }
@@ -216,7 +263,7 @@ fn register_outcome(library: &mut Library) {
             Doc::new(
                 "Outcome.result: string",
                 "`SUCCESS`, `FAILURE`, `ALLOW`, `DENY`, …, always in capitals; or `()`.",
-                "",
+                r#"event.outcome.result == "SUCCESS""#,
             ),
             |outcome: This| {
                 let result = outcome.0.text("/outcome/result").map(|result| result.to_uppercase());
@@ -224,7 +271,11 @@ fn register_outcome(library: &mut Library) {
             },
         )
         .property(
-            Doc::new("Outcome.reason: string", "`INVALID_CREDENTIALS`, …, or a sentence; or `()`.", ""),
+            Doc::new(
+                "Outcome.reason: string",
+                "`INVALID_CREDENTIALS`, …, or a sentence; or `()`.",
+                "event.outcome.reason == ()",
+            ),
             |outcome: This| part(&outcome.0, "/outcome/reason"),
         );
 }
@@ -234,52 +285,69 @@ fn register_client(library: &mut Library) {
     library
         .value::<Client>("Client", "Where something was done from. Everything may be `()`.")
         .property(
-            Doc::new("Client.ip: Ip", "The address. Okta sends some that are none: ask `.is_valid`.", ""),
+            Doc::new(
+                "Client.ip: Ip",
+                "The address. Okta sends some that are none: ask `.is_valid`.",
+                "event.client.ip.is_valid",
+            ),
             |client: This| ip(&client.0),
         )
-        .property(Doc::new("Client.id: string", "The OAuth client or API token.", ""), |client: This| {
-            part(&client.0, "/client/id")
-        })
         .property(
-            Doc::new("Client.zone: string", "The network zone. Okta's text `null` is `()`.", ""),
+            Doc::new("Client.id: string", "The OAuth client or API token.", "event.client.id == ()"),
+            |client: This| part(&client.0, "/client/id"),
+        )
+        .property(
+            Doc::new("Client.zone: string", "The network zone. Okta's text `null` is `()`.", "event.client.zone == ()"),
             |client: This| request::text(&client.0.text("/client/zone").filter(|zone| zone != "null")),
         )
-        .property(Doc::new("Client.device: string", "`Computer`, `Mobile`, `Unknown`, …", ""), |client: This| {
-            part(&client.0, "/client/device")
-        })
-        .property(Doc::new("Client.user_agent: string", "As the browser sent it.", ""), |client: This| {
-            part(&client.0, "/client/userAgent/rawUserAgent")
-        })
-        .property(Doc::new("Client.os: string", "`Windows 10`, …", ""), |client: This| {
-            part(&client.0, "/client/userAgent/os")
-        })
-        .property(Doc::new("Client.browser: string", "`CHROME`, `UNKNOWN`, …", ""), |client: This| {
-            part(&client.0, "/client/userAgent/browser")
-        });
+        .property(
+            Doc::new(
+                "Client.device: string",
+                "`Computer`, `Mobile`, `Unknown`, …",
+                r#"event.client.device == "Computer""#,
+            ),
+            |client: This| part(&client.0, "/client/device"),
+        )
+        .property(
+            Doc::new(
+                "Client.user_agent: string",
+                "As the browser sent it.",
+                r#"event.client.user_agent.starts_with("Mozilla")"#,
+            ),
+            |client: This| part(&client.0, "/client/userAgent/rawUserAgent"),
+        )
+        .property(
+            Doc::new("Client.os: string", "`Windows 10`, …", r#"event.client.os == "Linux""#),
+            |client: This| part(&client.0, "/client/userAgent/os"),
+        )
+        .property(
+            Doc::new("Client.browser: string", "`CHROME`, `UNKNOWN`, …", r#"event.client.browser == "FIREFOX""#),
+            |client: This| part(&client.0, "/client/userAgent/browser"),
+        );
     register_geography(library);
 }
 
 fn register_geography(library: &mut Library) {
     type This<'a> = &'a mut Client;
     library
-        .property(Doc::new("Client.city: string", "By its address.", ""), |client: This| {
+        .property(Doc::new("Client.city: string", "By its address.", r#"event.client.city == "Bern""#), |client: This| {
             part(&client.0, "/client/geographicalContext/city")
         })
-        .property(Doc::new("Client.state: string", "By its address.", ""), |client: This| {
+        .property(Doc::new("Client.state: string", "By its address.", r#"event.client.state == "Bern""#), |client: This| {
             part(&client.0, "/client/geographicalContext/state")
         })
-        .property(Doc::new("Client.country: string", "By its address: the English name.", ""), |client: This| {
+        .property(Doc::new("Client.country: string", "By its address: the English name.", r#"event.client.country == "Switzerland""#), |client: This| {
             part(&client.0, "/client/geographicalContext/country")
         })
-        .property(Doc::new("Client.postal_code: string", "By its address.", ""), |client: This| {
+        .property(Doc::new("Client.postal_code: string", "By its address.", r#"event.client.postal_code == "3011""#), |client: This| {
             part(&client.0, "/client/geographicalContext/postalCode")
         })
         .property(
-            Doc::new("Client.location: map", "By its address: `lat` and `lon`, read-only; empty if unknown.", ""),
+            Doc::new("Client.location: map", "By its address: `lat` and `lon`, read-only; empty if unknown.", "event.client.location.lat == 46.9"),
             |client: This| map_at(&client.0, "/client/geographicalContext/geolocation"),
         )
         .property(
-            Doc::new("Client.ip_chain: array", "The addresses that the call came through by Okta's names, the client first; read-only, empty if unknown.", ""),
+            Doc::new("Client.ip_chain: array", "The addresses that the call came through by Okta's names, the client first; read-only, empty if unknown.", r#"event.client.ip_chain[0].version == "V4""#),
             |client: This| {
                 let value = &client.0.0.value;
                 // The System Log keeps it in another place than deliveries do (contract, section 5.3).
@@ -294,17 +362,22 @@ fn register_transaction(library: &mut Library) {
     library
         .value::<Transaction>("Transaction", "What something was part of.")
         .property(
-            Doc::new("Transaction.id: string", "Okta's id of the request or job, or `()`.", ""),
+            Doc::new(
+                "Transaction.id: string",
+                "Okta's id of the request or job, or `()`.",
+                "event.transaction.id == event.debug.requestId",
+            ),
             |transaction: This| part(&transaction.0, "/transaction/id"),
         )
-        .property(Doc::new("Transaction.type: string", "`WEB` or `JOB`; or `()`.", ""), |transaction: This| {
-            part(&transaction.0, "/transaction/type")
-        })
+        .property(
+            Doc::new("Transaction.type: string", "`WEB` or `JOB`; or `()`.", r#"event.transaction.type == "WEB""#),
+            |transaction: This| part(&transaction.0, "/transaction/type"),
+        )
         .property(
             Doc::new(
                 "Transaction.detail: map",
                 "More by Okta's names, such as `requestApiTokenId`; read-only, empty if there is none.",
-                "",
+                r#"event.transaction.detail.requestApiTokenId == "00T5h1k""#,
             ),
             |transaction: This| map_at(&transaction.0, "/transaction/detail"),
         );

@@ -128,13 +128,17 @@ pub fn register(library: &mut Library, name: &'static str) {
     register_subject(library);
     library
         .value::<App>("App", "The SAML app that the assertion is for.")
-        .property(Doc::new("App.id: string", "Okta's id of the app (`0oa…`).", ""), |app: &mut App| {
-            request::text(&app.0.id)
+        .property(
+            Doc::new("App.id: string", "Okta's id of the app (`0oa…`).", r#"request.app.id == "0oaPortal0000000001""#),
+            |app: &mut App| request::text(&app.0.id),
+        )
+        .property(Doc::new("App.name: string", "Its label.", r#"request.app.name == "Portal""#), |app: &mut App| {
+            request::text(&app.0.name)
         })
-        .property(Doc::new("App.name: string", "Its label.", ""), |app: &mut App| request::text(&app.0.name))
-        .property(Doc::new("App.uri: string", "The issuer that Okta is to this app.", ""), |app: &mut App| {
-            request::text(&app.0.uri)
-        });
+        .property(
+            Doc::new("App.uri: string", "The issuer that Okta is to this app.", "request.app.uri == request.issuer"),
+            |app: &mut App| request::text(&app.0.uri),
+        );
     User::register(library);
     Session::register(library);
 }
@@ -142,89 +146,148 @@ pub fn register(library: &mut Library, name: &'static str) {
 fn register_circumstances(library: &mut Library) {
     type This<'a> = &'a mut Call<Data>;
     library
-        .property(Doc::new("Self.protocol: string", "`SAML2.0`, or `()`.", ""), |call: This| {
-            call.data().protocol().map_or(Dynamic::UNIT, |protocol| request::text(&protocol.kind))
-        })
-        .property(Doc::new("Self.app: App", "The app that the assertion is for, or `()`.", ""), |call: This| {
-            let app = call.data().protocol().and_then(|protocol| protocol.issuer.clone());
-            app.map_or(Dynamic::UNIT, |app| Dynamic::from(App(app)))
-        })
-        .property(Doc::new("Self.issuer: string", "The issuer in the assertion, a URI, or `()`.", ""), |call: This| {
-            let app = call.data().protocol().and_then(|protocol| protocol.issuer.as_ref());
-            app.map_or(Dynamic::UNIT, |app| request::text(&app.uri))
-        })
         .property(
-            Doc::new("Self.provider_name: string", "How the app calls itself in its request, or `()`.", ""),
+            Doc::new("Self.protocol: string", "`SAML2.0`, or `()`.", r#"request.protocol == "SAML2.0""#),
+            |call: This| call.data().protocol().map_or(Dynamic::UNIT, |protocol| request::text(&protocol.kind)),
+        )
+        .property(
+            Doc::new("Self.app: App", "The app that the assertion is for, or `()`.", r#"request.app.name == "Portal""#),
+            |call: This| {
+                let app = call.data().protocol().and_then(|protocol| protocol.issuer.clone());
+                app.map_or(Dynamic::UNIT, |app| Dynamic::from(App(app)))
+            },
+        )
+        .property(
+            Doc::new(
+                "Self.issuer: string",
+                "The issuer in the assertion, a URI, or `()`.",
+                "request.issuer == request.app.uri",
+            ),
+            |call: This| {
+                let app = call.data().protocol().and_then(|protocol| protocol.issuer.as_ref());
+                app.map_or(Dynamic::UNIT, |app| request::text(&app.uri))
+            },
+        )
+        .property(
+            Doc::new(
+                "Self.provider_name: string",
+                "How the app calls itself in its request, or `()`.",
+                r#"request.provider_name == "portal.example""#,
+            ),
             |call: This| {
                 let request = call.data().protocol().and_then(|protocol| protocol.request.as_ref());
                 request.map_or(Dynamic::UNIT, |request| request::text(&request.provider_name))
             },
         )
-        .property(Doc::new("Self.user: User", "The user who signs in, or `()`.", ""), |call: This| {
-            User::dynamic(call.data().context.as_ref().and_then(|context| context.user.as_ref()))
-        })
-        .property(Doc::new("Self.session: Session", "The user's session, or `()`.", ""), |call: This| {
-            Session::dynamic(call.data().context.as_ref().and_then(|context| context.session.as_ref()))
-        });
+        .property(
+            Doc::new(
+                "Self.user: User",
+                "The user who signs in, or `()`.",
+                r#"request.user.login == "ann@mail.example""#,
+            ),
+            |call: This| User::dynamic(call.data().context.as_ref().and_then(|context| context.user.as_ref())),
+        )
+        .property(
+            Doc::new("Self.session: Session", "The user's session, or `()`.", "request.session.mfa_active"),
+            |call: This| Session::dynamic(call.data().context.as_ref().and_then(|context| context.session.as_ref())),
+        );
 }
 
 fn register_assertion(library: &mut Library) {
     type This<'a> = &'a mut Call<Data>;
     library
-        .property(Doc::new("Self.subject: Subject", "Whom the assertion is about.", ""), |call: This| {
-            Subject(call.clone())
-        })
         .property(
-            Doc::new("Self.attributes: map", "The assertion's attributes: each name with an array of texts.", ""),
+            Doc::new("Self.subject: Subject", "Whom the assertion is about.", r#"request.subject.name_id == "ann""#),
+            |call: This| Subject(call.clone()),
+        )
+        .property(
+            Doc::new(
+                "Self.attributes: map",
+                "The assertion's attributes: each name with an array of texts.",
+                r#"request.attributes.groups == ["everyone", "support"] && request.attributes.absent == ()"#,
+            ),
             |call: This| call.data().of_attributes(|attribute| of_values(attribute, "/value")),
         )
         .property(
             Doc::new(
                 "Self.attribute_types: map",
                 "The XML types of these values, such as `xs:string`, in the same order.",
-                "",
+                r#"request.attribute_types["http://schemas.example.com/floor"] == ["xs:integer"]"#,
             ),
             |call: This| call.data().of_attributes(|attribute| of_values(attribute, "/attributes/xsi:type")),
         )
         .property(
-            Doc::new("Self.attribute_formats: map", "The NameFormat of each attribute, or `()`.", ""),
+            Doc::new(
+                "Self.attribute_formats: map",
+                "The NameFormat of each attribute, or `()`.",
+                r#"request.attribute_formats.department.ends_with(":unspecified")"#,
+            ),
             |call: This| call.data().of_attributes(|attribute| text(attribute.pointer("/attributes/NameFormat"))),
         )
         .property(
-            Doc::new("Self.audiences: array", "Whom the assertion is meant for; empty if it says nothing.", ""),
+            Doc::new(
+                "Self.audiences: array",
+                "Whom the assertion is meant for; empty if it says nothing.",
+                r#"request.audiences == ["urn:example:portal"]"#,
+            ),
             |call: This| texts(call.data().at("conditions", "/audienceRestriction")),
         )
         .property(
-            Doc::new("Self.authn_context: string", "How the user signed in: a class reference, or `()`.", ""),
+            Doc::new(
+                "Self.authn_context: string",
+                "How the user signed in: a class reference, or `()`.",
+                r#"request.authn_context.ends_with(":PasswordProtectedTransport")"#,
+            ),
             |call: This| text(call.data().at("authentication", "/authnContext/authnContextClassRef")),
         )
-        .property(Doc::new("Self.session_index: string", "The session in the assertion, or `()`.", ""), |call: This| {
-            text(call.data().at("authentication", "/sessionIndex"))
-        })
-        .property(Doc::new("Self.lifetime: int", "Seconds that the assertion is valid, or `()`.", ""), |call: This| {
-            let seconds = text(call.data().at("lifetime", "/expiration")).into_immutable_string();
-            let seconds = seconds.ok().and_then(|seconds: ImmutableString| seconds.parse::<i64>().ok());
-            seconds.map_or(Dynamic::UNIT, Dynamic::from)
-        });
+        .property(
+            Doc::new(
+                "Self.session_index: string",
+                "The session in the assertion, or `()`.",
+                r#"request.session_index == "id1772439330000.1""#,
+            ),
+            |call: This| text(call.data().at("authentication", "/sessionIndex")),
+        )
+        .property(
+            Doc::new("Self.lifetime: int", "Seconds that the assertion is valid, or `()`.", "request.lifetime == 300"),
+            |call: This| {
+                let seconds = text(call.data().at("lifetime", "/expiration")).into_immutable_string();
+                let seconds = seconds.ok().and_then(|seconds: ImmutableString| seconds.parse::<i64>().ok());
+                seconds.map_or(Dynamic::UNIT, Dynamic::from)
+            },
+        );
 }
 
 fn register_subject(library: &mut Library) {
     let at = |subject: &Subject, path: &str| text(subject.0.data().at("subject", path));
     library
         .value::<Subject>("Subject", "Whom the assertion is about.")
-        .property(Doc::new("Subject.name_id: string", "The NameID, or `()`.", ""), move |subject: &mut Subject| {
-            at(subject, "/nameId")
-        })
         .property(
-            Doc::new("Subject.name_format: string", "The format of the NameID, or `()`.", ""),
+            Doc::new("Subject.name_id: string", "The NameID, or `()`.", r#"request.subject.name_id == "ann""#),
+            move |subject: &mut Subject| at(subject, "/nameId"),
+        )
+        .property(
+            Doc::new(
+                "Subject.name_format: string",
+                "The format of the NameID, or `()`.",
+                r#"request.subject.name_format.ends_with(":unspecified")"#,
+            ),
             move |subject: &mut Subject| at(subject, "/nameFormat"),
         )
         .property(
-            Doc::new("Subject.confirmation_method: string", "How the app may trust the bearer, or `()`.", ""),
+            Doc::new(
+                "Subject.confirmation_method: string",
+                "How the app may trust the bearer, or `()`.",
+                r#"request.subject.confirmation_method.ends_with(":bearer")"#,
+            ),
             move |subject: &mut Subject| at(subject, "/confirmation/method"),
         )
         .property(
-            Doc::new("Subject.recipient: string", "The app's address for assertions, or `()`.", ""),
+            Doc::new(
+                "Subject.recipient: string",
+                "The app's address for assertions, or `()`.",
+                r#"request.subject.recipient == "https://portal.example/saml""#,
+            ),
             move |subject: &mut Subject| at(subject, "/confirmation/data/recipient"),
         );
 }

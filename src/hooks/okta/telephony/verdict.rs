@@ -119,7 +119,7 @@ fn register_reports(library: &mut Library) {
             Doc::new(
                 "sent(provider: string, id: string) -> command",
                 "The message was sent: Okta waits for the code. `id` is the provider's.",
-                "",
+                r#"sent("acme", "SM52498")"#,
             ),
             |provider: Text, id: Text| report("sent", Status::Successful, provider, id, None),
         )
@@ -127,7 +127,7 @@ fn register_reports(library: &mut Library) {
             Doc::new(
                 "sent(provider: string, id: string, metadata: string) -> command",
                 "The same with a remark for the System Log.",
-                "",
+                r#"sent("acme", "SM52498", "route 7")"#,
             ),
             |provider: Text, id: Text, metadata: Text| report("sent", Status::Successful, provider, id, Some(metadata)),
         )
@@ -135,7 +135,7 @@ fn register_reports(library: &mut Library) {
             Doc::new(
                 "pending(provider: string, id: string) -> command",
                 "The provider took the message, its delivery is not confirmed: Okta waits for the code.",
-                "",
+                r#"pending("acme", "SM52498")"#,
             ),
             |provider: Text, id: Text| report("pending", Status::Pending, provider, id, None),
         )
@@ -143,7 +143,7 @@ fn register_reports(library: &mut Library) {
             Doc::new(
                 "pending(provider: string, id: string, metadata: string) -> command",
                 "The same with a remark for the System Log.",
-                "",
+                r#"pending("acme", "SM52498", "queued")"#,
             ),
             |provider: Text, id: Text, metadata: Text| report("pending", Status::Pending, provider, id, Some(metadata)),
         );
@@ -155,7 +155,7 @@ fn register_blocks(library: &mut Library) {
             Doc::new(
                 "block(reason: string, mode: string) -> command",
                 "We do not send. Mode `swallow`: nobody does, and Okta believes it was sent. Mode `let_okta_send`: Okta's providers send; users may read the reason.",
-                "",
+                r#"block("premium number", "swallow")"#,
             ),
             |reason: ImmutableString, mode: ImmutableString| block(reason, &mode, None),
         )
@@ -163,7 +163,7 @@ fn register_blocks(library: &mut Library) {
             Doc::new(
                 "block(reason: string, mode: string, cause: map) -> command",
                 "The same for `let_okta_send`, with a cause for the System Log: `summary`, and if known `reason` and `location`.",
-                "",
+                r#"block("not delivered", "let_okta_send", #{ summary: "refused by the carrier" })"#,
             ),
             |reason: ImmutableString, mode: ImmutableString, cause: Map| block(reason, &mode, Some(cause)),
         )

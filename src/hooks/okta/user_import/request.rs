@@ -101,14 +101,27 @@ fn register_person(library: &mut Library) {
     type This<'a> = &'a mut Request;
     library
         .property(
-            Doc::new("Self.profile: map", "The profile that the Okta user would get. Absent attributes are `()`.", ""),
+            Doc::new(
+                "Self.profile: map",
+                "The profile that the Okta user would get. Absent attributes are `()`.",
+                r#"request.profile.login == "ann@mail.example" && request.profile.city == ()"#,
+            ),
             |request: This| profile(request.data().user.as_ref()),
         )
-        .property(Doc::new("Self.app_profile: map", "The profile as it came from the app.", ""), |request: This| {
-            profile(request.data().app_user.as_ref())
-        })
         .property(
-            Doc::new("Self.user_id: string", "Okta's id of the user that was matched, or `()` if none was.", ""),
+            Doc::new(
+                "Self.app_profile: map",
+                "The profile as it came from the app.",
+                r#"request.app_profile.externalId == "00123""#,
+            ),
+            |request: This| profile(request.data().app_user.as_ref()),
+        )
+        .property(
+            Doc::new(
+                "Self.user_id: string",
+                "Okta's id of the user that was matched, or `()` if none was.",
+                "request.user_id == request.matches[0]",
+            ),
             |request: This| request.data().user.as_ref().map_or(Dynamic::UNIT, |user| request::text(&user.id)),
         );
 }
@@ -123,50 +136,83 @@ fn register_circumstances(library: &mut Library) {
             Doc::new(
                 "Self.default_action: string",
                 "What Okta does if nobody objects: `CREATE_USER` or `LINK_USER`.",
-                "",
+                r#"request.default_action == "CREATE_USER""#,
             ),
             |request: This| {
                 request.data().action.as_ref().map_or(Dynamic::UNIT, |action| request::text(&action.result))
             },
         )
         .property(
-            Doc::new("Self.conflicts: array", "Names of attributes that another Okta user has the same values of.", ""),
+            Doc::new(
+                "Self.conflicts: array",
+                "Names of attributes that another Okta user has the same values of.",
+                r#"request.conflicts == ["login"]"#,
+            ),
             |request: This| texts(context(request).and_then(|context| context.conflicts.as_ref())),
         )
-        .property(Doc::new("Self.matches: array", "Okta users that matched so far.", ""), |request: This| {
-            let matches = context(request).and_then(|context| context.matches.clone());
-            Dynamic::from_array(matches.unwrap_or_default()).into_read_only()
-        })
         .property(
-            Doc::new("Self.policy: array", "The rules of matching, such as `EMAIL` and `FIRST_AND_LAST_NAME`.", ""),
+            Doc::new(
+                "Self.matches: array",
+                "Okta users that matched so far.",
+                r#"request.matches[1].id == "00uBob0000000000001""#,
+            ),
+            |request: This| {
+                let matches = context(request).and_then(|context| context.matches.clone());
+                Dynamic::from_array(matches.unwrap_or_default()).into_read_only()
+            },
+        )
+        .property(
+            Doc::new(
+                "Self.policy: array",
+                "The rules of matching, such as `EMAIL` and `FIRST_AND_LAST_NAME`.",
+                "request.policy.len() == 2",
+            ),
             |request: This| texts(context(request).and_then(|context| context.policy.as_ref())),
         )
-        .property(Doc::new("Self.app: App", "The app that the user comes from, or `()`.", ""), |request: This| {
-            let app = context(request).and_then(|context| context.application.clone());
-            app.map_or(Dynamic::UNIT, |app| Dynamic::from(App(app)))
-        })
-        .property(Doc::new("Self.job: Job", "The import that is running, or `()`.", ""), |request: This| {
-            let job = context(request).and_then(|context| context.job.clone());
-            job.map_or(Dynamic::UNIT, |job| Dynamic::from(Job(job)))
-        });
+        .property(
+            Doc::new("Self.app: App", "The app that the user comes from, or `()`.", r#"request.app.label == "HR""#),
+            |request: This| {
+                let app = context(request).and_then(|context| context.application.clone());
+                app.map_or(Dynamic::UNIT, |app| Dynamic::from(App(app)))
+            },
+        )
+        .property(
+            Doc::new("Self.job: Job", "The import that is running, or `()`.", r#"request.job.type == "import:users""#),
+            |request: This| {
+                let job = context(request).and_then(|context| context.job.clone());
+                job.map_or(Dynamic::UNIT, |job| Dynamic::from(Job(job)))
+            },
+        );
 }
 
 fn register_app(library: &mut Library) {
     library
         .value::<App>("App", "The app that users are imported from.")
-        .property(Doc::new("App.id: string", "Okta's id of the app (`0oa…`).", ""), |app: &mut App| {
-            request::text(&app.0.id)
-        })
-        .property(Doc::new("App.name: string", "Its technical name.", ""), |app: &mut App| request::text(&app.0.name))
-        .property(Doc::new("App.label: string", "Its name for people.", ""), |app: &mut App| {
-            request::text(&app.0.label)
-        })
-        .property(Doc::new("App.status: string", "`ACTIVE` or `INACTIVE`.", ""), |app: &mut App| {
-            request::text(&app.0.status)
-        })
+        .property(
+            Doc::new("App.id: string", "Okta's id of the app (`0oa…`).", r#"request.app.id == "0oaHr000000000000001""#),
+            |app: &mut App| request::text(&app.0.id),
+        )
+        .property(
+            Doc::new("App.name: string", "Its technical name.", r#"request.app.name == "hr_feed""#),
+            |app: &mut App| request::text(&app.0.name),
+        )
+        .property(
+            Doc::new("App.label: string", "Its name for people.", r#"request.app.label == "HR""#),
+            |app: &mut App| request::text(&app.0.label),
+        )
+        .property(
+            Doc::new("App.status: string", "`ACTIVE` or `INACTIVE`.", r#"request.app.status == "ACTIVE""#),
+            |app: &mut App| request::text(&app.0.status),
+        )
         .value::<Job>("Job", "An import.")
-        .property(Doc::new("Job.id: string", "Okta's id of the import.", ""), |job: &mut Job| request::text(&job.0.id))
-        .property(Doc::new("Job.type: string", "`import:users`.", ""), |job: &mut Job| request::text(&job.0.kind));
+        .property(
+            Doc::new("Job.id: string", "Okta's id of the import.", r#"request.job.id == "ijJob000000000000001""#),
+            |job: &mut Job| request::text(&job.0.id),
+        )
+        .property(
+            Doc::new("Job.type: string", "`import:users`.", r#"request.job.type == "import:users""#),
+            |job: &mut Job| request::text(&job.0.kind),
+        );
 }
 
 fn texts(items: Option<&Vec<ImmutableString>>) -> Dynamic {
