@@ -136,7 +136,7 @@ fn links_lead_to_files_that_are_there() {
 }
 
 /// As code forges make anchors of headings.
-fn has_heading(text: &str, anchor: &str) -> bool {
+pub fn has_heading(text: &str, anchor: &str) -> bool {
     text.lines().filter_map(|line| line.strip_prefix('#')).any(|heading| {
         let heading = heading.trim_start_matches('#').trim().to_lowercase();
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -156,7 +156,9 @@ fn scripts_in_the_documents_compile() {
                     goes_live(hook, &block);
                 }
                 None => {
-                    let compiled = engine::parser(engine::Dialect::Script).compile(&block);
+                    let is_test = block.contains("fn test_");
+                    let dialect = if is_test { engine::Dialect::Test } else { engine::Dialect::Script };
+                    let compiled = engine::parser(dialect).compile(&block);
                     assert!(compiled.is_ok(), "{}: {compiled:?} in\n{block}", path.display());
                 }
             }
