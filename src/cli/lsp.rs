@@ -2,16 +2,25 @@
 
 use std::io::{BufReader, stdin, stdout};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use regex::Regex;
 use url::Url;
 
 use crate::cli::{Global, Status};
 use crate::editor::lens::Trial;
 use crate::editor::server;
 use crate::editor::server::Setup;
+use crate::finding::Finding;
+use crate::harness;
+use crate::harness::run;
+use crate::harness::run::{Options, Report};
+use crate::harness::trial::Verdict;
+use crate::release::build;
+use crate::release::build::Secrets;
 use crate::release::bundle::Place;
+use crate::release::suite;
+use crate::telemetry::metrics::Metrics;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -34,20 +43,40 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     Ok(if goodbye { Status::Good } else { Status::Failed })
 }
 
-/// Runs tests by the program itself, so of the files as they are saved; says which failed, but not at which line.
+/// Runs the tests of a file, or one of them, in the bundle as the editor shows it.
 fn runner(place: &Place, file: &str, test: Option<&str>) -> Result<Trial, String> {
-    let stem = regex::escape(file.strip_suffix("_test.rhai").unwrap_or(file));
-    let filter = test.map_or_else(|| format!("^{stem}::"), |test| format!("^{stem}::{}$", regex::escape(test)));
-    let program = std::env::current_exe().map_err(|error| format!("hookgate cannot be found: {error}"))?;
-    let mut command = Command::new(program);
-    command.args(["test", "--color", "never", "--filter", &filter, "--config"]).arg(&place.config);
-    let ran = command.stdin(Stdio::null()).output().map_err(|error| format!("hookgate cannot be run: {error}"))?;
-    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    let last = out.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    let trial = |passed| Trial { passed, summary: last.to_owned(), findings: Vec::new() };
-    match ran.status.code() {
-        Some(0) => Ok(trial(true)),
-        Some(1) => Ok(trial(false)),
-        _ => Err(format!("the tests could not be run: {}", err.lines().next().unwrap_or_default())),
+    let first = |findings: &[Finding]| findings.first().map(Finding::one_line).unwrap_or_default();
+    let release = build::check(place, Secrets::Skip, &Metrics::new())
+        .map_err(|findings| format!("the bundle cannot run: {}", first(&findings)))?;
+    let mut suite = suite::suite(&release);
+    let label = format!("{}/{file}", release.config.scripts.dir);
+    if let Some(orphan) = suite.problems.iter().find(|problem| problem.file == label) {
+        return Err(orphan.one_line());
     }
+    suite.problems.clear();
+    suite.subjects.retain(|subject| subject.test_label == label);
+    if let Some(Err(broken)) = suite.subjects.first().and_then(|subject| subject.tests.as_ref()) {
+        return Err(format!("these tests cannot run: {}", first(broken)));
+    }
+    let filter = test.map(|test| format!("::{}$", regex::escape(test)));
+    let filter = filter.map(|text| Regex::new(&text).expect("an escaped name is a regular expression"));
+    let report = run::run(&suite, &Options { filter, ..Options::default() }, &|_| {});
+    if report.trials.is_empty() {
+        return Err(format!("there is no {} in `{label}`", test.unwrap_or("test")));
+    }
+    let findings = report.failed().flat_map(harness::trial::Trial::findings).collect();
+    Ok(Trial { passed: report.failed().next().is_none(), summary: summary(&report), findings })
+}
+
+/// `1 failed, 2 passed`
+fn summary(report: &Report) -> String {
+    let of = |wanted: fn(&Verdict) -> bool| report.trials.iter().filter(|trial| wanted(&trial.verdict)).count();
+    let counts = [
+        (of(|verdict| *verdict == Verdict::Failed), "failed"),
+        (of(|verdict| *verdict == Verdict::Passed), "passed"),
+        (of(|verdict| matches!(verdict, Verdict::Todo(_))), "todo"),
+        (of(|verdict| matches!(verdict, Verdict::Skipped(_))), "skipped"),
+    ];
+    let counts = counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
+    counts.collect::<Vec<_>>().join(", ")
 }

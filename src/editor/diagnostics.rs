@@ -10,6 +10,8 @@ use gen_lsp_types::{
 use crate::editor::text::characters;
 use crate::editor::workspace::Open;
 use crate::finding::{Finding, Severity};
+use crate::hooks;
+use crate::script::lint::codes;
 
 /// By file; a file without findings is not in it. `page` is the address of the page that explains codes.
 pub(super) fn by_file(
@@ -28,10 +30,12 @@ pub(super) fn by_file(
     files
 }
 
-/// The part of the page about a code: headings in Markdown become anchors without their slash.
+/// The part of the page about a code; the page explains codes of scripts and of tests only.
 fn link(page: Option<&Uri>, code: &str) -> Option<CodeDescription> {
+    let of_hooks = hooks::HOOKS.iter().flat_map(|hook| hook.advice.codes).copied();
+    let explained = codes::general().chain(of_hooks).find(|known| known.code == code)?;
     let mut href = page?.clone();
-    href.set_fragment(Some(&code.replace('/', "")));
+    href.set_fragment(Some(&explained.anchor()));
     Some(CodeDescription { href })
 }
 

@@ -26,7 +26,7 @@ pub struct Trial {
     pub passed: bool,
     /// One line for people.
     pub summary: String,
-    /// One for each test that failed, at the line that failed.
+    /// What the tests that failed complain about, each at the line that failed.
     pub findings: Vec<Finding>,
 }
 

@@ -181,7 +181,7 @@ fn perform(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Ran, Box
         );
         Box::new(finding.at(&case.text, error.line(), error.column().max(1)))
     })?;
-    let stage = stage(suite, subject, &golden).map_err(|text| wrong(text))?;
+    let stage = stage(suite, subject, &golden).map_err(&wrong)?;
     let outcomes =
         stage.perform(&golden.request).map_err(|error| wrong(format!("the gateway refuses this call: {error}")))?;
     Ok(Ran { golden, outcomes, of_events: stage.binding.hook.events })

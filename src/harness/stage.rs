@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rhai::Dynamic;
 use serde_json::Value;
 
 use crate::harness::outcome::{Outcome, Parts};
@@ -63,10 +62,11 @@ impl Stage {
         });
         let returned = run.result.map_err(|failed| self.compiler.explain(script, *failed));
         let commands = returned.as_ref().map(|returned| (hook.describe)(returned)).unwrap_or_default();
-        let encoded = returned.and_then(|returned: Dynamic| {
-            let problem = (hook.encode)(request, returned, &mark);
-            problem.map_err(|error| self.compiler.misfit(script, &error.to_string()))
-        });
+        let encoded = match returned {
+            Ok(returned) => (hook.encode)(request, returned, &mark)
+                .map_err(|error| self.compiler.misfit(script, &error.to_string())),
+            Err(error) => Err(error),
+        };
         let (reply, error) = match encoded {
             Ok(reply) => (reply, None),
             Err(error) => {

@@ -87,6 +87,9 @@ pub struct TableShape {
     pub key: Option<String>,
 }
 
+/// Tells whether a rule wants events of a type.
+pub type Wants = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// A route, or a rule of one, that runs the script.
 #[derive(Clone)]
 pub struct Binding {
@@ -99,7 +102,7 @@ pub struct Binding {
     /// What the caller hears when the script fails; events have nothing.
     pub on_failure: Option<Declared>,
     /// Whether a rule wants events of this type.
-    pub wants: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    pub wants: Option<Wants>,
 }
 
 impl fmt::Debug for Binding {

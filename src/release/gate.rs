@@ -14,7 +14,7 @@ use crate::config::scripts;
 use crate::finding::Finding;
 use crate::harness::run;
 use crate::harness::run::{Options, Report};
-use crate::harness::trial::{Complaint, Trial, Verdict};
+use crate::harness::trial::{Trial, Verdict};
 use crate::release::Release;
 use crate::release::suite;
 
@@ -154,8 +154,8 @@ impl Examined {
 impl Kept {
     fn of(report: &Report, script: &str, warnings: Vec<Finding>) -> Self {
         let failed: Vec<&Trial> = report.failed().filter(|trial| trial.script == script).collect();
-        let errors = failed.iter().flat_map(|trial| trial.complaints.iter().map(|complaint| told(trial, complaint)));
-        Self { errors: errors.collect(), warnings, failures: failed.iter().map(|trial| trial.id.clone()).collect() }
+        let errors = failed.iter().flat_map(|trial| trial.findings()).collect();
+        Self { errors, warnings, failures: failed.iter().map(|trial| trial.id.clone()).collect() }
     }
 }
 
@@ -169,28 +169,6 @@ fn counted(report: &Report) -> Tested {
         failures: report.failed().map(|trial| trial.id.clone()).collect(),
         ..Tested::default()
     }
-}
-
-/// A complaint of a test as a finding of the release: which test, what, and both sides if they are short.
-fn told(trial: &Trial, complaint: &Complaint) -> Finding {
-    let mut finding = complaint.finding.clone();
-    let row = complaint.row.as_ref().map(|row| format!(", case `{row}`")).unwrap_or_default();
-    finding.message = format!("test `{}`{row}: {}", trial.id, finding.message);
-    let mut lines = complaint.detail.lines().map(str::trim).filter(|line| !line.is_empty());
-    if let (Some(first), second, None) = (lines.next(), lines.next(), lines.next()) {
-        let sides = [Some(first), second].into_iter().flatten();
-        let sides = sides.map(|side| side.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
-        finding.message = format!("{}: {}", finding.message, sides.join(", "));
-    }
-    if let Some(cause) = &complaint.cause {
-        finding.message = format!("{}: {}", finding.message, cause.one_line());
-    }
-    let again = format!("`hookgate test --filter '^{}$'` shows more", trial.id);
-    finding.help = Some(match finding.help.take() {
-        Some(help) => format!("{help}; {again}"),
-        None => again,
-    });
-    finding
 }
 
 fn late(release: &Release, report: &Report, timeout: Duration) -> Finding {

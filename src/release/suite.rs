@@ -16,6 +16,7 @@ use crate::release::convert::{own_limits, table_kind};
 use crate::release::{Plan, Release, Route};
 use crate::script::compile::{Compiler, Role, TEST_SUFFIX, is_test};
 use crate::script::context::Surroundings;
+use crate::script::lint::allow;
 
 /// The whole suite of a release.
 pub fn suite(release: &Release) -> Suite {
@@ -75,6 +76,8 @@ pub fn warnings(subject: &Subject, compiler: &Compiler) -> Vec<Finding> {
                     .at(source, function.line, function.column)
                     .help("end it with an `assert…`, or call `skip(\"why\")`")
             });
+            let mut mute = mute.collect();
+            allow::apply_to_tests(&mut mute, &subject.test_label, source);
             tests.warnings.iter().cloned().chain(mute).collect()
         }
         Some(Err(_)) => Vec::new(),

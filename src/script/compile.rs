@@ -145,11 +145,14 @@ pub struct Compiler {
     /// Files that do not parse or whose imports are wrong: nothing that needs them can run.
     unsound: BTreeSet<String>,
     modules: Modules,
-    chambers: Mutex<HashMap<(&'static str, Dialect, Limits), Arc<Chamber>>>,
+    chambers: Mutex<HashMap<Furnished, Arc<Chamber>>>,
     made: Mutex<HashMap<Key, Made>>,
     /// Whether runs note the lines they take.
     covered: bool,
 }
+
+/// Hook, dialect, limits.
+type Furnished = (&'static str, Dialect, Limits);
 
 /// File, hash, hook, limits.
 type Key = (String, String, &'static str, Limits);

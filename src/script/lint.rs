@@ -5,7 +5,7 @@
 //! constants through the registration table. Never runs a script, never names a provider.
 
 pub mod advice;
-mod allow;
+pub mod allow;
 pub(crate) mod calls;
 pub mod codes;
 mod commands;

@@ -140,7 +140,7 @@ fn links_lead_to_files_that_are_there() {
 }
 
 /// As code forges make anchors of headings.
-fn has_heading(text: &str, anchor: &str) -> bool {
+pub fn has_heading(text: &str, anchor: &str) -> bool {
     text.lines().filter_map(|line| line.strip_prefix('#')).any(|heading| {
         let heading = heading.trim_start_matches('#').trim().to_lowercase();
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));

@@ -11,19 +11,32 @@ use hookgate::cli::docs::codes;
 use hookgate::finding::Finding;
 use hookgate::gateway::decide;
 use hookgate::gateway::decide::Failure;
+use hookgate::harness::run;
+use hookgate::harness::run::Options;
+use hookgate::harness::trial::Trial;
 use hookgate::hooks;
 use hookgate::hooks::Hook;
 use hookgate::release::Release;
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
+use hookgate::release::suite;
 use hookgate::script::lanes::Lanes;
+use hookgate::script::lint::codes::testing::TESTED;
 use hookgate::script::lint::codes::{Code, Stage};
 use hookgate::telemetry::metrics::Metrics;
 
 /// Codes that no single script can show.
-const WITHOUT_EXAMPLE: [&str; 5] =
-    ["script/unused-file", "script/unreadable", "script/missing", "script/bad-return", "script/panic"];
+const WITHOUT_EXAMPLE: [&str; 8] = [
+    "script/unused-file",
+    "script/unreadable",
+    "script/missing",
+    "script/panic",
+    "script/untested",
+    "test/no-script",
+    "test/case",
+    "test/gate-timeout",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -64,6 +77,16 @@ impl Bundle {
         Self { folder }
     }
 
+    /// The bundle of an example of a code: a script, or tests of the script that they are all about.
+    fn example(code: &Code, text: &str) -> Self {
+        if !code.is_of_tests() {
+            return Self::new(hook_of(code), text.trim(), "");
+        }
+        let bundle = Self::new(hooks::find("okta.registration").unwrap(), TESTED.trim(), "");
+        fs::write(bundle.folder.path().join("scripts/hook_test.rhai"), text.trim()).unwrap();
+        bundle
+    }
+
     fn built(&self) -> Result<Release, Vec<Finding>> {
         let place = Place::of(&self.folder.path().join("gateway.toml"));
         build::check(&place, Secrets::Check, &Metrics::new())
@@ -74,6 +97,24 @@ impl Bundle {
         let all = self.built().map_or_else(|findings| findings, |release| release.warnings.clone());
         let own = |finding: &Finding| finding.code == "script/duplicate-function" || !finding.file.contains("/lib/");
         all.into_iter().filter(own).collect()
+    }
+
+    /// What is found of its tests, by reading and by running them.
+    fn of_tests(&self) -> Vec<Finding> {
+        let release = self.built().unwrap_or_else(|findings| panic!("{findings:#?}"));
+        let report = run::run(&suite::suite(&release), &Options::default(), &|_| {});
+        let mut findings = suite::findings(&release);
+        findings.extend(report.trials.iter().flat_map(Trial::findings));
+        findings
+    }
+
+    /// What is found in it as an example of a code.
+    fn of_example(&self, code: &Code) -> Vec<Finding> {
+        let mut findings = self.findings();
+        if code.is_of_tests() {
+            findings.extend(self.of_tests());
+        }
+        findings
     }
 
     /// The code of what goes wrong in a call of the hook's first sample.
@@ -101,7 +142,7 @@ fn found(findings: &[Finding]) -> Vec<String> {
 
 #[test]
 fn every_code_of_the_sources_has_one_row_and_every_row_a_source() {
-    let written = regex::Regex::new("\"(script/[a-z-]+)\"").unwrap();
+    let written = regex::Regex::new("\"((?:script|test)/[a-z-]+)\"").unwrap();
     let mut emitted = BTreeSet::new();
     let mut files = Vec::new();
     crate::docs::files(&root().join("src"), ".rs", &mut files);
@@ -129,18 +170,21 @@ fn every_code_of_the_sources_has_one_row_and_every_row_a_source() {
 async fn every_bad_example_has_its_code_and_no_good_one_has_any() {
     let mut wrong = Vec::new();
     for code in codes::all().into_iter().filter(|code| !code.bad.is_empty()) {
-        let hook = hook_of(code);
-        let (bad, good) = (Bundle::new(hook, code.bad.trim(), ""), Bundle::new(hook, code.good.trim(), ""));
-        let findings = good.findings();
+        let (bad, good) = (Bundle::example(code, code.bad), Bundle::example(code, code.good));
+        let findings = good.of_example(code);
         if !findings.is_empty() {
             wrong.push(format!("{}: the good example has {:#?}", code.code, found(&findings)));
         }
         if code.stage == Stage::Run {
+            let hook = hook_of(code);
             if bad.failure(hook).await != Some(code.code) || good.failure(hook).await.is_some() {
                 wrong.push(format!("{}: the examples do not fail as they should", code.code));
             }
-        } else if !bad.findings().iter().any(|finding| finding.code == code.code) {
-            wrong.push(format!("{}: the bad example has {:#?}", code.code, found(&bad.findings())));
+            continue;
+        }
+        let findings = bad.of_example(code);
+        if !findings.iter().any(|finding| finding.code == code.code) {
+            wrong.push(format!("{}: the bad example has {:#?}", code.code, found(&findings)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -151,9 +195,8 @@ fn every_finding_of_a_bad_example_can_be_allowed_with_a_reason() {
     let itself = ["script/allow-without-reason", "script/unused-allow"];
     let mut tried = 0;
     for code in codes::all().into_iter().filter(|code| code.stage == Stage::Read && !itself.contains(&code.code)) {
-        let hook = hook_of(code);
         let of_code = |script: &str| -> Vec<Finding> {
-            let findings = Bundle::new(hook, script, "").findings();
+            let findings = Bundle::example(code, script).of_example(code);
             findings.into_iter().filter(|finding| finding.code == code.code).collect()
         };
         let mut script: Vec<String> = code.bad.trim().lines().map(str::to_owned).collect();
@@ -167,7 +210,7 @@ fn every_finding_of_a_bad_example_can_be_allowed_with_a_reason() {
         }
         tried += 1;
         assert!(of_code(&script.join("\n")).is_empty(), "{}", script.join("\n"));
-        let all = found(&Bundle::new(hook, &script.join("\n"), "").findings());
+        let all = found(&Bundle::example(code, &script.join("\n")).of_example(code));
         assert!(!all.iter().any(|line| line.starts_with("script/unused-allow")), "{all:#?}");
     }
     assert!(tried > 30, "only {tried} were tried");
@@ -181,6 +224,26 @@ fn an_exception_for_a_code_that_does_not_exist_is_named() {
     let wanted = "script/unused-allow scripts/hook.rhai:1:1: there is no code `script/reserved-clame` \
                   (did you mean `script/reserved-claim`?)";
     assert_eq!(found(&Bundle::new(hook, script, "").findings()), [wanted]);
+}
+
+#[test]
+fn exceptions_in_tests_are_judged_once_their_script_is_known() {
+    let code = codes::find("test/no-assertion").unwrap();
+    let told = |text: &str| found(&Bundle::example(code, text).of_tests());
+    let exception = |code: &str| format!("// hookgate: allow {code} because it waits for a sample\n");
+    let needless = format!("{}{}", exception(code.code), code.good.trim());
+    let place = "script/unused-allow scripts/hook_test.rhai:1:1:";
+    let useless = format!("{place} line 2 has no finding `test/no-assertion` to allow (remove this comment)");
+    assert_eq!(told(&needless), [useless]);
+    let firm = told(&format!("{}{}", exception("test/assertion"), code.good.trim()));
+    assert_eq!(firm, [format!("{place} `test/assertion` cannot be allowed (mend what it is about)")]);
+    let bare = told(&format!("// hookgate: allow test/no-assertion\n{}", code.bad.trim()));
+    assert!(bare.iter().any(|line| line.starts_with("script/allow-without-reason ")), "{bare:#?}");
+    // In a script there is nothing of the kind.
+    let script = format!("{}{}", exception(code.code), TESTED.trim());
+    let hook = hooks::find("okta.registration").unwrap();
+    let wanted = "script/unused-allow scripts/hook.rhai:1:1: line 2 has no finding `test/no-assertion` to allow (remove this comment)";
+    assert_eq!(found(&Bundle::new(hook, &script, "").findings()), [wanted]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod answers;
 mod findings;
 mod neovim;
 mod robust;
+mod trials;
 
 /// Nothing takes so long, not even on a slow machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);

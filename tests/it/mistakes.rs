@@ -119,7 +119,7 @@ impl Mistake {
             }
         };
         format!(
-            "[auth.okta]\nscheme = \"none\"\n\n[tables.disposable]\nfile = \"tables/disposable.txt\"\nkind = \"domains\"\n\n\
+            "[scripts]\ngate = \"check\"\n\n[auth.okta]\nscheme = \"none\"\n\n[tables.disposable]\nfile = \"tables/disposable.txt\"\nkind = \"domains\"\n\n\
              [routes.signup]\npath = \"/signup\"\nhook = \"{}\"\nauth = \"okta\"\n{limits}{route}",
             hook.name
         )

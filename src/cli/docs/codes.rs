@@ -6,6 +6,7 @@ use crate::cli::output::{BOLD, DIM, paint};
 use crate::hooks;
 use crate::script::lint::codes;
 use crate::script::lint::codes::Code;
+use crate::script::lint::codes::testing::TESTED;
 
 /// Every code: those of all scripts, then those of hooks, each once.
 pub fn all() -> Vec<&'static Code> {
@@ -18,14 +19,11 @@ pub fn all() -> Vec<&'static Code> {
     all
 }
 
-/// The row of that code, which may be written without `script/`.
+/// The row of that code, which may be written without `script/` or `test/`.
 pub fn find(name: &str) -> Option<&'static Code> {
-    all().into_iter().find(|code| code.code == name || code.code.strip_prefix("script/") == Some(name))
-}
-
-/// The anchor of a code on the page `lint.md`.
-pub fn anchor(code: &Code) -> String {
-    code.code.replace('/', "")
+    let short = |code: &Code| code.code.split_once('/').is_some_and(|(_, rest)| rest == name);
+    let all = all();
+    all.iter().find(|code| code.code == name).or_else(|| all.iter().find(|code| short(code))).copied()
 }
 
 /// The hooks that have this code; none means all of them.
@@ -41,7 +39,8 @@ pub fn page(code: &Code) -> String {
     if !hooks.is_empty() {
         let _ = writeln!(text, "{} {}", paint(DIM, "in scripts of"), hooks.join(", "));
     }
-    for (title, script) in [("Not so", code.bad), ("So", code.good)] {
+    let tested = if code.is_of_tests() && !code.bad.is_empty() { TESTED } else { "" };
+    for (title, script) in [("Not so", code.bad), ("So", code.good), ("The script that is tested", tested)] {
         if !script.is_empty() {
             let _ = writeln!(text, "\n{}\n{}", paint(BOLD, title), script.trim());
         }
@@ -69,10 +68,14 @@ pub(super) fn markdown(generated: &str) -> String {
         text,
         "\n```rhai\n// hookgate: allow script/unused-parameter because the rules for it come next week\n```"
     );
-    let _ = writeln!(text, "\nA test runs every example: the first has the finding, the second has none.\n");
+    let _ = writeln!(
+        text,
+        "\nA test runs every example: the first has the finding, the second has none. Tests in them are of this script:"
+    );
+    let _ = writeln!(text, "\n```rhai\n{}\n```\n", TESTED.trim());
     let _ = writeln!(text, "| Code | |\n| --- | --- |");
     for code in all() {
-        let _ = writeln!(text, "| [`{}`](#{}) | {} |", code.code, anchor(code), code.title);
+        let _ = writeln!(text, "| [`{}`](#{}) | {} |", code.code, code.anchor(), code.title);
     }
     for code in all() {
         let _ = writeln!(text, "\n## {}\n\n**{}.** {} {}", code.code, code.title, code.why, code.stage.about());

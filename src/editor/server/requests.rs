@@ -24,6 +24,7 @@ use crate::editor::symbols::symbols;
 use crate::editor::view::View;
 use crate::editor::workspace::scripts_folder;
 use crate::release::bundle::Place;
+use crate::script::lanes;
 
 /// What the server can do, and its name.
 pub(super) fn capabilities() -> Value {
@@ -147,7 +148,9 @@ impl<W: Write> Server<W> {
             // Nobody listens any more when the editor has left.
             let _ = events.send(Event::Tried { id, home, file: path, result });
         };
-        match thread::Builder::new().name("editor-tests".into()).spawn(run) {
+        // The top level of scripts runs here: it may need a deep stack.
+        let thread = thread::Builder::new().name("editor-tests".into()).stack_size(lanes::STACK_BYTES);
+        match thread.spawn(run) {
             Ok(_) => None,
             Err(error) => refuse(&format!("no thread to run tests on: {error}")),
         }

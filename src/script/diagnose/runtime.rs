@@ -101,7 +101,7 @@ fn said(error: &EvalAltResult, run: &Run, source: &str, known: &Known) -> (Error
     if let EvalAltResult::ErrorMismatchOutputType(..) = error {
         let message = format!("`{}` returned something that is no command", run.entry);
         let help = "return one command, an array of commands, or nothing".to_owned();
-        return (ErrorKind::BadReturn, "script/bad-return", (message, Some(help)));
+        return (ErrorKind::BadReturn, "script/bad-command", (message, Some(help)));
     }
     (ErrorKind::Failed, code(error), failed(error, &around, source, known))
 }

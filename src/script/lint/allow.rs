@@ -1,9 +1,10 @@
 //! `// hookgate: allow script/code because reason` on the line of a finding or on the line above it.
 //!
 //! An exception without a reason is a finding itself, so nobody has to guess later why it is there; and so is one that is no
-//! longer needed, because it would hide the next finding of its kind.
+//! longer needed, because it would hide the next finding of its kind. In files of tests, `test/code` can be allowed, too.
 
 use crate::finding::{Finding, nearest};
+use crate::script::compile::is_test;
 use crate::script::lint::codes;
 use crate::script::lint::codes::{Code, Stage};
 use crate::script::lint::did_you_mean;
@@ -23,20 +24,40 @@ struct Exception<'s> {
 
 /// Drops the findings that the file allows and adds those about the comments themselves. `own` are the codes of the hook,
 /// if the file has one.
-pub(crate) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str, own: Option<&[&'static Code]>) {
-    for exception in exceptions(source) {
+pub(super) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str, own: Option<&[&'static Code]>) {
+    for exception in exceptions(source).filter(|exception| !exception.is_of_tests(file)) {
+        exception.apply(findings, file, source, own);
+    }
+}
+
+/// The same for what is found of tests once it is known which script they are of: codes `test/…` that `check` finds.
+pub fn apply_to_tests(findings: &mut Vec<Finding>, file: &str, source: &str) {
+    for exception in exceptions(source).filter(|exception| exception.is_of_tests(file)) {
+        exception.apply(findings, file, source, None);
+    }
+}
+
+impl Exception<'_> {
+    /// Whether only [`apply_to_tests`] can tell if it is needed.
+    fn is_of_tests(&self, file: &str) -> bool {
+        let is_read = |code: &Code| code.code == self.code && code.is_of_tests() && code.stage == Stage::Read;
+        is_test(file) && codes::general().any(is_read)
+    }
+
+    fn apply(&self, findings: &mut Vec<Finding>, file: &str, source: &str, own: Option<&[&'static Code]>) {
         let before = findings.len();
-        findings.retain(|finding| finding.code != exception.code || finding.line != exception.allowed);
-        let problem = if exception.reason.is_empty() || !exception.code.starts_with("script/") {
+        findings.retain(|finding| finding.code != self.code || finding.line != self.allowed);
+        let is_code = self.code.starts_with("script/") || self.code.starts_with("test/");
+        let problem = if self.reason.is_empty() || !is_code {
             Finding::error("script/allow-without-reason", file, "this exception states no reason")
                 .help("write `// hookgate: allow script/code because …`")
         } else if findings.len() == before {
-            useless(&exception, file, own)
+            useless(self, file, own)
         } else {
-            continue;
+            return;
         };
-        let mut problem = problem.at(source, exception.line, exception.column);
-        problem.length = exception.length;
+        let mut problem = problem.at(source, self.line, self.column);
+        problem.length = self.length;
         findings.push(problem);
     }
 }

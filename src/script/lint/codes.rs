@@ -7,6 +7,7 @@ mod calls;
 mod flow;
 mod names;
 mod running;
+pub mod testing;
 mod unused;
 mod values;
 
@@ -19,8 +20,8 @@ pub struct Code {
     pub title: &'static str,
     /// Why it matters, in two or three sentences.
     pub why: &'static str,
-    /// A whole script that has this finding. The entry function of `good` says for which hook both are. Empty where no
-    /// script can show it.
+    /// A whole script that has this finding. The entry function of `good` says for which hook both are; without one they are
+    /// tests of [`testing::TESTED`]. Empty where no script can show it.
     pub bad: &'static str,
     /// The same with nothing to complain about.
     pub good: &'static str,
@@ -36,6 +37,8 @@ pub enum Stage {
     Load,
     /// While a call is answered; the caller hears `on_failure`.
     Run,
+    /// By running tests.
+    Test,
 }
 
 impl Stage {
@@ -45,12 +48,28 @@ impl Stage {
             Self::Read => "Found when the script is read: by `check`, and at every reload.",
             Self::Load => "Found when the bundle is loaded: by `check`, and at every reload. No comment can allow it.",
             Self::Run => "Found while a call is answered: the caller hears `on_failure`. No comment can allow it.",
+            Self::Test => {
+                "Found when tests run: by `hookgate test`, and before a release goes live. No comment can allow it."
+            }
         }
+    }
+}
+
+impl Code {
+    /// Where the page `lint.md` explains it: headings in Markdown become anchors without their slash.
+    pub fn anchor(&self) -> String {
+        self.code.replace('/', "")
+    }
+
+    /// Whether it is about tests of scripts.
+    pub fn is_of_tests(&self) -> bool {
+        self.code.starts_with("test/")
     }
 }
 
 /// The codes that scripts of every hook can have, in the order of the reference.
 pub fn general() -> impl Iterator<Item = &'static Code> {
-    let groups = [names::CODES, calls::CODES, flow::CODES, values::CODES, unused::CODES, running::CODES];
+    let groups =
+        [names::CODES, calls::CODES, flow::CODES, values::CODES, unused::CODES, running::CODES, testing::CODES];
     groups.into_iter().flatten()
 }

@@ -35,14 +35,12 @@ impl Function {
         let mut names = BTreeSet::new();
         for statement in &self.body {
             statement.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
-                match path.last() {
-                    Some(
-                        ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
-                        | ASTNode::Stmt(Stmt::FnCall(call, _)),
-                    ) => {
-                        names.insert(call.name.to_string());
-                    }
-                    _ => {}
+                if let Some(
+                    ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
+                    | ASTNode::Stmt(Stmt::FnCall(call, _)),
+                ) = path.last()
+                {
+                    names.insert(call.name.to_string());
                 }
                 true
             });

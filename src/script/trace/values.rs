@@ -82,10 +82,11 @@ pub(super) fn note(context: &mut EvalContext, node: ASTNode) {
     BUSY.set(true);
     let mut values: Vec<Shown> = Vec::new();
     for (text, expression) in parts {
-        if values.len() < MAX_PARTS && values.iter().all(|known| known.text != text) {
-            if let Ok(value) = context.eval_expression_tree(&Expression::from(expression)) {
-                values.push(Shown { text, value: short(&json::shown(&value)) });
-            }
+        if values.len() < MAX_PARTS
+            && values.iter().all(|known| known.text != text)
+            && let Ok(value) = context.eval_expression_tree(&Expression::from(expression))
+        {
+            values.push(Shown { text, value: short(&json::shown(&value)) });
         }
     }
     BUSY.set(false);

@@ -138,9 +138,30 @@ fn the_formats_tell_the_same_findings() {
     }
 }
 
+/// So that nothing is said of a script without tests.
+const TESTS: &str = "fn test_sign_up() { assert(run().failure == ()); }\n";
+
+#[test]
+fn a_script_without_tests_is_named_unless_nobody_asks_for_tests() {
+    let bundle = Bundle::new();
+    bundle.write("scripts/second.rhai", "fn on_registration(_request) { allow() }\n");
+    let route = "path = \"/second\"\nhook = \"okta.registration\"\nscript = \"second.rhai\"\nauth = \"okta\"\non_failure = \"allow\"\n";
+    let config = format!("{}\n[routes.second]\n{route}", bundle.read("gateway.toml"));
+    bundle.write("gateway.toml", &config);
+    let found = |bundle: &Bundle| {
+        let listed = bundle.run(&["check", "--json"]).json();
+        let findings = listed["findings"].as_array().unwrap().clone();
+        findings.iter().any(|finding| finding["code"] == "script/untested" && finding["file"] == "scripts/second.rhai")
+    };
+    assert!(found(&bundle));
+    bundle.write("gateway.toml", &format!("{config}\n[scripts]\ngate = \"check\"\n"));
+    assert!(!found(&bundle));
+}
+
 #[test]
 fn warnings_fail_only_when_they_are_denied() {
     let bundle = Bundle::new();
+    bundle.write("scripts/registration_test.rhai", TESTS);
     bundle.write("scripts/left_over.rhai", "fn on_registration(request) { allow() }\n");
     let checked = bundle.run(&["check"]);
     assert_eq!(checked.status, 0, "{}", checked.out);
@@ -159,6 +180,8 @@ fn a_code_is_explained_without_a_bundle() {
     }
     assert_eq!(bundle.run(&["check", "--explain", "reserved-claim"]).out, page.out);
     assert_eq!(bundle.run(&["docs", "script/reserved-claim"]).out, page.out);
+    let tests = bundle.run(&["check", "--explain", "no-assertion"]);
+    assert!(tests.out.contains("fn test_") && tests.out.contains("The script that is tested"), "{}", tests.out);
     let list = bundle.run(&["check", "--explain"]);
     assert!(list.out.lines().count() > 40 && list.out.contains("script/comparison"), "{}", list.out);
     let unknown = bundle.run(&["check", "--explain", "script/comparision"]);
@@ -169,6 +192,7 @@ fn a_code_is_explained_without_a_bundle() {
 #[test]
 fn sarif_says_what_a_rule_is_about() {
     let bundle = Bundle::new();
+    bundle.write("scripts/registration_test.rhai", TESTS);
     bundle.write("scripts/left_over.rhai", "fn on_registration(request) { allow() }\n");
     let log: serde_json::Value = serde_json::from_str(&bundle.run(&["check", "--format", "sarif"]).out).unwrap();
     let rule = &log["runs"][0]["tool"]["driver"]["rules"][0];

@@ -53,6 +53,33 @@ fn words_of_the_hook_the_file_and_its_imports_are_offered() {
 }
 
 #[test]
+fn tests_are_offered_what_tests_may_use() {
+    let mut editor = Editor::example();
+    let file = "scripts/registration_test.rhai";
+    let offered = editor.offered(file, "fn test_it() { | }");
+    for name in ["run", "assert_eq", "assert_fails", "sample", "set_params", "case", "skip", "email"] {
+        assert!(offered.iter().any(|label| label == name), "`{name}` is missing: {offered:?}");
+    }
+    for outcome in ["run()", "run(#{ data: #{} })", "run(sample(\"classic\"))"] {
+        let offered = editor.offered(file, &format!("fn test_it() {{ let outcome = {outcome}; outcome.| }}"));
+        for name in ["reply", "status", "commands", "failure", "logs"] {
+            assert!(offered.iter().any(|label| label == name), "`{name}` is missing after {outcome}: {offered:?}");
+        }
+        assert!(!offered.iter().any(|label| label == "domain"), "{offered:?}");
+    }
+    let script = editor.offered(FILE, "fn on_registration(request) { | }");
+    assert!(!script.iter().any(|label| label == "run" || label == "assert_eq"), "{script:?}");
+    for (text, wanted) in [
+        ("fn test_it() { assert_e|q(1, 1); }", "assert_eq(actual: any, expected: any"),
+        ("fn test_it() { ru|n(); }", "-> Outcome"),
+        ("fn test_it() { let outcome = run(); outcome.rep|ly }", "Outcome.reply"),
+    ] {
+        let hover = editor.ask_at("textDocument/hover", file, text);
+        assert!(text_of(&hover).contains(wanted), "at {text}: {hover}");
+    }
+}
+
+#[test]
 fn a_function_is_inserted_with_places_for_its_arguments() {
     let mut editor = Editor::example();
     let items = editor.ask_at("textDocument/completion", FILE, "fn on_registration(request) { den| }");

@@ -1,8 +1,12 @@
 //! Findings as somebody types.
 
+use std::fs;
+
+use hookgate::cli::docs::codes;
 use serde_json::{Value, json};
 
 use super::Editor;
+use crate::docs::has_heading;
 
 const CONFIG: &str = r#"
 [auth.test]
@@ -68,8 +72,18 @@ fn a_broken_configuration_does_not_hide_what_is_wrong_with_scripts() {
     editor.open("gateway.toml", &CONFIG.replace("on_failure = \"allow\"", "on_failure = \"allow\"\nlimit = 3"));
     let found = editor.findings("gateway.toml", "config/unknown-key");
     assert_eq!(found[0]["range"]["start"], json!({ "line": 11, "character": 0 }), "{found:?}");
+    assert_eq!(found[0].get("codeDescription"), None, "no page explains it");
     editor.change("scripts/one.rhai", 2, json!([{ "text": "fn on_registration(request) { request.emial }" }]));
     editor.findings("scripts/one.rhai", "script/unknown-property");
+}
+
+#[test]
+fn links_of_codes_lead_to_their_headings() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lint.md");
+    let page = fs::read_to_string(page).unwrap();
+    for code in codes::all() {
+        assert!(has_heading(&page, &code.anchor()), "{}", code.code);
+    }
 }
 
 #[test]

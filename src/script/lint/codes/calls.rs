@@ -137,4 +137,21 @@ fn on_registration(request) {
 "#,
         stage: Stage::Read,
     },
+    Code {
+        code: "script/swapped-arguments",
+        title: "Two texts in the wrong order",
+        why: "Both are texts, so the call works and means something else: the person reads `email`, at a field that is not there. \
+              The signature tells the order.",
+        bad: r#"
+fn on_registration(_request) {
+    deny_field("Please use another address.", "email")
+}
+"#,
+        good: r#"
+fn on_registration(_request) {
+    deny_field("email", "Please use another address.")
+}
+"#,
+        stage: Stage::Read,
+    },
 ];

@@ -181,4 +181,44 @@ fn on_registration(request) {
 "#,
         stage: Stage::Read,
     },
+    Code {
+        code: "script/condition",
+        title: "A condition that is neither true nor false",
+        why: "Rhai turns no other value into `true` or `false`: with a text, a number or a list as its condition the line fails. \
+              Compare it: with `()`, with 0, or its `len()`.",
+        bad: r#"
+fn on_registration(request) {
+    if request.login { return allow(); }
+    deny_field("login", "Please choose a user name.")
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    if request.login != () { return allow(); }
+    deny_field("login", "Please choose a user name.")
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
+        code: "script/filled-for-nothing",
+        title: "A list that is filled and never used",
+        why: "Commands were collected and not returned, so nothing happens: the last expression of the function must be the list.",
+        bad: r#"
+fn on_registration(_request) {
+    let commands = [];
+    commands.push(set_profile("userType", "partner"));
+    commands.push(allow());
+}
+"#,
+        good: r#"
+fn on_registration(_request) {
+    let commands = [];
+    commands.push(set_profile("userType", "partner"));
+    commands.push(allow());
+    commands
+}
+"#,
+        stage: Stage::Read,
+    },
 ];

@@ -96,12 +96,56 @@ fn on_registration(request) {
         stage: Stage::Run,
     },
     Code {
-        code: "script/bad-return",
+        code: "script/not-set",
+        title: "A value that is absent is used",
+        why: "What a call does not carry is `()`, and so is an attribute that this person does not have: it has no properties and \
+              cannot be calculated with. Give a default with `??`, or ask `!= ()` before.",
+        bad: r#"
+fn on_registration(request) {
+    set_profile("attempts", request.profile.attempts + 1)
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    set_profile("attempts", (request.profile.attempts ?? 0) + 1)
+}
+"#,
+        stage: Stage::Run,
+    },
+    Code {
+        code: "script/wrong-operand",
+        title: "An operator between values that it does not take",
+        why: "Only numbers are calculated with, and nothing is converted by itself: `\"42\" - 1` fails. Convert first, with \
+              `parse_int(text)` or `number.to_string()`.",
+        bad: r#"
+fn on_registration(request) {
+    let age = request.profile.age ?? "18";
+    set_profile("yearsLeft", age - 10)
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    let age = request.profile.age ?? "18";
+    set_profile("yearsLeft", parse_int(age) - 10)
+}
+"#,
+        stage: Stage::Run,
+    },
+    Code {
+        code: "script/bad-command",
         title: "Something else than commands was returned",
-        why: "An entry function returns one command, an array of commands, or nothing. The last expression of a function is what it \
-              returns, so a `;` too few counts, too.",
-        bad: "",
-        good: "",
+        why: "An entry function returns one command, an array of commands, or nothing, and no two of them may contradict one \
+              another. The last expression of a function is what it returns, so a `;` too few counts, too.",
+        bad: r#"
+fn on_registration(request) {
+    request.email.domain == "partner.example"
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    if request.email.domain == "partner.example" { allow() } else { deny_field("email", "For partners only.") }
+}
+"#,
         stage: Stage::Run,
     },
     Code {

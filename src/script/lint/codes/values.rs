@@ -139,4 +139,61 @@ fn on_registration(request) {
 "#,
         stage: Stage::Read,
     },
+    Code {
+        code: "script/bitwise",
+        title: "`&` or `|` between conditions",
+        why: "They work out both sides, even where the first decides, so `x != () & x.domain == …` fails where `x` is absent. `&&` \
+              and `||` stop as soon as they know.",
+        bad: r#"
+fn on_registration(request) {
+    if request.email != () & request.email.domain == "partner.example" { return allow(); }
+    deny_field("email", "For partners only.")
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    if request.email != () && request.email.domain == "partner.example" { return allow(); }
+    deny_field("email", "For partners only.")
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
+        code: "script/text-plus-number",
+        title: "A number is appended to a text",
+        why: "`+` with a text on one side puts the two behind one another: `\"41\" + 1` is `\"411\"`. To count, make a number of the \
+              text first; to build a text, write `${…}` between backticks.",
+        bad: r#"
+fn on_registration(_request) {
+    let age = "41";
+    set_profile("age", age + 1)
+}
+"#,
+        good: r#"
+fn on_registration(_request) {
+    let age = "41";
+    set_profile("age", parse_int(age) + 1)
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
+        code: "script/absent-compared",
+        title: "An attribute that may be absent is compared by size",
+        why: "`()` is neither smaller nor larger than anything, so the condition is false without an error for everybody who lacks \
+              the attribute. Say with `??` what counts then, or ask `!= ()` first.",
+        bad: r#"
+fn on_registration(request) {
+    if request.profile.age < 18 { return deny_field("age", "Adults only."); }
+    allow()
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    if (request.profile.age ?? 0) < 18 { return deny_field("age", "Adults only."); }
+    allow()
+}
+"#,
+        stage: Stage::Read,
+    },
 ];
