@@ -168,7 +168,7 @@ fn a_call_becomes_a_case_that_is_run_as_a_test() {
         assert!(failed.out.contains(part), "{part} is missing in {}", failed.out);
     }
     let accepted = bundle.run(&["test", "--accept", "--filter", "case/first"]);
-    assert_eq!((accepted.status, accepted.out.contains(file)), (0, true), "{}", accepted.out);
+    assert_eq!((accepted.status, accepted.err.contains(file)), (0, true), "{}", accepted.err);
     assert!(bundle.read(file).contains("closed"));
     assert_eq!(bundle.run(&["test", "--filter", "case/first"]).status, 0);
 }
