@@ -186,7 +186,10 @@ impl Live {
 
 /// Reads until two readings agree: one in the middle of a save would mix files from before and after it. At the start
 /// nobody waits, and nothing runs yet that must not be replaced by a mix.
-fn steady(place: &Place, mut reading: Reading, running: bool) -> Result<Reading, Vec<Finding>> {
+///
+/// # Errors
+/// What cannot be read, and every mistake of the configuration.
+pub fn steady(place: &Place, mut reading: Reading, running: bool) -> Result<Reading, Vec<Finding>> {
     for _ in 0..if running { READINGS } else { 0 } {
         std::thread::sleep(BETWEEN_READINGS);
         let again = build::read(place)?;

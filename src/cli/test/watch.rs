@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::finding::Finding;
 use crate::harness::run::{Report, Suite};
 use crate::release::build;
+use crate::release::live;
 use crate::release::watch::Changes;
 
 /// Watches until Ctrl-C.
@@ -72,7 +73,8 @@ impl Watched {
 
     /// Reads the bundle, and runs what changed since it was read last, if anything did.
     fn round(mut self) -> Result<Self> {
-        let reading = build::read(&self.job.place);
+        let known = self.seen.is_some();
+        let reading = build::read(&self.job.place).and_then(|reading| live::steady(&self.job.place, reading, known));
         let seen = reading.as_ref().map(|reading| reading.hash.clone()).map_err(Clone::clone);
         if self.seen.as_ref() == Some(&seen) {
             return Ok(self);
