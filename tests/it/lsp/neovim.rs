@@ -1,10 +1,11 @@
-//! The settings for Neovim in `docs/editors.md`, run by Neovim. Where it is not installed there is nothing to see.
+//! The settings for Neovim in `docs/editors.md`, run by Neovim. Where it is not installed the test says that it was skipped.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use super::Editor;
+use crate::harness::skipped;
 
 /// Waits for the findings, then asks for completion and a definition, and prints what came.
 const VISIT: &str = r#"
@@ -26,8 +27,7 @@ vim.cmd("qall!")
 #[test]
 fn neovim_shows_what_the_server_says() {
     if Command::new("nvim").arg("--version").stdout(Stdio::null()).status().is_err() {
-        println!("Neovim is not installed");
-        return;
+        return skipped("Neovim is not installed");
     }
     let docs = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/editors.md")).unwrap();
     let settings = docs.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of Lua");
