@@ -26,6 +26,7 @@ use crate::script::budget::Limits;
 use crate::script::compile::{Compiler, Role, Roles, Side};
 use crate::script::context::Tables;
 use crate::script::lanes;
+use crate::script::prelude::phone;
 use crate::script::run::Script;
 use crate::telemetry::metrics::Metrics;
 
@@ -94,6 +95,9 @@ pub fn assemble(
     metrics: &Arc<Metrics>,
 ) -> Result<Release, Vec<Finding>> {
     let Reading { document, texts, hash, covered } = reading;
+    if texts.scripts.values().any(|source| source.contains("phone")) {
+        phone::warm_up();
+    }
     let mut work = Work { document: &document, findings: document.warnings.clone() };
     work.findings.extend(place.mounted_files());
     let gates = work.gates(place, before, secrets);
