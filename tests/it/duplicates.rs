@@ -14,6 +14,9 @@ use crate::process::sample;
 const SCRIPT: &str = "fn on_registration(request) { set_profile(\"run\", uuid()) }";
 
 const CONFIG: &str = r#"
+[limits]
+deadline_ms = 20_000 # a busy machine is no failure
+
 [auth.test]
 scheme = "header"
 secrets = [{ file = "secret" }]

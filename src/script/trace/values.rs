@@ -50,6 +50,8 @@ pub fn replay(script: &Script, function: &str, call: &Call, places: &[Place]) {
     };
     TARGETS.set(places.iter().filter_map(target).collect());
     NOTED.take();
+    // A panic in a run before may have left it.
+    BUSY.set(false);
     let budget = Budget {
         operations: script.limits.operations,
         deadline: call.deadline,
@@ -85,6 +87,8 @@ pub(super) fn note(context: &mut EvalContext, node: ASTNode) {
         if values.len() < MAX_PARTS
             && values.iter().all(|known| known.text != text)
             && let Ok(value) = context.eval_expression_tree(&Expression::from(expression))
+            // The name of a type tells nobody anything.
+            && json::json_for_reading(&value).is_ok()
         {
             values.push(Shown { text, value: short(&json::shown(&value)) });
         }
