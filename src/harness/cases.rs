@@ -9,7 +9,7 @@ use rhai::Map;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::finding::{Finding, nearest};
+use crate::finding::Finding;
 use crate::harness::diff;
 use crate::harness::outcome::Outcome;
 use crate::harness::run::Suite;
@@ -230,20 +230,5 @@ fn binding<'a>(subject: &'a Subject, route: Option<&str>) -> Result<&'a Binding,
     let Some(route) = route else {
         return subject.bindings.first().ok_or_else(|| format!("`{}` has no entry function of a hook", subject.script));
     };
-    subject.binding(route)
-}
-
-impl Subject {
-    /// The route or rule of that name.
-    ///
-    /// # Errors
-    /// None of that name runs the script.
-    pub fn binding(&self, route: &str) -> Result<&Binding, String> {
-        let names = || self.bindings.iter().map(|binding| binding.name.as_str());
-        self.bindings.iter().find(|binding| binding.name == route).ok_or_else(|| {
-            let known = names().collect::<Vec<_>>().join(", ");
-            let hint = nearest(route, names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-            format!("no route or rule `{route}` runs this script: {hint}there is: {known}")
-        })
-    }
+    Ok(&subject.bindings[subject.place_of(route)?])
 }

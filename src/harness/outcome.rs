@@ -178,6 +178,11 @@ pub(super) fn register(library: &mut Library) {
         ),
         |outcome: &mut Outcome| list(&outcome.logs()),
     );
+    register_circumstances(library);
+}
+
+/// What is known of the run besides its answer, and how an outcome prints.
+fn register_circumstances(library: &mut Library) {
     library.property(
         Doc::new(
             "Outcome.failure: map or ()",

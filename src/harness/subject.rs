@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, nearest};
 use crate::hooks::{Declared, Hook};
 use crate::script::budget::Limits;
 use crate::script::compile::testing::Function;
@@ -116,6 +116,19 @@ impl fmt::Debug for Binding {
 }
 
 impl Subject {
+    /// The place of the route or rule of that name among those that run the script.
+    ///
+    /// # Errors
+    /// None of that name runs it.
+    pub fn place_of(&self, route: &str) -> Result<usize, String> {
+        let names = || self.bindings.iter().map(|binding| binding.name.as_str());
+        names().position(|name| name == route).ok_or_else(|| {
+            let known = names().collect::<Vec<_>>().join(", ");
+            let hint = nearest(route, names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            format!("no route or rule `{route}` runs this script: {hint}there is: {known}")
+        })
+    }
+
     /// The name without its ending: what cases are filed under.
     pub fn stem(&self) -> &str {
         stem(&self.script)

@@ -30,7 +30,7 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
     let mut tested = BTreeMap::<String, Wanted>::new();
     // A script of a route wants tests even if it has none; a file that others import is tested through them.
     for binding in release.routes.iter().flat_map(bindings_of) {
-        tested.entry(binding.script.file().to_owned()).or_default();
+        tested.entry(binding.script.file().to_owned()).or_default().bindings.push(binding);
     }
     let test_files: Vec<String> = release.compiler.test_files().map(str::to_owned).collect();
     for test_file in test_files {
@@ -52,8 +52,11 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
         }
     }
     let (mut subjects, mut unchanged) = (Vec::new(), Vec::new());
-    for (script, wanted) in tested {
-        let bindings = work.bindings(&script);
+    for (script, mut wanted) in tested {
+        let mut bindings = std::mem::take(&mut wanted.bindings);
+        if bindings.is_empty() {
+            bindings.extend(work.unbound(&script));
+        }
         let fingerprint = work.fingerprint(&script, &wanted, &bindings);
         if known(&fingerprint) {
             unchanged.push((script, fingerprint));
@@ -111,9 +114,11 @@ pub fn findings(release: &Release) -> Vec<Finding> {
 /// The code of a script that has no tests.
 const UNTESTED: &str = "script/untested";
 
-/// What tests there are of a script.
+/// What tests there are of a script, and who runs it.
 #[derive(Default)]
 struct Wanted {
+    /// The routes and rules, in the order of the configuration.
+    bindings: Vec<Binding>,
     test_file: Option<String>,
     cases: BTreeMap<String, Case>,
 }
@@ -176,18 +181,7 @@ impl Work<'_> {
         Ok(Tests { script, functions, imported: imported.collect(), all, warnings })
     }
 
-    /// The routes and rules that run the script; if none does, the hook that its entry function names.
-    fn bindings(&self, script: &str) -> Vec<Binding> {
-        let mut bindings: Vec<Binding> = Vec::new();
-        for route in &self.release.routes {
-            bindings.extend(bindings_of(route).into_iter().filter(|binding| binding.script.file() == script));
-        }
-        if bindings.is_empty() {
-            bindings.extend(self.unbound(script));
-        }
-        bindings
-    }
-
+    /// As the hook runs the script that its entry function names, where no route or rule does.
     fn unbound(&self, script: &str) -> Option<Binding> {
         let compiler = &self.release.compiler;
         let role = compiler.hook_of(script)?;

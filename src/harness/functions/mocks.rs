@@ -80,9 +80,7 @@ fn set_uuids(uuids: Array) -> Fallible<()> {
 
 fn use_route(name: &str) -> Fallible<()> {
     change("use_route", |session| {
-        let found = session.subject.binding(name)?.name.clone();
-        let place = session.subject.bindings.iter().position(|binding| binding.name == found);
-        let place = place.expect("it was found a line above");
+        let place = session.subject.place_of(name)?;
         session.binding = place;
         session.surroundings = session.subject.bindings[place].surroundings.clone();
         Ok(())
