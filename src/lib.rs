@@ -6,20 +6,27 @@
 //! - [`script`]: Rhai and nothing else: the sandbox, compile, run, errors that teach
 //! - [`config`]: `gateway.toml` as written
 //! - [`auth`]: who is calling
+//! - [`connectors`]: outside systems, one per file
+//! - [`store`]: what must survive
 //! - [`harness`]: tests of scripts
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
+//! - [`delivery`]: the life of an event: kept, run, its actions done
 //! - [`gateway`]: the life of a call
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`finding`], [`secret`], [`telemetry`], [`allocator`]: below everything
+//! - [`command`], [`finding`], [`secret`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
 pub mod auth;
 pub mod cli;
+pub mod command;
 pub mod config;
+pub mod connectors;
+pub mod delivery;
 pub mod editor;
+pub mod failpoint;
 pub mod finding;
 pub mod gateway;
 pub mod harness;
@@ -28,4 +35,5 @@ pub mod release;
 pub mod script;
 pub mod secret;
 pub mod server;
+pub mod store;
 pub mod telemetry;

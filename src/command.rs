@@ -1,0 +1,109 @@
+//! What a script may ask the gateway to do: actions as data. Reply commands stay with their hook.
+//!
+//! An action is kept before anybody hears of it, and done later by its connector, perhaps many times until it succeeds. So
+//! it holds everything that it needs, can be written and read back, and means the same after an update.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One thing to do through a connector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// Name of the connector in `gateway.toml`.
+    pub connector: String,
+    /// What to do there.
+    #[serde(flatten)]
+    pub task: Task,
+    /// Not before this long from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+    /// Not if another one of this key was asked for within the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Window>,
+    /// Together with all others of this key that are asked for within the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Window>,
+}
+
+/// What is done. A connector says which of these it can do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Task {
+    /// Tell people: a text, or a message in the connector's own form (a map).
+    Notify { message: Value },
+    /// An HTTP request with a JSON body.
+    Request { method: Method, path: String, body: Value },
+    /// The event as it was sent, byte for byte.
+    Forward,
+    /// A mail.
+    Email(Mail),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    pub to: Vec<String>,
+    pub subject: String,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cc: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+}
+
+/// A key and how long it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub key: String,
+    pub ms: u64,
+}
+
+impl Action {
+    pub fn new(connector: impl Into<String>, task: Task) -> Self {
+        Self { connector: connector.into(), task, after_ms: None, once: None, digest: None }
+    }
+
+    /// The word scripts use for it: `notify`, `post`, ….
+    pub fn name(&self) -> &'static str {
+        match &self.task {
+            Task::Notify { .. } => "notify",
+            Task::Request { method, .. } => method.name(),
+            Task::Forward => "forward",
+            Task::Email(_) => "email",
+        }
+    }
+
+    pub fn delay(&self) -> Duration {
+        Duration::from_millis(self.after_ms.unwrap_or(0))
+    }
+}
+
+impl Method {
+    /// In lower case, as scripts write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl Window {
+    pub fn time(&self) -> Duration {
+        Duration::from_millis(self.ms)
+    }
+}

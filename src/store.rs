@@ -1,0 +1,423 @@
+//! What must survive: events, the jobs that come of them, and every try at each. The trait, and the words it speaks.
+//!
+//! Every method is one atomic transaction, and what returned `Ok` is durable: it is still there after `kill -9` and after
+//! a power cut. Nothing of SQL leaves this module, and the store knows neither providers nor scripts nor connectors: bodies
+//! are bytes, names are text. When to try again is decided above it; the store only knows when a job is due.
+//!
+//! Times are milliseconds since 1970 of the store's own [`clock`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Serialize;
+
+pub mod clock;
+pub mod sqlite;
+
+/// Milliseconds since 1970.
+pub type Millis = i64;
+
+/// The most events that a page of [`Store::list`] has.
+pub const MAX_PAGE: usize = 1_000;
+
+/// Keeps events and jobs.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Keeps events with the jobs that they begin with. An event whose key its route has is a [`Accepted::Duplicate`], and
+    /// nothing of it is kept again. One answer per event, in order.
+    async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError>;
+
+    /// Leases jobs that are due, at most as many of each lane as asked for, oldest first.
+    async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError>;
+
+    /// Extends leases; gives those back that are still held.
+    async fn renew(&self, held: Vec<Token>, lease: Duration) -> Result<Vec<Token>, StoreError>;
+
+    /// Ends a try: its record, the job's next state, and the jobs that it made, all at once.
+    async fn settle(&self, token: Token, attempt: Attempt, end: End) -> Result<Settled, StoreError>;
+
+    /// A value that was kept with [`Intake::bookmark`].
+    async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Events, newest first.
+    async fn list(&self, query: Query) -> Result<Page, StoreError>;
+
+    /// Everything about one event.
+    async fn show(&self, event: EventRef) -> Result<Option<Dossier>, StoreError>;
+
+    /// What an operator, or time, does to many jobs at once, in many short transactions. How many were changed: jobs that
+    /// wait again, events (or dead jobs) that are gone, events and keys that were swept.
+    async fn operate(&self, operation: Operation) -> Result<u64, StoreError>;
+
+    /// How the store is and what waits in it.
+    async fn health(&self) -> Result<Health, StoreError>;
+
+    /// The store's time.
+    fn now(&self) -> Millis;
+
+    /// Writes a copy of everything, as of one moment, into a new file, while work goes on.
+    async fn backup(&self, file: std::path::PathBuf) -> Result<(), StoreError>;
+}
+
+/// Why the store did not do what it was asked to. Nothing of it was kept, unless said otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store's queue is full: more arrives than the disk can take")]
+    Busy,
+    #[error("the disk is full")]
+    Full,
+    #[error("the store cannot be written: {0}")]
+    ReadOnly(String),
+    /// Also when the file was replaced or removed while it was in use. Whether it was kept is not known: ask again.
+    #[error("the store failed: {0}")]
+    Broken(String),
+    /// Nothing to do with the store's health: what was asked makes no sense.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Events that are kept together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Intake {
+    pub events: Vec<NewEvent>,
+    /// Kept in the same transaction: how far a reader of an outside log has come. Name and value.
+    pub bookmark: Option<(String, String)>,
+}
+
+/// What arrived once, and the jobs it begins with: rules for an event, actions for an answered call.
+#[derive(Clone, Debug, Default)]
+pub struct NewEvent {
+    pub route: Arc<str>,
+    /// Unique per route, for as long as the store remembers: the provider's id of the event.
+    pub key: String,
+    /// The provider's type of event; the hook of an answered call; empty if it could not be read.
+    pub kind: String,
+    /// When it happened, as the provider says.
+    pub published: Option<Millis>,
+    pub flags: Flags,
+    /// Why no rule could read it.
+    pub problem: Option<String>,
+    /// What the events of a delivery have in common, as its hook wrote it.
+    pub envelope: Arc<str>,
+    /// As it was sent, byte for byte. Empty for answered calls, which may hold passwords.
+    pub body: Bytes,
+    pub jobs: Vec<NewJob>,
+}
+
+/// What is odd or special about an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Flags {
+    /// A try-out from the provider's console: actions are recorded, not done.
+    pub preview: bool,
+    /// Published more than five minutes in the future.
+    pub clock_skew: bool,
+    /// It had no id of its own: the key is its place in the delivery.
+    pub no_id: bool,
+    /// The hook never delivered it; reconciling found it.
+    pub missed: bool,
+    /// Not an event but an answered call whose script asked for actions.
+    pub call: bool,
+    /// No rule ran because we caused it ourselves.
+    pub own: bool,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewJob {
+    pub kind: JobKind,
+    /// What shares a limit of concurrency: `rule ROUTE/RULE` or `connector NAME`. At most 512 bytes.
+    pub lane: Arc<str>,
+    /// The rule, or what the action does: `notify`.
+    pub name: String,
+    /// Stays the same over all tries and never repeats: what receivers tell repetitions by.
+    pub key: String,
+    /// For an action: the action. Empty for a rule: the event is what it works on.
+    pub body: Bytes,
+    /// From now until it is due first.
+    pub delay: Duration,
+    /// Jobs of a lane with the same key run one after the other, in the order of the number.
+    pub order: Option<(String, Millis)>,
+    /// Not if another one of this key was kept within the time.
+    pub once: Option<(String, Duration)>,
+    /// Waits this long for others of its key; all go out as one.
+    pub digest: Option<(String, Duration)>,
+    /// Kept but never done, and why.
+    pub suppressed: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// A script to run on an event.
+    #[default]
+    Rule,
+    /// Something to do through a connector.
+    Action,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Until it is due, or somebody takes it.
+    Waiting,
+    Running,
+    /// Goes out with another one (a digest), and ends as that one ends.
+    Gathered,
+    Done,
+    /// In the dead letters.
+    Dead,
+    /// Never done on purpose: a preview, or `once`.
+    Suppressed,
+}
+
+impl JobState {
+    pub const ALL: [Self; 6] = [Self::Waiting, Self::Running, Self::Gathered, Self::Done, Self::Dead, Self::Suppressed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Gathered => "gathered",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Suppressed => "suppressed",
+        }
+    }
+
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Done | Self::Dead | Self::Suppressed)
+    }
+}
+
+/// What became of one event of an [`Intake`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    New(i64),
+    Duplicate,
+}
+
+/// How many jobs of a lane are wanted.
+#[derive(Clone, Debug)]
+pub struct Share {
+    pub lane: Arc<str>,
+    pub most: usize,
+}
+
+/// Jobs to work on, and when to ask again.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    pub jobs: Vec<Leased>,
+    /// When the next job of the asked lanes falls due, or the next lease runs out; nothing if none waits or runs. In the
+    /// past: more are due than were asked for.
+    pub next_due: Option<Millis>,
+}
+
+/// The right to settle a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    pub job: i64,
+    /// Which try this is: the fence against those who come back late.
+    pub attempt: u32,
+    /// Which claim: unique even when a replay starts counting anew.
+    pub claim: i64,
+}
+
+/// A job to work on.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    pub token: Token,
+    pub kind: JobKind,
+    pub lane: Arc<str>,
+    pub name: String,
+    pub key: String,
+    pub body: Bytes,
+    pub created: Millis,
+    /// How often it was replayed.
+    pub replay: u32,
+    /// How often it was begun anew although it was done. Part of the keys of its children: then they are new, too.
+    pub generation: u32,
+    /// An earlier try has no recorded end: what it wanted may have happened.
+    pub doubt: bool,
+    pub event: EventOf,
+    /// The bodies of the first [`MAX_GATHERED`] others that go out with it, and how many there are.
+    pub gathered: Vec<Bytes>,
+    pub gathered_count: u64,
+}
+
+/// How many bodies of gathered jobs come with the one that they go out with.
+pub const MAX_GATHERED: usize = 100;
+
+/// The event that a job belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct EventOf {
+    pub id: i64,
+    pub route: Arc<str>,
+    pub key: String,
+    pub kind: String,
+    pub received: Millis,
+    pub flags: Flags,
+    pub envelope: Arc<str>,
+    pub body: Bytes,
+}
+
+/// The record of one try.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    pub started: Millis,
+    pub took_ms: u64,
+    /// `done`, `failed`, `unknown` (it may have happened), …: a word, also in metrics.
+    pub result: String,
+    /// HTTP or SMTP, if it came to that.
+    pub status: Option<u16>,
+    /// For people: what went wrong, or what was answered. Cut at 2 KiB.
+    pub detail: String,
+}
+
+/// How a try ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// With the jobs that came of it.
+    Done(Vec<NewJob>),
+    /// Again after this long.
+    Retry(Duration),
+    /// Put back without having counted as a try: a breaker is open, or the process stops.
+    Postpone(Duration),
+    Dead,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Applied,
+    /// Somebody else has the job by now; nothing was changed.
+    LostLease,
+}
+
+/// Which events are wanted. All conditions hold together.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    pub route: Option<String>,
+    /// Those with a job of this rule.
+    pub rule: Option<String>,
+    /// Those with a job through this connector.
+    pub connector: Option<String>,
+    /// Those with a job in this state; with a rule or a connector, it is that job which must be in it.
+    pub state: Option<JobState>,
+    /// A type, or a family that ends with `.*`.
+    pub kind: Option<String>,
+    /// Received at this time or later, and before.
+    pub since: Option<Millis>,
+    pub until: Option<Millis>,
+    /// Where the last page ended.
+    pub after: Option<i64>,
+    /// At most [`MAX_PAGE`]; 0 means the default of 50.
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    pub events: Vec<EventLine>,
+    /// For [`Query::after`]; nothing on the last page.
+    pub next: Option<i64>,
+}
+
+/// An event in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventLine {
+    pub id: i64,
+    pub route: String,
+    pub key: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub published: Option<Millis>,
+    pub received: Millis,
+    pub flags: Flags,
+    pub problem: Option<String>,
+    /// How many of its jobs are in which state.
+    pub jobs: BTreeMap<JobState, u64>,
+}
+
+/// How an event is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventRef {
+    /// By our number.
+    Id(i64),
+    /// By the provider's id; of several routes, the newest.
+    Key(String),
+}
+
+/// Everything about one event.
+#[derive(Clone, Debug)]
+pub struct Dossier {
+    pub event: EventLine,
+    pub envelope: String,
+    pub body: Bytes,
+    pub jobs: Vec<JobLine>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct JobLine {
+    pub id: i64,
+    pub kind: JobKind,
+    /// The job that made this one.
+    pub parent: Option<i64>,
+    pub lane: String,
+    pub name: String,
+    pub key: String,
+    pub state: JobState,
+    /// When it is due, while it waits.
+    pub due: Option<Millis>,
+    pub attempts: u32,
+    pub replay: u32,
+    pub doubt: bool,
+    pub created: Millis,
+    /// Why it was suppressed.
+    pub note: Option<String>,
+    /// What the action is; nothing for a rule.
+    #[serde(skip)]
+    pub body: Bytes,
+    pub tries: Vec<Attempt>,
+}
+
+/// What changes many jobs.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// Runs dead jobs again, from their first try. With `force`, events of which nothing is dead or still to be done begin
+    /// anew: their rules run again and the actions get new keys, so that receivers take them for new.
+    Replay { which: Selection, force: bool },
+    /// Removes events of which everything has ended, with their jobs. Their keys stay known: what comes again is still a
+    /// duplicate. With `dead`, only dead jobs are removed.
+    Purge { which: Selection },
+    /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago.
+    Sweep { keep: Duration, remember: Duration },
+}
+
+/// Which events an operation is about.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    One(EventRef),
+    All(Box<Query>),
+}
+
+/// How the store is and what waits in it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Health {
+    /// Nothing when it can be written.
+    pub trouble: Option<String>,
+    pub waiting: u64,
+    pub running: u64,
+    pub dead: u64,
+    /// How long the oldest job that is due has been.
+    pub queue_age_ms: u64,
+    pub bytes: u64,
+    /// Lanes in which something waits or runs, with how many.
+    pub lanes: Vec<(String, u64)>,
+}
+
+#[cfg(test)]
+pub(crate) mod contract;

@@ -1,0 +1,121 @@
+//! What every store must do, whatever keeps it: named rules, and sequences of steps compared with a model that is obviously
+//! right. A store passes when `rules!` and [`sequences::agree`] do. It knows no store but through the trait.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::store::Attempt;
+use crate::store::Claimed;
+use crate::store::Dossier;
+use crate::store::End;
+use crate::store::EventRef;
+use crate::store::Intake;
+use crate::store::Leased;
+use crate::store::NewEvent;
+use crate::store::NewJob;
+use crate::store::Operation;
+use crate::store::Query;
+use crate::store::Selection;
+use crate::store::Settled;
+use crate::store::Share;
+use crate::store::Store;
+
+pub(crate) mod model;
+pub(crate) mod rules;
+pub(crate) mod sequences;
+
+/// A store on trial: its clock stands still until it is set forward, and it can lose its process.
+#[async_trait]
+pub(crate) trait Stand: Send {
+    fn store(&self) -> &dyn Store;
+
+    fn advance(&self, by: Duration);
+
+    /// Ends the process as `kill -9` does, and starts another one.
+    async fn crash(&mut self);
+}
+
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+pub(crate) fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub(crate) fn event(key: &str, jobs: Vec<NewJob>) -> NewEvent {
+    NewEvent {
+        route: "events".into(),
+        key: key.to_owned(),
+        kind: "user.session.start".to_owned(),
+        envelope: r#"{"eventId":"e"}"#.into(),
+        body: format!("the body of {key}").into(),
+        jobs,
+        ..NewEvent::default()
+    }
+}
+
+pub(crate) fn rule(key: &str) -> NewJob {
+    NewJob { lane: "rule events/watch".into(), name: "watch".to_owned(), key: key.to_owned(), ..NewJob::default() }
+}
+
+pub(crate) fn action(key: &str) -> NewJob {
+    NewJob {
+        kind: crate::store::JobKind::Action,
+        lane: "connector chat".into(),
+        name: "notify".to_owned(),
+        key: key.to_owned(),
+        body: format!("do {key}").into(),
+        ..NewJob::default()
+    }
+}
+
+pub(crate) fn attempt(result: &str) -> Attempt {
+    Attempt { started: 7, took_ms: 3, result: result.to_owned(), status: Some(200), detail: "told".to_owned() }
+}
+
+/// The steps of the rules, short.
+impl dyn Stand + '_ {
+    pub(crate) async fn accept(&self, event: NewEvent) -> crate::store::Accepted {
+        let intake = Intake { events: vec![event], bookmark: None };
+        self.store().accept(intake).await.expect("the event is accepted")[0]
+    }
+
+    pub(crate) async fn claim(&self, lanes: &[&str], most: usize) -> Claimed {
+        let shares = lanes.iter().map(|&lane| Share { lane: lane.into(), most }).collect();
+        self.store().claim(shares, LEASE).await.expect("jobs can be claimed")
+    }
+
+    /// The keys of what is due, which runs from now on.
+    pub(crate) async fn claim_all(&self) -> Vec<Leased> {
+        self.claim(&["rule events/watch", "connector chat"], 100).await.jobs
+    }
+
+    pub(crate) async fn settle(&self, job: &Leased, end: End) -> Settled {
+        let result = if matches!(end, End::Done(_)) { "done" } else { "failed" };
+        self.store().settle(job.token.clone(), attempt(result), end).await.expect("a try can be ended")
+    }
+
+    pub(crate) async fn show(&self, key: &str) -> Dossier {
+        let found = self.store().show(EventRef::Key(key.to_owned())).await.expect("an event can be shown");
+        found.expect("the event is there")
+    }
+
+    /// `key state` of each job of an event, in the order in which they were made.
+    pub(crate) async fn states(&self, key: &str) -> Vec<String> {
+        self.show(key).await.jobs.iter().map(|job| format!("{} {}", job.key, job.state.name())).collect()
+    }
+
+    pub(crate) async fn replay(&self, key: &str, force: bool) -> Result<u64, crate::store::StoreError> {
+        let which = Selection::One(EventRef::Key(key.to_owned()));
+        self.store().operate(Operation::Replay { which, force }).await
+    }
+
+    pub(crate) async fn purge_all(&self, query: Query) -> u64 {
+        let which = Selection::All(Box::new(query));
+        self.store().operate(Operation::Purge { which }).await.expect("events can be purged")
+    }
+}
+
+pub(crate) fn keys(jobs: &[Leased]) -> Vec<&str> {
+    jobs.iter().map(|job| job.key.as_str()).collect()
+}

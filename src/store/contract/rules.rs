@@ -1,0 +1,412 @@
+//! The rules, one test each. `rules!(make)` makes a test of every one for the store that `make` gives.
+
+use crate::store::Accepted;
+use crate::store::End;
+use crate::store::Flags;
+use crate::store::Intake;
+use crate::store::JobState;
+use crate::store::MAX_GATHERED;
+use crate::store::NewEvent;
+use crate::store::NewJob;
+use crate::store::Operation;
+use crate::store::Query;
+use crate::store::Settled;
+use crate::store::StoreError;
+use crate::store::contract::LEASE;
+use crate::store::contract::Stand;
+use crate::store::contract::action;
+use crate::store::contract::attempt;
+use crate::store::contract::event;
+use crate::store::contract::keys;
+use crate::store::contract::rule;
+use crate::store::contract::seconds;
+
+macro_rules! rules {
+    ($make:expr) => {
+        $crate::store::contract::rules::rules!(
+            $make,
+            a_key_is_kept_once_per_route,
+            events_and_bookmark_are_kept_together,
+            the_oldest_due_comes_first_and_no_more_than_asked_for,
+            an_idle_claim_says_when_to_come_again,
+            a_late_settle_changes_nothing,
+            an_expired_lease_is_on_record_and_leaves_an_action_in_doubt,
+            a_renewed_lease_is_held,
+            after_a_crash_leases_are_void_and_nothing_is_lost,
+            a_retry_counts_and_a_postponement_does_not,
+            children_are_kept_with_the_end_of_their_parent,
+            a_dead_child_is_asked_for_again_by_a_replayed_parent,
+            a_line_is_worked_on_in_order,
+            a_retry_holds_up_its_line,
+            what_comes_late_with_a_smaller_number_goes_first,
+            once_suppresses_what_comes_within_its_time,
+            a_suppressed_job_is_kept_and_never_done,
+            a_digest_gathers_until_its_window_is_over,
+            the_dead_of_a_digest_are_replayed_together,
+            a_replay_without_force_repeats_nothing,
+            a_forced_replay_is_a_new_generation,
+            a_forced_replay_of_a_call_gives_new_keys,
+            a_purge_leaves_what_is_open_and_remembers_keys,
+            a_purge_of_the_dead_leaves_the_rest,
+            a_sweep_takes_what_is_old_and_ended,
+            lists_are_filtered_and_paged,
+            long_details_are_cut_between_characters,
+        );
+    };
+    ($make:expr, $($name:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let mut stand = $make;
+                $crate::store::contract::rules::$name(&mut stand).await;
+            }
+        )+
+    };
+}
+pub(crate) use rules;
+
+pub(crate) async fn a_key_is_kept_once_per_route(stand: &mut dyn Stand) {
+    assert!(matches!(stand.accept(event("a", Vec::new())).await, Accepted::New(_)));
+    assert_eq!(stand.accept(event("a", vec![rule("r")])).await, Accepted::Duplicate);
+    let other = NewEvent { route: "others".into(), ..event("a", Vec::new()) };
+    assert!(matches!(stand.accept(other.clone()).await, Accepted::New(_)));
+    let both = Intake { events: vec![event("b", Vec::new()), event("b", Vec::new())], bookmark: None };
+    let answers = stand.store().accept(both).await.unwrap();
+    assert!(matches!(answers[..], [Accepted::New(_), Accepted::Duplicate]));
+    assert!(stand.show("a").await.jobs.is_empty());
+    assert_eq!(stand.show("a").await.event.route, "others", "of several routes, the newest");
+    stand.crash().await;
+    assert_eq!(stand.accept(other).await, Accepted::Duplicate);
+}
+
+pub(crate) async fn events_and_bookmark_are_kept_together(stand: &mut dyn Stand) {
+    assert_eq!(stand.store().bookmark("log").await.unwrap(), None);
+    for place in ["one", "two"] {
+        let bookmark = Some(("log".to_owned(), place.to_owned()));
+        stand.store().accept(Intake { events: vec![event(place, Vec::new())], bookmark }).await.unwrap();
+    }
+    stand.crash().await;
+    assert_eq!(stand.store().bookmark("log").await.unwrap().as_deref(), Some("two"));
+    let kept = stand.show("one").await;
+    assert_eq!((&*kept.body, &*kept.envelope), (&b"the body of one"[..], r#"{"eventId":"e"}"#));
+}
+
+pub(crate) async fn the_oldest_due_comes_first_and_no_more_than_asked_for(stand: &mut dyn Stand) {
+    let later = NewJob { delay: seconds(5), ..rule("later") };
+    stand.accept(event("a", vec![later, rule("first"), rule("second"), action("other lane")])).await;
+    stand.advance(seconds(10));
+    stand.accept(event("b", vec![rule("last")])).await;
+    assert_eq!(keys(&stand.claim(&["rule events/watch"], 2).await.jobs), ["first", "second"]);
+    let rest = stand.claim(&["rule events/watch"], 9).await.jobs;
+    assert_eq!(keys(&rest), ["later", "last"]);
+    assert_eq!(rest[0].event.key, "a");
+    assert_eq!(&*rest[0].event.body, b"the body of a");
+}
+
+pub(crate) async fn an_idle_claim_says_when_to_come_again(stand: &mut dyn Stand) {
+    assert_eq!(stand.claim(&["rule events/watch"], 1).await.next_due, None);
+    stand.accept(event("a", vec![NewJob { delay: seconds(5), ..rule("r") }])).await;
+    let due = stand.claim(&["rule events/watch"], 1).await.next_due.unwrap();
+    stand.advance(seconds(5));
+    assert_eq!(stand.claim(&["connector chat"], 1).await.next_due, None);
+    assert_eq!(stand.claim(&["rule events/watch"], 0).await.next_due, Some(due));
+    let claimed = stand.claim(&["rule events/watch"], 1).await;
+    assert_eq!(claimed.jobs.len(), 1);
+    assert_eq!(claimed.next_due, Some(due + LEASE.as_millis() as i64), "when the lease runs out");
+}
+
+pub(crate) async fn a_late_settle_changes_nothing(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![action("a")])).await;
+    let first = stand.claim_all().await.remove(0);
+    stand.advance(LEASE);
+    let second = stand.claim_all().await.remove(0);
+    assert_eq!(stand.settle(&first, End::Done(vec![action("child")])).await, Settled::LostLease);
+    assert_eq!(stand.states("a").await, ["a running"]);
+    assert_eq!(stand.settle(&second, End::Done(Vec::new())).await, Settled::Applied);
+    assert_eq!(stand.settle(&second, End::Dead).await, Settled::LostLease);
+    assert_eq!(stand.states("a").await, ["a done"]);
+}
+
+pub(crate) async fn an_expired_lease_is_on_record_and_leaves_an_action_in_doubt(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![action("action"), rule("rule")])).await;
+    assert!(stand.claim_all().await.iter().all(|job| !job.doubt));
+    stand.advance(LEASE);
+    let again = stand.claim_all().await;
+    assert!(again.iter().all(|job| job.token.attempt == 2 && job.doubt == (job.key == "action")));
+    let jobs = stand.show("a").await.jobs;
+    assert!(jobs.iter().all(|job| job.tries.len() == 1 && job.tries[0].result == "lost"));
+}
+
+pub(crate) async fn a_renewed_lease_is_held(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![action("a"), action("b")])).await;
+    let jobs = stand.claim_all().await;
+    stand.advance(seconds(20));
+    let tokens = vec![jobs[0].token.clone()];
+    assert_eq!(stand.store().renew(tokens.clone(), LEASE).await.unwrap(), tokens);
+    stand.advance(seconds(20));
+    assert_eq!(keys(&stand.claim_all().await), ["b"]);
+    let all = jobs.iter().map(|job| job.token.clone()).collect();
+    assert_eq!(stand.store().renew(all, LEASE).await.unwrap(), tokens, "the other was lost");
+}
+
+pub(crate) async fn after_a_crash_leases_are_void_and_nothing_is_lost(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![action("running"), rule("poison")])).await;
+    let before = stand.claim_all().await;
+    stand.accept(event("b", vec![action("waiting")])).await;
+    stand.crash().await;
+    let after = stand.claim_all().await;
+    assert_eq!(keys(&after), ["poison", "running", "waiting"]);
+    assert_eq!(
+        after.iter().map(|job| (job.token.attempt, job.doubt)).collect::<Vec<_>>(),
+        [(2, false), (2, true), (1, false)]
+    );
+    assert_eq!(stand.settle(&before[0], End::Done(Vec::new())).await, Settled::LostLease);
+    assert_eq!(stand.show("a").await.jobs[0].tries[0].result, "lost");
+}
+
+pub(crate) async fn a_retry_counts_and_a_postponement_does_not(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![action("a")])).await;
+    let first = stand.claim_all().await.remove(0);
+    stand.settle(&first, End::Postpone(seconds(10))).await;
+    assert!(stand.claim_all().await.is_empty());
+    stand.advance(seconds(10));
+    let second = stand.claim_all().await.remove(0);
+    assert_eq!(second.token.attempt, 1);
+    assert_ne!(second.token.claim, first.token.claim);
+    stand.settle(&second, End::Retry(seconds(10))).await;
+    stand.advance(seconds(10));
+    assert_eq!(stand.claim_all().await[0].token.attempt, 2);
+    assert_eq!(stand.show("a").await.jobs[0].tries, [attempt("failed")]);
+}
+
+pub(crate) async fn children_are_kept_with_the_end_of_their_parent(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("r")])).await;
+    let job = stand.claim_all().await.remove(0);
+    stand.settle(&job, End::Done(vec![action("r/1"), action("r/2"), action("r/1")])).await;
+    assert_eq!(stand.states("a").await, ["r done", "r/1 waiting", "r/2 waiting"]);
+    let jobs = stand.show("a").await.jobs;
+    assert_eq!(jobs[1].parent, Some(jobs[0].id));
+    assert_eq!(&*jobs[1].body, b"do r/1");
+}
+
+pub(crate) async fn a_dead_child_is_asked_for_again_by_a_replayed_parent(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("r")])).await;
+    stand.accept(event("b", vec![rule("s")])).await;
+    let rules = stand.claim_all().await;
+    stand.settle(&rules[0], End::Done(vec![action("dead"), action("done")])).await;
+    let actions = stand.claim_all().await;
+    stand.settle(&actions[0], End::Dead).await;
+    stand.settle(&actions[1], End::Done(Vec::new())).await;
+    stand.settle(&rules[1], End::Done(vec![action("dead"), action("done")])).await;
+    assert_eq!(stand.states("a").await, ["r done", "dead waiting", "done done"]);
+    assert_eq!(stand.claim_all().await[0].token.attempt, 1);
+}
+
+fn ordered(key: &str, number: i64) -> NewJob {
+    NewJob { order: Some(("user 1".to_owned(), number)), ..rule(key) }
+}
+
+pub(crate) async fn a_line_is_worked_on_in_order(stand: &mut dyn Stand) {
+    let other = NewJob { order: Some(("user 2".to_owned(), 9)), ..rule("other") };
+    stand.accept(event("a", vec![ordered("third", 3), ordered("first", 1), ordered("second", 2), other])).await;
+    for (index, expected) in ["first", "second", "third"].into_iter().enumerate() {
+        let jobs = stand.claim_all().await;
+        assert_eq!(keys(&jobs), if index == 0 { vec![expected, "other"] } else { vec![expected] });
+        assert!(stand.claim_all().await.is_empty(), "while it runs the others wait");
+        stand.settle(&jobs[0], if index == 1 { End::Dead } else { End::Done(Vec::new()) }).await;
+    }
+}
+
+pub(crate) async fn a_retry_holds_up_its_line(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![ordered("first", 1), ordered("second", 2)])).await;
+    let first = stand.claim_all().await.remove(0);
+    stand.settle(&first, End::Retry(seconds(10))).await;
+    assert!(stand.claim_all().await.is_empty());
+    stand.crash().await;
+    stand.advance(seconds(10));
+    assert_eq!(keys(&stand.claim_all().await), ["first"]);
+}
+
+pub(crate) async fn what_comes_late_with_a_smaller_number_goes_first(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![ordered("second", 2)])).await;
+    let second = stand.claim_all().await.remove(0);
+    stand.accept(event("b", vec![ordered("first", 1)])).await;
+    assert_eq!(keys(&stand.claim_all().await), ["first"], "nothing smaller waits or runs");
+    stand.settle(&second, End::Retry(seconds(0))).await;
+    assert!(stand.claim_all().await.is_empty());
+}
+
+pub(crate) async fn once_suppresses_what_comes_within_its_time(stand: &mut dyn Stand) {
+    let once = |key: &str| NewJob { once: Some(("user 1".to_owned(), seconds(60))), ..action(key) };
+    stand.accept(event("a", vec![once("a"), once("b")])).await;
+    stand.advance(seconds(60));
+    stand.accept(event("b", vec![once("c")])).await;
+    assert_eq!(stand.states("a").await, ["a waiting", "b suppressed"]);
+    assert_eq!(stand.states("b").await, ["c waiting"]);
+    let note = stand.show("a").await.jobs[1].note.clone().unwrap();
+    assert!(note.contains("2023-11-14T22:13:20Z"), "when the other was: {note}");
+}
+
+pub(crate) async fn a_suppressed_job_is_kept_and_never_done(stand: &mut dyn Stand) {
+    let job = NewJob { suppressed: Some("a preview".to_owned()), ..action("a") };
+    stand.accept(event("a", vec![job])).await;
+    assert!(stand.claim_all().await.is_empty());
+    assert_eq!(stand.states("a").await, ["a suppressed"]);
+    assert_eq!(stand.show("a").await.jobs[0].note.as_deref(), Some("a preview"));
+}
+
+fn digest(key: &str) -> NewJob {
+    NewJob { digest: Some(("logins".to_owned(), seconds(60))), ..action(key) }
+}
+
+pub(crate) async fn a_digest_gathers_until_its_window_is_over(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![digest("leader")])).await;
+    stand.advance(seconds(30));
+    let many = (0..MAX_GATHERED + 5).map(|number| digest(&format!("member {number}"))).collect();
+    stand.accept(event("b", many)).await;
+    assert!(stand.claim_all().await.is_empty());
+    stand.advance(seconds(30));
+    stand.accept(event("c", vec![digest("next")])).await;
+    let leader = stand.claim_all().await.remove(0);
+    assert_eq!((leader.gathered.len(), leader.gathered_count), (MAX_GATHERED, MAX_GATHERED as u64 + 5));
+    assert_eq!(&*leader.gathered[0], b"do member 0");
+    assert_eq!(stand.states("c").await, ["next waiting"]);
+    stand.settle(&leader, End::Done(Vec::new())).await;
+    assert!(stand.states("b").await.iter().all(|job| job.ends_with(" done")));
+}
+
+pub(crate) async fn the_dead_of_a_digest_are_replayed_together(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![digest("leader")])).await;
+    stand.accept(event("b", vec![digest("member")])).await;
+    stand.advance(seconds(60));
+    let leader = stand.claim_all().await.remove(0);
+    stand.settle(&leader, End::Dead).await;
+    assert_eq!(stand.states("b").await, ["member dead"]);
+    assert_eq!(stand.replay("b", false).await, Ok(2));
+    assert_eq!(stand.states("b").await, ["member gathered"]);
+    let leader = stand.claim_all().await.remove(0);
+    assert_eq!((leader.replay, leader.gathered_count), (1, 1));
+}
+
+pub(crate) async fn a_replay_without_force_repeats_nothing(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("dead"), rule("done"), NewJob { delay: seconds(9), ..rule("waiting") }])).await;
+    let jobs = stand.claim_all().await;
+    stand.settle(&jobs[0], End::Dead).await;
+    stand.settle(&jobs[1], End::Done(Vec::new())).await;
+    assert_eq!(stand.replay("a", false).await, Ok(1));
+    assert_eq!(stand.states("a").await, ["dead waiting", "done done", "waiting waiting"]);
+    let Err(StoreError::Refused(_)) = stand.replay("a", false).await else { panic!("nothing is dead") };
+    let Err(StoreError::Refused(_)) = stand.replay("none", false).await else { panic!("there is no such event") };
+    let again = stand.claim_all().await;
+    assert_eq!((again[0].token.attempt, again[0].replay, again[0].generation), (1, 1, 0));
+}
+
+pub(crate) async fn a_forced_replay_is_a_new_generation(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("r")])).await;
+    let job = stand.claim_all().await.remove(0);
+    stand.settle(&job, End::Done(vec![action("r/0")])).await;
+    assert!(stand.replay("a", true).await.is_err(), "its action still waits");
+    let child = stand.claim_all().await.remove(0);
+    stand.settle(&child, End::Done(Vec::new())).await;
+    let Err(StoreError::Refused(why)) = stand.replay("a", false).await else { panic!("nothing is dead") };
+    assert!(why.contains("force"), "{why}");
+    assert_eq!(stand.replay("a", true).await, Ok(1));
+    let job = stand.claim_all().await.remove(0);
+    assert_eq!((job.key.as_str(), job.replay, job.generation), ("r", 1, 1));
+    stand.settle(&job, End::Done(vec![action("r/1")])).await;
+    assert_eq!(stand.states("a").await, ["r done", "r/0 done", "r/1 waiting"]);
+}
+
+pub(crate) async fn a_forced_replay_of_a_call_gives_new_keys(stand: &mut dyn Stand) {
+    let flags = Flags { call: true, ..Flags::default() };
+    stand.accept(NewEvent { flags, ..event("a", vec![action("k")]) }).await;
+    for expected in ["k#1", "k#2"] {
+        let job = stand.claim_all().await.remove(0);
+        stand.settle(&job, End::Done(Vec::new())).await;
+        assert_eq!(stand.replay("a", true).await, Ok(1));
+        assert_eq!(stand.states("a").await, [format!("{expected} waiting")]);
+    }
+    assert!(stand.show("a").await.event.flags.call);
+}
+
+pub(crate) async fn a_purge_leaves_what_is_open_and_remembers_keys(stand: &mut dyn Stand) {
+    stand.accept(event("ended", vec![rule("r")])).await;
+    let job = stand.claim_all().await.remove(0);
+    stand.settle(&job, End::Dead).await;
+    stand.accept(event("open", vec![rule("s")])).await;
+    stand.accept(event("empty", Vec::new())).await;
+    assert_eq!(stand.purge_all(Query::default()).await, 2);
+    assert_eq!(stand.accept(event("ended", Vec::new())).await, Accepted::Duplicate);
+    assert_eq!(stand.states("open").await, ["s waiting"]);
+}
+
+pub(crate) async fn a_purge_of_the_dead_leaves_the_rest(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("dead"), rule("done"), action("dead too")])).await;
+    for job in stand.claim_all().await {
+        stand.settle(&job, if job.key == "done" { End::Done(Vec::new()) } else { End::Dead }).await;
+    }
+    let of = |connector: Option<&str>| Query {
+        state: Some(JobState::Dead),
+        connector: connector.map(str::to_owned),
+        ..Query::default()
+    };
+    assert_eq!(stand.purge_all(of(Some("chat"))).await, 1);
+    assert_eq!(stand.states("a").await, ["dead dead", "done done"]);
+    assert_eq!(stand.purge_all(of(None)).await, 1);
+    assert_eq!(stand.states("a").await, ["done done"]);
+}
+
+pub(crate) async fn a_sweep_takes_what_is_old_and_ended(stand: &mut dyn Stand) {
+    stand.accept(event("ended", vec![rule("r")])).await;
+    let job = stand.claim_all().await.remove(0);
+    stand.settle(&job, End::Done(Vec::new())).await;
+    stand.accept(event("open", vec![rule("s")])).await;
+    stand.advance(seconds(100));
+    stand.accept(event("new", Vec::new())).await;
+    let sweep = |remember| Operation::Sweep { keep: seconds(50), remember: seconds(remember) };
+    assert_eq!(stand.store().operate(sweep(200)).await, Ok(1));
+    assert_eq!(stand.accept(event("ended", Vec::new())).await, Accepted::Duplicate);
+    assert_eq!(stand.store().operate(sweep(50)).await, Ok(2), "two old keys");
+    assert!(matches!(stand.accept(event("ended", Vec::new())).await, Accepted::New(_)));
+    assert_eq!(stand.states("open").await, ["s waiting"], "found although its key was forgotten");
+}
+
+pub(crate) async fn lists_are_filtered_and_paged(stand: &mut dyn Stand) {
+    for number in 0..7_i64 {
+        let kind = if number % 2 == 0 { "user.session.start" } else { "user.sessions" };
+        let jobs = if number == 3 { vec![rule("r"), action("c")] } else { Vec::new() };
+        stand.accept(NewEvent { kind: kind.to_owned(), ..event(&number.to_string(), jobs) }).await;
+        stand.advance(seconds(1));
+    }
+    let list = async |query: Query| {
+        let page = stand.store().list(query).await.unwrap();
+        (page.events.iter().map(|event| event.key.parse().unwrap()).collect::<Vec<i32>>(), page.next)
+    };
+    let start = stand.show("0").await.event.received;
+    let (first, next) = list(Query { limit: 4, ..Query::default() }).await;
+    assert_eq!(first, [6, 5, 4, 3]);
+    assert_eq!(list(Query { limit: 4, after: next, ..Query::default() }).await, (vec![2, 1, 0], None));
+    assert_eq!(list(Query { kind: Some("user.session.*".to_owned()), ..Query::default() }).await.0, [6, 4, 2, 0]);
+    assert_eq!(list(Query { kind: Some("user.sessions".to_owned()), ..Query::default() }).await.0, [5, 3, 1]);
+    let times = Query { since: Some(start + 2_000), until: Some(start + 4_000), ..Query::default() };
+    assert_eq!(list(times).await.0, [3, 2]);
+    for query in [
+        Query { rule: Some("watch".to_owned()), ..Query::default() },
+        Query { connector: Some("chat".to_owned()), ..Query::default() },
+        Query { rule: Some("watch".to_owned()), connector: Some("chat".to_owned()), ..Query::default() },
+        Query { state: Some(JobState::Waiting), ..Query::default() },
+    ] {
+        assert_eq!(list(query.clone()).await.0, [3], "{query:?}");
+        assert!(list(Query { route: Some("others".to_owned()), ..query }).await.0.is_empty());
+    }
+    assert!(list(Query { rule: Some("atch".to_owned()), ..Query::default() }).await.0.is_empty());
+}
+
+pub(crate) async fn long_details_are_cut_between_characters(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("r")])).await;
+    let job = stand.claim_all().await.remove(0);
+    let long = crate::store::Attempt { detail: format!("x{}", "ä".repeat(2000)), ..attempt("failed") };
+    stand.store().settle(job.token, long, End::Dead).await.unwrap();
+    let kept = stand.show("a").await.jobs.remove(0).tries.remove(0).detail;
+    assert_eq!(kept.len(), 2047);
+}

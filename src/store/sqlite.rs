@@ -1,0 +1,299 @@
+//! The embedded store: one SQLite file, which an operator can open with `sqlite3 'file:hookgate.db?mode=ro'`.
+//!
+//! One thread writes, with a sync of the disk for each batch of what waits ([`writer`]); a few connections read. SQLite's
+//! settings are read back, because a store without them does not keep what it promises ([`connect`]). Only one gateway may
+//! use a file ([`place`]); the command line works beside it ([`Sqlite::attach`]).
+//!
+//! It never weakens a sync, and answers nothing as kept that is not: see [`writer`] for a full disk, a file system that can
+//! only be read, a file that was replaced, and a disk that fails.
+
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use crate::failpoint;
+use crate::store::Accepted;
+use crate::store::Attempt;
+use crate::store::Claimed;
+use crate::store::Dossier;
+use crate::store::End;
+use crate::store::EventRef;
+use crate::store::Health;
+use crate::store::Intake;
+use crate::store::Millis;
+use crate::store::Operation;
+use crate::store::Page;
+use crate::store::Query;
+use crate::store::Settled;
+use crate::store::Share;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::Token;
+use crate::store::clock::Clock;
+use crate::store::sqlite::fault::Fault;
+pub use crate::store::sqlite::fault::OpenError;
+use crate::store::sqlite::place::Place;
+use crate::store::sqlite::queue::Line;
+use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::work::Numbers;
+use crate::store::sqlite::work::Task;
+use crate::store::sqlite::work::Tx;
+use crate::store::sqlite::writer::Shared;
+use crate::store::sqlite::writer::State;
+use crate::store::sqlite::writer::Writer;
+
+mod accept;
+mod backup;
+mod claim;
+mod connect;
+mod fault;
+mod health;
+mod jobs;
+mod list;
+mod operate;
+mod place;
+mod queue;
+mod readers;
+mod recover;
+mod replay;
+mod settle;
+mod sweep;
+mod work;
+mod writer;
+
+/// What may be chosen.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whose time it is.
+    pub clock: Arc<Clock>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(Clock::start()) }
+    }
+}
+
+/// The embedded store. Dropping it ends what waits, and closes the file.
+pub struct Sqlite {
+    file: PathBuf,
+    clock: Arc<Clock>,
+    shared: Arc<Shared>,
+    readers: Arc<Readers>,
+    writer: Option<JoinHandle<()>>,
+    /// Held while this is the gateway of the file; nothing beside one.
+    lock: Option<File>,
+    counted: Mutex<Option<(Instant, Health)>>,
+}
+
+/// A count of this many jobs is not made again for every question.
+const MANY: u64 = 50_000;
+const COUNT_FOR: Duration = Duration::from_secs(2);
+
+impl Sqlite {
+    /// Opens the store of a gateway. The folder and the file are made if they are not there. Leases of an earlier process
+    /// are void from now on, and what it left running waits.
+    pub fn open(file: &Path, options: Options) -> Result<Self, OpenError> {
+        let io = |error| OpenError::Io { file: file.to_owned(), error };
+        place::make(file).map_err(io)?;
+        let lock = place::lock(file)?;
+        let mut db = connect::writer(file)?;
+        connect::migrate(&mut db, file)?;
+        let now = options.clock.now();
+        let recovered = recover::recover(&mut db, now);
+        let numbers = recovered.map_err(|error| OpenError::Database { file: file.to_owned(), error })?;
+        Self::start(file, options.clock, db, numbers, Some(lock))
+    }
+
+    /// Opens a store that is there, beside the gateway that may use it: to look, to operate, to back up. It takes no jobs
+    /// and keeps no events.
+    pub fn attach(file: &Path) -> Result<Self, OpenError> {
+        if !file.is_file() {
+            return Err(OpenError::Missing(file.to_owned()));
+        }
+        let seen = connect::reader(file).map_err(|error| OpenError::Database { file: file.to_owned(), error })?;
+        connect::expect_current(&seen, file)?;
+        drop(seen);
+        let db = connect::writer(file)?;
+        Self::start(file, Arc::new(Clock::start()), db, Numbers::default(), None)
+    }
+
+    fn start(
+        file: &Path,
+        clock: Arc<Clock>,
+        db: rusqlite::Connection,
+        numbers: Numbers,
+        lock: Option<File>,
+    ) -> Result<Self, OpenError> {
+        let io = |error| OpenError::Io { file: file.to_owned(), error };
+        let shared = Arc::new(Shared::default());
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            clock: Arc::clone(&clock),
+            place: Place::note(file).map_err(io)?,
+            numbers,
+            state: State::Open(db),
+            time_kept: lock.is_some().then(|| clock.now()),
+        };
+        let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(io)?;
+        let readers = Readers::new(file.to_owned());
+        let file = file.to_owned();
+        Ok(Self { file, clock, shared, readers, writer: Some(writer), lock, counted: Mutex::default() })
+    }
+
+    /// The time of the store.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let task = Task { bytes: 0, look: None, run: Box::new(run), done: None, reply };
+        self.shared.queue.push(Line::Other, Box::new(task))?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Counts what there is to do. A large count is kept for a while: it costs time for each job that waits.
+    async fn count(&self) -> Result<Health, StoreError> {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, health)) = counted.filter(|(at, _)| at.elapsed() < COUNT_FOR) {
+            return Ok(health);
+        }
+        let now = self.clock.now();
+        let health = self.readers.read(move |db| health::health(db, now)).await?;
+        let many = health.waiting + health.running + health.dead > MANY;
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = many.then(|| (Instant::now(), health.clone()));
+        Ok(health)
+    }
+
+    /// Refuses what only a gateway may do.
+    fn as_gateway(&self) -> Result<(), StoreError> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(StoreError::Refused("only the gateway itself takes events and jobs".to_owned())),
+        }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.readers.close();
+        self.shared.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has closed the queue already.
+            drop(writer.join());
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError> {
+        self.as_gateway()?;
+        let bytes = intake.events.iter().map(|event| event.body.len() + event.envelope.len()).sum();
+        let (reply, answer) = oneshot::channel();
+        let run = Box::new(move |tx: &mut Tx<'_>| accept::accept(tx, &intake));
+        self.shared.queue.push(Line::Arrival, Box::new(Task { bytes, look: None, run, done: None, reply }))?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError> {
+        self.as_gateway()?;
+        let (reply, answer) = oneshot::channel();
+        let shares: Arc<[Share]> = shares.into();
+        let asked = Arc::clone(&shares);
+        let task = Task {
+            bytes: 0,
+            look: Some(Box::new(move |tx: &mut Tx<'_>| claim::look(tx, &asked))),
+            run: Box::new(move |tx: &mut Tx<'_>| claim::claim(tx, &shares, jobs::millis(lease))),
+            done: None,
+            reply,
+        };
+        self.shared.queue.push(Line::Other, Box::new(task))?;
+        let claimed: Claimed = answer.await.unwrap_or(Err(StoreError::Closed))?;
+        if !claimed.jobs.is_empty() {
+            failpoint::reach("store.claimed");
+        }
+        Ok(claimed)
+    }
+
+    async fn renew(&self, held: Vec<Token>, lease: Duration) -> Result<Vec<Token>, StoreError> {
+        self.as_gateway()?;
+        self.write(move |tx| settle::renew(tx, &held, jobs::millis(lease))).await
+    }
+
+    async fn settle(&self, token: Token, attempt: Attempt, end: End) -> Result<Settled, StoreError> {
+        self.as_gateway()?;
+        self.write(move |tx| {
+            let settled = settle::settle(tx, &token, &attempt, &end);
+            failpoint::reach("store.settle");
+            settled
+        })
+        .await
+    }
+
+    async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let name = format!("bookmark {name}");
+        let read = move |db: &rusqlite::Connection| {
+            use rusqlite::OptionalExtension;
+            let mut find = db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+            find.query_row([name], |row| row.get(0)).optional()
+        };
+        self.readers.read(read).await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        self.readers.read(move |db| list::list(db, &query)).await
+    }
+
+    async fn show(&self, event: EventRef) -> Result<Option<Dossier>, StoreError> {
+        // All of it as of one moment.
+        let read = move |db: &rusqlite::Connection| {
+            let moment = db.unchecked_transaction()?;
+            list::show(&moment, &event)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn operate(&self, operation: Operation) -> Result<u64, StoreError> {
+        match operation {
+            Operation::Replay { which, force } => self.replay(which, force).await,
+            Operation::Purge { which } => self.purge(which).await,
+            Operation::Sweep { keep, remember } => self.sweep(keep, remember).await,
+        }
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        let read = self.count().await;
+        // Asked how it is, a store that cannot be read answers just that.
+        let unread = read.as_ref().err().map(ToString::to_string);
+        let mut health = read.unwrap_or_default();
+        health.trouble = self.shared.trouble().map(|error| error.to_string()).or(unread);
+        health.bytes = place::bytes(&self.file);
+        Ok(health)
+    }
+
+    async fn backup(&self, file: PathBuf) -> Result<(), StoreError> {
+        let from = self.file.clone();
+        tokio::task::spawn_blocking(move || backup::backup(&from, &file)).await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+#[cfg(test)]
+mod tests;

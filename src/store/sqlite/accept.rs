@@ -1,0 +1,80 @@
+//! Keeps what arrives.
+
+use rusqlite::params;
+
+use crate::store::Accepted;
+use crate::store::Flags;
+use crate::store::Intake;
+use crate::store::NewEvent;
+use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::jobs;
+use crate::store::sqlite::work::Tx;
+use crate::store::sqlite::work::next;
+
+pub(super) fn accept(tx: &mut Tx<'_>, intake: &Intake) -> Result<Vec<Accepted>, Fault> {
+    let answers = intake.events.iter().map(|event| keep(tx, event)).collect::<Result<_, _>>()?;
+    if let Some((name, value)) = &intake.bookmark {
+        let mut put =
+            tx.db.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('bookmark ' || ?1, ?2)")?;
+        put.execute([name, value])?;
+    }
+    Ok(answers)
+}
+
+fn keep(tx: &mut Tx<'_>, event: &NewEvent) -> Result<Accepted, Fault> {
+    let id = tx.numbers.event + 1;
+    let mut see = tx.db.prepare_cached(
+        "INSERT INTO seen (route, key, event, first_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?;
+    if see.execute(params![&*event.route, event.key, id, tx.now])? == 0 {
+        return Ok(Accepted::Duplicate);
+    }
+    next(&mut tx.numbers.event);
+    let mut insert = tx.db.prepare_cached(
+        "INSERT INTO event (id, route, key, type, published, received, flags, problem)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    insert.execute(params![
+        id,
+        &*event.route,
+        event.key,
+        event.kind,
+        event.published,
+        tx.now,
+        flags_text(event.flags),
+        event.problem,
+    ])?;
+    let mut insert = tx.db.prepare_cached("INSERT INTO body (event, envelope, body) VALUES (?1, ?2, ?3)")?;
+    insert.execute(params![id, &*event.envelope, &*event.body])?;
+    drop((see, insert));
+    for job in &event.jobs {
+        jobs::insert(tx, id, None, job)?;
+    }
+    Ok(Accepted::New(id))
+}
+
+/// The flags as words, for people who look into the file.
+fn flags_text(flags: Flags) -> String {
+    let words = [
+        (flags.preview, "preview"),
+        (flags.clock_skew, "clock_skew"),
+        (flags.no_id, "no_id"),
+        (flags.missed, "missed"),
+        (flags.call, "call"),
+        (flags.own, "own"),
+    ];
+    let set: Vec<&str> = words.into_iter().filter_map(|(on, word)| on.then_some(word)).collect();
+    set.join(" ")
+}
+
+pub(super) fn flags_of(text: &str) -> Flags {
+    let has = |word| text.split(' ').any(|found| found == word);
+    Flags {
+        preview: has("preview"),
+        clock_skew: has("clock_skew"),
+        no_id: has("no_id"),
+        missed: has("missed"),
+        call: has("call"),
+        own: has("own"),
+    }
+}

@@ -1,0 +1,165 @@
+//! What an operator, or time, does to many events: found by a reader, changed by the writer, a few at a time. So an
+//! operation on a million is not one transaction, but each of its steps is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::store::EventRef;
+use crate::store::JobState;
+use crate::store::Query;
+use crate::store::Selection;
+use crate::store::StoreError;
+use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::jobs::millis;
+use crate::store::sqlite::list;
+use crate::store::sqlite::replay;
+use crate::store::sqlite::replay::Lanes;
+use crate::store::sqlite::sweep;
+
+/// How many events are looked for at a time, and how many of them are changed in one transaction.
+const PAGE: usize = 500;
+const AT_ONCE: usize = 50;
+
+impl Sqlite {
+    pub(super) async fn replay(&self, which: Selection, force: bool) -> Result<u64, StoreError> {
+        let query = match which {
+            Selection::One(event) => {
+                let id = self.resolve(event).await?;
+                return self.write(move |tx| replay::replay_one(tx, id, force)).await;
+            }
+            Selection::All(query) => query,
+        };
+        let mut walk = Walk::new(*query);
+        if !force && walk.query.state.is_none() {
+            // Nothing else can be replayed.
+            walk.query.state = Some(JobState::Dead);
+        }
+        let mut count = 0;
+        while let Some((events, lanes)) = self.step(&mut walk).await? {
+            for some in events.chunks(AT_ONCE) {
+                let (some, lanes) = (some.to_vec(), Arc::clone(&lanes));
+                count += self
+                    .write(move |tx| {
+                        let each = some.iter().map(|&event| replay::replay(tx, event, &lanes, force));
+                        each.sum::<Result<u64, _>>()
+                    })
+                    .await?;
+            }
+        }
+        Ok(count)
+    }
+
+    pub(super) async fn purge(&self, which: Selection) -> Result<u64, StoreError> {
+        let query = match which {
+            Selection::One(event) => return self.purge_one(event).await,
+            Selection::All(query) => query,
+        };
+        let only_dead = query.state == Some(JobState::Dead);
+        let mut walk = Walk::new(*query);
+        let mut count = 0;
+        while let Some((events, lanes)) = self.step(&mut walk).await? {
+            count += self.remove(events, lanes, only_dead).await?;
+        }
+        self.shrink().await?;
+        Ok(count)
+    }
+
+    async fn purge_one(&self, event: EventRef) -> Result<u64, StoreError> {
+        let id = self.resolve(event).await?;
+        let open = self.readers.read(move |db| sweep::is_open(db, id)).await?;
+        let removed = if open { 0 } else { self.remove(vec![id], Lanes::default(), false).await? };
+        if removed == 0 {
+            return Err(StoreError::Refused(format!("event {id} is still being worked on")));
+        }
+        Ok(removed)
+    }
+
+    async fn remove(&self, events: Vec<i64>, lanes: Lanes, only_dead: bool) -> Result<u64, StoreError> {
+        let mut count = 0;
+        let mut left = events;
+        while !left.is_empty() {
+            let lanes = Arc::clone(&lanes);
+            let progress = self
+                .write(move |tx| if only_dead { sweep::dead(tx, &left, &lanes) } else { sweep::events(tx, &left) })
+                .await?;
+            count += progress.removed;
+            left = progress.left;
+        }
+        Ok(count)
+    }
+
+    /// Removes events that came longer ago than `keep` and have ended, keys first seen longer ago than `remember`, and
+    /// `once` keys whose time is over. How many events and keys went.
+    pub(super) async fn sweep(&self, keep: Duration, remember: Duration) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let before = now.saturating_sub(millis(keep));
+        let mut count = 0;
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let (old, next) = self.readers.read(move |db| sweep::old_events(db, from, before)).await?;
+            count += self.remove(old, Lanes::default(), false).await?;
+            after = next;
+        }
+        let before = now.saturating_sub(millis(remember));
+        let mut from = (String::new(), String::new());
+        loop {
+            let after = from.clone();
+            let keys = self.readers.read(move |db| sweep::old_keys(db, &after, before)).await?;
+            let Some(last) = keys.last().cloned() else { break };
+            from = last;
+            count += self.write(move |tx| sweep::forget(tx, &keys, before)).await?;
+        }
+        loop {
+            let some = self.write(|tx| sweep::forget_once(tx)).await?;
+            count += some;
+            if some < sweep::CHUNK as u64 {
+                break;
+            }
+        }
+        self.shrink().await?;
+        Ok(count)
+    }
+
+    async fn shrink(&self) -> Result<(), StoreError> {
+        while self.write(|tx| sweep::shrink(tx)).await? {}
+        Ok(())
+    }
+
+    async fn resolve(&self, event: EventRef) -> Result<i64, StoreError> {
+        let name = match &event {
+            EventRef::Id(id) => format!("number {id}"),
+            EventRef::Key(key) => format!("id `{key}`"),
+        };
+        let found = self.readers.read(move |db| list::resolve(db, &event)).await?;
+        found.ok_or_else(|| StoreError::Refused(format!("there is no event with the {name}")))
+    }
+
+    /// The next events that an operation is about.
+    async fn step(&self, walk: &mut Walk) -> Result<Option<(Vec<i64>, Lanes)>, StoreError> {
+        if walk.ended {
+            return Ok(None);
+        }
+        let (query, after) = (walk.query.clone(), walk.after);
+        let read = move |db: &rusqlite::Connection| {
+            Ok((list::ids(db, &query, after, PAGE)?, Lanes::from(list::lanes(db, &query)?)))
+        };
+        let (events, lanes) = self.readers.read(read).await?;
+        walk.ended = events.len() < PAGE;
+        walk.after = events.last().copied().or(walk.after);
+        Ok(Some((events, lanes)))
+    }
+}
+
+/// How far an operation on many events has come.
+struct Walk {
+    query: Query,
+    after: Option<i64>,
+    ended: bool,
+}
+
+impl Walk {
+    fn new(query: Query) -> Self {
+        let after = query.after;
+        Self { query, after, ended: false }
+    }
+}

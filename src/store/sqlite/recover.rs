@@ -1,0 +1,77 @@
+//! What is put right when a gateway opens its store: the tries that the last process did not end, and a clock that was set
+//! back since.
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use rusqlite::params;
+
+use crate::store::Millis;
+use crate::store::sqlite::work::Numbers;
+
+/// A clock this far behind was set back; less is the spread of clocks.
+const SET_BACK: Millis = 60_000;
+/// Claims of different processes never have the same number: each gets a range.
+const CLAIMS: i64 = 1 << 32;
+
+/// In one transaction. Gives back where the numbers go on.
+///
+/// - Leases of an earlier process are void: nobody else can hold one, because the file is locked. Its jobs wait now. Each
+///   lost try is recorded, and an action is in doubt: what it wanted may have happened.
+/// - If the clock was set back by more than a minute, what waits is due as much earlier: nothing waits because of the clock.
+pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numbers> {
+    let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Events that came after the time was kept last were written later still.
+    let latest = "SELECT coalesce(max(received), 0) FROM event WHERE id > ?1";
+    let newest = number(&tx, "time")?.max(tx.query_row(latest, [number(&tx, "last event")?], |row| row.get(0))?);
+    let back = newest - now;
+    if back > SET_BACK {
+        tx.execute("UPDATE job SET due = due - ?1, digest_until = digest_until - ?1 WHERE state = 'waiting'", [back])?;
+        tx.execute("UPDATE once SET at = at - ?1, until = until - ?1", [back])?;
+    }
+    for lost in [
+        "SELECT id FROM job INDEXED BY job_due WHERE state IN ('waiting', 'running') AND behind = 0 AND state = 'running'",
+        "SELECT id FROM job INDEXED BY job_line
+         WHERE state IN ('waiting', 'running') AND order_key IS NOT NULL AND behind = 1 AND state = 'running'",
+    ] {
+        let ids = tx.prepare(lost)?.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        for id in ids {
+            give_back(&tx, id, now)?;
+        }
+    }
+    let numbers = Numbers {
+        event: number(&tx, "last event")?.max(largest(&tx, "event")?),
+        job: number(&tx, "last job")?.max(largest(&tx, "job")?),
+        claim: (number(&tx, "starts")? + 1) * CLAIMS,
+        ..Numbers::default()
+    };
+    let kept =
+        [("starts", numbers.claim / CLAIMS), ("time", now), ("last event", numbers.event), ("last job", numbers.job)];
+    for (name, value) in kept {
+        tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![name, value.to_string()])?;
+    }
+    tx.commit()?;
+    Ok(numbers)
+}
+
+fn give_back(tx: &Connection, id: i64, now: Millis) -> rusqlite::Result<()> {
+    let mut record = tx.prepare_cached(
+        "INSERT OR IGNORE INTO attempt (job, claim, number, started, took_ms, result, status, detail)
+         SELECT id, claim, attempts, claimed, 0, 'lost', NULL, 'the gateway ended before the try did' FROM job
+         WHERE id = ?1",
+    )?;
+    record.execute([id])?;
+    let mut update = tx
+        .prepare_cached("UPDATE job SET state = 'waiting', due = ?2, doubt = doubt OR kind = 'action' WHERE id = ?1")?;
+    update.execute(params![id, now])?;
+    Ok(())
+}
+
+fn number(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
+    let value: Option<String> =
+        tx.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+    Ok(value.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+fn largest(tx: &Connection, table: &str) -> rusqlite::Result<i64> {
+    tx.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0))
+}

@@ -1,0 +1,109 @@
+//! Ends tries, and extends leases.
+//!
+//! Only who holds a job may end its try: the job runs, and the number of the try and of the claim are those that were given
+//! out. Whoever comes late with an old token changes nothing.
+
+use rusqlite::OptionalExtension;
+use rusqlite::params;
+
+use crate::store::Attempt;
+use crate::store::End;
+use crate::store::Millis;
+use crate::store::Settled;
+use crate::store::Token;
+use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::jobs;
+use crate::store::sqlite::work::Tx;
+
+/// How much of what was answered is kept.
+const MOST_DETAIL: usize = 2048;
+
+/// - `Done`: its children are kept, then it is done, and so are those that went out with it.
+/// - `Retry`: it waits.
+/// - `Postpone`: it waits, and the try did not count; nothing is recorded.
+/// - `Dead`: it is dead, and so are those that went out with it.
+pub(super) fn settle(tx: &mut Tx<'_>, token: &Token, attempt: &Attempt, end: &End) -> Result<Settled, Fault> {
+    let Some(held) = held(tx, token)? else { return Ok(Settled::LostLease) };
+    if !matches!(end, End::Postpone(_)) {
+        record(tx, token, attempt)?;
+    }
+    match end {
+        End::Done(children) => {
+            for child in children {
+                jobs::insert(tx, held.event, Some(token.job), child)?;
+            }
+            finish(tx, token.job, "done")?;
+        }
+        End::Dead => finish(tx, token.job, "dead")?,
+        End::Retry(after) => wait(tx, token.job, jobs::millis(*after), 0)?,
+        End::Postpone(after) => wait(tx, token.job, jobs::millis(*after), 1)?,
+    }
+    if let (End::Done(_) | End::Dead, Some(key)) = (end, &held.order_key) {
+        jobs::line_up(tx, held.lane, key)?;
+    }
+    Ok(Settled::Applied)
+}
+
+struct Held {
+    event: i64,
+    lane: i64,
+    order_key: Option<String>,
+}
+
+fn held(tx: &Tx<'_>, token: &Token) -> Result<Option<Held>, Fault> {
+    let mut find = tx.db.prepare_cached(
+        "SELECT event, lane, order_key FROM job
+         WHERE id = ?1 AND state = 'running' AND attempts = ?2 AND claim = ?3",
+    )?;
+    let found = find.query_row(params![token.job, token.attempt, token.claim], |row| {
+        Ok(Held { event: row.get(0)?, lane: row.get(1)?, order_key: row.get(2)? })
+    });
+    Ok(found.optional()?)
+}
+
+fn record(tx: &Tx<'_>, token: &Token, attempt: &Attempt) -> Result<(), Fault> {
+    let mut insert = tx.db.prepare_cached(
+        "INSERT OR REPLACE INTO attempt (job, claim, number, started, took_ms, result, status, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    insert.execute(params![
+        token.job,
+        token.claim,
+        token.attempt,
+        attempt.started,
+        i64::try_from(attempt.took_ms).unwrap_or(i64::MAX),
+        attempt.result,
+        attempt.status,
+        &attempt.detail[..attempt.detail.floor_char_boundary(MOST_DETAIL)],
+    ])?;
+    Ok(())
+}
+
+fn finish(tx: &Tx<'_>, job: i64, state: &str) -> Result<(), Fault> {
+    tx.db.prepare_cached("UPDATE job SET state = ?2 WHERE id = ?1")?.execute(params![job, state])?;
+    let mut members = tx.db.prepare_cached("UPDATE job SET state = ?2 WHERE leader = ?1 AND state = 'gathered'")?;
+    members.execute(params![job, state])?;
+    Ok(())
+}
+
+fn wait(tx: &Tx<'_>, job: i64, after: Millis, uncounted: u32) -> Result<(), Fault> {
+    let mut update =
+        tx.db.prepare_cached("UPDATE job SET state = 'waiting', due = ?2, attempts = attempts - ?3 WHERE id = ?1")?;
+    update.execute(params![job, tx.now.saturating_add(after), uncounted])?;
+    Ok(())
+}
+
+/// Extends the leases that are still held, and gives them back.
+pub(super) fn renew(tx: &Tx<'_>, tokens: &[Token], lease: Millis) -> Result<Vec<Token>, Fault> {
+    let mut update = tx.db.prepare_cached(
+        "UPDATE job SET due = ?4 WHERE id = ?1 AND state = 'running' AND attempts = ?2 AND claim = ?3",
+    )?;
+    let until = tx.now.saturating_add(lease);
+    let mut held = Vec::new();
+    for token in tokens {
+        if update.execute(params![token.job, token.attempt, token.claim, until])? > 0 {
+            held.push(token.clone());
+        }
+    }
+    Ok(held)
+}

@@ -1,0 +1,152 @@
+//! Removes what has ended: on demand, and with age. Never more than a few hundred rows in one transaction, so that nobody
+//! who arrives meanwhile waits long.
+
+use rusqlite::Connection;
+use rusqlite::params;
+
+use crate::failpoint;
+use crate::store::Millis;
+use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::replay::meant;
+use crate::store::sqlite::work::Tx;
+
+/// How many rows one transaction removes.
+pub(super) const CHUNK: usize = 500;
+/// Free pages that stay in the file for what comes next, and how many are given back at a time.
+const FREE_PAGES: i64 = 1024;
+const PAGES_AT_ONCE: i64 = 512;
+
+/// How far a removal has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Events, or jobs where only those were to go.
+    pub(super) removed: u64,
+    /// What the transaction had no room for.
+    pub(super) left: Vec<i64>,
+}
+
+/// Removes events of which everything has ended.
+pub(super) fn events(tx: &Tx<'_>, events: &[i64]) -> Result<Progress, Fault> {
+    let mut progress = Progress::default();
+    let mut room = CHUNK;
+    for (index, &event) in events.iter().enumerate() {
+        if is_open(tx.db, event)? {
+            continue;
+        }
+        let jobs = some_jobs(tx, event, room)?;
+        room -= remove_jobs(tx, &jobs)?.min(room);
+        if room == 0 {
+            progress.left = events[index..].to_vec();
+            break;
+        }
+        tx.db.prepare_cached("DELETE FROM body WHERE event = ?1")?.execute([event])?;
+        progress.removed += tx.db.prepare_cached("DELETE FROM event WHERE id = ?1")?.execute([event])? as u64;
+        room -= 2.min(room);
+    }
+    failpoint::reach("store.sweep");
+    Ok(progress)
+}
+
+/// Removes the dead jobs of events, and nothing else of them.
+pub(super) fn dead(tx: &Tx<'_>, events: &[i64], lanes: &[Vec<i64>]) -> Result<Progress, Fault> {
+    let mut progress = Progress::default();
+    let mut room = CHUNK;
+    for (index, &event) in events.iter().enumerate() {
+        let mut find =
+            tx.db.prepare_cached("SELECT lane, id FROM job INDEXED BY job_dead WHERE event = ?1 AND state = 'dead'")?;
+        let found = find.query_map([event], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()?;
+        let mut jobs: Vec<i64> = found.into_iter().filter(|&(lane, _)| meant(lanes, lane)).map(|(_, id)| id).collect();
+        let whole = jobs.len() < room;
+        jobs.truncate(room);
+        progress.removed += jobs.len() as u64;
+        room -= remove_jobs(tx, &jobs)?.min(room);
+        if room == 0 || !whole {
+            progress.left = events[index..].to_vec();
+            break;
+        }
+    }
+    Ok(progress)
+}
+
+pub(super) fn is_open(db: &Connection, event: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT 1 FROM job INDEXED BY job_event WHERE event = ?1 AND state IN ('waiting', 'running', 'gathered')",
+    )?
+    .exists([event])
+}
+
+fn some_jobs(tx: &Tx<'_>, event: i64, most: usize) -> Result<Vec<i64>, Fault> {
+    let mut find = tx.db.prepare_cached("SELECT id FROM job INDEXED BY job_event WHERE event = ?1 LIMIT ?2")?;
+    let found = find.query_map(params![event, most as i64], |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Removes jobs with their tries; how many rows that were.
+fn remove_jobs(tx: &Tx<'_>, jobs: &[i64]) -> Result<usize, Fault> {
+    let mut rows = 0;
+    for job in jobs {
+        rows += tx.db.prepare_cached("DELETE FROM attempt WHERE job = ?1")?.execute([job])?;
+        rows += tx.db.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([job])?;
+    }
+    Ok(rows)
+}
+
+/// The next events that came before a time and have ended, and where to go on: nothing at the end. Numbers rise with time,
+/// but for a clock that was set back; what such a clock hides for now is found by a later sweep.
+pub(super) fn old_events(db: &Connection, after: i64, before: Millis) -> rusqlite::Result<(Vec<i64>, Option<i64>)> {
+    let mut read = db.prepare_cached("SELECT id, received FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let page = read.query_map(params![after, CHUNK as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let page: Vec<(i64, Millis)> = page.collect::<rusqlite::Result<_>>()?;
+    let next = page.last().filter(|(_, received)| *received < before && page.len() == CHUNK).map(|&(id, _)| id);
+    let mut old = Vec::new();
+    for (id, received) in page {
+        if received < before && !is_open(db, id)? {
+            old.push(id);
+        }
+    }
+    Ok((old, next))
+}
+
+/// Keys that were first seen before a time, from one on.
+pub(super) type Key = (String, String);
+
+pub(super) fn old_keys(db: &Connection, from: &Key, before: Millis) -> rusqlite::Result<Vec<Key>> {
+    let mut read = db.prepare_cached(
+        "SELECT route, key FROM seen WHERE (route, key) > (?1, ?2) AND first_at < ?3 ORDER BY route, key LIMIT ?4",
+    )?;
+    let page = read.query_map(params![from.0, from.1, before, CHUNK as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    page.collect()
+}
+
+pub(super) fn forget(tx: &Tx<'_>, keys: &[Key], before: Millis) -> Result<u64, Fault> {
+    let mut count = 0;
+    let mut delete = tx.db.prepare_cached("DELETE FROM seen WHERE route = ?1 AND key = ?2 AND first_at < ?3")?;
+    for (route, key) in keys {
+        count += delete.execute(params![route, key, before])? as u64;
+    }
+    failpoint::reach("store.sweep");
+    Ok(count)
+}
+
+/// Removes `once` keys whose time is over; how many, at most a transaction's worth.
+pub(super) fn forget_once(tx: &Tx<'_>) -> Result<u64, Fault> {
+    let mut delete =
+        tx.db.prepare_cached("DELETE FROM once WHERE key IN (SELECT key FROM once WHERE until <= ?1 LIMIT ?2)")?;
+    Ok(delete.execute(params![tx.now, CHUNK as i64])? as u64)
+}
+
+/// Gives some free pages back to the file system. Whether there are more to give.
+pub(super) fn shrink(tx: &Tx<'_>) -> Result<bool, Fault> {
+    let free = |tx: &Tx<'_>| tx.db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+    let before = free(tx)?;
+    if before <= FREE_PAGES {
+        return Ok(false);
+    }
+    let many = PAGES_AT_ONCE.min(before - FREE_PAGES);
+    let mut vacuum = tx.db.prepare(&format!("PRAGMA incremental_vacuum({many})"))?;
+    let mut rows = vacuum.query([])?;
+    while rows.next()?.is_some() {}
+    drop(rows);
+    let after = free(tx)?;
+    Ok(after > FREE_PAGES && after < before)
+}

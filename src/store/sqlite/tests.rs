@@ -1,0 +1,39 @@
+//! What only the embedded store promises: its file, its lock, and what it does when the disk fails.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::NewEvent;
+use crate::store::NewJob;
+
+fn event(key: &str) -> NewEvent {
+    let job = NewJob {
+        lane: "rule events/all".into(),
+        name: "all".to_owned(),
+        key: format!("{key}/all"),
+        ..NewJob::default()
+    };
+    NewEvent {
+        route: "events".into(),
+        key: key.to_owned(),
+        kind: "user.session.start".to_owned(),
+        envelope: "{}".into(),
+        body: vec![b'x'; 2000].into(),
+        jobs: vec![job],
+        ..NewEvent::default()
+    }
+}
+
+fn intake(key: &str) -> Intake {
+    Intake { events: vec![event(key)], bookmark: None }
+}
+
+fn open(folder: &TempDir) -> Sqlite {
+    Sqlite::open(&folder.path().join("data/hookgate.db"), Options::default()).unwrap()
+}
+
+mod failures;
+mod files;
+mod stand;

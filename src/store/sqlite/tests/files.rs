@@ -1,0 +1,171 @@
+//! The file: who may use it, what it is, and copies of it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::store::JobState;
+use crate::store::Selection;
+use crate::store::clock::Clock;
+use crate::store::sqlite::tests::stand::leave;
+
+fn at(folder: &TempDir) -> PathBuf {
+    folder.path().join("data/hookgate.db")
+}
+
+async fn count(store: &Sqlite) -> usize {
+    store.list(Query { limit: 1000, ..Query::default() }).await.unwrap().events.len()
+}
+
+#[tokio::test]
+async fn folder_and_file_are_for_nobody_else() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    store.accept(intake("a")).await.unwrap();
+    let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("data"), 0o700);
+    for name in ["data/hookgate.db", "data/hookgate.db-wal", "data/hookgate.db.lock"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let first = open(&folder);
+    let Err(error) = Sqlite::open(&at(&folder), Options::default()) else { panic!("it is in use") };
+    assert!(matches!(error, OpenError::Locked { .. }));
+    assert!(error.to_string().contains("data/hookgate.db"), "{error}");
+    drop(first);
+    open(&folder);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_or_another_program_is_refused() {
+    let folder = TempDir::new().unwrap();
+    drop(open(&folder));
+    let change = |sql: &str| rusqlite::Connection::open(at(&folder)).unwrap().execute_batch(sql).unwrap();
+    change("PRAGMA user_version = 99");
+    let refused = Sqlite::open(&at(&folder), Options::default()).err().unwrap();
+    assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
+    change("PRAGMA user_version = 0");
+    let refused = Sqlite::open(&at(&folder), Options::default()).err().unwrap();
+    assert!(matches!(refused, OpenError::Foreign(_)), "{refused}");
+    assert!(matches!(Sqlite::attach(&at(&folder)), Err(OpenError::Foreign(_))));
+}
+
+#[tokio::test]
+async fn a_file_without_a_setting_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("other.db");
+    let made = rusqlite::Connection::open(&file).unwrap();
+    made.execute_batch("PRAGMA auto_vacuum = NONE; CREATE TABLE x (y)").unwrap();
+    drop(made);
+    let refused = Sqlite::open(&file, Options::default()).err().unwrap();
+    assert!(matches!(refused, OpenError::Setting { setting: "auto_vacuum", .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn the_command_line_works_beside_the_gateway() {
+    let folder = TempDir::new().unwrap();
+    assert!(matches!(Sqlite::attach(&at(&folder)), Err(OpenError::Missing(_))));
+    let gateway = open(&folder);
+    gateway.accept(intake("a")).await.unwrap();
+    let share = || vec![Share { lane: "rule events/all".into(), most: 5 }];
+    let job = gateway.claim(share(), Duration::from_secs(30)).await.unwrap().jobs.remove(0);
+
+    let beside = Sqlite::attach(&at(&folder)).unwrap();
+    assert_eq!(beside.health().await.unwrap().running, 1, "its leases are not void");
+    assert!(matches!(beside.accept(intake("b")).await, Err(StoreError::Refused(_))));
+    assert!(matches!(beside.claim(share(), Duration::from_secs(30)).await, Err(StoreError::Refused(_))));
+    gateway.settle(job.token, Attempt::default(), End::Dead).await.unwrap();
+    let which = Selection::All(Box::new(Query { state: Some(JobState::Dead), ..Query::default() }));
+    assert_eq!(beside.operate(Operation::Replay { which, force: false }).await, Ok(1));
+    assert_eq!(gateway.claim(share(), Duration::from_secs(30)).await.unwrap().jobs.len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_can_be_made_while_work_goes_on_and_put_back() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    for number in 0..20 {
+        store.accept(intake(&number.to_string())).await.unwrap();
+    }
+    let copy = folder.path().join("copy.db");
+    let (made, later) = tokio::join!(store.backup(copy.clone()), store.accept(intake("later")));
+    made.unwrap();
+    later.unwrap();
+    assert!(matches!(store.backup(copy.clone()).await, Err(StoreError::Refused(_))), "it is there already");
+    assert!(!folder.path().join("copy.db.part").exists());
+    let restored = Sqlite::open(&copy, Options::default()).unwrap();
+    assert!(count(&restored).await >= 20);
+    assert_eq!(restored.accept(intake("0")).await.unwrap(), [Accepted::Duplicate]);
+}
+
+#[tokio::test]
+async fn people_read_dates_in_the_views() {
+    let folder = TempDir::new().unwrap();
+    let clock = Arc::new(Clock::at(1_700_000_000_123));
+    let store = Sqlite::open(&at(&folder), Options { clock }).unwrap();
+    store.accept(intake("a")).await.unwrap();
+    let db = connect::reader(&at(&folder)).unwrap();
+    let read = |sql: &str| db.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(read("SELECT received || ' ' || type FROM events"), "2023-11-14T22:13:20.123Z user.session.start");
+    assert_eq!(read("SELECT lane || ' ' || state || ' ' || due FROM jobs"), {
+        "rule events/all waiting 2023-11-14T22:13:20.123Z"
+    });
+}
+
+#[tokio::test]
+async fn nothing_waits_because_the_clock_was_set_back() {
+    let folder = TempDir::new().unwrap();
+    let (late, early) = (1_700_007_200_000, 1_700_000_000_000);
+    let open_at = |time| Sqlite::open(&at(&folder), Options { clock: Arc::new(Clock::at(time)) }).unwrap();
+    let store = open_at(late);
+    let mut delayed = intake("a");
+    delayed.events[0].jobs[0].delay = Duration::from_secs(10);
+    store.accept(delayed).await.unwrap();
+    drop(store);
+    let store = open_at(early);
+    let claimed = store.claim(vec![Share { lane: "rule events/all".into(), most: 5 }], Duration::ZERO).await.unwrap();
+    assert_eq!(claimed.next_due, Some(early + 10_000));
+    drop(store);
+    let store = open_at(early - 30_000);
+    let claimed = store.claim(vec![Share { lane: "rule events/all".into(), most: 5 }], Duration::ZERO).await.unwrap();
+    assert_eq!(claimed.next_due, Some(early + 10_000), "half a minute is the spread of clocks");
+}
+
+#[tokio::test]
+async fn numbers_never_come_twice() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    let mut newest = intake("a");
+    newest.events[0].jobs.clear();
+    assert_eq!(store.accept(newest).await.unwrap(), [Accepted::New(1)]);
+    let which = Selection::One(EventRef::Id(1));
+    assert_eq!(store.operate(Operation::Purge { which }).await, Ok(1));
+    drop(store);
+    assert_eq!(open(&folder).accept(intake("b")).await.unwrap(), [Accepted::New(2)]);
+}
+
+#[tokio::test]
+async fn a_log_cut_anywhere_keeps_what_was_synced_before_the_cut() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    let data = folder.path().join("data");
+    let log = data.join("hookgate.db-wal");
+    let mut ends = Vec::new();
+    for number in 0..30 {
+        store.accept(intake(&number.to_string())).await.unwrap();
+        ends.push(log.metadata().unwrap().len());
+    }
+    let whole = *ends.last().unwrap();
+    for cut in (0..=30).map(|part| whole - whole * part / 43 - u64::from(part % 2 == 1)) {
+        let torn = TempDir::new().unwrap();
+        leave(&data, torn.path());
+        let file = std::fs::OpenOptions::new().write(true).open(torn.path().join("hookgate.db-wal")).unwrap();
+        file.set_len(cut).unwrap();
+        let kept = ends.iter().filter(|end| **end <= cut).count();
+        let reopened = Sqlite::open(&torn.path().join("hookgate.db"), Options::default()).unwrap();
+        assert_eq!(count(&reopened).await, kept, "cut at {cut} of {whole}");
+    }
+}

@@ -1,0 +1,82 @@
+//! The contract, kept by the embedded store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::store::Store;
+use crate::store::clock::Clock;
+use crate::store::contract::Stand;
+use crate::store::contract::sequences;
+use crate::store::sqlite::Options;
+use crate::store::sqlite::Sqlite;
+
+const START: i64 = 1_700_000_000_000;
+
+pub(super) struct Embedded {
+    folder: TempDir,
+    clock: Arc<Clock>,
+    store: Sqlite,
+}
+
+impl Embedded {
+    pub(super) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let clock = Arc::new(Clock::at(START));
+        let store = open(folder.path(), &clock);
+        Self { folder, clock, store }
+    }
+}
+
+fn open(folder: &Path, clock: &Arc<Clock>) -> Sqlite {
+    Sqlite::open(&folder.join("hookgate.db"), Options { clock: Arc::clone(clock) }).unwrap()
+}
+
+/// Copies what a process that ends now leaves behind.
+pub(super) fn leave(from: &Path, to: &Path) {
+    for name in ["hookgate.db", "hookgate.db-wal"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+#[async_trait]
+impl Stand for Embedded {
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn crash(&mut self) {
+        let left = TempDir::new().unwrap();
+        leave(self.folder.path(), left.path());
+        self.store = open(left.path(), &self.clock);
+        self.folder = left;
+    }
+}
+
+mod rules {
+    use super::Embedded;
+
+    crate::store::contract::rules::rules!(Embedded::new());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_does_what_the_model_does(steps in vec(sequences::step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let mut stand = Embedded::new();
+            sequences::agree(&mut stand, START, steps).await;
+        });
+    }
+}

@@ -1,0 +1,263 @@
+//! The one thread that writes. What waits together is committed together: one sync of the disk for up to 256 requests.
+//!
+//! Nobody hears that something is kept before it is: after the commit, and after a look at whether the file that was
+//! written is still the one behind the path.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use crate::failpoint;
+use crate::store::Millis;
+use crate::store::StoreError;
+use crate::store::clock::Clock;
+use crate::store::sqlite::connect;
+use crate::store::sqlite::fault;
+use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::fault::Remedy;
+use crate::store::sqlite::place::Place;
+use crate::store::sqlite::queue::Next;
+use crate::store::sqlite::queue::Queue;
+use crate::store::sqlite::work::Numbers;
+use crate::store::sqlite::work::Tx;
+use crate::store::sqlite::work::Work;
+
+/// How often the time is kept, so that a clock which was set back is noticed at the next start.
+const TIME_KEPT_EVERY: Millis = 10_000;
+/// How often a store that failed is tried again.
+const MEND_EVERY: Duration = Duration::from_secs(1);
+
+/// What the writer shares with those who ask it.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    trouble: Mutex<Option<StoreError>>,
+}
+
+impl Shared {
+    pub(super) fn trouble(&self) -> Option<StoreError> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<StoreError>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) place: Place,
+    pub(super) numbers: Numbers,
+    pub(super) state: State,
+    /// When the time was kept last. An attached writer does not keep it.
+    pub(super) time_kept: Option<Millis>,
+}
+
+pub(super) enum State {
+    Open(Connection),
+    /// It failed, and is opened again after this.
+    Closed(StoreError, Instant),
+    /// The file is another one: only a restart helps.
+    Lost(StoreError),
+}
+
+type Outcome = Result<(), StoreError>;
+
+impl Writer {
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        // Whatever ends this thread, nobody waits for it in vain.
+        let _abandon = Abandon(Arc::clone(&self.shared));
+        loop {
+            let patience = if self.shared.trouble().is_some() { MEND_EVERY } else { Duration::from_secs(3600) };
+            match self.shared.queue.next(patience) {
+                Next::Batch(batch) => self.process(batch),
+                Next::Idle => self.process(Vec::new()),
+                Next::Closed => break,
+            }
+        }
+        self.time_kept = self.time_kept.map(|_| 0);
+        self.process(Vec::new());
+    }
+
+    fn process(&mut self, mut batch: Vec<Box<dyn Work>>) {
+        if let Err(error) = self.mend() {
+            return refuse(batch, &error);
+        }
+        let outcomes = match self.transact(&mut batch) {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                let told = self.failed(&error);
+                return refuse(batch, &told);
+            }
+        };
+        if let Some(text) = self.place.trouble() {
+            let error = StoreError::Broken(text);
+            self.shared.set_trouble(Some(error.clone()));
+            self.state = State::Lost(error.clone());
+            return refuse(batch, &error);
+        }
+        for (work, outcome) in batch.into_iter().zip(outcomes) {
+            work.answer(outcome);
+        }
+    }
+
+    /// Does a batch in one transaction. An error is one of all.
+    fn transact(&mut self, batch: &mut [Box<dyn Work>]) -> Result<Vec<Outcome>, rusqlite::Error> {
+        let State::Open(db) = &self.state else { return Ok(Vec::new()) };
+        let mut tx = Tx { db, now: self.clock.now(), numbers: &mut self.numbers };
+        if !batch.is_empty() && look(&mut tx, batch)? {
+            return Ok(vec![Ok(()); batch.len()]);
+        }
+        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for work in batch.iter_mut() {
+            outcomes.push(in_savepoint(&mut tx, work.as_mut())?);
+        }
+        // In trouble something is written each time: only that shows whether it can be.
+        let trouble = self.shared.trouble().is_some();
+        if self.time_kept.is_some_and(|kept| trouble || tx.now - kept > TIME_KEPT_EVERY) {
+            keep_time(&tx)?;
+            self.time_kept = Some(tx.now);
+        }
+        failpoint::reach("store.before_commit");
+        db.prepare_cached("COMMIT")?.execute([])?;
+        failpoint::reach("store.after_commit");
+        checkpoint_on_trial(db)?;
+        if trouble {
+            self.shared.set_trouble(None);
+        }
+        Ok(outcomes)
+    }
+
+    /// Decides what to do after an error of all, and what to say.
+    fn failed(&mut self, error: &rusqlite::Error) -> StoreError {
+        let told = fault::told(error, &self.place.file);
+        self.numbers.forget();
+        let State::Open(db) = &self.state else { return told };
+        let rolled_back = db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok();
+        match fault::remedy(error) {
+            Remedy::Never => self.state = State::Lost(told.clone()),
+            Remedy::Alone | Remedy::Later if rolled_back => {}
+            _ => self.state = State::Closed(told.clone(), Instant::now()),
+        }
+        if told != StoreError::Busy {
+            self.shared.set_trouble(Some(told.clone()));
+        }
+        told
+    }
+
+    /// Opens a store again that failed, at most once a second.
+    ///
+    /// A sync that failed is never asked for again over the same log. The kernel reports such a failure once and may take
+    /// the pages for clean from then on: a second sync would succeed without having written them, and what is committed
+    /// after them would stand behind frames that are not on the disk, where no recovery finds it. So before anything is
+    /// served, all that the log holds goes into the database itself, freshly written and synced, and the log begins anew.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        let (error, since) = match &self.state {
+            State::Open(_) => return Ok(()),
+            State::Lost(error) => return Err(error.clone()),
+            State::Closed(error, since) => (error.clone(), *since),
+        };
+        if since.elapsed() < MEND_EVERY {
+            return Err(error);
+        }
+        match self.reopen() {
+            Ok(db) => self.state = State::Open(db),
+            Err(error) => {
+                self.shared.set_trouble(Some(error.clone()));
+                self.state = State::Closed(error.clone(), Instant::now());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<Connection, StoreError> {
+        let broken = |error: &dyn std::fmt::Display| StoreError::Broken(error.to_string());
+        if let Some(text) = self.place.trouble().filter(|_| !self.place.file.exists()) {
+            return Err(StoreError::Broken(text));
+        }
+        let db = connect::writer(&self.place.file).map_err(|error| match &error {
+            fault::OpenError::Database { error, file } => fault::told(error, file),
+            other => broken(other),
+        })?;
+        let busy: i64 = db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|error| fault::told(&error, &self.place.file))?;
+        if busy != 0 {
+            return Err(StoreError::Busy);
+        }
+        self.place.note_again().map_err(|error| broken(&error))?;
+        Ok(db)
+    }
+}
+
+/// Closes the queue when the writer ends, also by a panic.
+struct Abandon(Arc<Shared>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+    }
+}
+
+fn refuse(batch: Vec<Box<dyn Work>>, error: &StoreError) {
+    for work in batch {
+        work.answer(Err(error.clone()));
+    }
+}
+
+/// Whether all of a batch found its answer by reading alone, so that nothing needs to be written.
+fn look(tx: &mut Tx<'_>, batch: &mut [Box<dyn Work>]) -> Result<bool, rusqlite::Error> {
+    for work in batch {
+        match work.look(tx) {
+            Ok(true) => {}
+            Ok(false) | Err(Fault::Refused(_)) => return Ok(false),
+            Err(Fault::Sql(error)) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Does one piece of work, so that what it did can be taken back alone.
+fn in_savepoint(tx: &mut Tx<'_>, work: &mut dyn Work) -> Result<Outcome, rusqlite::Error> {
+    tx.db.prepare_cached("SAVEPOINT work")?.execute([])?;
+    let outcome = match work.run(tx) {
+        Ok(()) => Ok(()),
+        Err(Fault::Refused(error)) => Err(error),
+        Err(Fault::Sql(error)) if fault::remedy(&error) == Remedy::Alone => Err(StoreError::Broken(error.to_string())),
+        Err(Fault::Sql(error)) => return Err(error),
+    };
+    if outcome.is_err() {
+        tx.numbers.forget();
+        tx.db.prepare_cached("ROLLBACK TO work")?.execute([])?;
+    }
+    tx.db.prepare_cached("RELEASE work")?.execute([])?;
+    Ok(outcome)
+}
+
+/// Keeps the time, and how far the numbers have come.
+pub(super) fn keep_time(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    let mut keep = tx.db.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
+    keep.execute(("time", tx.now.to_string()))?;
+    keep.execute(("last event", tx.numbers.event.to_string()))?;
+    keep.execute(("last job", tx.numbers.job.to_string()))?;
+    Ok(())
+}
+
+/// SQLite checkpoints by itself, where nobody can end the process just then; so a process that is armed for it does its own.
+fn checkpoint_on_trial(db: &Connection) -> rusqlite::Result<()> {
+    const POINT: &str = "store.checkpoint";
+    if failpoint::is_armed(POINT) {
+        failpoint::reach(POINT);
+        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        failpoint::reach(POINT);
+    }
+    Ok(())
+}
