@@ -6,6 +6,7 @@ mod ring;
 mod source;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 
 pub use ring::{Reloaded, Ring};
 pub use source::{Environment, Found, MAX_SECRET_BYTES, SecretError, Source};
+pub use written::SecretSource;
 
 /// Bytes that print as `***`, cannot be serialised and are overwritten when dropped.
 #[derive(Clone)]

@@ -102,6 +102,11 @@ impl Ring {
         &self.created
     }
 
+    /// The first of them: what is presented where several are accepted.
+    pub fn first(&self) -> Arc<Secret> {
+        self.named.load().first().map(|named| named.secret.clone()).expect("a ring has at least one secret")
+    }
+
     /// The label of the secret that `given` is. Compares with all of them, whichever fits; allocates nothing.
     pub fn find(&self, given: &[u8]) -> Option<Arc<str>> {
         let named = self.named.load();

@@ -1,7 +1,12 @@
-//! Where a secret comes from. A secret itself is never in `gateway.toml`, so it is never in these types.
+//! Where a secret comes from, as `gateway.toml` says it. A secret itself is never in that file, so it is never in these
+//! types.
+
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::secret::Source;
 
 /// Where a secret comes from: a variable of the environment, or a file that is read again when it changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,4 +27,14 @@ pub enum SecretSource {
         #[serde(default)]
         create: bool,
     },
+}
+
+impl SecretSource {
+    /// The place itself: paths start at `root`.
+    pub fn resolved(&self, root: &Path) -> Source {
+        match self {
+            Self::Env { env } => Source::Env(env.clone()),
+            Self::File { file, create } => Source::File { path: root.join(file), create: *create },
+        }
+    }
 }

@@ -1,0 +1,214 @@
+//! Outside systems: one connector per file, each with its settings, what it can do, and how it fails.
+//!
+//! A connector does one action at one time and says how it went. It never retries, never waits for its turn and keeps no
+//! queue: that is `delivery`'s. It reaches only the target that its settings name.
+//!
+//! To add a kind: write its file, and add it to the modules and to [`KINDS`]. A provider's own log, which is only read, is
+//! an [`EventLog`](log::EventLog).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::command::{Action, Task};
+use crate::connectors::setup::Kind;
+use crate::finding::nearest;
+use crate::secret::Ring;
+
+pub mod client;
+pub mod egress;
+pub mod file;
+pub mod http;
+pub mod log;
+pub mod okta_log;
+pub mod redact;
+pub mod setup;
+pub mod slack;
+pub mod smtp;
+pub mod wording;
+
+/// Every kind, in the order of the reference.
+pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, smtp::KIND, file::KIND];
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// A configured outside system.
+pub trait Connector: Send + Sync {
+    /// The word in `kind`.
+    fn kind(&self) -> &'static str;
+
+    /// Whether it can do this at all: found when the script returns it, before anything is kept.
+    ///
+    /// # Errors
+    /// Why not, for the author of the script.
+    fn check(&self, action: &Action) -> Result<(), String>;
+
+    /// Does it, once.
+    fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a>;
+
+    /// Its secrets, which are read again when their files change.
+    fn secrets(&self) -> Vec<Arc<Ring>> {
+        Vec::new()
+    }
+}
+
+pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Done, Trouble>> + Send + 'a>>;
+
+/// One action to do now.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub action: Action,
+    /// The same over all tries: `Idempotency-Key`, `Message-ID`.
+    pub key: String,
+    /// The provider's id of the event or call behind it.
+    pub event_id: String,
+    /// Its type, the route, and when it came (milliseconds since 1970).
+    pub event_type: String,
+    pub route: String,
+    pub received: i64,
+    /// The event as it was sent; empty for answered calls.
+    pub event: Bytes,
+    /// An earlier try may have succeeded.
+    pub doubt: bool,
+    /// Others that go out with this one (`.digest`): the first of them, and how many in all beside this one.
+    pub gathered: Vec<Action>,
+    pub gathered_count: u64,
+}
+
+/// It was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    pub status: Option<u16>,
+    /// What the other side said, short and without secrets.
+    pub note: String,
+}
+
+/// It was not done, or nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub what: What,
+    pub status: Option<u16>,
+    /// For people, without secrets.
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Certainly not done; trying again may help, not before this if the other side said so.
+    NotDelivered { retry_after: Option<Duration> },
+    /// The request went out and no answer came: it may have been done.
+    MaybeDelivered,
+    /// The other side says no, and will again.
+    Refused,
+}
+
+/// The connectors of a release, by name.
+#[derive(Default)]
+pub struct Connectors {
+    by_name: BTreeMap<String, Arc<Connected>>,
+}
+
+/// A connector under its name, with the rules that delivery keeps for it.
+pub struct Connected {
+    pub name: String,
+    pub connector: Box<dyn Connector>,
+    pub retry: Retry,
+    /// Actions in work at once.
+    pub concurrent: usize,
+}
+
+/// How often, and for how long, something is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    pub attempts: u32,
+    /// The longest wait before the second try; it doubles with each. The real wait is chance below it (full jitter).
+    pub first: Duration,
+    pub most: Duration,
+    /// After this long since it was asked for it is given up.
+    pub give_up: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 20,
+            first: Duration::from_secs(1),
+            most: Duration::from_mins(15),
+            give_up: Duration::from_hours(24),
+        }
+    }
+}
+
+impl Order {
+    /// How many actions go out with this one, itself included.
+    pub fn count(&self) -> u64 {
+        self.gathered_count + 1
+    }
+
+    /// This action and the first of those that go out with it, at most `most`.
+    pub fn tasks(&self, most: usize) -> impl Iterator<Item = &Task> {
+        std::iter::once(&self.action).chain(&self.gathered).take(most).map(|action| &action.task)
+    }
+}
+
+impl Trouble {
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { what: What::Refused, status: None, message: message.into() }
+    }
+
+    pub fn not_delivered(message: impl Into<String>) -> Self {
+        Self { what: What::NotDelivered { retry_after: None }, status: None, message: message.into() }
+    }
+
+    pub fn maybe_delivered(message: impl Into<String>) -> Self {
+        Self { what: What::MaybeDelivered, status: None, message: message.into() }
+    }
+}
+
+impl Connectors {
+    pub fn new(all: impl IntoIterator<Item = Arc<Connected>>) -> Self {
+        Self { by_name: all.into_iter().map(|one| (one.name.clone(), one)).collect() }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<Connected>> {
+        self.by_name.get(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Connected>> {
+        self.by_name.values()
+    }
+
+    /// Whether a script may ask for this.
+    ///
+    /// # Errors
+    /// There is no such connector, or it cannot do that; for the author of the script.
+    pub fn check(&self, action: &Action) -> Result<(), String> {
+        match self.by_name.get(&action.connector) {
+            Some(found) => {
+                found.connector.check(action).map_err(|problem| format!("`{}`: {problem}", action.connector))
+            }
+            None => Err(self.unknown(&action.connector)),
+        }
+    }
+
+    /// What is said of a name that no connector has.
+    pub fn unknown(&self, name: &str) -> String {
+        let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
+        let hint = match (nearest(name, names.iter().copied()), names.is_empty()) {
+            (_, true) => "gateway.toml has no [connectors]".to_owned(),
+            (Some(near), _) => format!("did you mean `{near}`? There are: {}", names.join(", ")),
+            (None, _) => format!("there are: {}", names.join(", ")),
+        };
+        format!("there is no connector `{name}`: {hint}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! The HTTP client under all connectors that speak it: one a connector, for one target.
+//!
+//! Follows no redirect, uses no proxy of the environment, reads little of an answer, and never says an address or a header:
+//! both may hold secrets. What happened is told in three words ([`What`]), and only a request that certainly did not go out,
+//! or an answer that says so, counts as not delivered.
+
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Method};
+use jiff::Timestamp;
+use url::Url;
+
+use crate::command;
+use crate::connectors::egress::{Egress, NoAddress};
+use crate::connectors::redact::Redact;
+use crate::connectors::setup::{Problem, Setup};
+use crate::connectors::{Done, Order, Trouble, What};
+
+#[cfg(test)]
+mod tests;
+
+/// More of an answer to an order is not read.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+pub struct Client {
+    timeout: Duration,
+    egress: Egress,
+    /// Certificates of authorities to trust besides those that everybody trusts, as PEM.
+    authorities: Option<Vec<u8>>,
+    /// Made at the first request: it loads the system's certificates.
+    client: OnceLock<reqwest::Client>,
+}
+
+/// A request as a connector makes it.
+pub struct Outgoing {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub retry_after: Option<Duration>,
+    /// The beginning of the body.
+    pub body: Vec<u8>,
+    /// It came to its end.
+    pub complete: bool,
+    pub headers: HeaderMap,
+    /// The body is for people or programs to read, as far as its type says.
+    is_text: bool,
+}
+
+impl Client {
+    pub fn new(setup: &Setup<'_>, authorities: Option<Vec<u8>>) -> Self {
+        Self::with(setup.timeout, Egress::new(setup.allow_private), authorities)
+    }
+
+    fn with(timeout: Duration, egress: Egress, authorities: Option<Vec<u8>>) -> Self {
+        Self { timeout, egress, authorities, client: OnceLock::new() }
+    }
+
+    pub fn egress(&self) -> &Egress {
+        &self.egress
+    }
+
+    /// Sends a request for an order and reads the answer.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub async fn send(&self, order: &Order, request: Outgoing) -> Result<Answer, Trouble> {
+        let Outgoing { method, url, mut headers, body } = request;
+        headers.insert(HeaderName::from_static("idempotency-key"), fit(&order.key));
+        headers.insert(HeaderName::from_static("x-hook-event-id"), fit(&order.event_id));
+        self.ask(Outgoing { method, url, headers, body }, MAX_ANSWER_BYTES).await
+    }
+
+    /// Sends a request and reads at most so many bytes of the answer.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub async fn ask(&self, request: Outgoing, most: usize) -> Result<Answer, Trouble> {
+        let client = match self.client.get() {
+            Some(client) => client,
+            None => {
+                let made = self.make().map_err(|error| Trouble::not_delivered(causes(error)))?;
+                self.client.get_or_init(|| made)
+            }
+        };
+        let Outgoing { method, url, headers, body } = request;
+        let sent = client.request(method, url).headers(headers).body(body).send().await;
+        let mut response = sent.map_err(trouble)?;
+        let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            retry_after: header(RETRY_AFTER).and_then(|written| wait(written, Timestamp::now())),
+            is_text: header(CONTENT_TYPE).is_none_or(is_text),
+            headers: response.headers().clone(),
+            body: Vec::new(),
+            complete: false,
+        };
+        while answer.body.len() < most {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    let room = most - answer.body.len();
+                    answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                }
+                Ok(None) => {
+                    answer.complete = true;
+                    break;
+                }
+                // The status is known, and that is what counts.
+                Err(_) => break,
+            }
+        }
+        Ok(answer)
+    }
+
+    fn make(&self) -> reqwest::Result<reqwest::Client> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Fails only where another thread was quicker, and then there is one.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let mut builder = reqwest::Client::builder()
+            .timeout(self.timeout)
+            // Less than all of the time, so that "never connected" is told apart from "never answered".
+            .connect_timeout(self.timeout.mul_f64(0.75))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(self.egress.clone())
+            .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")));
+        if let Some(pem) = &self.authorities {
+            builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+        }
+        builder.build()
+    }
+}
+
+impl Answer {
+    /// What the answer says of the action, by its status.
+    ///
+    /// # Errors
+    /// It was not done.
+    pub fn judge(&self, redact: &Redact) -> Result<Done, Trouble> {
+        let status = Some(self.status);
+        let said = self.said(redact);
+        let told = if said.is_empty() { String::new() } else { format!(": {said}") };
+        match self.status {
+            200..=299 => Ok(Done { status, note: said }),
+            300..=399 => Err(Trouble {
+                what: What::Refused,
+                status,
+                message: format!(
+                    "it answered {}, a redirect, and none is followed: configure the final address",
+                    self.status
+                ),
+            }),
+            408 | 425 | 429 | 500 | 502 | 503 | 504 => Err(Trouble {
+                what: What::NotDelivered { retry_after: self.retry_after },
+                status,
+                message: format!("it answered {}{told}", self.status),
+            }),
+            _ => Err(Trouble { what: What::Refused, status, message: format!("it answered {}{told}", self.status) }),
+        }
+    }
+
+    /// The beginning of the body, if it is one to read.
+    pub fn said(&self, redact: &Redact) -> String {
+        match std::str::from_utf8(&self.body) {
+            Ok(text) if self.is_text => redact.excerpt(text),
+            Err(_) if self.is_text => redact.excerpt(&String::from_utf8_lossy(&self.body)),
+            _ => String::new(),
+        }
+    }
+}
+
+/// The words of HTTP for those of scripts.
+pub fn method(method: command::Method) -> Method {
+    match method {
+        command::Method::Post => Method::POST,
+        command::Method::Put => Method::PUT,
+        command::Method::Patch => Method::PATCH,
+        command::Method::Delete => Method::DELETE,
+    }
+}
+
+/// `Content-Type: application/json`.
+pub fn json() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+}
+
+/// A secret as the value of a header.
+///
+/// # Errors
+/// It has characters that no header can hold.
+pub fn secret_value(value: &[u8]) -> Result<HeaderValue, Trouble> {
+    let value = HeaderValue::from_bytes(value);
+    let mut value = value.map_err(|_| Trouble::refused("its secret has characters that no header can hold"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Reads the file of `ca_file`.
+///
+/// # Errors
+/// It cannot be read, or holds no certificate.
+pub fn authorities(setup: &Setup<'_>, ca_file: Option<&str>) -> Result<Option<Vec<u8>>, Vec<Problem>> {
+    let Some(written) = ca_file else { return Ok(None) };
+    let problem = |text: String| vec![Problem::bad_value("ca_file", text)];
+    let pem =
+        std::fs::read(setup.path(written)).map_err(|error| problem(format!("`{written}` cannot be read: {error}")))?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(found) if !found.is_empty() => Ok(Some(pem)),
+        _ => Err(problem(format!("`{written}` holds no certificate in PEM form"))),
+    }
+}
+
+/// Ids come from outside: what cannot stand in a header is written in percent form.
+fn fit(id: &str) -> HeaderValue {
+    const PLAIN: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ').add(b'%');
+    let plain = id.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = if plain { id.to_owned() } else { percent_encoding::utf8_percent_encode(id, PLAIN).to_string() };
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn is_text(kind: &str) -> bool {
+    let kind = kind.to_ascii_lowercase();
+    kind.starts_with("text/") || kind.contains("json") || kind.contains("xml")
+}
+
+/// Seconds or a date; a date that has passed is no wait.
+fn wait(written: &str, now: Timestamp) -> Option<Duration> {
+    let written = written.trim();
+    if let Ok(seconds) = written.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(written).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+/// What a request without an answer means.
+fn trouble(error: reqwest::Error) -> Trouble {
+    let refused = source::<NoAddress>(&error).filter(|found| matches!(found, NoAddress::Refused(_)));
+    if let Some(refused) = refused {
+        return Trouble::refused(refused.to_string());
+    }
+    if error.is_connect() {
+        let problem = match error.is_timeout() {
+            true => "it did not accept a connection in time".to_owned(),
+            false => format!("there is no connection: {}", causes(error)),
+        };
+        return Trouble::not_delivered(problem);
+    }
+    if error.is_builder() {
+        return Trouble::refused(format!("the request cannot be made: {}", causes(error)));
+    }
+    let problem = match error.is_timeout() {
+        true => "it did not answer in time".to_owned(),
+        false => format!("it broke off before it answered: {}", causes(error)),
+    };
+    Trouble::maybe_delivered(problem)
+}
+
+fn source<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The causes of an error, of which reqwest's own is the least useful; without the address, which may be secret.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut told = Vec::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        told.push(inner.to_string());
+        cause = inner.source();
+    }
+    told.dedup();
+    if told.is_empty() { error.to_string() } else { told.join(": ") }
+}

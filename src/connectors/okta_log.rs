@@ -1,0 +1,199 @@
+//! Okta's System Log: `GET /api/v1/logs`, page by page (contract: event hooks, sections 5.3 and 6).
+//!
+//! Never leaves the org: a `next` link to another host is refused, and so is a redirect. Never uses more of the rate limit
+//! than its share. Writes nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LINK};
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::connectors::client::{Answer, Client, Outgoing};
+use crate::connectors::egress;
+use crate::connectors::log::{EventLog, From, Page, Reading};
+use crate::connectors::okta_log::access::Access;
+use crate::connectors::okta_log::share::Share;
+use crate::connectors::setup::{Problem, Setup};
+use crate::connectors::{Trouble, What};
+use crate::secret::{Ring, SecretSource};
+
+mod access;
+mod filter;
+mod share;
+#[cfg(test)]
+mod tests;
+
+/// Where the log is in an org.
+const PATH: &str = "/api/v1/logs";
+
+/// The most events that Okta puts on a page.
+const PAGE: &str = "1000";
+
+/// A page of the longest events there are is shorter.
+const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// What is known of an org and of what to look for.
+pub struct Settings<'a> {
+    pub org_url: &'a str,
+    pub token: Option<&'a SecretSource>,
+    pub client_id: Option<&'a str>,
+    pub private_key: Option<&'a SecretSource>,
+    pub key_id: Option<&'a str>,
+    /// How much of the rate limit may be used: more than 0, at most 1.
+    pub rate_share: f64,
+    /// Event types as rules name them: exact, `a.b.*`, `*`.
+    pub types: &'a [String],
+}
+
+pub struct SystemLog {
+    client: Client,
+    org: Url,
+    access: Access,
+    filter: Option<String>,
+    label: String,
+    share: Mutex<Share>,
+}
+
+impl SystemLog {
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub fn new(setup: &Setup<'_>, settings: &Settings<'_>) -> Result<Self, Vec<Problem>> {
+        let client = Client::new(setup, None);
+        let org = egress::target(settings.org_url, client.egress());
+        let org = org.map_err(|problem| vec![Problem::bad_value("org_url", problem)])?;
+        let access = Access::new(setup, settings, &org)?;
+        let filter = filter::of(settings.types);
+        let read = format!("{} {}", org.origin().ascii_serialization(), filter.as_deref().unwrap_or("*"));
+        let label = hex::encode(&Sha256::digest(read)[..8]);
+        let share = Mutex::new(Share::new(settings.rate_share));
+        Ok(Self { client, org, access, filter, label, share })
+    }
+
+    async fn page(&self, from: &From) -> Result<Page, Trouble> {
+        let url = match from {
+            From::Window { since, until } => self.first(*since, *until)?,
+            From::Next(link) => self.within(link)?,
+        };
+        let mut answer = self.get(&url).await?;
+        if answer.status == 401 && self.access.forget() {
+            answer = self.get(&url).await?;
+        }
+        let rest = self.share.lock().unwrap_or_else(PoisonError::into_inner).after(&answer.headers);
+        match answer.status {
+            200 if answer.complete => {}
+            200 => return Err(Trouble::not_delivered("Okta broke off in the middle of a page, or it is too long")),
+            _ => return Err(self.refusal(&answer)),
+        }
+        let next = self.next(&answer.headers)?;
+        Ok(Page { events: events(answer.body.into())?, next, rest })
+    }
+
+    async fn get(&self, url: &Url) -> Result<Answer, Trouble> {
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        headers.insert(AUTHORIZATION, self.access.proof(&self.client).await?);
+        let request = Outgoing { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
+        self.client.ask(request, MAX_PAGE_BYTES).await
+    }
+
+    fn first(&self, since: i64, until: i64) -> Result<Url, Trouble> {
+        let time = |ms: i64| {
+            let time = Timestamp::from_millisecond(ms);
+            time.map(|time| format!("{time:.3}")).map_err(|_| Trouble::refused("the clock is beyond every calendar"))
+        };
+        let mut url = self.org.clone();
+        url.set_path(PATH);
+        let (since, until) = (time(since)?, time(until)?);
+        let mut query = url.query_pairs_mut();
+        query.append_pair("since", &since).append_pair("until", &until);
+        query.append_pair("sortOrder", "ASCENDING").append_pair("limit", PAGE);
+        if let Some(filter) = &self.filter {
+            query.append_pair("filter", filter);
+        }
+        drop(query);
+        Ok(url)
+    }
+
+    /// A link that leads to the log of this org.
+    fn within(&self, link: &str) -> Result<Url, Trouble> {
+        let url = Url::parse(link).ok().filter(|url| {
+            let same = url.origin() == self.org.origin() && url.path() == PATH;
+            same && url.username().is_empty() && url.password().is_none()
+        });
+        url.ok_or_else(|| {
+            Trouble::refused(
+                "the link to the next page leads away from the System Log of `org_url`, and is not followed: \
+                 is `org_url` the address that Okta itself uses for the org?",
+            )
+        })
+    }
+
+    fn next(&self, headers: &HeaderMap) -> Result<Option<String>, Trouble> {
+        let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+        let next = links.flat_map(links_of).find(|(_, parameters)| is_next(parameters));
+        next.map(|(link, _)| self.within(link).map(String::from)).transpose()
+    }
+
+    /// Why there is no page, and what to do.
+    fn refusal(&self, answer: &Answer) -> Trouble {
+        let said = answer.said(&self.access.redact());
+        let said = if said.is_empty() { String::new() } else { format!(" (it said: {said})") };
+        let status = answer.status;
+        let what = match status {
+            429 => {
+                let wait = share::until_reset(&answer.headers).or(answer.retry_after).unwrap_or(share::UNKNOWN_RESET);
+                What::NotDelivered { retry_after: Some(wait) }
+            }
+            408 | 500.. => What::NotDelivered { retry_after: answer.retry_after },
+            _ => What::Refused,
+        };
+        let message = match status {
+            401 => format!("Okta answered 401: {}{said}", self.access.mend()),
+            403 => format!("Okta answered 403: {}{said}", self.access.permit()),
+            404 => format!("Okta answered 404: is `org_url` the address of an org?{said}"),
+            300..=399 => {
+                format!("Okta answered {status}, a redirect, and none is followed: is `org_url` the org's own address?")
+            }
+            429 => format!("Okta answered 429: the org's rate limit is used up{said}"),
+            _ => format!("Okta answered {status}{said}"),
+        };
+        Trouble { what, status: Some(status), message }
+    }
+}
+
+impl EventLog for SystemLog {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn read<'a>(&'a self, from: &'a From) -> Reading<'a> {
+        Box::pin(self.page(from))
+    }
+
+    fn secrets(&self) -> Vec<Arc<Ring>> {
+        self.access.secrets()
+    }
+}
+
+/// The events of a page, byte for byte.
+fn events(body: Bytes) -> Result<Vec<Bytes>, Trouble> {
+    let raw: Vec<&RawValue> = serde_json::from_slice(&body).map_err(|problem| {
+        Trouble::refused(format!("Okta answered 200 without a list of events ({problem}): is `org_url` an org?"))
+    })?;
+    Ok(raw.into_iter().map(|event| body.slice_ref(event.get().as_bytes())).collect())
+}
+
+/// The addresses of a `Link` header with their parameters. Addresses may hold commas.
+fn links_of(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    header.split('<').skip(1).filter_map(|link| link.split_once('>'))
+}
+
+fn is_next(parameters: &str) -> bool {
+    let parameters = parameters.split([';', ',']).filter_map(|parameter| parameter.split_once('='));
+    let mut relations = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("rel"));
+    relations.any(|(_, value)| value.trim().trim_matches('"').eq_ignore_ascii_case("next"))
+}

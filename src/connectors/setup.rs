@@ -1,0 +1,131 @@
+//! What a connector is made from: its row in the table, its settings as written, and its secrets.
+//!
+//! A secret is asked for at every action ([`Key::current`]), because its file may have changed since.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::{Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::connectors::Connector;
+use crate::secret::{Environment, Ring, Secret, SecretSource, Source};
+
+/// A connector, or everything that is wrong with its section.
+pub type Made = Result<Box<dyn Connector>, Vec<Problem>>;
+
+/// A row of the table: one kind of outside system.
+pub struct Kind {
+    /// The word in `kind`.
+    pub name: &'static str,
+    /// What it is, as one sentence.
+    pub about: &'static str,
+    /// For its page: an example, what it does, how it fails. Markdown.
+    pub guide: &'static str,
+    /// The schema of its own settings.
+    pub settings: fn(&mut SchemaGenerator) -> Schema,
+    pub make: fn(&Setup<'_>) -> Made,
+}
+
+/// Whether secrets are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// Read, and made where `create = true`.
+    Load,
+    /// Read; what would be made is not.
+    Check,
+    /// Not looked for: such a connector is for checking scripts, never for use.
+    Skip,
+}
+
+/// A `[connectors.NAME]` section.
+pub struct Setup<'a> {
+    pub name: &'a str,
+    /// What the kind itself defines; the schema has been checked.
+    pub settings: &'a Map<String, Value>,
+    /// For one try, from connecting to the end of the answer.
+    pub timeout: Duration,
+    pub allow_private: bool,
+    /// Where relative paths start.
+    pub root: &'a Path,
+    pub secrets: Secrets,
+    pub environment: Environment,
+}
+
+/// What is wrong with a section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub code: &'static str,
+    /// Below the section, such as `base_url` or `auth.bearer`; empty for the section itself.
+    pub key: String,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+/// A secret that may change while it is in use.
+#[derive(Clone, Debug, Default)]
+pub struct Key(Option<Arc<Ring>>);
+
+impl Setup<'_> {
+    /// The settings in the kind's own type.
+    ///
+    /// # Errors
+    /// They are not as the schema says.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Vec<Problem>> {
+        let settings = Value::Object(self.settings.clone());
+        serde_json::from_value(settings).map_err(|error| vec![Problem::bad_value("", error.to_string())])
+    }
+
+    /// The secret of a key.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn secret(&self, key: &str, written: &SecretSource) -> Result<Key, Vec<Problem>> {
+        let source = match (self.secrets, written.resolved(self.root)) {
+            (Secrets::Skip, _) => return Ok(Key(None)),
+            // What the first start would make is no mistake.
+            (Secrets::Check, Source::File { path, create: true }) if !path.exists() => return Ok(Key(None)),
+            (Secrets::Check, Source::File { path, .. }) => Source::File { path, create: false },
+            (_, source) => source,
+        };
+        let problem = |text: String| Problem { code: "config/secret", key: key.to_owned(), message: text, help: None };
+        match Ring::load(vec![source], self.environment) {
+            Ok(ring) => Ok(Key(Some(Arc::new(ring)))),
+            Err(errors) => Err(errors.iter().map(|error| problem(error.to_string())).collect()),
+        }
+    }
+
+    /// A path of the settings, resolved.
+    pub fn path(&self, written: &str) -> PathBuf {
+        self.root.join(written)
+    }
+}
+
+impl Problem {
+    pub fn bad_value(key: &str, message: impl Into<String>) -> Self {
+        Self { code: "config/bad-value", key: key.to_owned(), message: message.into(), help: None }
+    }
+
+    pub fn missing(key: &str, message: impl Into<String>) -> Self {
+        Self { code: "config/missing-key", ..Self::bad_value(key, message) }
+    }
+
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+impl Key {
+    /// The secret as it is now; empty where secrets were not looked for.
+    pub fn current(&self) -> Arc<Secret> {
+        self.0.as_ref().map_or_else(|| Arc::new(Secret::new(Box::<[u8]>::default())), |ring| ring.first())
+    }
+
+    /// What is to be read again when files change.
+    pub fn rings(&self) -> Vec<Arc<Ring>> {
+        self.0.iter().cloned().collect()
+    }
+}

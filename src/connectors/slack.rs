@@ -1,0 +1,243 @@
+//! `slack`: messages to a channel of Slack, by an incoming webhook or by a bot.
+//!
+//! The address of a webhook is a secret: it is never told. A text is shown as it is, whatever a user put into it; a map is
+//! Slack's own JSON and is sent as it is.
+
+use http::header::AUTHORIZATION;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::command::{Action, Task};
+use crate::connectors::client;
+use crate::connectors::client::{Answer, Client, Outgoing};
+use crate::connectors::egress;
+use crate::connectors::redact::Redact;
+use crate::connectors::setup::{Key, Kind, Problem, Setup};
+use crate::connectors::wording;
+use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::secret::{Ring, Secret, SecretSource};
+
+#[cfg(test)]
+mod tests;
+
+pub const KIND: Kind = Kind {
+    name: "slack",
+    about: "A channel of Slack: by the `url` of an incoming webhook, or by a bot's `token` and its `channel`.",
+    guide: include_str!("slack/guide.md"),
+    settings: Settings::json_schema,
+    make: |setup| Ok(Box::new(Slack::new(setup)?)),
+};
+
+/// Slack shows no more of a text, in characters.
+const MOST_TEXT: usize = 3000;
+const MOST_BLOCKS: usize = 50;
+
+/// What the Web API says for a while only.
+const PASSING: [&str; 7] = [
+    "rate_limited",
+    "ratelimited",
+    "fatal_error",
+    "internal_error",
+    "request_timeout",
+    "service_unavailable",
+    "team_added_to_org",
+];
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// Address of an incoming webhook. Whoever knows it can post, so it is a secret.
+    url: Option<SecretSource>,
+    /// Token of a bot that may post (`xoxb-…`), with `channel`.
+    token: Option<SecretSource>,
+    /// Where the bot posts: the id of a channel.
+    #[schemars(length(min = 1))]
+    channel: Option<String>,
+    /// Where Slack's Web API is.
+    #[serde(default = "slack")]
+    #[schemars(length(min = 1))]
+    api_url: String,
+}
+
+fn slack() -> String {
+    "https://slack.com/api".to_owned()
+}
+
+struct Slack {
+    client: Client,
+    way: Way,
+}
+
+enum Way {
+    Webhook { url: Key },
+    Bot { api: Url, token: Key, channel: String },
+}
+
+impl Slack {
+    fn new(setup: &Setup<'_>) -> Result<Self, Vec<Problem>> {
+        let settings: Settings = setup.read()?;
+        let client = Client::new(setup, None);
+        let way = match (&settings.url, &settings.token, settings.channel) {
+            (Some(url), None, None) => {
+                let url = setup.secret("url", url)?;
+                let secret = url.current();
+                if !secret.expose().is_empty() {
+                    webhook(&secret, &client).map_err(|text| vec![Problem::bad_value("url", text)])?;
+                }
+                Way::Webhook { url }
+            }
+            (None, Some(token), Some(channel)) => {
+                let bad = |text| vec![Problem::bad_value("api_url", text)];
+                let api = egress::target(&settings.api_url, client.egress()).map_err(bad)?;
+                let token = setup.secret("token", token)?;
+                Way::Bot { api, token, channel }
+            }
+            (None, Some(_), None) => {
+                return Err(vec![Problem::missing("channel", "`channel` is missing: where the bot posts")]);
+            }
+            (None, None, _) => {
+                let problem = Problem::missing("url", "`url` is missing: the address of an incoming webhook");
+                return Err(vec![problem.help("or `token` and `channel`, for a bot")]);
+            }
+            (Some(_), Some(_), _) => {
+                let problem = Problem::bad_value("token", "`url` and `token` exclude each other");
+                return Err(vec![problem.help("a webhook needs only its `url`, a bot `token` and `channel`")]);
+            }
+            (Some(_), None, Some(_)) => {
+                let problem = Problem::bad_value("channel", "a webhook posts to the channel that it was made for");
+                return Err(vec![problem.help("remove `channel`, or use the `token` of a bot")]);
+            }
+        };
+        Ok(Self { client, way })
+    }
+
+    async fn send(&self, order: &Order) -> Result<Done, Trouble> {
+        let mut message = message(order)?;
+        match &self.way {
+            Way::Webhook { url } => {
+                let secret = url.current();
+                let redact = Redact::default().and(&secret);
+                let url =
+                    webhook(&secret, &self.client).map_err(|text| Trouble::refused(format!("its `url` {text}")))?;
+                self.post(order, url, client::json(), &message).await?.judge(&redact)
+            }
+            Way::Bot { api, token, channel } => {
+                let secret = token.current();
+                let redact = Redact::default().and(&secret);
+                message["channel"] = json!(channel);
+                let mut headers = client::json();
+                headers.insert(AUTHORIZATION, client::secret_value(&[b"Bearer ", secret.expose()].concat())?);
+                let url = egress::join(api, "/chat.postMessage").map_err(Trouble::refused)?;
+                let answer = self.post(order, url, headers, &message).await?;
+                let done = answer.judge(&redact)?;
+                judge_bot(&answer, done)
+            }
+        }
+    }
+
+    async fn post(
+        &self,
+        order: &Order,
+        url: Url,
+        headers: http::HeaderMap,
+        message: &Value,
+    ) -> Result<Answer, Trouble> {
+        let body = message.to_string().into();
+        self.client.send(order, Outgoing { method: http::Method::POST, url, headers, body }).await
+    }
+}
+
+impl Connector for Slack {
+    fn kind(&self) -> &'static str {
+        KIND.name
+    }
+
+    fn check(&self, action: &Action) -> Result<(), String> {
+        let Task::Notify { message } = &action.task else {
+            return Err(format!("a `slack` connector takes `notify`, not `{}`", action.name()));
+        };
+        let blocks = message.get("blocks").and_then(Value::as_array).map_or(0, Vec::len);
+        match message {
+            Value::String(text) if text.trim().is_empty() => Err("the text is empty".to_owned()),
+            Value::String(_) => Ok(()),
+            Value::Object(_) if blocks > MOST_BLOCKS => Err(format!("Slack takes {MOST_BLOCKS} blocks, not {blocks}")),
+            Value::Object(fields)
+                if ["text", "blocks", "attachments"].iter().any(|name| fields.contains_key(*name)) =>
+            {
+                Ok(())
+            }
+            Value::Object(_) => Err("a message has `text` or `blocks`".to_owned()),
+            _ => Err("a message is a text or a map".to_owned()),
+        }
+    }
+
+    fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
+        Box::pin(self.send(order))
+    }
+
+    fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {
+        match &self.way {
+            Way::Webhook { url } => url.rings(),
+            Way::Bot { token, .. } => token.rings(),
+        }
+    }
+}
+
+fn message(order: &Order) -> Result<Value, Trouble> {
+    match &order.action.task {
+        Task::Notify { .. } if order.gathered_count > 0 => Ok(json!({ "text": shown(&wording::digest(order)) })),
+        Task::Notify { message: message @ Value::Object(_) } => Ok(message.clone()),
+        Task::Notify { message } => Ok(json!({ "text": shown(&wording::text_of(message)) })),
+        _ => Err(Trouble::refused("it takes notifications and nothing else")),
+    }
+}
+
+/// A text as Slack shows it: nothing in it is a link, a mention or a command. Cut so that no escape is cut.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    let mut count = 0;
+    for c in text.chars() {
+        let piece = match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            other => other.to_string(),
+        };
+        count += piece.chars().count();
+        if count >= MOST_TEXT {
+            shown.push('…');
+            break;
+        }
+        shown.push_str(&piece);
+    }
+    shown
+}
+
+/// The address of a webhook, checked anew: its file may have changed.
+fn webhook(secret: &Secret, client: &Client) -> Result<Url, String> {
+    let text = std::str::from_utf8(secret.expose()).map_err(|_| "is not an address".to_owned())?;
+    egress::target(text, client.egress())
+}
+
+/// Slack answers 200 to errors, too, and says in the body what it means.
+fn judge_bot(answer: &Answer, done: Done) -> Result<Done, Trouble> {
+    let status = Some(answer.status);
+    let body: Value = match serde_json::from_slice(&answer.body) {
+        Ok(body) if answer.complete => body,
+        _ => {
+            let message = "its answer broke off or is no JSON, so nobody knows whether it was posted".to_owned();
+            return Err(Trouble { what: What::MaybeDelivered, status, message });
+        }
+    };
+    if body["ok"] == true {
+        return Ok(Done { status, note: "ok".to_owned() });
+    }
+    let error = body["error"].as_str().unwrap_or_default();
+    let what = match error {
+        error if PASSING.contains(&error) => What::NotDelivered { retry_after: answer.retry_after },
+        _ => What::Refused,
+    };
+    Err(Trouble { what, status, message: format!("it answered {} with an error: {}", answer.status, done.note) })
+}
