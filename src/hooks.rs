@@ -6,18 +6,24 @@
 //!
 //! To add a hook: write its file, add `pub mod` and one row in [`HOOKS`], an example script and a case.
 
-use std::sync::LazyLock;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use rhai::{Array, Dynamic, ImmutableString, Variant};
+use jiff::Timestamp;
+use rhai::{Dynamic, ImmutableString, Variant};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::command::Action;
 use crate::script::library::{Finished, Library};
 use crate::script::lint::advice::Advice;
 
 pub mod okta;
+mod returned;
+
+pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
 
 /// What the author of a hook writes.
 pub trait Contract: Sized + 'static {
@@ -41,8 +47,10 @@ pub trait Contract: Sized + 'static {
     const ADVICE: &'static Advice = &Advice::NONE;
     /// Whether one POST carries events for rules (nothing is replied to them) instead of a call to answer.
     const EVENTS: bool = false;
+    /// Types of events that answering events can cause: `*` leaves them out.
+    const LOOPS: &'static [&'static str] = &[];
     /// Where those events are in the body.
-    const BATCH: BatchForm = BatchForm { events: "", id: "" };
+    const BATCH: BatchForm = BatchForm::NONE;
 
     /// Typed, read-only, cheap to clone.
     type Request: Variant + Clone;
@@ -64,6 +72,25 @@ pub trait Contract: Sized + 'static {
     /// As for [`Contract::decode`].
     fn split(body: &Bytes) -> Result<Vec<Self::Request>, HookError> {
         Ok(vec![Self::decode(body)?])
+    }
+
+    /// An event as it is kept until its rules have run.
+    fn pack(request: &Self::Request) -> Parcel {
+        let _ = request;
+        Parcel::default()
+    }
+
+    /// The event of a parcel again; nothing for hooks that carry none.
+    fn unpack(parcel: Parcel) -> Option<Self::Request> {
+        let _ = parcel;
+        None
+    }
+
+    /// What an event has at a path such as `actor.id`, `outcome.result` or `target.User.id`: what rules are filtered and
+    /// ordered by. Several values where several targets have that type (`*`: any).
+    fn read(request: &Self::Request, path: &str) -> Vec<ImmutableString> {
+        let _ = (request, path);
+        Vec::new()
     }
 
     /// What the gateway itself needs to know of a request.
@@ -131,6 +158,25 @@ pub struct Facts {
     pub event_type: Option<ImmutableString>,
     /// A try-out from the provider's console: actions are recorded, not done.
     pub preview: bool,
+    /// Of an event: when it happened.
+    pub published: Option<Timestamp>,
+    /// Of an event: whether the id is its own, not its place in the delivery.
+    pub has_own_id: bool,
+    /// Of an event: why rules cannot read it.
+    pub problem: Option<String>,
+}
+
+/// An event as it is kept: everything that a rule needs to run on it later, perhaps in another process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// [`Facts::id`].
+    pub key: String,
+    /// What it had in common with others of its delivery, in the hook's own form.
+    pub envelope: Arc<str>,
+    /// As it was sent, byte for byte.
+    pub body: Bytes,
+    /// Somebody asked for it to run once more.
+    pub replay: bool,
 }
 
 /// How a reply points back at what made it.
@@ -148,6 +194,12 @@ pub struct BatchForm {
     pub events: &'static str,
     /// The member of an event that tells it from others.
     pub id: &'static str,
+    /// Makes an event one of its own, which happened then.
+    pub freshen: fn(&mut Value, Timestamp),
+    /// Makes an event one of that type, with what such events usually have.
+    pub retype: fn(&mut Value, &str),
+    /// Makes an event one as a preview of the provider's console has it.
+    pub preview: fn(&mut Value),
 }
 
 /// What goes back to the caller. An empty body goes without content type.
@@ -159,17 +211,12 @@ pub struct Reply {
     pub notes: Vec<String>,
 }
 
-/// What a script returned, in its order. Loose commands stand in groups that the hook may merge; an array inside the
-/// returned array is a group of its own.
-#[derive(Clone, Debug)]
-pub struct Commands<C> {
-    groups: Vec<Group<C>>,
-}
-
-#[derive(Clone, Debug)]
-pub enum Group<C> {
-    Loose(C),
-    Together(Vec<C>),
+/// What a script asked for: the answer, and what the gateway is to do besides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded {
+    pub reply: Reply,
+    /// In the order of the script. Nobody has checked yet that there are such connectors.
+    pub actions: Vec<Action>,
 }
 
 /// The body is not this hook's call. The caller hears 400; the operator reads this.
@@ -204,9 +251,13 @@ pub enum CommandError {
     NotACommand { wanted: String, found: String, place: String },
     #[error("{problem}")]
     Invalid { problem: String },
+    #[error(
+        "the script returned {count} actions, and {MAX_ACTIONS} are the most of one run; a `.digest` makes one message of many"
+    )]
+    TooManyActions { count: usize },
     #[error("the reply would be {bytes} bytes long; the provider takes less than {limit}")]
     TooLarge { bytes: usize, limit: usize },
-    #[error("`send` needs connectors, and this version has none")]
+    #[error("`send` needs connectors that send codes, and this version has none")]
     NeedsConnectors,
 }
 
@@ -223,6 +274,7 @@ pub struct Hook {
     pub provider: Provider,
     pub advice: &'static Advice,
     pub events: bool,
+    pub loops: &'static [&'static str],
     pub batch: BatchForm,
     /// The registrations of this hook.
     pub library: fn() -> &'static Finished,
@@ -230,8 +282,11 @@ pub struct Hook {
     pub challenge: fn(&HeaderMap) -> Result<Reply, HookError>,
     pub decode: fn(&Bytes) -> Result<Decoded, HookError>,
     pub split: fn(&Bytes) -> Result<Vec<Decoded>, HookError>,
-    pub encode: fn(&Decoded, Dynamic, &Mark) -> Result<Reply, CommandError>,
-    /// The commands among what a script returned, as JSON: `"allow"`, `{"deny": {"text": "…"}}`.
+    pub pack: fn(&Decoded) -> Parcel,
+    pub unpack: fn(Parcel) -> Option<Decoded>,
+    pub read: fn(&Decoded, &str) -> Vec<ImmutableString>,
+    pub encode: fn(&Decoded, Dynamic, &Mark) -> Result<Encoded, CommandError>,
+    /// The commands of the hook among what a script returned, as JSON: `"allow"`, `{"deny": {"text": "…"}}`.
     pub describe: fn(&Dynamic) -> Vec<Value>,
     pub failed: fn(&Declared, &Mark) -> Reply,
     pub effect: fn(&Reply) -> String,
@@ -242,6 +297,12 @@ pub struct Hook {
 pub struct Decoded {
     pub request: Dynamic,
     pub facts: Facts,
+}
+
+impl Decoded {
+    fn typed<C: Contract>(&self) -> impl Deref<Target = C::Request> + '_ {
+        self.request.read_lock::<C::Request>().expect("a hook is given what it decoded")
+    }
 }
 
 /// The table. Its order is that of documentation.
@@ -272,11 +333,15 @@ impl Hook {
             provider: C::PROVIDER,
             advice: C::ADVICE,
             events: C::EVENTS,
+            loops: C::LOOPS,
             batch: C::BATCH,
             library,
             challenge,
             decode: |body| C::decode(body).map(erase::<C>),
             split: |body| Ok(C::split(body)?.into_iter().map(erase::<C>).collect()),
+            pack: |decoded| C::pack(&decoded.typed::<C>()),
+            unpack: |parcel| C::unpack(parcel).map(erase::<C>),
+            read: |decoded, path| C::read(&decoded.typed::<C>(), path),
             encode: encode::<C>,
             describe: describe_commands::<C>,
             failed: C::failed,
@@ -303,9 +368,12 @@ fn erase<C: Contract>(request: C::Request) -> Decoded {
     Decoded { request: Dynamic::from(request), facts }
 }
 
-fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Reply, CommandError> {
-    let request = decoded.request.read_lock::<C::Request>().expect("a hook encodes what it decoded");
-    C::reply(&request, Commands::collect::<C>(returned)?, mark)
+fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Encoded, CommandError> {
+    let (commands, actions) = Commands::collect::<C>(returned)?;
+    if actions.len() > MAX_ACTIONS {
+        return Err(CommandError::TooManyActions { count: actions.len() });
+    }
+    Ok(Encoded { reply: C::reply(&decoded.typed::<C>(), commands, mark)?, actions })
 }
 
 fn describe_commands<C: Contract>(returned: &Dynamic) -> Vec<Value> {
@@ -316,74 +384,9 @@ fn describe_commands<C: Contract>(returned: &Dynamic) -> Vec<Value> {
     command.and_then(|command| serde_json::to_value(&*command).ok()).into_iter().collect()
 }
 
-impl<C> Commands<C> {
-    fn collect<K: Contract<Command = C>>(returned: Dynamic) -> Result<Self, CommandError>
-    where
-        C: Variant + Clone,
-    {
-        if returned.is_unit() {
-            return Ok(Self { groups: Vec::new() });
-        }
-        if !returned.is_array() {
-            return Ok(Self { groups: vec![Group::Loose(command::<K>(returned, "")?)] });
-        }
-        let items = returned.cast::<Array>();
-        let mut groups = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            let place = index + 1;
-            if item.is_array() {
-                let inner = item.cast::<Array>().into_iter();
-                let inner = inner.map(|item| command::<K>(item, &format!(" (item {place} of the array)")));
-                groups.push(Group::Together(inner.collect::<Result<_, _>>()?));
-            } else if item.is::<C>() {
-                groups.push(Group::Loose(item.cast::<C>()));
-            } else {
-                command::<K>(item, &format!(" (item {place} of the array)"))?;
-            }
-        }
-        Ok(Self { groups })
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
-    }
-
-    /// The groups in order.
-    pub fn groups(self) -> Vec<Group<C>> {
-        self.groups
-    }
-
-    /// The commands in order, groups dissolved.
-    pub fn flat(self) -> impl Iterator<Item = C> {
-        self.groups.into_iter().flat_map(|group| match group {
-            Group::Loose(command) => vec![command],
-            Group::Together(commands) => commands,
-        })
-    }
-}
-
-fn command<K: Contract>(item: Dynamic, place: &str) -> Result<K::Command, CommandError> {
-    item.try_cast_result::<K::Command>().map_err(|item| CommandError::NotACommand {
-        wanted: match K::EVENTS {
-            true => "an action (events take no other commands, and this version has no actions)".to_owned(),
-            false => format!("a command of `{}`", K::NAME),
-        },
-        found: describe(&item),
-        place: place.to_owned(),
-    })
-}
-
-/// A value in the words of somebody who writes scripts.
-fn describe(value: &Dynamic) -> String {
-    match value.type_name() {
-        "()" => "nothing (`()`)".into(),
-        "string" => "a text".into(),
-        "bool" | "i64" | "f64" => format!("`{value}`"),
-        "map" => "a map".into(),
-        "array" => "an array inside an array inside an array".into(),
-        "Fn" => "a function (are the brackets missing?)".into(),
-        other => format!("a {}", other.rsplit("::").next().unwrap_or(other)),
-    }
+impl BatchForm {
+    /// Of hooks whose calls carry no events.
+    pub const NONE: Self = Self { events: "", id: "", freshen: |_, _| {}, retype: |_, _| {}, preview: |_| {} };
 }
 
 impl Reply {

@@ -7,13 +7,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use std::time::Duration;
+
+use rhai::Dynamic;
 use tokio::sync::Semaphore;
 
 use crate::auth::Gate;
 use crate::config::Config;
+use crate::connectors::log::EventLog;
+use crate::connectors::{Connectors, Retry};
 use crate::finding::Finding;
-use crate::hooks::{Declared, Hook};
+use crate::hooks::{Declared, Decoded, Encoded, Hook, Mark};
 use crate::release::bundle::Named;
+use crate::release::wanted::Wanted;
 use crate::script::budget::Limits;
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, Tables};
@@ -26,11 +32,13 @@ pub mod bundle;
 mod convert;
 pub mod gate;
 pub mod live;
+mod outside;
 pub mod pattern;
 mod routes;
 pub mod suite;
 pub mod tables;
 mod unused;
+pub mod wanted;
 pub mod watch;
 
 /// One release. Nothing in it changes but secrets, which rotate under it.
@@ -44,6 +52,7 @@ pub struct Release {
     pub(crate) started_with: Config,
     pub routes: Vec<Arc<Route>>,
     pub tables: Arc<Tables>,
+    pub connectors: Arc<Connectors>,
     pub warnings: Vec<Finding>,
     pub compiler: Arc<Compiler>,
     /// JSON files of tests, by path below the scripts folder.
@@ -67,6 +76,21 @@ pub struct Route {
     /// Calls that may be in work at once.
     pub permits: Arc<Semaphore>,
     pub metrics: Arc<RouteMetrics>,
+    /// Of an event route: whose events reach no rule.
+    pub own_actors: Vec<String>,
+    /// Where to look for events that the hook never delivered.
+    pub reconcile: Option<Arc<Reconcile>>,
+}
+
+/// How a route finds what its hook never delivered. The same one for as long as its settings stay the same.
+pub struct Reconcile {
+    pub log: Box<dyn EventLog>,
+    /// From one look to the next.
+    pub every: Duration,
+    /// How far each look goes back behind the end of the last one.
+    pub overlap: Duration,
+    /// How old an event must be.
+    pub lag: Duration,
 }
 
 /// What a route does with a call.
@@ -80,9 +104,29 @@ pub enum Plan {
 /// One of several scripts behind an event route.
 pub struct Rule {
     pub name: String,
-    pub events: Vec<pattern::Pattern>,
+    pub wanted: Wanted,
     pub script: Arc<Script>,
     pub surroundings: Arc<Surroundings>,
+    /// What its jobs are filed under: `rule ROUTE/RULE`.
+    pub lane: Arc<str>,
+    /// Runs in work at once.
+    pub concurrent: usize,
+    pub order: Option<Order>,
+    pub retry: Retry,
+}
+
+/// What a rule keeps in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Where events have the key: `target.User.id`.
+    pub by: String,
+    /// How long an event waits for earlier ones.
+    pub hold: Duration,
+}
+
+/// The JSON schema of `gateway.toml`.
+pub fn schema() -> &'static serde_json::Value {
+    convert::known().schema()
 }
 
 impl Release {
@@ -91,10 +135,30 @@ impl Release {
         self.by_path.get(path).or_else(|| self.by_path.get(path.strip_suffix('/')?))
     }
 
+    /// What a script returned as reply and actions, for a call and for an event.
+    ///
+    /// # Errors
+    /// What of it cannot be, for the author of the script.
+    pub fn encode(
+        &self,
+        route: &Route,
+        request: &Decoded,
+        returned: Dynamic,
+        mark: &Mark<'_>,
+    ) -> Result<Encoded, String> {
+        let encoded = (route.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
+        encoded.actions.iter().try_for_each(|action| self.connectors.check(action))?;
+        Ok(encoded)
+    }
+
     /// Reads the files again that hold secrets and keys. They rotate whether or not the rest of the bundle is good.
     pub fn rotate_secrets(&self) {
         for (name, access) in &self.accesses {
             access.rotate(name);
+        }
+        self.connectors.iter().for_each(outside::rotate);
+        for route in &self.routes {
+            route.reconcile.iter().for_each(|reconcile| outside::rotate_log(&route.name, reconcile));
         }
     }
 
@@ -108,7 +172,7 @@ impl Release {
     /// Secret files that were made because they were missing.
     pub fn created_secrets(&self) -> Vec<std::path::PathBuf> {
         let created = self.accesses.values().flat_map(|access| access.created());
-        created.map(std::path::Path::to_owned).collect()
+        created.map(std::path::Path::to_owned).chain(self.connectors.iter().flat_map(outside::created)).collect()
     }
 
     /// The first twelve digits of the hash: what people compare.

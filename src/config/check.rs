@@ -7,20 +7,23 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::config::HookFacts;
 use crate::config::source::{Source, has_password, is_bare, join};
+use crate::config::{HookFacts, Known};
 use crate::finding::{Finding, nearest};
 
 mod auth;
+mod connectors;
+mod reconcile;
 mod routes;
 
 /// Every broken rule, in no particular order.
-pub(super) fn errors(source: &Source, root: &Value, hooks: &[HookFacts]) -> Vec<Finding> {
-    let mut check = Check { source, root, hooks, findings: Vec::new() };
+pub(super) fn errors(source: &Source, root: &Value, known: &Known) -> Vec<Finding> {
+    let mut check = Check { source, root, hooks: known.hooks(), findings: Vec::new() };
     check.listeners();
     check.store();
     check.tables();
     check.auth();
+    check.connectors();
     check.routes();
     check.findings
 }

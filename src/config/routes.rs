@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::config::OneOrMany;
 use crate::config::limits::LimitOverrides;
+use crate::config::reconcile::Reconcile;
+use crate::config::retry::Retry;
 
 /// A path that a provider calls: its hook, its authentication and what runs there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +35,12 @@ pub struct Route {
     /// The scripts of an event route, by name.
     #[serde(default)]
     pub rules: BTreeMap<String, Rule>,
+    /// Ids of actors, OAuth clients and API tokens by which this gateway, or what it calls, changes things at the provider.
+    /// Events of their making reach no rule, so that no rule answers itself.
+    #[serde(default)]
+    pub own_actors: Vec<String>,
+    /// Where to look for events that the hook never delivered.
+    pub reconcile: Option<Reconcile>,
 }
 
 /// One of several scripts behind an event route, with the event types it wants.
@@ -51,6 +59,33 @@ pub struct Rule {
     /// Limits that differ from those of the route.
     #[serde(default)]
     pub limits: LimitOverrides,
+    /// Only events that ended so: `SUCCESS`, `FAILURE`, ….
+    #[serde(default)]
+    pub outcome: Vec<String>,
+    /// Only events with a target of one of these types: `User`, `UserGroup`, ….
+    #[serde(default)]
+    pub target_type: Vec<String>,
+    /// Only events with one of these targets, by id.
+    #[serde(default)]
+    pub target_id: Vec<String>,
+    /// Only events by an actor of one of these types: `User`, `SystemPrincipal`, ….
+    #[serde(default)]
+    pub actor_type: Vec<String>,
+    /// What must stay in order: events that have the same here, such as `target.User.id` or `actor.id`, run one after the
+    /// other as they were published. Others do not wait for them.
+    #[schemars(length(min = 1))]
+    pub order_by: Option<String>,
+    /// How long an ordered event waits for earlier ones that arrive after it.
+    #[serde(default = "two_seconds")]
+    #[schemars(range(max = 600_000))]
+    pub hold_ms: u64,
+    /// What happens when the script fails.
+    #[serde(default)]
+    pub retry: Retry,
+}
+
+fn two_seconds() -> u64 {
+    2_000
 }
 
 /// What the provider hears when the script fails. Every hook has its own forms.

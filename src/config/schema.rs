@@ -1,40 +1,101 @@
 //! The JSON schema of `gateway.toml`, made from the types, and the validator that holds a file against it.
 
-use std::sync::LazyLock;
+use std::collections::BTreeSet;
 
 use jsonschema::Validator;
 use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use serde_json::Value;
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
 
-use crate::config::Config;
+use crate::config::connectors::{Common, Connector};
+use crate::config::{Config, ConnectorFacts, HookFacts};
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(generate);
-
-static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
-    jsonschema::validator_for(&SCHEMA).expect("schemars writes valid schemas, and a test compiles it")
-});
-
-/// The JSON schema (draft 7, which editors of TOML know) of `gateway.toml`.
-pub fn schema() -> Value {
-    SCHEMA.clone()
+/// What this build knows that a file may name, and the schema that follows. Make it once: compiling the schema takes time.
+pub struct Known {
+    hooks: Vec<HookFacts>,
+    schema: Value,
+    validator: Validator,
+    plain: BTreeSet<String>,
 }
 
-/// The schema for those who look into it.
-pub(super) fn borrowed() -> &'static Value {
-    &SCHEMA
+impl Known {
+    pub fn new(hooks: Vec<HookFacts>, connectors: &[ConnectorFacts]) -> Self {
+        let (schema, plain) = generate(connectors);
+        let validator =
+            jsonschema::validator_for(&schema).expect("schemars writes valid schemas, and a test compiles this one");
+        Self { hooks, schema, validator, plain }
+    }
+
+    /// The JSON schema (draft 7, which editors of TOML know) of `gateway.toml`.
+    pub fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    pub(super) fn hooks(&self) -> &[HookFacts] {
+        &self.hooks
+    }
+
+    /// The schema compiled.
+    pub(super) fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
+    /// Keys of `[connectors.NAME]` whose values are no secrets.
+    pub(super) fn plain(&self) -> &BTreeSet<String> {
+        &self.plain
+    }
 }
 
-/// The schema compiled, once per process.
-pub(super) fn validator() -> &'static Validator {
-    &VALIDATOR
-}
-
-fn generate() -> Value {
+fn generate(connectors: &[ConnectorFacts]) -> (Value, BTreeSet<String>) {
     let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(tidy));
-    let mut schema = settings.into_generator().into_root_schema_for::<Config>();
+    let mut generator = settings.into_generator();
+    let mut kinds: Schema = json_schema!({
+        "description": "An outside system that scripts may ask for something.",
+        "oneOf": connectors.iter().map(|facts| of_kind(facts, &mut generator)).collect::<Vec<_>>(),
+    });
+    RecursiveTransform(tidy).transform(&mut kinds);
+    let plain = plain_keys(kinds.as_value());
+    let mut schema = generator.into_root_schema_for::<Config>();
     schema.insert("description".to_owned(), "The configuration of hookgate.".into());
-    schema.to_value()
+    let mut schema = schema.to_value();
+    schema["definitions"][Connector::schema_name().as_ref()] = kinds.to_value();
+    (schema, plain)
+}
+
+/// The settings of one kind: its own, then those that all have.
+fn of_kind(facts: &ConnectorFacts, generator: &mut SchemaGenerator) -> Value {
+    let own = (facts.settings)(generator).to_value();
+    let common = Common::json_schema(generator).to_value();
+    let mut properties = Map::new();
+    properties.insert("kind".to_owned(), json!({ "type": "string", "const": facts.kind }));
+    for part in [&own, &common] {
+        properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+    }
+    let mut required = vec![Value::from("kind")];
+    required.extend(own["required"].as_array().cloned().unwrap_or_default());
+    json!({
+        "type": "object",
+        "description": facts.about,
+        "additionalProperties": false,
+        "properties": properties,
+        "required": required,
+    })
+}
+
+/// Keys that hold one plain value in every kind that has them.
+fn plain_keys(kinds: &Value) -> BTreeSet<String> {
+    let (mut plain, mut others) = (BTreeSet::new(), BTreeSet::new());
+    let kinds = kinds["oneOf"].as_array().into_iter().flatten();
+    for (key, value) in kinds.filter_map(|kind| kind["properties"].as_object()).flatten() {
+        let scalar = |word: &Value| ["string", "integer", "boolean"].iter().any(|scalar| word == scalar);
+        if scalar(&value["type"]) {
+            plain.insert(key.clone())
+        } else {
+            others.insert(key.clone())
+        };
+    }
+    plain.difference(&others).cloned().collect()
 }
 
 /// Says in standard words what the types mean: TOML has no null, and a number has the bounds of its type.

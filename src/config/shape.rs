@@ -7,7 +7,7 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value;
 
-use crate::config::schema;
+use crate::config::Known;
 use crate::config::source::{Source, join};
 use crate::finding::{Finding, nearest};
 
@@ -22,9 +22,10 @@ pub(super) struct Violations {
 }
 
 /// Every way in which `value` is not what the schema says.
-pub(super) fn violations(source: &Source, value: &Value) -> Violations {
-    let mut report = Report { source, findings: Vec::new(), meant: HashSet::new() };
-    let (unknown, others): (Vec<_>, Vec<_>) = schema::validator()
+pub(super) fn violations(source: &Source, known: &Known, value: &Value) -> Violations {
+    let mut report = Report { source, rules: Rules(known.schema()), findings: Vec::new(), meant: HashSet::new() };
+    let (unknown, others): (Vec<_>, Vec<_>) = known
+        .validator()
         .iter_errors(value)
         .partition(|error| matches!(error.kind(), Kind::AdditionalProperties { .. }));
     // Unknown keys first: a misspelt key must not also be reported as missing.
@@ -46,11 +47,12 @@ pub(super) fn disguised(source: &Source, known: &[Finding], values: &[(String, &
 
 struct Report<'a> {
     source: &'a Source,
+    rules: Rules<'a>,
     findings: Vec<Finding>,
     meant: HashSet<String>,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
     fn explain(&mut self, error: &ValidationError<'_>) {
         if error.instance().is_null() {
             return; // a number that JSON cannot hold: reported when the tree was made
@@ -68,13 +70,13 @@ impl Report<'_> {
                 self.bad_value(&path, format!("must be at most {limit}, not {}", error.instance()))
             }
             Kind::MinItems { .. } | Kind::MinLength { .. } => self.bad_value(&path, "must not be empty"),
-            Kind::Type { .. } => self.wrong_type(error, &path, node(error)),
-            _ => self.bad_value(&path, format!("must be {}", describe(node(error)))),
+            Kind::Type { .. } => self.wrong_type(error, &path, self.rules.node(error)),
+            _ => self.bad_value(&path, format!("must be {}", self.rules.describe(self.rules.node(error)))),
         }
     }
 
     fn unknown_keys(&mut self, error: &ValidationError<'_>, path: &str, unexpected: &[String]) {
-        let known = property_names(node(error));
+        let known = property_names(self.rules.node(error));
         let present = |name: &str| error.instance().get(name).is_some();
         for name in unexpected {
             let finding = self.source.at_key("config/unknown-key", &join(path, name), format!("unknown key `{name}`"));
@@ -96,15 +98,15 @@ impl Report<'_> {
         if self.meant.contains(&missing) {
             return;
         }
-        let property = node(error).get("properties").and_then(|properties| properties.get(name));
+        let property = self.rules.node(error).get("properties").and_then(|properties| properties.get(name));
         let finding = self.source.at_value("config/missing-key", &missing, format!("`{name}` is missing"));
         self.findings.push(with_description(finding, property));
     }
 
-    fn wrong_type(&mut self, error: &ValidationError<'_>, path: &str, expected: &'static Value) {
-        let message = format!("must be {}, not {}", describe(expected), kind_of(error.instance()));
+    fn wrong_type(&mut self, error: &ValidationError<'_>, path: &str, expected: &'a Value) {
+        let message = format!("must be {}, not {}", self.rules.describe(expected), kind_of(error.instance()));
         let finding = self.source.at_value("config/wrong-type", path, message);
-        self.findings.push(with_description(finding, property(error.instance_path()).or(Some(expected))));
+        self.findings.push(with_description(finding, self.rules.property(error.instance_path()).or(Some(expected))));
     }
 
     fn bad_value(&mut self, path: &str, message: impl Into<String>) {
@@ -117,9 +119,9 @@ impl Report<'_> {
         if let Some(words) = all_branches(branches, |error| matches!(error.kind(), Kind::Constant { .. })) {
             return self.wrong_word(error, path, &words);
         }
-        if let Some(tag) = missing_tag(branches) {
+        if let Some(tag) = self.rules.missing_tag(branches) {
             let missing = join(path, tag);
-            let words = words_of_tag(branches, tag);
+            let words = self.rules.words_of_tag(branches, tag);
             let finding = self.source.at_value("config/missing-key", &missing, format!("`{tag}` is missing"));
             return self.findings.push(finding.help(format!("it must be {}", one_of(&words))));
         }
@@ -128,13 +130,13 @@ impl Report<'_> {
                 || (matches!(error.kind(), Kind::Type { .. }) && error.instance_path() == here)
         };
         let viable: Vec<_> = branches.iter().filter(|branch| !branch.iter().any(other_kind)).collect();
-        let fewest = viable.iter().map(|branch| mistakes(branch)).min();
-        let likely: Vec<_> = viable.iter().filter(|branch| Some(mistakes(branch)) == fewest).collect();
+        let fewest = viable.iter().map(|branch| self.rules.mistakes(branch)).min();
+        let likely: Vec<_> = viable.iter().filter(|branch| Some(self.rules.mistakes(branch)) == fewest).collect();
         match likely.as_slice() {
             [] if is_literal_secret(error) => self.literal_secret(path),
-            [] => self.wrong_type(error, path, node(error)),
+            [] => self.wrong_type(error, path, self.rules.node(error)),
             [branch] => self.explain_all(branch),
-            _ => self.bad_value(path, format!("must be {}", describe(node(error)))),
+            _ => self.bad_value(path, format!("must be {}", self.rules.describe(self.rules.node(error)))),
         }
     }
 
@@ -185,31 +187,106 @@ fn key_path(location: &Location) -> String {
     })
 }
 
-/// The piece of schema that holds the violated keyword.
-fn node(error: &ValidationError<'_>) -> &'static Value {
-    let location = error.schema_path().as_str();
-    let parent = location.rfind('/').map_or("", |end| &location[..end]);
-    schema::borrowed().pointer(parent).unwrap_or(&Value::Null)
-}
+/// The schema, and what it says of the places of errors.
+#[derive(Clone, Copy)]
+struct Rules<'a>(&'a Value);
 
-/// The piece of schema that describes a key, if it can be reached without choosing among forms.
-fn property(location: &Location) -> Option<&'static Value> {
-    location.segments().try_fold(schema::borrowed(), |node, segment| {
-        let node = resolve(node);
-        match segment {
-            LocationSegment::Property(name) => {
-                node.get("properties").and_then(|known| known.get(&*name)).or_else(|| node.get("additionalProperties"))
+impl<'a> Rules<'a> {
+    /// The piece of schema that holds the violated keyword.
+    fn node(self, error: &ValidationError<'_>) -> &'a Value {
+        let location = error.schema_path().as_str();
+        let parent = location.rfind('/').map_or("", |end| &location[..end]);
+        self.0.pointer(parent).unwrap_or(&Value::Null)
+    }
+
+    /// The piece of schema that describes a key, if it can be reached without choosing among forms.
+    fn property(self, location: &Location) -> Option<&'a Value> {
+        location.segments().try_fold(self.0, |node, segment| {
+            let node = self.resolve(node);
+            match segment {
+                LocationSegment::Property(name) => node
+                    .get("properties")
+                    .and_then(|known| known.get(&*name))
+                    .or_else(|| node.get("additionalProperties")),
+                LocationSegment::Index(_) => node.get("items"),
             }
-            LocationSegment::Index(_) => node.get("items"),
+        })
+    }
+
+    /// Follows references to the definition.
+    fn resolve(self, node: &'a Value) -> &'a Value {
+        let target = node.get("$ref").or_else(|| node.get("allOf")?.get(0)?.get("$ref"));
+        let pointer = target.and_then(Value::as_str).map(|target| target.trim_start_matches('#'));
+        pointer.and_then(|pointer| self.0.pointer(pointer)).unwrap_or(node)
+    }
+
+    /// The key that tells the branches apart, if it is not there.
+    fn missing_tag<'e>(self, branches: &'e [Vec<ValidationError<'static>>]) -> Option<&'e str> {
+        let first = branches.first()?.iter().find_map(|error| self.missing_constant(error))?;
+        let absent = |branch: &Vec<ValidationError<'_>>| {
+            branch.iter().filter_map(|error| self.missing_constant(error)).any(|name| name == first)
+        };
+        branches.iter().all(absent).then_some(first)
+    }
+
+    fn missing_constant<'e>(self, error: &'e ValidationError<'_>) -> Option<&'e str> {
+        let Kind::Required { property } = error.kind() else { return None };
+        let name = property.as_str()?;
+        self.node(error).get("properties")?.get(name)?.get("const").map(|_| name)
+    }
+
+    fn words_of_tag(self, branches: &[Vec<ValidationError<'static>>], tag: &str) -> Vec<&'a str> {
+        let word = |branch: &Vec<ValidationError<'static>>| {
+            branch.iter().find_map(|error| self.node(error).get("properties")?.get(tag)?.get("const")?.as_str())
+        };
+        branches.iter().filter_map(word).collect()
+    }
+
+    /// How many mistakes this form takes the text for; a misspelt key of this form counts for it.
+    fn mistakes(self, branch: &[ValidationError<'_>]) -> usize {
+        let near = |error: &&ValidationError<'_>| match error.kind() {
+            Kind::AdditionalProperties { unexpected } => {
+                unexpected.iter().any(|name| nearest(name, property_names(self.node(error))).is_some())
+            }
+            _ => false,
+        };
+        branch.len() - branch.iter().filter(near).count()
+    }
+
+    /// What a value must be, from its schema: `a text`, `an array of texts`, `{ env = … }`.
+    fn describe(self, node: &'a Value) -> String {
+        let node = self.resolve(node);
+        if let Some(Value::Array(choices)) = node.get("anyOf").or_else(|| node.get("oneOf")) {
+            let choices: Vec<String> = choices.iter().map(|choice| self.describe(choice)).collect();
+            return listed(&choices, "or");
         }
-    })
+        if let Some(word) = node.get("const").and_then(Value::as_str) {
+            return format!("`{word}`");
+        }
+        if let Some(Value::Array(words)) = node.get("enum") {
+            return one_of(&words.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+        }
+        match node.get("type").and_then(Value::as_str) {
+            Some("string") => "a text".to_owned(),
+            Some("integer") => "a whole number".to_owned(),
+            Some("number") => "a number".to_owned(),
+            Some("boolean") => "`true` or `false`".to_owned(),
+            Some("array") => match node.get("items").map(|items| self.describe(items)).as_deref() {
+                Some("a text") => "an array of texts".to_owned(),
+                Some(items) => format!("an array of {items}"),
+                None => "an array".to_owned(),
+            },
+            Some("object") => describe_table(node),
+            _ => "something else".to_owned(),
+        }
+    }
 }
 
-/// Follows references to the definition.
-fn resolve(node: &'static Value) -> &'static Value {
-    let target = node.get("$ref").or_else(|| node.get("allOf")?.get(0)?.get("$ref"));
-    let pointer = target.and_then(Value::as_str).map(|target| target.trim_start_matches('#'));
-    pointer.and_then(|pointer| schema::borrowed().pointer(pointer)).unwrap_or(node)
+fn describe_table(node: &Value) -> String {
+    match node.get("required").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([Value::String(only)]) => format!("`{{ {only} = … }}`"),
+        _ => "a table".to_owned(),
+    }
 }
 
 fn property_names(node: &Value) -> Vec<&str> {
@@ -225,27 +302,6 @@ fn all_branches<'e>(
     branches.iter().map(|branch| branch.iter().find(|error| wanted(error))).collect()
 }
 
-/// The key that tells the branches apart, if it is not there.
-fn missing_tag<'e>(branches: &'e [Vec<ValidationError<'static>>]) -> Option<&'e str> {
-    let first = branches.first()?.iter().find_map(missing_constant)?;
-    let absent =
-        |branch: &Vec<ValidationError<'_>>| branch.iter().filter_map(missing_constant).any(|name| name == first);
-    branches.iter().all(absent).then_some(first)
-}
-
-fn missing_constant<'e>(error: &'e ValidationError<'_>) -> Option<&'e str> {
-    let Kind::Required { property } = error.kind() else { return None };
-    let name = property.as_str()?;
-    node(error).get("properties")?.get(name)?.get("const").map(|_| name)
-}
-
-fn words_of_tag<'e>(branches: &'e [Vec<ValidationError<'static>>], tag: &str) -> Vec<&'e str> {
-    let word = |branch: &'e Vec<ValidationError<'static>>| {
-        branch.iter().find_map(|error| node(error).get("properties")?.get(tag)?.get("const")?.as_str())
-    };
-    branches.iter().filter_map(word).collect()
-}
-
 fn allowed_words<'e>(error: &'e ValidationError<'_>) -> Vec<&'e str> {
     match error.kind() {
         Kind::Constant { expected_value } => expected_value.as_str().into_iter().collect(),
@@ -254,53 +310,8 @@ fn allowed_words<'e>(error: &'e ValidationError<'_>) -> Vec<&'e str> {
     }
 }
 
-/// How many mistakes this form takes the text for; a misspelt key of this form counts for it.
-fn mistakes(branch: &[ValidationError<'_>]) -> usize {
-    let near = |error: &&ValidationError<'_>| match error.kind() {
-        Kind::AdditionalProperties { unexpected } => {
-            unexpected.iter().any(|name| nearest(name, property_names(node(error))).is_some())
-        }
-        _ => false,
-    };
-    branch.len() - branch.iter().filter(near).count()
-}
-
 fn is_literal_secret(error: &ValidationError<'_>) -> bool {
     error.instance().is_string() && error.schema_path().as_str().starts_with("/definitions/SecretSource/")
-}
-
-/// What a value must be, from its schema: `a text`, `an array of texts`, `{ env = … }`.
-fn describe(node: &'static Value) -> String {
-    let node = resolve(node);
-    if let Some(Value::Array(choices)) = node.get("anyOf").or_else(|| node.get("oneOf")) {
-        let choices: Vec<String> = choices.iter().map(describe).collect();
-        return listed(&choices, "or");
-    }
-    if let Some(word) = node.get("const").and_then(Value::as_str) {
-        return format!("`{word}`");
-    }
-    if let Some(Value::Array(words)) = node.get("enum") {
-        return one_of(&words.iter().filter_map(Value::as_str).collect::<Vec<_>>());
-    }
-    match node.get("type").and_then(Value::as_str) {
-        Some("string") => "a text".to_owned(),
-        Some("integer") => "a whole number".to_owned(),
-        Some("boolean") => "`true` or `false`".to_owned(),
-        Some("array") => match node.get("items").map(describe).as_deref() {
-            Some("a text") => "an array of texts".to_owned(),
-            Some(items) => format!("an array of {items}"),
-            None => "an array".to_owned(),
-        },
-        Some("object") => describe_table(node),
-        _ => "something else".to_owned(),
-    }
-}
-
-fn describe_table(node: &Value) -> String {
-    match node.get("required").and_then(Value::as_array).map(Vec::as_slice) {
-        Some([Value::String(only)]) => format!("`{{ {only} = … }}`"),
-        _ => "a table".to_owned(),
-    }
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! Texts that stand where a secret belongs are hidden from every excerpt, because findings travel to logs and the viewer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
@@ -26,6 +26,10 @@ const PLAIN_AUTH_KEYS: [&str; 12] = [
     "fingerprints_sha256",
 ];
 
+/// Keys of `[routes.NAME.reconcile]` whose values are no secrets.
+const PLAIN_RECONCILE_KEYS: [&str; 8] =
+    ["client_id", "key_id", "every_s", "overlap_s", "lag_s", "rate_share", "allow_private", "timeout_ms"];
+
 /// Where a key and its value stand, in bytes.
 #[derive(Clone, Debug)]
 struct Place {
@@ -42,12 +46,14 @@ pub(super) struct Source {
 }
 
 /// The tree of a file as JSON, and what JSON cannot hold.
-pub(super) struct Tree {
+pub(super) struct Tree<'k> {
     pub source: Source,
     pub value: Value,
     pub findings: Vec<Finding>,
     /// Key paths of values that JSON would take for something else: `(path, what it is)`.
     pub disguised: Vec<(String, &'static str)>,
+    /// Keys of `[connectors.NAME]` whose values are no secrets.
+    plain: &'k BTreeSet<String>,
 }
 
 /// `parent.key`, with quotes where TOML needs them.
@@ -124,11 +130,11 @@ impl Source {
     }
 }
 
-impl Tree {
+impl<'k> Tree<'k> {
     /// The tree of `text`, which `root` was parsed from.
-    pub(super) fn new(file: &str, text: &str, root: &DeTable<'_>) -> Self {
+    pub(super) fn new(file: &str, text: &str, root: &DeTable<'_>, plain: &'k BTreeSet<String>) -> Self {
         let source = Source { file: file.to_owned(), shown: text.to_owned(), places: HashMap::new() };
-        let mut tree = Self { source, value: Value::Null, findings: Vec::new(), disguised: Vec::new() };
+        let mut tree = Self { source, value: Value::Null, findings: Vec::new(), disguised: Vec::new(), plain };
         tree.value = tree.table("", &mut Vec::new(), root);
         tree
     }
@@ -148,7 +154,7 @@ impl Tree {
     }
 
     fn value<'t>(&mut self, path: &str, steps: &mut Vec<&'t str>, value: &'t DeValue<'_>, span: Range<usize>) -> Value {
-        if is_secret(steps, value) {
+        if is_secret(steps, value, self.plain) {
             self.source.hide(span);
         }
         match value {
@@ -159,7 +165,7 @@ impl Tree {
                 Err(_) => self.unfit(path, "the number is out of range"),
             },
             DeValue::Float(float) => {
-                if !in_params(steps) {
+                if !in_params(steps) && steps.last() != Some(&"rate_share") {
                     self.disguised.push((path.to_owned(), "a number with a decimal point"));
                 }
                 match float.as_str().parse().ok().and_then(Number::from_f64) {
@@ -207,7 +213,7 @@ fn in_params(steps: &[&str]) -> bool {
 }
 
 /// Whether what is written there is a secret, or was meant as one.
-fn is_secret(steps: &[&str], value: &DeValue<'_>) -> bool {
+fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &BTreeSet<String>) -> bool {
     if matches!(value, DeValue::Table(_) | DeValue::Array(_)) {
         return false;
     }
@@ -215,6 +221,10 @@ fn is_secret(steps: &[&str], value: &DeValue<'_>) -> bool {
     match steps {
         ["admin", "token", ..] => !names_its_source,
         ["auth", _, key, ..] => !names_its_source && !PLAIN_AUTH_KEYS.contains(key),
+        ["connectors", _, key] if plain.contains(*key) => value.as_str().is_some_and(has_password),
+        ["connectors", _, key, ..] => !names_its_source && !plain.contains(*key),
+        ["routes", _, "reconcile", "org_url"] => value.as_str().is_some_and(has_password),
+        ["routes", _, "reconcile", key, ..] => !names_its_source && !PLAIN_RECONCILE_KEYS.contains(key),
         ["store", "url"] => value.as_str().is_some_and(has_password),
         _ => false,
     }

@@ -1,5 +1,7 @@
 //! What a file may say, what is said about its mistakes, and that no text is too odd to be judged.
 
+use std::sync::LazyLock;
+
 use annotate_snippets::Renderer;
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,14 +11,24 @@ use crate::config::auth::{Algorithm, Auth};
 use crate::config::limits::{LimitOverrides, Limits};
 use crate::config::routes::OnFailure;
 use crate::config::scripts::Gate;
-use crate::config::secret::SecretSource;
 use crate::config::store::StoreUrl;
 use crate::config::tables::TableKind;
+use crate::secret::SecretSource;
 
 mod broken;
 
 /// The documented example, with every section.
 const EXAMPLE: &str = include_str!("tests/example.toml");
+
+static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+    let facts = |kind: &crate::connectors::setup::Kind| ConnectorFacts {
+        kind: kind.name,
+        about: kind.about,
+        settings: kind.settings,
+    };
+    let connectors: Vec<_> = crate::connectors::KINDS.iter().map(facts).collect();
+    Known::new(HOOKS.to_vec(), &connectors)
+});
 
 const HOOKS: &[HookFacts] = &[
     HookFacts {
@@ -35,14 +47,14 @@ const HOOKS: &[HookFacts] = &[
 ];
 
 fn good(text: &str) -> Document {
-    match parse("gateway.toml", text, HOOKS) {
+    match parse("gateway.toml", text, &KNOWN) {
         Ok(document) => document,
         Err(findings) => panic!("{}", findings.iter().map(Finding::one_line).collect::<Vec<_>>().join("\n")),
     }
 }
 
 fn findings(text: &str) -> Vec<Finding> {
-    match parse("gateway.toml", text, HOOKS) {
+    match parse("gateway.toml", text, &KNOWN) {
         Ok(document) => document.warnings,
         Err(findings) => findings,
     }
@@ -54,7 +66,7 @@ fn errors(text: &str) -> Vec<String> {
         let place = format!("{}:{} {} ", finding.line, finding.column, finding.code);
         place + finding.one_line().split_once(": ").map_or("", |(_, rest)| rest)
     };
-    parse("gateway.toml", text, HOOKS).err().unwrap_or_default().iter().map(line).collect()
+    parse("gateway.toml", text, &KNOWN).err().unwrap_or_default().iter().map(line).collect()
 }
 
 #[test]
@@ -182,6 +194,22 @@ fn every_scheme_is_read_with_its_defaults() {
 }
 
 #[test]
+fn reconcile_is_read_with_its_defaults() {
+    let text = |more: &str| {
+        let events = "[auth.a]\nscheme = \"none\"\n[routes.e]\npath = \"/e\"\nhook = \"okta.event\"\nauth = \"a\"\nscript = \"e.rhai\"\n";
+        format!("{events}[routes.e.reconcile]\norg_url = \"https://example.okta.com/\"\n{more}")
+    };
+    let token = good(&text("token = { env = \"T\" }")).config.routes["e"].reconcile.clone().expect("it is there");
+    assert_eq!((token.every_s, token.overlap_s, token.lag_s, token.timeout_ms), (300, 600, 0, 10_000));
+    assert_eq!((token.rate_share, token.allow_private), (0.25, false));
+    let app = text("client_id = \"0oa1\"\nprivate_key = { file = \"k.pem\" }\nkey_id = \"k\"\nrate_share = 1");
+    assert_eq!(good(&app).config.routes["e"].reconcile.as_ref().map(|app| app.rate_share), Some(1.0));
+    let here =
+        text("token = { env = \"T\" }\nallow_private = true").replace("https://example.okta.com", "http://localhost:9");
+    assert!(good(&here).config.routes["e"].reconcile.is_some());
+}
+
+#[test]
 fn an_auth_section_without_a_route_is_only_a_warning() {
     let document = good("[auth.a]\nscheme = \"none\"\n");
     let [warning] = document.warnings.as_slice() else { panic!("{:?}", document.warnings) };
@@ -232,7 +260,7 @@ fn carriage_returns_and_a_byte_order_mark_do_not_matter() {
 
 #[test]
 fn the_schema_is_one_and_accepts_the_example() {
-    let schema = schema();
+    let schema = KNOWN.schema().clone();
     assert!(jsonschema::meta::is_valid(&schema));
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
     assert_eq!(schema["title"], "gateway.toml");
@@ -243,7 +271,7 @@ fn the_schema_is_one_and_accepts_the_example() {
 
 #[test]
 fn every_key_in_the_schema_is_explained() {
-    let schema = schema();
+    let schema = KNOWN.schema().clone();
     let mut objects = vec![("gateway.toml".to_owned(), &schema)];
     let mut keys = Vec::new();
     while let Some((name, object)) = objects.pop() {
@@ -287,14 +315,14 @@ fn many_routes_are_read_and_one_mistake_among_them_is_found() {
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC*") {
-        let _ = parse("gateway.toml", &text, HOOKS);
+        let _ = parse("gateway.toml", &text, &KNOWN);
     }
 
     #[test]
     fn any_toml_like_text_is_read_or_refused(
         text in "(\\[{1,2}(auth|routes|server|a)(\\.[a-z\"]{1,3}){0,2}\\]{1,2}\n|(path|scheme|listen|secrets|limits|\u{e9}) ?= ?([0-9.e_-]{1,5}|\"[^\n]{0,4}\"|\\{ env = 1 \\}|\\[1, \"x\"\\]|true)\n){0,12}"
     ) {
-        let _ = parse("gateway.toml", &text, HOOKS);
+        let _ = parse("gateway.toml", &text, &KNOWN);
     }
 
     #[test]

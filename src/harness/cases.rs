@@ -204,6 +204,7 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
         world: world(&binding, now),
         binding,
         compiler: suite.compiler.clone(),
+        connectors: suite.connectors.clone(),
         surroundings: Arc::new(surroundings),
         deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),
     })

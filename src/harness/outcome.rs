@@ -7,6 +7,7 @@ use std::time::Duration;
 use rhai::{Array, Dynamic, Map};
 use serde_json::{Value, json};
 
+use crate::command::Action;
 use crate::hooks::Reply;
 use crate::script::context::LogLine;
 use crate::script::diagnose::ScriptError;
@@ -21,6 +22,7 @@ pub struct Outcome(Arc<Inner>);
 struct Inner {
     reply: Reply,
     commands: Vec<Value>,
+    actions: Vec<Action>,
     logs: Vec<LogLine>,
     error: Option<ScriptError>,
     effect: String,
@@ -38,8 +40,10 @@ pub struct Seen(AtomicBool);
 #[derive(Debug)]
 pub struct Parts {
     pub reply: Reply,
-    /// What the script returned, one JSON value per command.
+    /// The commands that the script returned, one JSON value each.
     pub commands: Vec<Value>,
+    /// What the gateway would do afterwards.
+    pub actions: Vec<Action>,
     pub logs: Vec<LogLine>,
     pub error: Option<ScriptError>,
     /// What the provider does now, in one sentence.
@@ -53,9 +57,9 @@ pub struct Parts {
 
 impl Outcome {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reply, commands, logs, error, effect, wanted, operations, took } = parts;
+        let Parts { reply, commands, actions, logs, error, effect, wanted, operations, took } = parts;
         let seen = Arc::default();
-        Self(Arc::new(Inner { reply, commands, logs, error, effect, wanted, operations, took, seen }))
+        Self(Arc::new(Inner { reply, commands, actions, logs, error, effect, wanted, operations, took, seen }))
     }
 
     pub fn error(&self) -> Option<&ScriptError> {
@@ -75,9 +79,10 @@ impl Outcome {
         &self.0.commands
     }
 
-    /// What the gateway would do afterwards. No version of it does anything yet.
+    /// What the gateway would do afterwards, as it is kept.
     pub fn actions(&self) -> Vec<Value> {
-        Vec::new()
+        let value = |action: &Action| serde_json::to_value(action).expect("an action is made of JSON");
+        self.0.actions.iter().map(value).collect()
     }
 
     pub(super) fn seen(&self) -> Arc<Seen> {
@@ -149,7 +154,7 @@ pub(super) fn register(library: &mut Library) {
     library.property(
         Doc::new(
             "Outcome.commands: array",
-            "What the script returned, in order: `\"allow\"`, `#{ deny: #{ text: \"…\" } }`. Empty when it returned nothing.",
+            "The commands that the script returned, in order: `\"allow\"`, `#{ deny: #{ text: \"…\" } }`. Empty when it returned none.",
             r#"run().commands == ["allow"]"#,
         ),
         |outcome: &mut Outcome| list(outcome.commands()),
@@ -157,7 +162,7 @@ pub(super) fn register(library: &mut Library) {
     library.property(
         Doc::new(
             "Outcome.actions: array",
-            "What the gateway does afterwards. Empty: this version has no actions.",
+            "What the gateway does afterwards, in the order of the script, as maps: `#{ connector: \"alerts\", \"do\": \"notify\", message: \"…\" }`; with `after_ms`, `once` and `digest` where the script said so. Empty when the script failed.",
             "run().actions == []",
         ),
         |outcome: &mut Outcome| list(&outcome.actions()),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use regex::Regex;
 
+use crate::connectors::Connectors;
 use crate::finding::Finding;
 use crate::harness::cases;
 use crate::harness::subject::Subject;
@@ -22,6 +23,8 @@ use crate::script::trace::coverage::Hits;
 pub struct Suite {
     pub subjects: Vec<Arc<Subject>>,
     pub compiler: Arc<Compiler>,
+    /// What actions may name.
+    pub connectors: Arc<Connectors>,
     /// Files of tests that test nothing, and why.
     pub problems: Vec<Finding>,
 }

@@ -9,7 +9,9 @@ use std::time::Instant;
 use jiff::Timestamp;
 use rhai::{Dynamic, EvalAltResult, Map};
 
+use crate::connectors::Connectors;
 use crate::harness::outcome::{Outcome, Seen};
+use crate::harness::run::Suite;
 use crate::harness::subject::{Binding, Subject};
 use crate::script::compile::Compiler;
 use crate::script::context::{Mocked, Surroundings, World};
@@ -20,6 +22,7 @@ use crate::script::trace::values::Noted;
 pub(super) struct Session {
     pub(super) subject: Arc<Subject>,
     pub(super) compiler: Arc<Compiler>,
+    pub(super) connectors: Arc<Connectors>,
     /// Which of the subject's bindings runs.
     pub(super) binding: usize,
     pub(super) surroundings: Arc<Surroundings>,
@@ -79,12 +82,13 @@ thread_local! {
 pub(super) const NOON: &str = "2026-01-15T12:00:00Z";
 
 impl Session {
-    pub(super) fn new(subject: Arc<Subject>, compiler: Arc<Compiler>, deadline: Instant) -> Self {
+    pub(super) fn new(subject: Arc<Subject>, suite: &Suite, deadline: Instant) -> Self {
         let surroundings = subject.bindings.first().map(|binding| binding.surroundings.clone()).unwrap_or_default();
         let now = NOON.parse::<Timestamp>().expect("the constant is a time");
         Self {
             subject,
-            compiler,
+            compiler: suite.compiler.clone(),
+            connectors: suite.connectors.clone(),
             binding: 0,
             surroundings,
             mocked: Mocked { now, remaining_ms: 0, uuids: Vec::new() },

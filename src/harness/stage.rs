@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rhai::Dynamic;
 use serde_json::Value;
 
+use crate::connectors::Connectors;
 use crate::harness::outcome::{Outcome, Parts};
 use crate::harness::session::{Fallible, Session};
 use crate::harness::subject::Binding;
-use crate::hooks::{Decoded, HookError, Mark, Reply};
+use crate::hooks::{Decoded, Encoded, HookError, Mark, Reply};
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, World};
 use crate::script::run::Call;
@@ -18,6 +20,8 @@ use crate::script::run::Call;
 pub struct Stage {
     pub binding: Binding,
     pub compiler: Arc<Compiler>,
+    /// What actions may name.
+    pub connectors: Arc<Connectors>,
     pub surroundings: Arc<Surroundings>,
     pub world: World,
     /// The script has its own deadline, but no later than this.
@@ -33,6 +37,7 @@ impl Stage {
         Ok(Self {
             binding: binding.clone(),
             compiler: session.compiler.clone(),
+            connectors: session.connectors.clone(),
             surroundings: session.surroundings.clone(),
             world: session.world(binding),
             deadline: session.deadline,
@@ -63,22 +68,29 @@ impl Stage {
         let returned = run.result.map_err(|failed| self.compiler.explain(script, *failed));
         let commands = returned.as_ref().map(|returned| (hook.describe)(returned)).unwrap_or_default();
         let encoded = match returned {
-            Ok(returned) => (hook.encode)(request, returned, &mark)
-                .map_err(|error| self.compiler.misfit(script, &error.to_string())),
+            Ok(returned) => {
+                self.encode(request, returned, &mark).map_err(|problem| self.compiler.misfit(script, &problem))
+            }
             Err(error) => Err(error),
         };
-        let (reply, error) = match encoded {
-            Ok(reply) => (reply, None),
+        let (reply, actions, error) = match encoded {
+            Ok(Encoded { reply, actions }) => (reply, actions, None),
             Err(error) => {
                 let declared = on_failure.as_ref().map(|declared| (hook.failed)(declared, &mark));
-                (declared.unwrap_or(Reply::empty(503)), Some(error))
+                (declared.unwrap_or(Reply::empty(503)), Vec::new(), Some(error))
             }
         };
-        let kind = request.facts.event_type.as_deref().unwrap_or_default();
-        let wanted = wants.as_ref().is_none_or(|wants| wants(kind));
+        let wanted = wants.as_ref().is_none_or(|wants| (wants.check)(request));
         let effect = (hook.effect)(&reply);
         let (logs, operations, took) = (run.logs, run.operations, run.took);
-        Outcome::new(Parts { reply, commands, logs, error, effect, wanted, operations, took })
+        Outcome::new(Parts { reply, commands, actions, logs, error, effect, wanted, operations, took })
+    }
+
+    /// As the gateway does: the hook takes it, and the connectors do.
+    fn encode(&self, request: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Encoded, String> {
+        let encoded = (self.binding.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
+        encoded.actions.iter().try_for_each(|action| self.connectors.check(action))?;
+        Ok(encoded)
     }
 }
 

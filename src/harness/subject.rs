@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::finding::{Finding, nearest};
-use crate::hooks::{Declared, Hook};
+use crate::hooks::{Declared, Decoded, Hook};
 use crate::script::budget::Limits;
 use crate::script::compile::testing::Function;
 use crate::script::context::Surroundings;
@@ -87,8 +87,13 @@ pub struct TableShape {
     pub key: Option<String>,
 }
 
-/// Tells whether a rule wants events of a type.
-pub type Wants = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+/// Which events a rule wants.
+#[derive(Clone)]
+pub struct Wants {
+    pub check: Arc<dyn Fn(&Decoded) -> bool + Send + Sync>,
+    /// The same as text: different for rules that want different events.
+    pub text: String,
+}
 
 /// A route, or a rule of one, that runs the script.
 #[derive(Clone)]
@@ -101,7 +106,7 @@ pub struct Binding {
     pub limits: Limits,
     /// What the caller hears when the script fails; events have nothing.
     pub on_failure: Option<Declared>,
-    /// Whether a rule wants events of this type.
+    /// Of a rule: which events it wants.
     pub wants: Option<Wants>,
 }
 

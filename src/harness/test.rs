@@ -75,7 +75,7 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn session(&self, deadline: Instant) -> Session {
-        Session::new(self.subject.clone(), self.suite.compiler.clone(), deadline)
+        Session::new(self.subject.clone(), self.suite, deadline)
     }
 
     fn call(session: &Session) -> Call {

@@ -41,7 +41,7 @@ fn wrap(hook: &Hook, expression: &str) -> String {
 fn answer(hook: &'static Hook, request: &str, script: &str) -> Result<Reply, String> {
     let request = (hook.decode)(&request.to_owned().into()).map_err(|error| error.to_string())?;
     let returned = run(hook, &request, script)?;
-    (hook.encode)(&request, returned, &MARK).map_err(|error| error.to_string())
+    (hook.encode)(&request, returned, &MARK).map(|encoded| encoded.reply).map_err(|error| error.to_string())
 }
 
 /// The value of an expression over a request.
@@ -122,8 +122,8 @@ fn names_and_entries_are_unique() {
 
 /// What has no example, and why.
 const WITHOUT_EXAMPLE: [(&str, &str); 2] = [
-    ("via", "there is nothing that it could name: this version has no connectors"),
-    ("send", "it needs connectors, and this version has none"),
+    ("via", "there is nothing that it could name: this version has no connectors that send codes"),
+    ("send", "it needs connectors that send codes, and this version has none"),
 ];
 
 /// Whether the example of an entry is what its page says, for this call: something true or, of a command, something that a
@@ -158,6 +158,68 @@ fn every_entry_has_an_example_that_a_sample_bears_out() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert_eq!(without, WITHOUT_EXAMPLE.map(|(name, _)| name));
     assert!(WITHOUT_EXAMPLE.iter().all(|(_, why)| !why.is_empty()));
+}
+
+/// What a script returns, taken apart.
+fn encoded(hook: &'static Hook, expression: &str) -> Result<Encoded, CommandError> {
+    let request = (hook.decode)(&hook.samples[0].request.to_owned().into()).unwrap();
+    let returned = run(hook, &request, &wrap(hook, expression)).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    (hook.encode)(&request, returned, &MARK)
+}
+
+#[test]
+fn every_hook_takes_actions_beside_its_commands() {
+    for hook in HOOKS.iter() {
+        for entry in prelude::library().entries.iter().filter(|entry| entry.effect == Effect::Command) {
+            let encoded = encoded(hook, entry.doc.example).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
+            assert_eq!(encoded.actions.len(), 1, "{}: {}", hook.name, entry.doc.example);
+        }
+        // Whether the hook has an answer when nothing is returned is its own affair.
+        let nothing = encoded(hook, "()");
+        let names = |expression| -> Vec<String> {
+            let encoded = encoded(hook, expression).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
+            assert_eq!(encoded.reply, nothing.as_ref().unwrap().reply, "{}: {expression}", hook.name);
+            encoded.actions.into_iter().map(|action| action.connector).collect()
+        };
+        assert_eq!(
+            names(r#"[forward("a"), [forward("b"), [forward("c")]], [[[forward("d")]]]]"#),
+            ["a", "b", "c", "d"]
+        );
+        assert_eq!(names(r#"forward("a")"#), ["a"]);
+        assert!(names("[]").is_empty());
+    }
+}
+
+#[test]
+fn actions_change_nothing_of_the_commands_around_them() {
+    let token = find("okta.token").unwrap();
+    let plain = encoded(token, r#"[id_token.add_claim("a", 1), [id_token.add_claim("b", 2)]]"#).unwrap();
+    let mixed =
+        r#"[forward("x"), id_token.add_claim("a", 1), [forward("y"), id_token.add_claim("b", 2)], [forward("z")]]"#;
+    let mixed = encoded(token, mixed).unwrap();
+    assert_eq!((plain.reply, plain.actions.len()), (mixed.reply, 0));
+    assert_eq!(mixed.actions.len(), 3);
+    let described = run(
+        token,
+        &(token.decode)(&token.samples[0].request.to_owned().into()).unwrap(),
+        &wrap(token, r#"[forward("x"), refuse("No.")]"#),
+    );
+    assert_eq!((token.describe)(&described.unwrap()), [serde_json::json!({"refuse": {"text": "No."}})]);
+    let error = encoded(token, r#"[forward("x"), [forward("y")], 7]"#).unwrap_err().to_string();
+    assert_eq!(error, "the script returned `7` where a command of `okta.token` belongs (item 3 of the array)");
+}
+
+#[test]
+fn a_run_has_a_hundred_actions_at_most() {
+    let many = |count: usize| format!(r#"let all = []; for i in 0..{count} {{ all.push(forward("x")) }} all"#);
+    for hook in HOOKS.iter() {
+        assert_eq!(encoded(hook, &many(100)).unwrap().actions.len(), 100);
+        let error = encoded(hook, &many(101)).unwrap_err();
+        assert_eq!(error, CommandError::TooManyActions { count: 101 });
+    }
+    // However deep the arrays are, looking for actions ends.
+    let deep = encoded(find("okta.event").unwrap(), r#"let a = [forward("x")]; for i in 0..60 { a = [a] } a"#);
+    assert!(matches!(deep.unwrap_err(), CommandError::NotACommand { .. }));
 }
 
 #[test]

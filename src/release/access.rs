@@ -15,9 +15,9 @@ use crate::auth::mtls::{Mtls, Pin};
 use crate::config;
 use crate::config::Config;
 use crate::config::auth::{Auth, JwtAuth, MtlsAuth};
-use crate::config::secret::SecretSource;
 use crate::release::build::Secrets;
 use crate::release::bundle::Place;
+use crate::secret::SecretSource;
 use crate::secret::{Ring, Source};
 
 /// What is wrong with a scheme: the rest of its key path (`.secrets[0]`, or nothing), and why.

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config;
 use crate::config::Document;
+use crate::connectors::Connectors;
+use crate::connectors::setup::Problem;
 use crate::finding::{Finding, Severity, nearest};
 use crate::harness;
 use crate::hooks;
@@ -17,8 +19,9 @@ use crate::hooks::Hook;
 use crate::release::access;
 use crate::release::bundle;
 use crate::release::bundle::{Place, Texts};
-use crate::release::convert::{hook_facts, own_limits, table_kind};
-use crate::release::routes::{Accesses, Parts, Scripts};
+use crate::release::convert::{known, own_limits, table_kind};
+use crate::release::outside;
+use crate::release::routes::{Accesses, Logs, Parts, Scripts};
 use crate::release::tables;
 use crate::release::unused;
 use crate::release::{Release, Route};
@@ -74,7 +77,7 @@ pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
 }
 
 fn parse(place: &Place, text: &str) -> Result<Document, Vec<Finding>> {
-    let document = config::parse(&place.config_name(), text, hook_facts())?;
+    let document = config::parse(&place.config_name(), text, known())?;
     if document.config.routes.is_empty() {
         // What an editor leaves between truncating and writing, too: it must not take every route away.
         let finding = Finding::error("config/no-routes", place.config_name(), "there is no route");
@@ -101,6 +104,8 @@ pub fn assemble(
     let mut work = Work { document: &document, findings: document.warnings.clone() };
     work.findings.extend(place.mounted_files());
     let gates = work.gates(place, before, secrets);
+    let connectors = Arc::new(work.connectors(place, before, secrets));
+    let logs = work.logs(place, before, secrets);
     let tables = Arc::new(work.tables(&texts, before));
     let before_compiler = before.map(|before| &*before.compiler);
     let (compiler, wrong) = Compiler::lenient(roles(), &texts.scripts, &document.config.scripts.dir, before_compiler);
@@ -109,12 +114,14 @@ pub fn assemble(
     let mut routes = Vec::new();
     if let Some(compiler) = &compiler {
         let scripts = work.scripts(compiler, before_compiler);
-        let parts = Parts { config: &document.config, scripts: &scripts, accesses: &gates, tables: &tables, metrics };
+        let (config, accesses) = (&document.config, &gates);
+        let parts = Parts { config, scripts: &scripts, accesses, logs: &logs, tables: &tables, metrics };
         let written = document.config.routes.iter().enumerate();
         routes.extend(written.filter_map(|(number, (name, route))| parts.route(number, name, route)));
         let wanted = scripts.keys().map(|key| key.0.as_str()).collect();
         work.findings.extend(compiler.check_shared(&wanted));
         work.findings.extend(compiler.unused_files(&wanted));
+        work.findings.extend(outside::unknown(&document.config, compiler, &wanted));
         work.findings.extend(unused::settings(&document, compiler));
     }
     let Work { findings, .. } = work;
@@ -130,6 +137,7 @@ pub fn assemble(
         by_path: routes.iter().map(|route| (route.path.clone(), route.clone())).collect(),
         routes,
         tables,
+        connectors,
         warnings: findings,
         compiler: Arc::new(compiler),
         fixtures: Arc::new(texts.fixtures),
@@ -224,6 +232,48 @@ impl Work<'_> {
             }
         }
         gates
+    }
+
+    fn connectors(&mut self, place: &Place, before: Option<&Release>, secrets: Secrets) -> Connectors {
+        let mut made = Vec::new();
+        for (name, written) in &self.document.config.connectors {
+            // A connector that did not change keeps its connections.
+            let kept = before.filter(|before| before.config.connectors.get(name) == Some(written));
+            if let Some(connected) = kept.and_then(|before| before.connectors.get(name)) {
+                made.push(connected.clone());
+                continue;
+            }
+            match outside::connected(place, name, written, secrets) {
+                Ok(connected) => made.push(Arc::new(connected)),
+                Err(problems) => self.outside(&format!("connectors.{name}"), problems),
+            }
+        }
+        Connectors::new(made)
+    }
+
+    /// Where routes look for what their hooks never delivered.
+    fn logs(&mut self, place: &Place, before: Option<&Release>, secrets: Secrets) -> Logs {
+        let mut logs = Logs::new();
+        for (name, route) in &self.document.config.routes {
+            let Some(written) = &route.reconcile else { continue };
+            if let Some(kept) = before.and_then(|before| outside::kept_log(before, name, route)) {
+                logs.insert(name.clone(), kept);
+                continue;
+            }
+            match outside::log(place, name, route, written, secrets) {
+                Ok(log) => drop(logs.insert(name.clone(), Arc::new(log))),
+                Err(problems) => self.outside(&format!("routes.{name}.reconcile"), problems),
+            }
+        }
+        logs
+    }
+
+    fn outside(&mut self, section: &str, problems: Vec<Problem>) {
+        self.findings.extend(problems.into_iter().map(|problem| {
+            let key = if problem.key.is_empty() { String::new() } else { format!(".{}", problem.key) };
+            let finding = self.document.finding(problem.code, &format!("{section}{key}"), problem.message);
+            Finding { help: problem.help, ..finding }
+        }));
     }
 
     fn tables(&mut self, texts: &Texts, before: Option<&Release>) -> Tables {

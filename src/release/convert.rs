@@ -1,18 +1,22 @@
 //! From the words of the configuration to those of hooks, scripts and tables.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use rhai::Map;
 
 use crate::config;
+use crate::connectors::Retry;
 use crate::hooks;
 use crate::hooks::{Declared, Hook};
+use crate::release::outside;
 use crate::script::budget::Limits;
 use crate::script::prelude::json;
 use crate::script::table::Kind;
 
-pub(super) fn hook_facts() -> &'static [config::HookFacts] {
-    static FACTS: LazyLock<Vec<config::HookFacts>> = LazyLock::new(|| {
+/// What a configuration may name in this build.
+pub(super) fn known() -> &'static config::Known {
+    static KNOWN: LazyLock<config::Known> = LazyLock::new(|| {
         let forms = |hook: &Hook| -> &'static [config::FailureForm] {
             let form = |form: &hooks::FailureForm| match form.takes_text {
                 true => config::FailureForm::Text(form.word),
@@ -26,9 +30,9 @@ pub(super) fn hook_facts() -> &'static [config::HookFacts] {
             silence: hook.silence,
             is_event: hook.events,
         };
-        hooks::HOOKS.iter().map(facts).collect()
+        config::Known::new(hooks::HOOKS.iter().map(facts).collect(), &outside::facts())
     });
-    &FACTS
+    &KNOWN
 }
 
 pub(super) fn declared(hook: &Hook, written: &config::routes::OnFailure) -> Option<Declared> {
@@ -64,5 +68,14 @@ pub(super) fn table_kind(kind: config::tables::TableKind) -> Kind {
         config::tables::TableKind::Csv => Kind::Csv,
         config::tables::TableKind::Json => Kind::Json,
         config::tables::TableKind::Toml => Kind::Toml,
+    }
+}
+
+pub(super) fn retry_of(retry: &config::retry::Retry) -> Retry {
+    Retry {
+        attempts: retry.attempts,
+        first: Duration::from_millis(retry.first_ms),
+        most: Duration::from_millis(retry.most_ms),
+        give_up: Duration::from_secs(retry.give_up_s),
     }
 }

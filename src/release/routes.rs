@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -9,12 +10,13 @@ use tokio::sync::Semaphore;
 use crate::auth::Gate;
 use crate::config;
 use crate::config::Config;
+use crate::connectors::Retry;
 use crate::hooks;
 use crate::hooks::Hook;
 use crate::release::access::Access;
-use crate::release::convert::{declared, own_limits, params_of};
-use crate::release::pattern::Pattern;
-use crate::release::{Plan, Route, Rule};
+use crate::release::convert::{declared, own_limits, params_of, retry_of};
+use crate::release::wanted::Wanted;
+use crate::release::{Order, Plan, Reconcile, Route, Rule};
 use crate::script::budget::Limits;
 use crate::script::context::{Surroundings, Tables};
 use crate::script::run::Script;
@@ -26,11 +28,15 @@ pub(super) type Scripts = HashMap<(String, &'static str, Limits), Option<Arc<Scr
 /// Schemes by the name of their section.
 pub(super) type Accesses = HashMap<String, Arc<Access>>;
 
+/// Where routes look for missing events, by the name of the route.
+pub(super) type Logs = HashMap<String, Arc<Reconcile>>;
+
 /// What routes are made of.
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) scripts: &'a Scripts,
     pub(super) accesses: &'a Accesses,
+    pub(super) logs: &'a Logs,
     pub(super) tables: &'a Arc<Tables>,
     pub(super) metrics: &'a Metrics,
 }
@@ -61,29 +67,40 @@ impl Parts<'_> {
             limits,
             plan,
             metrics: self.metrics.route(name),
+            own_actors: own_actors(route),
+            reconcile: self.logs.get(name).cloned(),
         })
     }
 
     /// A route's own script is a rule for every event; a rule's parameters come on top of the route's.
-    fn rules(&self, name: &str, hook: &Hook, route: &config::routes::Route) -> Option<Vec<Rule>> {
+    fn rules(&self, name: &str, hook: &'static Hook, route: &config::routes::Route) -> Option<Vec<Rule>> {
         let given = self.config.limits.with(&route.limits);
         let mut rules = Vec::new();
         if let Some(script) = &route.script {
             rules.push(Rule {
                 name: name.to_owned(),
-                events: vec![Pattern::Any],
+                wanted: Wanted::everything(hook),
                 script: self.script(script, hook, &own_limits(&given))?,
                 surroundings: self.surroundings(&route.params),
+                lane: lane(name, name),
+                concurrent: own_limits(&given).concurrent,
+                order: None,
+                retry: Retry::default(),
             });
         }
         for (rule_name, rule) in &route.rules {
             let mut params = route.params.clone();
             params.extend(rule.params.clone());
+            let limits = own_limits(&given.with(&rule.limits));
             rules.push(Rule {
                 name: rule_name.clone(),
-                events: rule.events.iter().map(|pattern| Pattern::new(pattern)).collect(),
-                script: self.script(&rule.script, hook, &own_limits(&given.with(&rule.limits)))?,
+                wanted: Wanted::of(hook, rule),
+                script: self.script(&rule.script, hook, &limits)?,
                 surroundings: self.surroundings(&params),
+                lane: lane(name, rule_name),
+                concurrent: limits.concurrent,
+                order: rule.order_by.clone().map(|by| Order { by, hold: Duration::from_millis(rule.hold_ms) }),
+                retry: retry_of(&rule.retry),
             });
         }
         Some(rules)
@@ -96,4 +113,14 @@ impl Parts<'_> {
     fn surroundings(&self, params: &Map<String, Value>) -> Arc<Surroundings> {
         Arc::new(Surroundings { params: Arc::new(params_of(params)), tables: self.tables.clone() })
     }
+}
+
+/// Who acts for us: those that are named, and the app that reads the log.
+fn own_actors(route: &config::routes::Route) -> Vec<String> {
+    let app = route.reconcile.iter().filter_map(|reconcile| reconcile.client_id.as_ref());
+    route.own_actors.iter().chain(app).cloned().collect()
+}
+
+fn lane(route: &str, rule: &str) -> Arc<str> {
+    format!("rule {route}/{rule}").into()
 }

@@ -9,7 +9,7 @@ use crate::config::scripts;
 use crate::finding::{Finding, Severity, nearest};
 use crate::harness::cases;
 use crate::harness::run::Suite;
-use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, stem};
+use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, Wants, stem};
 use crate::harness::test;
 use crate::hooks;
 use crate::release::convert::{own_limits, table_kind};
@@ -64,7 +64,8 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
             subjects.push(Arc::new(work.subject(script, wanted, bindings, fingerprint)));
         }
     }
-    (Suite { subjects, compiler: release.compiler.clone(), problems }, unchanged)
+    let (compiler, connectors) = (release.compiler.clone(), release.connectors.clone());
+    (Suite { subjects, compiler, connectors, problems }, unchanged)
 }
 
 /// What is odd about a script's tests, or that it has none.
@@ -224,7 +225,10 @@ impl Work<'_> {
             part(&binding.name);
             part(binding.hook.name);
             part(&format!("{:?} {:?} {:?}", binding.surroundings.params, binding.limits, binding.on_failure));
+            part(binding.wants.as_ref().map_or("", |wants| &wants.text));
         }
+        // What each can do depends on its settings.
+        part(&format!("{:?}", self.release.config.connectors));
         for name in self.release.tables_read(&files) {
             part(&name);
             part(self.release.table_hashes.get(&name).map_or("", String::as_str));
@@ -272,22 +276,21 @@ pub fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
             wants: None,
         }],
         Plan::Rules(rules) => {
-            let binding = |(place, rule): (usize, &super::Rule)| {
-                let route = route.clone();
-                Binding {
-                    name: format!("{}.{}", route.name, rule.name),
-                    hook,
-                    script: rule.script.clone(),
-                    surroundings: rule.surroundings.clone(),
-                    limits: rule.script.limits().clone(),
-                    on_failure: None,
-                    wants: Some(Arc::new(move |kind: &str| match &route.plan {
-                        Plan::Rules(rules) => rules[place].events.iter().any(|pattern| pattern.matches(kind)),
-                        Plan::Reply { .. } => false,
-                    })),
-                }
+            let binding = |rule: &super::Rule| Binding {
+                name: format!("{}.{}", route.name, rule.name),
+                hook,
+                script: rule.script.clone(),
+                surroundings: rule.surroundings.clone(),
+                limits: rule.script.limits().clone(),
+                on_failure: None,
+                wants: Some(wants_of(rule)),
             };
-            rules.iter().enumerate().map(binding).collect()
+            rules.iter().map(binding).collect()
         }
     }
+}
+
+fn wants_of(rule: &super::Rule) -> Wants {
+    let wanted = rule.wanted.clone();
+    Wants { text: format!("{wanted:?}"), check: Arc::new(move |event| wanted.check(event).is_ok()) }
 }

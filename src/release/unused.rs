@@ -1,4 +1,4 @@
-//! What the configuration gives and no script reads: parameters and tables. From the text of the scripts; where a name is
+//! What the configuration gives and no script uses: parameters, tables and connectors. From the text of the scripts; where a name is
 //! computed, nothing is said.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::finding::{Finding, nearest};
 use crate::script::compile::Compiler;
 use crate::script::lint::reads::{Names, Reads};
 
-/// Warnings about parameters and tables.
+/// Warnings about parameters, tables and connectors.
 pub(super) fn settings(document: &Document, compiler: &Compiler) -> Vec<Finding> {
     let mut work = Work { document, compiler, known: BTreeMap::new() };
     let mut findings = Vec::new();
@@ -20,6 +20,7 @@ pub(super) fn settings(document: &Document, compiler: &Compiler) -> Vec<Finding>
         findings.extend(work.of_rules(name, route));
     }
     findings.extend(work.tables());
+    findings.extend(work.connectors());
     findings
 }
 
@@ -69,12 +70,30 @@ impl<'a> Work<'a> {
         unread.map(complaint).collect()
     }
 
+    /// What all scripts of all routes read.
+    fn all(&mut self) -> Reads {
+        let scripts = self.document.config.routes.values().flat_map(scripts_of);
+        scripts.fold(Reads::nothing(), |all, script| all.and(self.reads(script)))
+    }
+
+    fn connectors(&mut self) -> Vec<Finding> {
+        if self.document.config.connectors.is_empty() {
+            return Vec::new();
+        }
+        let all = self.all();
+        let unused = self.document.config.connectors.keys().filter(|name| !all.connectors.may_have(name));
+        let complaint = |name: &String| {
+            let message = format!("no script names the connector `{name}`");
+            self.document.warning("config/unused-connector", &format!("connectors.{name}"), message).help("remove it")
+        };
+        unused.map(complaint).collect()
+    }
+
     fn tables(&mut self) -> Vec<Finding> {
         if self.document.config.tables.is_empty() {
             return Vec::new();
         }
-        let scripts = self.document.config.routes.values().flat_map(scripts_of);
-        let all = scripts.fold(Reads::nothing(), |all, script| all.and(self.reads(script)));
+        let all = self.all();
         let unread = self.document.config.tables.keys().filter(|name| !all.tables.may_have(name));
         let complaint = |name: &String| {
             let message = format!("no script reads `table(\"{name}\")`");

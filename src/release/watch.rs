@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::release::access;
 use crate::release::bundle::Place;
 use crate::release::live::Live;
+use crate::release::outside;
 
 /// A burst of writes ends when nothing came for this long …
 const QUIET: Duration = Duration::from_millis(60);
@@ -157,6 +158,7 @@ fn wanted(place: &Place, config: Option<&Config>) -> BTreeSet<(PathBuf, bool)> {
     if let Some(config) = config {
         folders.insert((place.root.join(&config.scripts.dir), true));
         let files = config.tables.values().map(|table| table.file.as_str()).chain(access::files(config));
+        let files = files.chain(outside::files(config));
         folders.extend(files.filter_map(parent).map(|folder| (folder, false)));
     } else {
         folders.insert((place.root.join("scripts"), true));

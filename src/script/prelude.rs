@@ -1,7 +1,7 @@
 //! What every script can use that is not its hook's own: one family per file, all of it in one [`library`].
 //!
 //! Nothing here reaches a network, a file or a provider. Functions that look at the run (its clock, parameters, tables
-//! and log) are registered as readers, all others are pure.
+//! and log) are registered as readers, those that ask for something to be done as commands, all others are pure.
 
 use std::sync::LazyLock;
 
@@ -10,6 +10,7 @@ use rhai::{EvalAltResult, ImmutableString, Variant};
 use crate::script::library::{Finished, Library};
 use crate::script::table;
 
+pub mod actions;
 pub mod crypto;
 pub mod domain;
 pub mod duration;
@@ -41,6 +42,7 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
     json::register(library.family("JSON"));
     table::register(library.family("Tables"));
     run::register(library.family("The run"));
+    actions::register(library.family(actions::FAMILY));
     library.finish()
 });
 

@@ -67,6 +67,12 @@ impl Bundle {
             write!(config, "\n[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n").unwrap();
             fs::write(path("disposable.txt"), "mailinator.com\n").unwrap();
         }
+        // The nearest name of a misspelt one has to be there, too.
+        for (name, written) in [("chat", "chat"), ("chat", "chta"), ("siem", "siem"), ("hr", "hr")] {
+            if script.contains(&format!("(\"{written}\"")) {
+                write!(config, "\n[connectors.{name}]\nkind = \"file\"\npath = \"{name}.jsonl\"\n").unwrap();
+            }
+        }
         fs::write(path("gateway.toml"), config).unwrap();
         fs::write(path("scripts/hook.rhai"), script).unwrap();
         for name in ["lib/domains.rhai", "lib/texts.rhai"] {
@@ -397,6 +403,30 @@ const COMMANDS: &[(&str, &str, &[&str])] = &[
             "error script/refused-argument 2:31: `drop` is no mode of `block`: write \"swallow\" (nobody sends) or \"let_okta_send\" (Okta sends)",
             "error script/conflicting-commands 2:72: a message has one verdict (return one of `send`, `sent`, `pending` and `block`)",
             "error script/refused-argument 2:72: `sent` needs the name of the provider, and this one is empty",
+        ],
+    ),
+    // Actions are the gateway's, so they stand beside anything.
+    (
+        "okta.token",
+        "[refuse(`${request.id}`), notify(\"chat\", \"Refused\").once(\"refused\", \"10m\"), [forward(\"siem\").after(\"1m\")]]",
+        &[],
+    ),
+    (
+        "okta.event",
+        "notify(\"chat\", request.type).once(\"a\", \"1m\"); \"a-b\".after(\"-\"); forward(\"siem\"); request.type.after(\"-\")",
+        &[
+            "warning script/dropped-command 2:1: the command of `once` is returned nowhere, so nothing happens (did you forget `return`?)",
+            "warning script/no-effect 2:47: the result of `after` is not used",
+            "warning script/dropped-command 2:65: the command of `forward` is returned nowhere, so nothing happens (did you forget `return`?)",
+        ],
+    ),
+    (
+        "okta.event",
+        "[notify(\"chat\", request.type).digest(request.type, \"0s\").after(\"soon\"), post(\"hr\", \"people\", request.id)]",
+        &[
+            "error script/refused-argument 2:31: `digest`: `0s` is no time at all",
+            "error script/refused-argument 2:58: `after`: `soon` is not a length of time: write `90s`, `15m`, `2h`, `7d` or `1h30m`",
+            "error script/refused-argument 2:73: `post`: a path leads on from the connector's address, so it begins with one `/`",
         ],
     ),
     ("okta.telephony", "block(\"no\", params.mode ?? request.channel)", &[]),

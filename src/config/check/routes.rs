@@ -97,6 +97,7 @@ impl Check<'_> {
                 format!("`{name}` has no `on_failure`: an event that fails is retried, then kept as a dead letter");
             self.error_with_help("config/bad-value", &join(path, "on_failure"), message, "remove `on_failure`");
         }
+        self.reconcile(path, route);
     }
 
     fn inline_route(&mut self, path: &str, route: &Value, facts: &HookFacts) {
@@ -109,6 +110,7 @@ impl Check<'_> {
             let help = "write `script = \"….rhai\"`: a file in the folder of scripts";
             self.error_with_help("config/missing-key", &join(path, "script"), "`script` is missing", help);
         }
+        self.nothing_to_reconcile(path, route, name);
         self.on_failure(path, route, facts);
     }
 
@@ -144,6 +146,13 @@ impl Check<'_> {
     fn rules(&mut self, path: &str, route: &Value) {
         let rules_path = join(path, "rules");
         self.names(&rules_path, route.get("rules"));
+        for (rule_path, _, rule) in named(route, "rules", &rules_path) {
+            if let Some(order) = text(rule, "order_by").filter(|order| !is_order(order)) {
+                let message = format!("`{order}` is nothing that events can be ordered by");
+                let help = "write `actor.id`, `transaction.id`, or `target.TYPE.id` such as `target.User.id`";
+                self.error_with_help("config/bad-value", &join(&rule_path, "order_by"), message, help);
+            }
+        }
         for (rule_path, _, rule) in named(route, "rules", &rules_path) {
             for (place, pattern) in texts(rule, &rule_path, "events") {
                 if rule.get("events").is_some_and(Value::is_array) && !is_event_pattern(pattern) {
@@ -190,6 +199,17 @@ fn names_of<'v>(root: &'v Value, section: &str) -> Vec<&'v str> {
 
 fn has_entries(value: &Value) -> bool {
     value.as_object().is_none_or(|entries| !entries.is_empty())
+}
+
+/// `actor.id`, `transaction.id`, `target.User.id`.
+fn is_order(path: &str) -> bool {
+    let member = |member: &str| ["id", "login"].contains(&member);
+    match path.split('.').collect::<Vec<_>>()[..] {
+        ["transaction", "id"] => true,
+        ["actor", last] => member(last),
+        ["target", kind, last] => !kind.is_empty() && kind != "*" && member(last),
+        _ => false,
+    }
 }
 
 /// `*`, `a.b.c` or `a.b.*`.

@@ -10,12 +10,108 @@ path = "/a"
         &[r#"1:2 config/unknown-key `route`: unknown key `route` (did you mean `routes`?)"#],
     ),
     (
-        "unknown section of a later version",
-        r#"[connectors.hr]
+        "unknown section without a near name",
+        r#"[plugins.hr]
 kind = "http"
 "#,
         &[
-            r#"1:2 config/unknown-key `connectors`: unknown key `connectors` (known here: `server`, `admin`, `store`, `scripts`, `limits`, `auth`, `tables` and `routes`)"#,
+            r#"1:2 config/unknown-key `plugins`: unknown key `plugins` (known here: `server`, `admin`, `store`, `scripts`, `limits`, `auth`, `connectors`, `tables` and `routes`)"#,
+        ],
+    ),
+    (
+        "connector without kind",
+        r#"[connectors.out]
+path = "out.jsonl"
+"#,
+        &[
+            r#"1:1 config/missing-key `connectors.out.kind`: `kind` is missing (it must be `http`, `slack`, `smtp` or `file`)"#,
+        ],
+    ),
+    (
+        "connector of a misspelt kind",
+        r#"[connectors.out]
+kind = "flie"
+path = "out.jsonl"
+"#,
+        &[
+            r#"2:8 config/bad-value `connectors.out.kind`: must be `http`, `slack`, `smtp` or `file`, not `flie` (did you mean `file`?)"#,
+        ],
+    ),
+    (
+        "misspelt and missing keys of a connector",
+        r#"[connectors.out]
+kind = "file"
+pth = "out.jsonl"
+[connectors.other]
+kind = "file"
+"#,
+        &[
+            r#"3:1 config/unknown-key `connectors.out.pth`: unknown key `pth` (did you mean `path`?)"#,
+            r#"4:1 config/missing-key `connectors.other.path`: `path` is missing (Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there.)"#,
+        ],
+    ),
+    (
+        "key of no connector of this kind",
+        r#"[connectors.out]
+kind = "file"
+path = "out.jsonl"
+zebra = 1
+retry = { atempts = 3 }
+"#,
+        &[
+            r#"4:1 config/unknown-key `connectors.out.zebra`: unknown key `zebra` (known here: `kind`, `path`, `rotate_bytes`, `keep_files`, `timeout_ms`, `concurrent`, `allow_private` and `retry`)"#,
+            r#"5:11 config/unknown-key `connectors.out.retry.atempts`: unknown key `atempts` (did you mean `attempts`?)"#,
+        ],
+    ),
+    (
+        "wrong types and values of a connector",
+        r#"[connectors.out]
+kind = "file"
+path = 3
+timeout_ms = 0
+allow_private = "yes"
+retry = { attempts = 0, first_ms = 2000, most_ms = 1000 }
+"#,
+        &[
+            r#"3:8 config/wrong-type `connectors.out.path`: must be a text, not a number (Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there.)"#,
+            r#"4:14 config/bad-value `connectors.out.timeout_ms`: must be at least 1, not 0"#,
+            r#"5:17 config/wrong-type `connectors.out.allow_private`: must be `true` or `false`, not a text (Whether the target may be an address that only this network or machine knows. Without it such addresses are refused, whatever name leads to them.)"#,
+            r#"6:22 config/bad-value `connectors.out.retry.attempts`: must be at least 1, not 0"#,
+            r#"6:36 config/bad-value `connectors.out.retry.first_ms`: the first wait may be 2000 ms, and no wait longer than 1000 ms"#,
+        ],
+    ),
+    (
+        "connector with a name that is none",
+        r#"[connectors."a b"]
+kind = "file"
+path = "out.jsonl"
+"#,
+        &[
+            r#"1:13 config/bad-name `connectors."a b"`: `a b` is not a name (a name is made of letters, digits, `_` and `-`)"#,
+        ],
+    ),
+    (
+        "secrets of connectors written out",
+        r#"[connectors.chat]
+kind = "slack"
+url = "https://hooks.example/hunter"
+[connectors.hr]
+kind = "http"
+base_url = "https://user:hunter@hr.example"
+auth = { bearer = "hunter" }
+[connectors.mail]
+kind = "smtp"
+host = "mail.example"
+from = "a@b.example"
+password = "hunter"
+passwrd = "hunter"
+"#,
+        &[
+            r#"3:7 config/literal-secret `connectors.chat.url`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+            r#"6:12 config/literal-secret `connectors.hr.base_url`: a password is never written into the file (name the secret by `{ env = … }` or `{ file = … }` in a key of its own)"#,
+            r#"7:19 config/literal-secret `connectors.hr.auth.bearer`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+            r#"12:12 config/literal-secret `connectors.mail.password`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+            r#"13:1 config/unknown-key `connectors.mail.passwrd`: unknown key `passwrd` (known here: `kind`, `host`, `port`, `tls`, `user`, `password`, `from`, `to`, `ca_file`, `timeout_ms`, `concurrent`, `allow_private` and `retry`)"#,
         ],
     ),
     (
@@ -897,7 +993,7 @@ on_failure = "allow"
             r#"9:8 config/bad-value `routes.b.path`: `b` is not a path: it must start with `/` (write `/b`)"#,
             r#"10:8 config/unknown-name `routes.b.hook`: unknown hook `okta.tokn` (did you mean `okta.token`?)"#,
             r#"11:8 config/unknown-name `routes.b.auth`: there is no `[auth.opn]` (did you mean `open`?)"#,
-            r#"12:1 config/unknown-key `routes.b.extra`: unknown key `extra` (known here: `path`, `hook`, `script`, `auth`, `on_failure`, `params`, `limits` and `rules`)"#,
+            r#"12:1 config/unknown-key `routes.b.extra`: unknown key `extra` (known here: `path`, `hook`, `script`, `auth`, `on_failure`, `params`, `limits`, `rules`, `own_actors` and `reconcile`)"#,
             r#"15:8 config/bad-value `routes.c.path`: `b/` is not a path: it must start with `/` (write `/b/`)"#,
             r#"15:8 config/duplicate-path `routes.c.path`: routes `b` and `c` have the same path `b/` (give one of them another path; a slash at the end makes no difference)"#,
             r#"17:10 config/wrong-type `routes.c.script`: must be a text, not a number (The script to run, relative to the folder of scripts. An event route has this or `rules`.)"#,
@@ -949,5 +1045,304 @@ auth = "open"
 on_failure = inf
 "#,
         &[r#"8:14 config/bad-value `routes.a.on_failure`: the number must be finite"#],
+    ),
+    (
+        "reconcile of an inline route",
+        r#"[auth.a]
+scheme = "none"
+[routes.t]
+path = "/t"
+hook = "okta.token"
+auth = "a"
+script = "t.rhai"
+on_failure = "unchanged"
+[routes.t.reconcile]
+org_url = "https://example.okta.com"
+token = { env = "T" }
+"#,
+        &[
+            r#"9:1 config/bad-value `routes.t.reconcile`: a call of `okta.token` is answered or lost: only event routes have something to look for (remove `reconcile`)"#,
+        ],
+    ),
+    (
+        "reconcile without an address",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+token = { env = "T" }
+"#,
+        &[
+            r#"8:1 config/missing-key `routes.e.reconcile.org_url`: `org_url` is missing (The address of the org and nothing more, such as `https://example.okta.com`.)"#,
+        ],
+    ),
+    (
+        "reconcile without a proof",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+"#,
+        &[
+            r#"8:1 config/missing-key `routes.e.reconcile.token`: `token` is missing, or `client_id` and `private_key` (write `token = { file = "secrets/okta-log" }`: a token that may read the System Log)"#,
+        ],
+    ),
+    (
+        "reconcile with a token and an app",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+token = { env = "T" }
+client_id = "0oa1"
+private_key = { env = "K" }
+"#,
+        &[
+            r#"11:13 config/exclusive-keys `routes.e.reconcile.client_id`: it has `token` or an app, not both: here are `token` and `client_id` (remove one of them)"#,
+        ],
+    ),
+    (
+        "reconcile with half an app",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+client_id = "0oa1"
+"#,
+        &[
+            r#"8:1 config/missing-key `routes.e.reconcile.private_key`: `private_key` is missing (an app needs `client_id` and `private_key`)"#,
+        ],
+    ),
+    (
+        "reconcile with the other half",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+key_id = "k"
+private_key = { env = "K" }
+"#,
+        &[
+            r#"8:1 config/missing-key `routes.e.reconcile.client_id`: `client_id` is missing (an app needs `client_id` and `private_key`)"#,
+        ],
+    ),
+    (
+        "reconcile with a secret in the file",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+token = "hunter4242"
+"#,
+        &[
+            r#"10:9 config/literal-secret `routes.e.reconcile.token`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+        ],
+    ),
+    (
+        "reconcile with a misspelt key",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+tokn = "hunter4242"
+"#,
+        &[r#"10:1 config/unknown-key `routes.e.reconcile.tokn`: unknown key `tokn` (did you mean `token`?)"#],
+    ),
+    (
+        "reconcile over plain http",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "http://example.okta.com"
+allow_private = true
+token = { env = "T" }
+"#,
+        &[
+            r#"9:11 config/bad-value `routes.e.reconcile.org_url`: must begin with `https://` (write `https://example.okta.com`)"#,
+        ],
+    ),
+    (
+        "reconcile over plain http to this machine",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "http://127.0.0.1:1"
+token = { env = "T" }
+"#,
+        &[
+            r#"9:11 config/bad-value `routes.e.reconcile.org_url`: must begin with `https://` (write `https://example.okta.com`)"#,
+        ],
+    ),
+    (
+        "reconcile with a path",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com/api/v1/logs"
+token = { env = "T" }
+"#,
+        &[
+            r#"9:11 config/bad-value `routes.e.reconcile.org_url`: must be the address of the org and nothing more (write `https://example.okta.com`)"#,
+        ],
+    ),
+    (
+        "reconcile with no address",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "example.okta.com"
+token = { env = "T" }
+"#,
+        &[
+            r#"9:11 config/bad-value `routes.e.reconcile.org_url`: is not an address (write `https://example.okta.com`)"#,
+        ],
+    ),
+    (
+        "reconcile with a password in the address",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://ann:hunter4242@example.okta.com"
+token = { env = "T" }
+"#,
+        &[
+            r#"9:11 config/literal-secret `routes.e.reconcile.org_url`: a password is never written into the file (write `https://example.okta.com`)"#,
+        ],
+    ),
+    (
+        "reconcile with a made-up token",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+token = { file = "t", create = true }
+"#,
+        &[
+            r#"10:32 config/bad-value `routes.e.reconcile.token.create`: the provider would not know a secret that is made here (remove `create`)"#,
+        ],
+    ),
+    (
+        "reconcile with numbers that make no sense",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+token = { env = "T" }
+every_s = 0
+overlap_s = 100_000
+lag_s = -1
+rate_share = 0.0
+timeout_ms = 0
+"#,
+        &[
+            r#"11:11 config/bad-value `routes.e.reconcile.every_s`: must be at least 1, not 0"#,
+            r#"12:13 config/bad-value `routes.e.reconcile.overlap_s`: must be at most 86400, not 100000"#,
+            r#"13:9 config/bad-value `routes.e.reconcile.lag_s`: must be at least 0, not -1"#,
+            r#"14:14 config/bad-value `routes.e.reconcile.rate_share`: must be more than 0 (write a part of the limit, such as `0.25`)"#,
+            r#"15:14 config/bad-value `routes.e.reconcile.timeout_ms`: must be at least 1, not 0"#,
+        ],
+    ),
+    (
+        "reconcile with more than everything",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+token = { env = "T" }
+rate_share = 1.5
+"#,
+        &[r#"11:14 config/bad-value `routes.e.reconcile.rate_share`: must be at most 1, not 1.5"#],
+    ),
+    (
+        "reconcile with a decimal for a whole number",
+        r#"[auth.a]
+scheme = "none"
+[routes.e]
+path = "/e"
+hook = "okta.event"
+auth = "a"
+script = "e.rhai"
+[routes.e.reconcile]
+org_url = "https://example.okta.com"
+token = { env = "T" }
+every_s = 1.5
+"#,
+        &[
+            r#"11:11 config/wrong-type `routes.e.reconcile.every_s`: must be a whole number, not a number with a decimal point (Seconds from one look to the next.)"#,
+        ],
     ),
 ];

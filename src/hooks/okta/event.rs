@@ -17,10 +17,12 @@ use crate::hooks::okta;
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::Text;
 use crate::hooks::{
-    BatchForm, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+    BatchForm, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Parcel, Provider,
+    Reply, Sample,
 };
 use crate::script::library::Library;
 
+mod play;
 mod values;
 
 pub struct EventHook;
@@ -31,23 +33,34 @@ pub struct Event(Arc<Inner>);
 
 struct Inner {
     delivery: Arc<Delivery>,
-    index: usize,
+    /// `uuid`; without one, the delivery's id and the place in it.
+    key: Text,
     /// The event as Okta sent it; `null` if it cannot be read.
     value: Value,
     problem: Option<String>,
+    /// The same byte for byte.
+    sent: Bytes,
+    replay: bool,
 }
 
 /// What the events of one POST have in common.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Delivery {
+    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
     id: Text,
+    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
     time: Text,
+    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
     source: Text,
+    /// The same as JSON, for keeping.
+    #[serde(skip)]
+    kept: Arc<str>,
 }
 
 #[derive(Deserialize)]
-struct Batch {
-    events: Option<Vec<Box<RawValue>>>,
+struct Batch<'a> {
+    #[serde(borrow)]
+    events: Option<Vec<&'a RawValue>>,
 }
 
 /// No event command exists: rules ask for actions, which belong to no hook.
@@ -76,7 +89,14 @@ impl Contract for EventHook {
         checked: okta::CHECKED,
     };
     const EVENTS: bool = true;
-    const BATCH: BatchForm = BatchForm { events: "/data/events", id: "uuid" };
+    const LOOPS: &'static [&'static str] = &["inline_hook.executed"];
+    const BATCH: BatchForm = BatchForm {
+        events: "/data/events",
+        id: "uuid",
+        freshen: play::freshen,
+        retype: play::retype,
+        preview: play::preview,
+    };
 
     type Request = Event;
     type Command = Command;
@@ -99,12 +119,44 @@ impl Contract for EventHook {
     }
 
     fn split(body: &Bytes) -> Result<Vec<Event>, HookError> {
-        let envelope = wire::decode::<Batch>(Self::NAME, body)?;
+        let envelope = wire::decode::<Batch<'_>>(Self::NAME, body)?;
         let events = envelope.data.and_then(|data| data.events);
         let events = events.ok_or_else(|| shape("`data.events` is missing".into()))?;
-        let delivery = Arc::new(Delivery { id: envelope.id, time: envelope.time, source: envelope.source });
+        let delivery = Arc::new(Delivery::new(envelope.id, envelope.time, envelope.source));
         let events = events.iter().enumerate();
-        Ok(events.map(|(index, raw)| Event::read(raw.get(), delivery.clone(), index)).collect())
+        Ok(events
+            .map(|(index, raw)| Event::read(body.slice_ref(raw.get().as_bytes()), delivery.clone(), index))
+            .collect())
+    }
+
+    fn pack(event: &Event) -> Parcel {
+        let key = event.0.key.as_deref().unwrap_or_default().to_owned();
+        Parcel { key, envelope: event.0.delivery.kept.clone(), body: event.0.sent.clone(), replay: event.0.replay }
+    }
+
+    fn unpack(parcel: Parcel) -> Option<Event> {
+        let delivery = Arc::new(Delivery::restored(&parcel.envelope));
+        let (value, problem) = read(&parcel.body);
+        let key = (!parcel.key.is_empty()).then(|| parcel.key.into());
+        Some(Event(Arc::new(Inner { delivery, key, value, problem, sent: parcel.body, replay: parcel.replay })))
+    }
+
+    fn read(event: &Event, path: &str) -> Vec<ImmutableString> {
+        let value = &event.0.value;
+        if let Some((kind, rest)) = path.strip_prefix("target.").and_then(|rest| rest.rsplit_once('.')) {
+            let targets = value.get("target").and_then(Value::as_array).into_iter().flatten();
+            let wanted = targets.filter(|target| kind == "*" || target["type"].as_str() == Some(kind));
+            return wanted.filter_map(|target| text(target, party_member(rest)?)).collect();
+        }
+        let found = match path.split_once('.') {
+            Some(("actor", rest)) => party_member(rest).and_then(|member| text(value.get("actor")?, member)),
+            Some(("outcome", "result")) => event.text("/outcome/result").map(|result| result.to_uppercase().into()),
+            Some(("outcome", "reason")) => event.text("/outcome/reason"),
+            Some(("transaction", "id")) => event.text("/transaction/id"),
+            Some(("transaction", "token")) => event.text("/transaction/detail/requestApiTokenId"),
+            _ => None,
+        };
+        found.into_iter().collect()
     }
 
     fn facts(event: &Event) -> Facts {
@@ -113,6 +165,9 @@ impl Contract for EventHook {
             request_id: event.text("/debugContext/debugData/requestId"),
             event_type: event.event_type(),
             preview: event.preview(),
+            published: event.text("/published").and_then(|text| text.parse::<jiff::Timestamp>().ok()),
+            has_own_id: event.text("/uuid").is_some_and(|uuid| !uuid.is_empty()),
+            problem: event.0.problem.clone(),
         }
     }
 
@@ -148,7 +203,41 @@ fn bare(body: &Bytes) -> Option<Event> {
     if kind.starts_with("com.okta.") || value.get("data").is_some() {
         return None;
     }
-    Some(Event(Arc::new(Inner { delivery: Arc::default(), index: 0, value, problem: None })))
+    Some(Event::made(Arc::default(), 0, body.clone(), (value, None)))
+}
+
+/// The event, and what keeps rules from reading it.
+fn read(sent: &[u8]) -> (Value, Option<String>) {
+    match serde_json::from_slice::<Value>(sent) {
+        Err(error) => (Value::Null, Some(format!("it cannot be read: {error}"))),
+        Ok(value) if !value.is_object() => (value, Some("it is not an object".into())),
+        Ok(value) if string(&value, "/eventType").is_none() => (value, Some("it has no `eventType`".into())),
+        Ok(value) => (value, None),
+    }
+}
+
+/// Where Okta keeps what scripts call a member of an actor or target.
+fn party_member(name: &str) -> Option<&'static str> {
+    match name {
+        "id" => Some("/id"),
+        "type" => Some("/type"),
+        "login" => Some("/alternateId"),
+        "name" => Some("/displayName"),
+        _ => None,
+    }
+}
+
+impl Delivery {
+    fn new(id: Text, time: Text, source: Text) -> Self {
+        let mut delivery = Self { id, time, source, kept: Arc::default() };
+        delivery.kept = serde_json::to_string(&delivery).expect("three texts are JSON").into();
+        delivery
+    }
+
+    /// Of an event that came without one, nothing was kept.
+    fn restored(kept: &Arc<str>) -> Self {
+        Self { kept: kept.clone(), ..serde_json::from_str(kept).unwrap_or_default() }
+    }
 }
 
 impl fmt::Debug for Event {
@@ -158,14 +247,15 @@ impl fmt::Debug for Event {
 }
 
 impl Event {
-    fn read(json: &str, delivery: Arc<Delivery>, index: usize) -> Self {
-        let (value, problem) = match serde_json::from_str::<Value>(json) {
-            Err(error) => (Value::Null, Some(format!("it cannot be read: {error}"))),
-            Ok(value) if !value.is_object() => (value, Some("it is not an object".into())),
-            Ok(value) if string(&value, "/eventType").is_none() => (value, Some("it has no `eventType`".into())),
-            Ok(value) => (value, None),
-        };
-        Self(Arc::new(Inner { delivery, index, value, problem }))
+    fn read(sent: Bytes, delivery: Arc<Delivery>, index: usize) -> Self {
+        let parts = read(&sent);
+        Self::made(delivery, index, sent, parts)
+    }
+
+    fn made(delivery: Arc<Delivery>, index: usize, sent: Bytes, (value, problem): (Value, Option<String>)) -> Self {
+        let place = || Some(format!("{}/{index}", delivery.id.as_ref()?).into());
+        let key = text(&value, "/uuid").filter(|uuid| !uuid.is_empty()).or_else(place);
+        Self(Arc::new(Inner { delivery, key, value, problem, sent, replay: false }))
     }
 
     /// What keeps rules from seeing this event, in words.
@@ -178,10 +268,8 @@ impl Event {
         string(&self.0.value, "/eventType").map(ImmutableString::from)
     }
 
-    /// `uuid`; without one, the delivery's id and the place in it.
     fn key(&self) -> Text {
-        let place = || Some(format!("{}/{}", self.0.delivery.id.as_ref()?, self.0.index).into());
-        self.text("/uuid").filter(|uuid| !uuid.is_empty()).or_else(place)
+        self.0.key.clone()
     }
 
     /// Okta does not mark previews (contract, section 8). All their habits together are taken for one, of which `Success`

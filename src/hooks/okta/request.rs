@@ -95,6 +95,7 @@ impl<D: Payload> Call<D> {
             request_id,
             event_type: None,
             preview: self.preview(),
+            ..Facts::default()
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) const MARK: Mark = Mark { decision: "d", release: "r", script: "s.rha
 /// The reply to `request`, or the text of what is wrong with the script.
 pub(super) fn reply<C: Contract>(library: &'static Finished, request: &str, script: &str) -> Result<Reply, String> {
     let (request, returned) = run::<C>(library, request, script)?;
-    let commands = Commands::collect::<C>(returned).map_err(|error| error.to_string())?;
+    let (commands, _) = Commands::collect::<C>(returned).map_err(|error| error.to_string())?;
     C::reply(&request, commands, &MARK).map_err(|error| error.to_string())
 }
 

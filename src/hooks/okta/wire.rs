@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use rhai::{Dynamic, Identifier, ImmutableString, Map};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::hooks::HookError;
 use crate::hooks::okta;
@@ -64,7 +64,7 @@ fn absent<D>() -> Option<D> {
 ///
 /// # Errors
 /// Empty, not UTF-8, not JSON, another hook's call, or of another form.
-pub fn decode<D: DeserializeOwned>(hook: &'static str, body: &Bytes) -> Result<Envelope<D>, HookError> {
+pub fn decode<'b, D: Deserialize<'b>>(hook: &'static str, body: &'b Bytes) -> Result<Envelope<D>, HookError> {
     if body.is_empty() {
         return Err(HookError::Empty);
     }
@@ -85,7 +85,7 @@ pub fn decode<D: DeserializeOwned>(hook: &'static str, body: &Bytes) -> Result<E
 }
 
 /// Reads the call once more, slowly, to say which part is wrong.
-fn explain<D: DeserializeOwned>(hook: &'static str, text: &str, error: &serde_json::Error) -> HookError {
+fn explain<'b, D: Deserialize<'b>>(hook: &'static str, text: &'b str, error: &serde_json::Error) -> HookError {
     if error.is_syntax() || error.is_eof() {
         return HookError::NotJson { problem: error.to_string() };
     }

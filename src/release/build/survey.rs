@@ -11,6 +11,7 @@ use crate::config::Document;
 use crate::finding::Finding;
 use crate::release::build::{Work, dedupe, parse, read_table, roles};
 use crate::release::bundle::{Place, Texts};
+use crate::release::outside;
 use crate::release::unused;
 use crate::script::compile::Compiler;
 
@@ -76,6 +77,7 @@ pub fn of_scripts(
         wanted = work.scripts(&compiler, before).into_keys().map(|key| (key.0, key.1)).collect();
         findings.append(&mut work.findings);
         findings.extend(compiler.unused_files(&files(&wanted)));
+        findings.extend(outside::unknown(&document.config, &compiler, &files(&wanted)));
         findings.extend(unused::settings(document, &compiler));
     }
     findings.extend(compiler.check_shared(&files(&wanted)));

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::finding::Finding;
+use rhai::Position;
+
+use crate::finding::{Finding, nearest};
 use crate::script::compile::imports::tree;
 use crate::script::compile::{Compiler, File, Subject, is_test};
 use crate::script::lint::reads;
@@ -52,6 +54,20 @@ impl Compiler {
         files.fold(Reads::nothing(), |all, file| all.and(Reads::of(&file.ast)))
     }
 
+    /// Connectors that a script of `wanted`, or what it imports, asks for something and that are not among `known`. Names that
+    /// are computed are found when the script returns them.
+    pub fn unknown_connectors(&self, wanted: &BTreeSet<&str>, known: &[&str]) -> Vec<Finding> {
+        let names: BTreeSet<String> = wanted.iter().flat_map(|script| tree(script, &self.files)).collect();
+        let files = names.iter().filter_map(|name| self.files.get(name));
+        let unknown = files.flat_map(|file| {
+            let named = reads::connectors(&file.ast).into_iter();
+            let named = named.filter_map(|(name, place)| Some((name?, place)));
+            let unknown = named.filter(|(name, _)| !known.contains(&name.as_str()));
+            unknown.map(|(name, place)| unknown_connector(file, &name, place, known)).collect::<Vec<_>>()
+        });
+        unknown.collect()
+    }
+
     /// Every file that is imported, with the names that others use of it; tests do not count.
     fn used_of_each(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -66,4 +82,15 @@ impl Compiler {
         }
         used
     }
+}
+
+fn unknown_connector(file: &File, name: &str, place: Position, known: &[&str]) -> Finding {
+    let message = format!("there is no connector `{name}`");
+    let finding = Finding::error("script/unknown-connector", &file.label, message);
+    let finding = finding.at(&file.source, place.line().unwrap_or(0), place.position().unwrap_or(0));
+    let help = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add `[connectors.{name}]` to gateway.toml"),
+    };
+    Finding { length: name.chars().count() + 2, ..finding.help(help) }
 }

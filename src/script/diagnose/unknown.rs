@@ -239,10 +239,7 @@ pub(crate) fn property(text: &str, around: &Around, known: &Known) -> Said {
 
 /// A command that only another hook has.
 pub(crate) fn foreign_command(name: &str, hook: &str, known: &Known) -> Said {
-    let own = known.commands();
-    let help =
-        if own.is_empty() { "this hook takes no reply".to_owned() } else { format!("this hook has {}", listed(own)) };
-    (format!("`{name}` is a command of `{hook}`, not of this hook"), Some(help))
+    (format!("`{name}` is a command of `{hook}`, not of this hook"), Some(known.commands_listed()))
 }
 
 pub(crate) const PARAMS_READ_ONLY: &str =

@@ -2,8 +2,10 @@
 
 use rhai::{Dynamic, Expr, FnCallExpr, Position};
 
+use crate::command::{Action, Task};
 use crate::script::library::Effect;
 use crate::script::lint::advice::Conflict;
+use crate::script::lint::known::Form;
 use crate::script::lint::values::links;
 use crate::script::lint::walk::Walker;
 
@@ -20,14 +22,25 @@ impl Walker<'_, '_> {
             None => None,
         };
         let (name, arity) = (call.name.as_str(), call.args.len());
-        let fits =
-            |form: &&super::known::Form| form.entry.effect == Effect::Command && form.fits(arity, receiver.is_some());
+        let fits = |form: &&Form| form.entry.effect == Effect::Command && form.fits(arity, receiver.is_some());
         let Some(form) = self.input.known.forms(name).iter().find(fits) else { return };
         for hint in review.advice.hints.iter().filter(|hint| hint.command == name) {
             self.report.warning(hint.code, position, hint.message.to_owned(), hint.help.to_owned());
         }
         let given: Vec<Option<Dynamic>> = call.args.iter().map(|argument| self.literal(argument)).collect();
         if let Some(refused) = review.refused(form, receiver, &given) {
+            self.report.error(refused.code, position, refused.message, refused.help);
+        }
+    }
+
+    /// A call of a method on what is surely an action: when it is done, and how often.
+    pub(crate) fn action_method(&mut self, call: &FnCallExpr, position: Position) {
+        let Some(review) = self.input.review else { return };
+        let fits = |form: &&Form| form.entry.receiver == Some("Action") && form.fits(call.args.len(), true);
+        let Some(form) = self.input.known.forms(&call.name).iter().find(fits) else { return };
+        let given: Vec<Option<Dynamic>> = call.args.iter().map(|argument| self.literal(argument)).collect();
+        let any = Dynamic::from(Action::new("any", Task::Forward));
+        if let Some(refused) = review.refused(form, Some(any), &given) {
             self.report.error(refused.code, position, refused.message, refused.help);
         }
     }
@@ -54,7 +67,8 @@ impl Walker<'_, '_> {
         }
     }
 
-    /// The commands that are made inside an array, arrays in it included.
+    /// The commands of the hook that are made inside an array, arrays in it included. An action is no command to the
+    /// provider: it may stand beside any.
     fn commands_in<'e>(&self, expression: &'e Expr, found: &mut Vec<(&'e str, Position)>) {
         let (call, position, method) = match expression {
             Expr::Array(items, _) => return items.iter().for_each(|item| self.commands_in(item, found)),
@@ -65,7 +79,8 @@ impl Walker<'_, '_> {
             },
             _ => return,
         };
-        if self.input.known.is_command(&call.name, call.args.len(), method) {
+        let (name, arity) = (call.name.as_str(), call.args.len());
+        if self.input.known.is_command(name, arity, method) && !self.input.known.is_action(name, arity, method) {
             found.push((&call.name, position));
         }
     }

@@ -21,9 +21,9 @@ impl Walker<'_, '_> {
                 let help = (call.name == "==").then(|| "an assignment is written with one `=`".to_owned());
                 self.no_effect(position, &format!("the result of `{}` is not used", call.name), help);
             }
-            Expr::FnCall(call, _) if call.namespace.is_empty() => self.dropped_call(call, position, false),
+            Expr::FnCall(call, _) if call.namespace.is_empty() => self.dropped_call(call, expression, false),
             Expr::Dot(..) => match links(expression).last().map(|link| link.expression) {
-                Some(Expr::MethodCall(call, _)) => self.dropped_call(call, position, true),
+                Some(Expr::MethodCall(call, _)) => self.dropped_call(call, expression, true),
                 Some(Expr::Property(property, _)) => {
                     self.no_effect(position, &format!("reading `{}` has no effect", property.2), None);
                 }
@@ -43,19 +43,19 @@ impl Walker<'_, '_> {
         }
     }
 
-    fn dropped_call(&mut self, call: &FnCallExpr, position: Position, method: bool) {
-        let (name, arity) = (call.name.as_str(), call.args.len());
+    fn dropped_call(&mut self, call: &FnCallExpr, whole: &Expr, method: bool) {
+        let (name, arity, position) = (call.name.as_str(), call.args.len(), leftmost(whole));
         let own = self.functions.iter().any(|function| function.name == name && function.parameters.len() == arity);
         if own {
             return self.dropped_own(name, arity, position);
         }
-        if self.input.known.is_command(name, arity, method) {
+        if self.is_command(whole) {
             let message = format!("the command of `{name}` is returned nowhere, so nothing happens");
             let help = "did you forget `return`?".to_owned();
             return self.report.warning("script/dropped-command", position, message, help);
         }
         let forms = self.input.known.forms(name).iter().filter(|form| form.fits(arity, method));
-        let mut effects = forms.map(|form| form.entry.effect).peekable();
+        let mut effects = forms.map(|form| form.entry.effect).filter(|effect| *effect != Effect::Command).peekable();
         if effects.peek().is_some() && effects.all(|effect| effect == Effect::Pure) {
             self.no_effect(position, &format!("the result of `{name}` is not used"), None);
         }

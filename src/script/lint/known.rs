@@ -9,6 +9,7 @@ use rhai::{Dynamic, Engine};
 
 use crate::script::library::{Effect, Entry, Kind};
 use crate::script::lint::foreign::FOREIGN_WORDS;
+use crate::script::prelude::actions;
 
 /// Functions that Rhai brings along: name → how many arguments they take, a method's receiver included.
 #[derive(Clone, Debug, Default)]
@@ -339,10 +340,20 @@ impl<'a> Known<'a> {
         Some(format!("`{}`", form.call()))
     }
 
-    /// The names of this hook's commands.
+    /// The names of this hook's commands; actions are everybody's.
     pub(crate) fn commands(&self) -> BTreeSet<&'a str> {
         let forms = self.forms.values().flatten().filter(|form| form.entry.effect == Effect::Command);
+        let forms = forms.filter(|form| form.entry.family != actions::FAMILY);
         forms.filter(|form| form.entry.receiver.is_none()).map(|form| form.entry.name).collect()
+    }
+
+    /// The same in a sentence.
+    pub(crate) fn commands_listed(&self) -> String {
+        let own = self.commands();
+        match own.is_empty() {
+            true => "this hook takes no reply: it returns actions such as `notify(…)`, or nothing".to_owned(),
+            false => format!("this hook has {}", listed(own)),
+        }
     }
 
     /// Whether the table documents anything of this type.
@@ -360,6 +371,12 @@ impl<'a> Known<'a> {
     pub(crate) fn is_command(&self, name: &str, arity: usize, method: bool) -> bool {
         let mut forms = self.forms(name).iter().filter(|form| form.fits(arity, method));
         forms.any(|form| form.entry.effect == Effect::Command)
+    }
+
+    /// Whether such a call asks the gateway for something, not the provider.
+    pub(crate) fn is_action(&self, name: &str, arity: usize, method: bool) -> bool {
+        let mut forms = self.forms(name).iter().filter(|form| form.fits(arity, method));
+        forms.any(|form| form.entry.family == actions::FAMILY)
     }
 
     /// The known spelling of what other languages call `name`.

@@ -4,7 +4,7 @@ use rhai::{Expr, Position};
 
 use crate::finding::nearest;
 use crate::script::lint::did_you_mean;
-use crate::script::lint::known::{Shape, listed};
+use crate::script::lint::known::Shape;
 use crate::script::lint::values::{Link, root_name};
 use crate::script::lint::walk::Walker;
 
@@ -16,7 +16,7 @@ impl Walker<'_, '_> {
         }
         if let Some(hook) = self.input.known.hook_of(name) {
             let message = format!("`{name}` belongs to `{hook}`, not to this hook");
-            let help = format!("this hook has {}", listed(self.input.known.commands()));
+            let help = self.input.known.commands_listed();
             return self.report.error("script/unknown-variable", position, message, help);
         }
         let help = match name {

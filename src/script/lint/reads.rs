@@ -1,11 +1,14 @@
-//! What a file reads of parameters, of tables and of the files it imports. From the text alone; what is computed counts as
-//! anything.
+//! What a file reads of parameters, of tables and of the files it imports, and which connectors it asks for something. From
+//! the text alone; what is computed counts as anything.
 
 use std::collections::BTreeSet;
 
-use rhai::{AST, ASTNode, Expr, FnCallExpr};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::script::lint::values::links;
+
+/// The functions whose first argument names a connector.
+pub const ACTIONS: [&str; 7] = ["notify", "post", "put", "patch", "delete", "email", "forward"];
 
 /// Names that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct Reads {
     pub parameters: Names,
     /// Names of `table("…")`.
     pub tables: Names,
+    /// Names of connectors.
+    pub connectors: Names,
 }
 
 impl Names {
@@ -55,7 +60,7 @@ impl Names {
 impl Reads {
     /// Nothing at all.
     pub fn nothing() -> Self {
-        Self { parameters: Names::none(), tables: Names::none() }
+        Self { parameters: Names::none(), tables: Names::none(), connectors: Names::none() }
     }
 
     /// What `ast` reads itself.
@@ -76,6 +81,9 @@ impl Reads {
             }
             true
         });
+        for (name, _) in connectors(ast) {
+            reads.connectors.add(name.as_deref());
+        }
         if seen > understood {
             reads.parameters = Names::Any;
         }
@@ -87,6 +95,7 @@ impl Reads {
     pub fn and(mut self, other: Self) -> Self {
         self.parameters.join(other.parameters);
         self.tables.join(other.tables);
+        self.connectors.join(other.connectors);
         self
     }
 
@@ -98,6 +107,37 @@ impl Reads {
             _ => {}
         }
     }
+}
+
+/// The connectors that a file asks for something, each with its place; `None` where the name is computed.
+pub(crate) fn connectors(ast: &AST) -> Vec<(Option<String>, Position)> {
+    let own = |name: &str| ast.iter_functions().any(|function| function.name == name);
+    // `email(text)` makes a value of a text.
+    let is_action =
+        |name: &str, arguments: usize| ACTIONS.contains(&name) && !own(name) && (name != "email" || arguments == 2);
+    let mut found = Vec::new();
+    ast.walk(&mut |path| {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)))
+                if call.namespace.is_empty() && is_action(&call.name, call.args.len()) =>
+            {
+                let place = call.args.first().map_or(*position, Expr::position);
+                found.push((call.args.first().and_then(text).map(str::to_owned), place));
+            }
+            Some(ASTNode::Expr(Expr::MethodCall(call, position))) if is_action(&call.name, call.args.len() + 1) => {
+                found.push((None, *position));
+            }
+            Some(ASTNode::Expr(Expr::FnCall(call, position))) if call.name == "Fn" => {
+                let name = call.args.first().and_then(text);
+                if name.is_none_or(|name| is_action(name, 2)) {
+                    found.push((None, *position));
+                }
+            }
+            _ => {}
+        }
+        true
+    });
+    found
 }
 
 /// `alias::name` of every function and constant of another file.
@@ -183,6 +223,27 @@ mod tests {
         );
         assert_eq!(found.parameters, these(&["a", "b", "d", "e", "g", "h", "i"]));
         assert_eq!(found.tables, these(&["t"]));
+    }
+
+    #[test]
+    fn connectors_are_listed_with_their_places() {
+        let found = |source: &str| {
+            let ast = engine::parser(engine::Dialect::Script).compile(source).expect("parses");
+            let found = connectors(&ast).into_iter();
+            found.map(|(name, place)| (name, place.position().unwrap_or(0))).collect::<Vec<_>>()
+        };
+        let named = |name: &str, place| (Some(name.to_owned()), place);
+        assert_eq!(
+            found("fn f(x) { post(\"hr\", `/x`, #{}); [notify(\"chat\", x).after(\"1m\")] }"),
+            [named("hr", 16), named("chat", 42),]
+        );
+        assert_eq!(reads("fn f() { forward(\"siem\") }").connectors, these(&["siem"]));
+        for source in ["fn f(x) { notify(x, 1) }", "fn f(x) { x.map(Fn(\"email\")) }", "fn f(x) { x.notify(1) }"] {
+            assert_eq!(reads(source).connectors, Names::Any, "{source}");
+        }
+        assert_eq!(reads("fn f(x) { email(\"a@b.example\").domain + email(x).domain }").connectors, Names::none());
+        assert_eq!(reads("fn post(x) { x } fn f(x) { post(\"own\") }").connectors, Names::none());
+        assert_eq!(reads("fn f(x) { x.email + x.delete + lib::post(\"own\") }").connectors, Names::none());
     }
 
     #[test]

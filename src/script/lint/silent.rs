@@ -136,9 +136,20 @@ impl<'a> Walker<'a, '_> {
         }
     }
 
-    fn is_command(&self, value: &Expr) -> bool {
+    /// Whether an expression makes a command: a call, or a method of what makes one.
+    pub(crate) fn is_command(&self, value: &Expr) -> bool {
+        let known = self.input.known;
         match value {
-            Expr::FnCall(call, _) => self.input.known.is_command(&call.name, call.args.len(), false),
+            Expr::FnCall(call, _) => known.is_command(&call.name, call.args.len(), false),
+            Expr::Dot(..) => match links(value).as_slice() {
+                [root, .., Link { expression: Expr::MethodCall(call, _), .. }] => {
+                    let (name, arity) = (call.name.as_str(), call.args.len());
+                    // Texts have an `after`, too.
+                    known.is_command(name, arity, true)
+                        && (!known.is_action(name, arity, true) || self.is_command(root.expression))
+                }
+                _ => false,
+            },
             _ => false,
         }
     }

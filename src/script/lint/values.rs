@@ -201,7 +201,9 @@ impl<'a> Walker<'a, '_> {
                     }
                     path = None;
                     through = false;
-                    if index == 1 {
+                    if shape == Shape::Value("Action") {
+                        self.action_method(call, *position);
+                    } else if index == 1 {
                         self.command(call, Some(links[0].expression), *position);
                     }
                     self.address_as_text(call, &links[..index], parent, shape, *position);

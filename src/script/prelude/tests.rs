@@ -7,8 +7,9 @@ use rhai::{Dynamic, Engine, Scope};
 use serde_json::json;
 
 use super::*;
+use crate::command::Action;
 use crate::script::context::{self, Context, Surroundings, World};
-use crate::script::library::Kind;
+use crate::script::library::{Effect, Kind};
 use crate::script::prelude::secret::Hidden;
 use crate::script::table::{self as tables, Table};
 
@@ -54,6 +55,10 @@ fn holds(script: &str) {
     assert_eq!(eval(script).map(|value| value.to_string()), Ok("true".to_owned()), "{script}");
 }
 
+fn makes_an_action(script: &str) {
+    assert!(eval(script).unwrap_or_else(|error| panic!("{script}: {error}")).is::<Action>(), "{script}");
+}
+
 fn fails(script: &str, part: &str) {
     let message = eval(script).expect_err(script);
     assert!(message.contains(part), "{script}\n{message}");
@@ -64,7 +69,10 @@ fn every_entry_has_an_example_that_holds() {
     for entry in &library().entries {
         if entry.kind != Kind::Value {
             assert!(!entry.doc.example.is_empty(), "{} has no example", entry.doc.signature);
-            holds(entry.doc.example);
+            match entry.effect {
+                Effect::Command => makes_an_action(entry.doc.example),
+                Effect::Pure | Effect::Reads => holds(entry.doc.example),
+            }
         }
         assert!(!entry.doc.about.is_empty(), "{} is not described", entry.doc.signature);
     }
@@ -85,7 +93,7 @@ fn signatures_are_unique() {
 #[test]
 fn every_family_is_present() {
     let families: BTreeSet<_> = library().entries.iter().map(|entry| entry.family).collect();
-    assert_eq!(families.len(), 12, "{families:?}");
+    assert_eq!(families.len(), 13, "{families:?}");
 }
 
 /// The table of S1: domain policy at sign-up.

@@ -117,6 +117,6 @@ fn an_envelope_without_type_is_taken_by_its_form() {
 fn no_command_belongs_to_an_event() {
     for returned in ["1", "#{}", "\"text\"", "[true]"] {
         let text = refusal(HOOK, MEMBER, returned);
-        assert!(text.contains("where an action (events take no other commands"), "{returned}: {text}");
+        assert!(text.contains("where an action, such as `notify(…)`, belongs"), "{returned}: {text}");
     }
 }

@@ -83,7 +83,7 @@ fn register_event(library: &mut Library) {
             Doc::new("Event.preview: bool", "Whether this is a try-out from Okta's console: all of its parts are empty and the outcome is spelled `Success`.", "!event.preview"),
             |event: This| event.preview(),
         )
-        .property(Doc::new("Event.replay: bool", "Whether somebody runs this event again.", "!event.replay"), |_: This| false)
+        .property(Doc::new("Event.replay: bool", "Whether somebody runs this event again.", "!event.replay"), |event: This| event.0.replay)
         .property(
             Doc::new("Event.problem: string", "Why Okta's event could not be read, or `()`. Only rules for `*` see such an event.", "event.problem == ()"),
             |event: This| event.problem().map_or(Dynamic::UNIT, |problem| problem.to_owned().into()),

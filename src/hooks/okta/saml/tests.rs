@@ -353,7 +353,7 @@ proptest! {
             if together { returned.push(commands.into()) } else { returned.extend(commands) }
         }
         let request = Saml::decode(&call.to_string().into()).unwrap();
-        match Saml::reply(&request, Commands::collect::<Saml>(returned.into()).unwrap(), &trial::MARK) {
+        match Saml::reply(&request, Commands::collect::<Saml>(returned.into()).unwrap().0, &trial::MARK) {
             Ok(reply) => prop_assert_eq!(okta_accepts(&call, &reply.value()), Ok(())),
             Err(CommandError::Invalid { problem }) => prop_assert!(!problem.is_empty()),
             Err(other) => prop_assert!(false, "{}", other),

@@ -383,7 +383,7 @@ proptest! {
             if together { returned.push(commands.into()) } else { returned.extend(commands) }
         }
         let request = Token::decode(&call.to_string().into()).unwrap();
-        let commands = Commands::collect::<Token>(returned.into()).unwrap();
+        let commands = Commands::collect::<Token>(returned.into()).unwrap().0;
         match Token::reply(&request, commands, &trial::MARK) {
             Ok(reply) => prop_assert_eq!(okta_accepts(&call, &reply.value()), Ok(())),
             Err(CommandError::Invalid { problem }) => prop_assert!(!problem.is_empty()),
@@ -411,7 +411,7 @@ proptest! {
         let accepted = okta_accepts(&call, &json!({"commands": wire}));
         let request = Token::decode(&call.to_string().into()).unwrap();
         let returned: Array = patches.into_iter().map(Dynamic::from).collect();
-        let reply = Token::reply(&request, Commands::collect::<Token>(returned.into()).unwrap(), &trial::MARK);
+        let reply = Token::reply(&request, Commands::collect::<Token>(returned.into()).unwrap().0, &trial::MARK);
         prop_assert_eq!(reply.is_ok(), accepted.is_ok(), "{:?} {:?}", reply, accepted);
     }
 }

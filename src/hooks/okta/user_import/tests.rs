@@ -172,7 +172,7 @@ proptest! {
     fn every_reply_is_one_that_okta_accepts(commands in prop::collection::vec(built(), 0..4)) {
         let request = UserImport::decode(&CONFLICT.into()).unwrap();
         let returned: Array = commands.into_iter().flatten().map(Dynamic::from).collect();
-        match UserImport::reply(&request, Commands::collect::<UserImport>(returned.into()).unwrap(), &trial::MARK) {
+        match UserImport::reply(&request, Commands::collect::<UserImport>(returned.into()).unwrap().0, &trial::MARK) {
             Ok(reply) => prop_assert_eq!(okta_accepts(&reply.value()), Ok(())),
             Err(CommandError::Invalid { problem }) => prop_assert!(problem.contains("the script returned")),
             Err(other) => prop_assert!(false, "{}", other),

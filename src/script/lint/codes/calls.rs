@@ -115,6 +115,23 @@ fn on_registration(request) {
         stage: Stage::Load,
     },
     Code {
+        code: "script/unknown-connector",
+        title: "A connector that is not configured",
+        why: "Actions name a `[connectors.NAME]` of gateway.toml. Without it the action could never be done, and that would be \
+              noticed only when it is needed. Names that a script computes are looked at when it returns them.",
+        bad: r#"
+fn on_registration(request) {
+    [deny_field("email", "Sign-up is closed."), notify("chta", `somebody of ${request.email.domain} tried`)]
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    [deny_field("email", "Sign-up is closed."), notify("chat", `somebody of ${request.email.domain} tried`)]
+}
+"#,
+        stage: Stage::Load,
+    },
+    Code {
         code: "script/nested-import",
         title: "An import inside a function",
         why: "An import at the top runs once, when the script is loaded. Inside a function it runs at every call.",

@@ -1,0 +1,178 @@
+//! From the configuration to what is outside, with its secrets read: connectors that act (`[connectors]`), and logs of
+//! providers that are read (`[routes.NAME.reconcile]`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::config;
+use crate::config::connectors::Connector;
+use crate::config::reconcile;
+use crate::config::routes::Route;
+use crate::config::{Config, ConnectorFacts};
+use crate::connectors;
+use crate::connectors::Connected;
+use crate::connectors::okta_log;
+use crate::connectors::okta_log::SystemLog;
+use crate::connectors::setup::{Problem, Setup};
+use crate::finding::Finding;
+use crate::release::build::Secrets;
+use crate::release::bundle::Place;
+use crate::release::convert::retry_of;
+use crate::release::{Reconcile, Release};
+use crate::script::compile::Compiler;
+use crate::secret::{Ring, SecretSource};
+
+/// What sections may say.
+pub(super) fn facts() -> Vec<ConnectorFacts> {
+    let facts =
+        |kind: &connectors::setup::Kind| ConnectorFacts { kind: kind.name, about: kind.about, settings: kind.settings };
+    connectors::KINDS.iter().map(facts).collect()
+}
+
+/// Makes a connector of its section.
+///
+/// # Errors
+/// Everything that is wrong with it; keys are below the section.
+pub(super) fn connected(
+    place: &Place,
+    name: &str,
+    written: &Connector,
+    secrets: Secrets,
+) -> Result<Connected, Vec<Problem>> {
+    let Some(kind) = connectors::kind(&written.kind) else {
+        return Err(vec![Problem::bad_value("kind", format!("there is no kind `{}`", written.kind))]);
+    };
+    let setup = Setup {
+        name,
+        settings: &written.settings,
+        timeout: Duration::from_millis(written.common.timeout_ms),
+        allow_private: written.common.allow_private,
+        root: &place.root,
+        secrets: setup_secrets(secrets),
+        environment: config::environment,
+    };
+    Ok(Connected {
+        name: name.to_owned(),
+        connector: (kind.make)(&setup)?,
+        retry: retry_of(&written.common.retry),
+        concurrent: written.common.concurrent as usize,
+    })
+}
+
+/// Connectors that scripts name and nobody configured.
+pub(super) fn unknown(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str>) -> Vec<Finding> {
+    let known: Vec<&str> = config.connectors.keys().map(String::as_str).collect();
+    compiler.unknown_connectors(wanted, &known)
+}
+
+fn setup_secrets(secrets: Secrets) -> connectors::setup::Secrets {
+    match secrets {
+        Secrets::Load => connectors::setup::Secrets::Load,
+        Secrets::Check => connectors::setup::Secrets::Check,
+        Secrets::Skip => connectors::setup::Secrets::Skip,
+    }
+}
+
+/// Makes the reader of a route's log.
+///
+/// # Errors
+/// Everything that is wrong with its settings; keys are below the section.
+pub(super) fn log(
+    place: &Place,
+    name: &str,
+    route: &Route,
+    written: &reconcile::Reconcile,
+    secrets: Secrets,
+) -> Result<Reconcile, Vec<Problem>> {
+    let setup = Setup {
+        name,
+        settings: &serde_json::Map::new(),
+        timeout: Duration::from_millis(written.timeout_ms),
+        allow_private: written.allow_private,
+        root: &place.root,
+        secrets: setup_secrets(secrets),
+        environment: config::environment,
+    };
+    let settings = okta_log::Settings {
+        org_url: &written.org_url,
+        token: written.token.as_ref(),
+        client_id: written.client_id.as_deref(),
+        private_key: written.private_key.as_ref(),
+        key_id: written.key_id.as_deref(),
+        rate_share: written.rate_share,
+        types: &types(route),
+    };
+    Ok(Reconcile {
+        log: Box::new(SystemLog::new(&setup, &settings)?),
+        every: Duration::from_secs(written.every_s),
+        overlap: Duration::from_secs(written.overlap_s),
+        lag: Duration::from_secs(written.lag_s),
+    })
+}
+
+/// The reader of the release before, if nothing changed that it is made of: it keeps its access and its share.
+pub(super) fn kept_log(before: &Release, name: &str, route: &Route) -> Option<Arc<Reconcile>> {
+    let old = before.config.routes.get(name)?;
+    let same = old.hook == route.hook && old.reconcile == route.reconcile && types(old) == types(route);
+    before.routes.iter().find(|found| same && found.name == name)?.reconcile.clone()
+}
+
+/// Every type of event that the rules of a route want, as written.
+fn types(route: &Route) -> Vec<String> {
+    let all = route.script.iter().map(|_| "*".to_owned());
+    all.chain(route.rules.values().flat_map(|rule| rule.events.iter().cloned())).collect()
+}
+
+/// Reads files that hold secrets again; a file that cannot be read keeps its secret.
+pub(super) fn rotate(connected: &Arc<Connected>) {
+    rotate_rings(Some(&connected.name), None, &connected.connector.secrets());
+}
+
+/// The same for the log that a route reads.
+pub(super) fn rotate_log(route: &str, reconcile: &Reconcile) {
+    rotate_rings(None, Some(route), &reconcile.log.secrets());
+}
+
+fn rotate_rings(connector: Option<&str>, route: Option<&str>, rings: &[Arc<Ring>]) {
+    for ring in rings {
+        let reloaded = ring.reload();
+        for label in &reloaded.changed {
+            info!(connector.name = connector, route.name = route, secret = %label, "secret was read again");
+        }
+        for problem in &reloaded.kept {
+            warn!(
+                connector.name = connector,
+                route.name = route,
+                error = %problem,
+                "secret could not be read again, the old one stays"
+            );
+        }
+    }
+}
+
+/// Files that were just made, because they were to be made and not there.
+pub(super) fn created(connected: &Arc<Connected>) -> Vec<std::path::PathBuf> {
+    connected.connector.secrets().iter().flat_map(|ring| ring.created().to_vec()).collect()
+}
+
+/// Every file that secrets come from, as written: wherever a key says `{ file = … }`.
+pub(super) fn files(config: &Config) -> Vec<&str> {
+    let of_logs = config.routes.values().filter_map(|route| route.reconcile.as_ref());
+    let of_logs = of_logs.flat_map(reconcile::Reconcile::secrets).filter_map(|source| match source {
+        SecretSource::File { file, .. } => Some(file.as_str()),
+        SecretSource::Env { .. } => None,
+    });
+    let mut files: Vec<&str> = of_logs.collect();
+    let mut values: Vec<&serde_json::Value> =
+        config.connectors.values().flat_map(|one| one.settings.values()).collect();
+    while let Some(value) = values.pop() {
+        if let Some(table) = value.as_object() {
+            files.extend(table.get("file").and_then(serde_json::Value::as_str));
+            values.extend(table.values());
+        }
+    }
+    files
+}

@@ -1,0 +1,159 @@
+//! Which events a rule wants: their types, and what else must hold of them.
+
+use std::fmt;
+
+use crate::config;
+use crate::hooks::{Decoded, Hook};
+use crate::release::pattern::Pattern;
+
+/// What must hold of an event so that a rule runs on it.
+#[derive(Clone)]
+pub struct Wanted {
+    hook: &'static Hook,
+    types: Vec<Pattern>,
+    filters: Vec<Filter>,
+}
+
+/// One thing that must be one of several.
+#[derive(Clone, Debug)]
+struct Filter {
+    /// As in `gateway.toml`.
+    key: &'static str,
+    /// Where events have it.
+    path: &'static str,
+    any_of: Vec<String>,
+}
+
+impl Wanted {
+    /// Every type of event.
+    pub fn everything(hook: &'static Hook) -> Self {
+        Self { hook, types: vec![Pattern::Any], filters: Vec::new() }
+    }
+
+    pub(super) fn of(hook: &'static Hook, rule: &config::routes::Rule) -> Self {
+        let upper = |texts: &[String]| texts.iter().map(|text| text.to_uppercase()).collect();
+        let filters = [
+            ("outcome", "outcome.result", upper(&rule.outcome)),
+            ("target_type", "target.*.type", rule.target_type.clone()),
+            ("target_id", "target.*.id", rule.target_id.clone()),
+            ("actor_type", "actor.type", rule.actor_type.clone()),
+        ];
+        let filters = filters.into_iter().map(|(key, path, any_of)| Filter { key, path, any_of });
+        Self {
+            hook,
+            types: rule.events.iter().map(|pattern| Pattern::new(pattern)).collect(),
+            filters: filters.filter(|filter| !filter.any_of.is_empty()).collect(),
+        }
+    }
+
+    /// The types, as written.
+    pub fn types(&self) -> Vec<String> {
+        self.types.iter().map(ToString::to_string).collect()
+    }
+
+    /// Whether the rule wants events of this type, if all else holds.
+    pub fn wants_type(&self, kind: &str) -> bool {
+        let mut found = self.types.iter().filter(|pattern| pattern.matches(kind)).peekable();
+        found.peek().is_some() && !self.may_loop(kind, found)
+    }
+
+    /// Whether this type is one that answering may cause, and that no pattern names: "everything" never means it, because
+    /// the answer would cause the next one.
+    fn may_loop<'a>(&self, kind: &str, mut found: impl Iterator<Item = &'a Pattern>) -> bool {
+        self.hook.loops.contains(&kind) && found.all(|pattern| *pattern == Pattern::Any)
+    }
+
+    /// Whether the rule wants this event.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn check(&self, event: &Decoded) -> Result<(), String> {
+        let kind = event.facts.event_type.as_deref().unwrap_or_default();
+        let mut found = self.types.iter().filter(|pattern| pattern.matches(kind)).peekable();
+        if found.peek().is_none() {
+            return Err(format!("it wants {}", self.types().join(", ")));
+        }
+        if self.may_loop(kind, found) {
+            return Err(format!("`*` leaves out `{kind}`, which rules can cause themselves; name it if it is meant"));
+        }
+        self.filters.iter().try_for_each(|filter| filter.check(self.hook, event))
+    }
+}
+
+impl Filter {
+    fn check(&self, hook: &Hook, event: &Decoded) -> Result<(), String> {
+        let values = (hook.read)(event, self.path);
+        if values.iter().any(|value| self.any_of.iter().any(|wanted| wanted == value.as_str())) {
+            return Ok(());
+        }
+        let wanted = self.any_of.join(" or ");
+        match values.as_slice() {
+            [] => Err(format!("`{}` wants {wanted}, and the event has none", self.key)),
+            [one] => Err(format!("`{}` wants {wanted}, and the event has {one}", self.key)),
+            _ => Err(format!("`{}` wants {wanted}, and no target of the event is that", self.key)),
+        }
+    }
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_struct("Wanted").field("types", &self.types).field("filters", &self.filters).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+    use crate::hooks;
+
+    fn why(rule: &serde_json::Value, event: &serde_json::Value) -> Option<String> {
+        let mut all = json!({ "events": ["*"], "script": "x.rhai" });
+        all.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
+        let hook = hooks::find("okta.event").unwrap();
+        let event = (hook.decode)(&Bytes::from(event.to_string())).unwrap();
+        Wanted::of(hook, &serde_json::from_value(all).unwrap()).check(&event).err()
+    }
+
+    #[test]
+    fn every_filter_must_hold() {
+        let event = json!({
+            "eventType": "group.user_membership.add", "outcome": { "result": "Success" },
+            "actor": { "type": "User", "id": "00u1" },
+            "target": [{ "type": "User", "id": "00u2" }, { "type": "UserGroup", "id": "00g1" }],
+        });
+        let bare = json!({ "eventType": "user.session.start", "target": null });
+        let table = [
+            (json!({}), &event, None),
+            (json!({ "events": ["user.*", "group.user_membership.add"] }), &event, None),
+            (json!({ "events": ["user.*"] }), &event, Some("it wants user.*")),
+            (json!({ "outcome": ["success", "ALLOW"] }), &event, None),
+            (json!({ "outcome": ["FAILURE"] }), &event, Some("`outcome` wants FAILURE, and the event has SUCCESS")),
+            (json!({ "target_type": ["UserGroup"], "target_id": ["00g1"], "actor_type": ["User"] }), &event, None),
+            (
+                json!({ "target_id": ["00g2"] }),
+                &event,
+                Some("`target_id` wants 00g2, and no target of the event is that"),
+            ),
+            (
+                json!({ "actor_type": ["SystemPrincipal"] }),
+                &bare,
+                Some("`actor_type` wants SystemPrincipal, and the event has none"),
+            ),
+        ];
+        for (rule, event, expected) in table {
+            assert_eq!(why(&rule, event).as_deref(), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn what_rules_can_cause_must_be_named() {
+        let event = json!({ "eventType": "inline_hook.executed" });
+        assert!(why(&json!({}), &event).is_some_and(|why| why.contains("leaves out")));
+        for named in [json!(["*", "inline_hook.executed"]), json!(["inline_hook.*"])] {
+            assert_eq!(why(&json!({ "events": named }), &event), None);
+        }
+    }
+}

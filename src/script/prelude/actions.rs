@@ -1,0 +1,256 @@
+//! What a script asks the gateway to do afterwards: `notify`, `post`, `email`, `forward` and how often. Nothing is done
+//! here: a call makes an [`Action`], and the script returns it. No secret can become part of one.
+
+use std::time::Duration;
+
+use rhai::{Dynamic, ImmutableString};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::command::{Action, Method, Task, Window};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::{Fallible, duration, json, printed};
+
+mod mail;
+
+/// The heading of the page, and what tells these commands from those of a hook.
+pub const FAMILY: &str = "Actions";
+
+/// The longest message or body, as JSON.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// The longest path of a request.
+const MAX_PATH_BYTES: usize = 4_096;
+
+/// The longest key of `.once` and `.digest` that is kept as it is.
+const MAX_KEY_BYTES: usize = 200;
+
+/// The longest time that an action can be put off or held together.
+const MAX_TIME: Duration = Duration::from_hours(30 * 24);
+
+/// What is wrong, with the function that says so before it.
+fn wrong<T>(name: &str, problem: impl std::fmt::Display) -> Fallible<T> {
+    Err(format!("`{name}`: {problem}").into())
+}
+
+/// What a value is, without saying what is in it: it may be about a person, and what is wrong goes to the log.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing (`()`)",
+        Value::Bool(_) => "`true` or `false`",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "a map",
+    }
+}
+
+/// A value as JSON that may be kept.
+fn json_of(value: &Dynamic) -> Result<Value, String> {
+    let value = json::json_from_dynamic(value).map_err(|problem| match problem.starts_with("a secret") {
+        true => format!("{problem}; an action is kept and sent, and never carries a secret"),
+        false => problem,
+    })?;
+    let bytes = value.to_string().len();
+    if bytes > MAX_BYTES {
+        return Err(format!("this is {bytes} bytes long as JSON, and {MAX_BYTES} are the most"));
+    }
+    Ok(value)
+}
+
+fn notify(connector: &str, message: &Dynamic) -> Fallible<Action> {
+    match json_of(message) {
+        Err(problem) => wrong("notify", problem),
+        Ok(Value::String(text)) if text.trim().is_empty() => wrong("notify", "needs a text"),
+        Ok(message @ (Value::String(_) | Value::Object(_))) => Ok(Action::new(connector, Task::Notify { message })),
+        Ok(other) => wrong("notify", format!("takes a text or a map, not {}", kind(&other))),
+    }
+}
+
+fn request(method: Method, connector: &str, path: &str, body: &Dynamic) -> Fallible<Action> {
+    let made = || {
+        check_path(path)?;
+        Ok::<_, String>(Task::Request { method, path: path.to_owned(), body: json_of(body)? })
+    };
+    made().map(|task| Action::new(connector, task)).or_else(|problem| wrong(method.name(), problem))
+}
+
+/// A path below the connector's own address: whom a request reaches is for the configuration to say, not for a script.
+fn check_path(path: &str) -> Result<(), String> {
+    if !path.is_empty() && !path.starts_with('/') || path.starts_with("//") {
+        return Err("a path leads on from the connector's address, so it begins with one `/`".to_owned());
+    }
+    if path.len() > MAX_PATH_BYTES {
+        return Err(format!("the path is {} bytes long, and {MAX_PATH_BYTES} are the most", path.len()));
+    }
+    let strange = |letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, '#' | '\\');
+    if let Some(letter) = path.chars().find(|letter| strange(*letter)) {
+        let problem = format!("the path has {letter:?} in it; write `url_encode(…)` around what is put into a path");
+        return Err(problem);
+    }
+    let plain = path.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    if plain.split('/').any(|part| part == "." || part == "..") {
+        return Err("the path leads elsewhere: it has `.` or `..` in it".to_owned());
+    }
+    Ok(())
+}
+
+/// A length of time in milliseconds.
+fn time(text: &str) -> Result<u64, String> {
+    let length = duration::parse(text)?;
+    let length = Duration::try_from(length).unwrap_or_default();
+    match length {
+        Duration::ZERO => Err(format!("`{text}` is no time at all")),
+        length if length > MAX_TIME => Err(format!("`{text}` is longer than 30 days")),
+        length => Ok(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)),
+    }
+}
+
+/// Keys are often made of names that others chose. One that is too long keeps its beginning and gets a hash of the whole:
+/// it still means the same things, and no name can make a script fail.
+fn key(value: &Dynamic) -> Result<String, String> {
+    let Ok(text) = value.clone().into_immutable_string() else {
+        let kind = json::json_for_reading(value).map_or("that", |value| kind(&value));
+        return Err(format!("a key is a text, not {kind}"));
+    };
+    if text.trim().is_empty() {
+        return Err("the key is empty".to_owned());
+    }
+    if text.len() <= MAX_KEY_BYTES {
+        return Ok(text.into_owned());
+    }
+    let hash = hex::encode(Sha256::digest(text.as_bytes()));
+    let end = text.floor_char_boundary(MAX_KEY_BYTES - hash.len() - 1);
+    Ok(format!("{}~{hash}", &text[..end]))
+}
+
+fn window(name: &str, keyed: &Dynamic, length: &str) -> Fallible<Window> {
+    let made = || Ok::<_, String>(Window { key: key(keyed)?, ms: time(length)? });
+    made().or_else(|problem| wrong(name, problem))
+}
+
+fn after(action: &Action, length: &str) -> Fallible<Action> {
+    let ms = time(length).or_else(|problem| wrong("after", problem))?;
+    Ok(Action { after_ms: Some(ms), ..action.clone() })
+}
+
+fn shown(action: &Action) -> ImmutableString {
+    serde_json::to_string(action).unwrap_or_default().into()
+}
+
+pub(super) fn register(library: &mut Library) {
+    library.value::<Action>(
+        "Action",
+        "Something that the gateway does after the script: the script returns it, alone or in an array, beside commands of its hook if it likes. At most 100 in a run. It is done once its connector can, and tried again until then; nobody waits for it.",
+    );
+    printed::<Action>(library, shown);
+    register_telling(library);
+    register_requests(library);
+    register_times(library);
+}
+
+fn register_telling(library: &mut Library) {
+    library
+        .command(
+            Doc::new(
+                "notify(connector: string, message: string or map) -> Action",
+                "Tells people through a connector: a text, or a message in the connector's own form, as a map.",
+                r#"notify("alerts", "Dora joined Payroll")"#,
+            ),
+            |connector: &str, message: Dynamic| notify(connector, &message),
+        )
+        .command(
+            Doc::new(
+                "email(connector: string, mail: map) -> Action",
+                "A mail: `#{ to, subject, text }`, and if wanted `html`, `cc`, `reply_to`. `to` and `cc` are an address or an array of them; without `to` it goes to the connector's own recipient.",
+                r#"email("mail", #{ to: "help@corp.example", subject: "A new user", text: "Dora is here." })"#,
+            ),
+            |connector: &str, mail: rhai::Map| match mail::of(&mail) {
+                Ok(mail) => Ok(Action::new(connector, Task::Email(mail))),
+                Err(problem) => wrong("email", problem),
+            },
+        )
+        .command(
+            Doc::new(
+                "forward(connector: string) -> Action",
+                "Sends the event as it came, byte for byte.",
+                r#"forward("siem")"#,
+            ),
+            |connector: &str| Action::new(connector, Task::Forward),
+        );
+}
+
+fn register_requests(library: &mut Library) {
+    library
+        .command(
+            Doc::new(
+                "post(connector: string, path: string, body: any) -> Action",
+                "An HTTP POST below the connector's address, with the body as JSON; `()` sends none. The path begins with `/` or is empty.",
+                r#"post("hr", "/people", #{ name: "Dora" })"#,
+            ),
+            |connector: &str, path: &str, body: Dynamic| request(Method::Post, connector, path, &body),
+        )
+        .command(
+            Doc::new(
+                "put(connector: string, path: string, body: any) -> Action",
+                "The same as an HTTP PUT.",
+                r#"put("hr", `/people/${url_encode("dora#1")}`, #{ active: true })"#,
+            ),
+            |connector: &str, path: &str, body: Dynamic| request(Method::Put, connector, path, &body),
+        )
+        .command(
+            Doc::new(
+                "patch(connector: string, path: string, body: any) -> Action",
+                "The same as an HTTP PATCH.",
+                r#"patch("hr", "/people/7", #{ active: false })"#,
+            ),
+            |connector: &str, path: &str, body: Dynamic| request(Method::Patch, connector, path, &body),
+        )
+        .command(
+            Doc::new(
+                "delete(connector: string, path: string [, body: any]) -> Action",
+                "The same as an HTTP DELETE, mostly without a body.",
+                r#"delete("hr", "/people/7")"#,
+            ),
+            |connector: &str, path: &str| request(Method::Delete, connector, path, &Dynamic::UNIT),
+        )
+        .overload("delete", |connector: &str, path: &str, body: Dynamic| {
+            request(Method::Delete, connector, path, &body)
+        });
+}
+
+fn register_times(library: &mut Library) {
+    type This<'a> = &'a mut Action;
+    library
+        .command(
+            Doc::new(
+                "Action.after(time: string) -> Action",
+                "Not before this long from now: `\"10m\"`, 30 days at most.",
+                r#"notify("alerts", "Ten minutes ago").after("10m")"#,
+            ),
+            |action: This, length: &str| after(action, length),
+        )
+        .command(
+            Doc::new(
+                "Action.once(key: string, time: string) -> Action",
+                "Not if another one of this key was asked for within the time. A key counts for all scripts, so it begins with what it is about; of one longer than 200 bytes the rest is kept as a hash.",
+                r#"notify("alerts", "Locked out").once("lock:00u1", "10m")"#,
+            ),
+            |action: This, keyed: Dynamic, length: &str| {
+                Ok::<_, Box<rhai::EvalAltResult>>(Action { once: Some(window("once", &keyed, length)?), ..action.clone() })
+            },
+        )
+        .command(
+            Doc::new(
+                "Action.digest(key: string, time: string) -> Action",
+                "Together with all others of this key that are asked for within the time: one message that says how many.",
+                r#"notify("alerts", "Dora joined").digest("joined:00g1", "60s")"#,
+            ),
+            |action: This, keyed: Dynamic, length: &str| {
+                Ok::<_, Box<rhai::EvalAltResult>>(Action { digest: Some(window("digest", &keyed, length)?), ..action.clone() })
+            },
+        );
+}
+
+#[cfg(test)]
+mod tests;

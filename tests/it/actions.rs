@@ -1,0 +1,101 @@
+//! What scripts ask for beside their answer: checked with the connectors that there are, in the gateway and in tests alike.
+
+use hookgate::harness::run;
+use hookgate::harness::run::Options;
+use hookgate::harness::trial::Trial;
+use hookgate::release::suite;
+
+use crate::harness::TestGateway;
+use crate::process::sample;
+
+const CONFIG: &str = r#"
+[connectors.chat]
+kind = "file"
+path = "chat.jsonl"
+
+[auth.test]
+scheme = "header"
+secrets = [{ file = "secret" }]
+
+[scripts]
+gate = "check"
+
+[routes.hook]
+path = "/hook"
+hook = "okta.registration"
+script = "hook.rhai"
+auth = "test"
+on_failure = { deny = "Not now." }
+params = { connector = "chat" }
+"#;
+
+/// The connector is a parameter, so only a call can tell.
+const SCRIPT: &str = r#"
+fn on_registration(request) {
+    [deny("No."), [notify(params.connector, `refused ${request.email.text}`).once("refused", "1m")]]
+}
+"#;
+
+fn of(tests: &str) -> TestGateway {
+    TestGateway::bundle(CONFIG, &[("scripts/hook.rhai", SCRIPT), ("scripts/hook_test.rhai", tests)])
+}
+
+fn tested(gateway: &TestGateway) -> Vec<Trial> {
+    let release = gateway.live.current().expect("a release is live");
+    run::run(&suite::suite(&release), &Options::default(), &|_| {}).trials
+}
+
+#[tokio::test]
+async fn an_action_changes_nothing_of_the_answer() {
+    let gateway = of("");
+    let (status, reply) = gateway.post(sample("okta.registration")).await;
+    assert_eq!((status, reply["error"]["errorSummary"].as_str()), (200, Some("No.")));
+    assert_eq!(reply["commands"][0]["value"]["registration"], "DENY");
+}
+
+#[tokio::test]
+async fn a_connector_that_is_not_there_is_a_failure_of_the_script() {
+    let gateway = of("");
+    gateway.write("gateway.toml", &CONFIG.replace("connector = \"chat\"", "connector = \"chta\""));
+    gateway.reload();
+    let (status, reply) = gateway.post(sample("okta.registration")).await;
+    assert_eq!((status, reply["error"]["errorSummary"].as_str()), (200, Some("Not now.")));
+}
+
+#[test]
+fn a_test_sees_what_the_gateway_would_do() {
+    let gateway = of(r#"
+/// as it is kept
+fn test_actions() {
+    let outcome = run();
+    assert_eq(outcome.actions.len(), 1);
+    assert_eq(outcome.commands.len(), 1);
+    assert_json(outcome.actions[0], #{ connector: "chat", "do": "notify", once: #{ key: "refused", ms: 60000 } });
+}
+
+/// the same error as a caller would cause
+fn test_unknown() {
+    set_param("connector", "chta");
+    let outcome = run();
+    assert_fails(outcome, "there is no connector `chta`: did you mean `chat`?");
+    assert_eq(outcome.actions, []);
+    assert_eq(outcome.reply.error.errorSummary, "Not now.");
+}
+"#);
+    let trials = tested(&gateway);
+    let failed: Vec<_> = trials.iter().filter(|trial| trial.failed()).map(|trial| &trial.complaints).collect();
+    assert!(trials.len() == 2 && failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn a_case_says_what_the_gateway_would_do() {
+    let gateway = of("");
+    let case = serde_json::json!({ "request": serde_json::from_str::<serde_json::Value>(sample("okta.registration")).unwrap() });
+    gateway.write("scripts/cases/hook/refused.json", &case.to_string());
+    gateway.reload();
+    let release = gateway.live.current().expect("a release is live");
+    let suite = suite::suite(&release);
+    let text = hookgate::harness::cases::accepted(&suite, &suite.subjects[0], "refused").unwrap().expect("it is new");
+    let case: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(case["expected"][0]["actions"][0]["do"], "notify", "{text}");
+}
