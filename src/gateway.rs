@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 
+use crate::delivery::intake::Way;
+use crate::delivery::{Answered, Delivery};
+use crate::gateway::decide::{Decision, Failure};
 use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
-use crate::hooks::{Decoded, Reply};
+use crate::hooks::{Decoded, Facts, Reply};
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
 use crate::script::lanes::Lanes;
@@ -27,13 +30,14 @@ pub mod refusal;
 pub struct Gateway {
     live: Arc<Live>,
     lanes: Lanes,
+    delivery: Arc<Delivery>,
     guard: Guard,
     metrics: Arc<Metrics>,
 }
 
 impl Gateway {
-    pub fn new(live: Arc<Live>, lanes: Lanes, metrics: Arc<Metrics>) -> Self {
-        Self { live, lanes, guard: Guard::default(), metrics }
+    pub fn new(live: Arc<Live>, lanes: Lanes, delivery: Arc<Delivery>, metrics: Arc<Metrics>) -> Self {
+        Self { live, lanes, delivery, guard: Guard::default(), metrics }
     }
 
     /// The answer to a call, whatever happens. `received` is when its first byte arrived: the deadline counts from it.
@@ -59,7 +63,7 @@ impl Gateway {
         record.found(route, &release);
         record.verified(route.gate.verify(&parts).await, &self.metrics)?;
         if let Plan::Rules(_) = route.plan {
-            return Self::accept(route, &body);
+            return self.accept(route, &body, record).await;
         }
         let request = (route.hook.decode)(&body)?;
         record.decoded(&request.facts);
@@ -76,17 +80,34 @@ impl Gateway {
         Ok((route.hook.challenge)(&parts.headers)?)
     }
 
-    /// Events need a durable store before they may be acknowledged; until there is one, the provider is asked to call
-    /// again.
-    fn accept(route: &Route, body: &Bytes) -> Result<Reply, Refusal> {
-        (route.hook.split)(body)?;
-        Err(Refusal::NoStore)
+    /// Events are acknowledged once they are kept, and not before. What their rules do comes later.
+    async fn accept(&self, route: &Route, body: &Bytes, record: &mut Record) -> Result<Reply, Refusal> {
+        let events = (route.hook.split)(body)?;
+        let receipt = self.delivery.accept(route, &events, Way::Hook).await?;
+        record.accepted(receipt);
+        Ok(Reply::empty(204))
+    }
+
+    /// Keeps the actions of a decided call: the answer leaves once they are safe. If they cannot be kept, the script's answer
+    /// would promise what nobody does, so the declared answer is given.
+    async fn kept(&self, release: &Release, route: &Route, facts: &Facts, decision: Decision) -> Decision {
+        if decision.actions.is_empty() {
+            return decision;
+        }
+        let answered = Answered { route, facts, decision: &decision.id };
+        match self.delivery.keep(answered, &decision.actions).await {
+            Ok(()) => decision,
+            Err(problem) => decision.failed(release, route, Failure::Store(problem)),
+        }
     }
 
     /// The reply to a decoded call; of a call seen before, the reply it got then.
     async fn reply(&self, release: &Release, route: &Route, request: Decoded, record: &mut Record) -> Reply {
         let deadline = record.received() + Duration::from_millis(route.limits.deadline_ms);
-        let decide = || decide::decide(&self.lanes, release, route, &request, deadline);
+        let decide = || async {
+            let decision = decide::decide(&self.lanes, release, route, &request, deadline).await;
+            self.kept(release, route, &request.facts, decision).await
+        };
         let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {
             return record.decided(decide().await);
         };

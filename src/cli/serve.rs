@@ -20,8 +20,12 @@ use crate::cli::output;
 use crate::cli::serve::listen::Listeners;
 use crate::cli::serve::public::Public;
 use crate::cli::serve::state::State;
+use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::config;
+use crate::delivery::Delivery;
+use crate::delivery::{reconcile, upkeep, work};
+use crate::failpoint;
 use crate::finding::Finding;
 use crate::gateway::Gateway;
 use crate::release::Release;
@@ -34,6 +38,9 @@ use crate::release::live::Live;
 use crate::release::watch;
 use crate::script::lanes::Lanes;
 use crate::server;
+use crate::store::Store;
+use crate::store::sqlite;
+use crate::store::sqlite::Sqlite;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
@@ -73,6 +80,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     };
     let filter = config::environment("HOOKGATE_LOG").unwrap_or_else(|| "info".to_owned());
     let _lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
+    failpoint::arm(&config::environment("HOOKGATE_FAILPOINT").unwrap_or_default());
     // Fetching token keys needs one; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let reading = build::read(&place).or_else(|findings| refuse(log, &findings))?;
@@ -97,16 +105,30 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let config = release.config.clone();
     let routes = release.routes.len();
     let listeners = Listeners::bind(place, &config, &metrics).await?;
+    let file = store::path(place, &config)?;
+    let store = Sqlite::open(&file, sqlite::Options::default())
+        .with_context(|| format!("the store `{}` cannot be opened", file.display()))?;
+    let store: Arc<dyn Store> = Arc::new(store);
     live.admit(release, None, Pace::Start).or_else(|findings| refuse(log, &findings))?;
     let (stop, stopping) = channel(false);
     let signals = stop_on_signal(stop)?;
     let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;
-    let gateway = Gateway::new(live.clone(), lanes, metrics.clone());
-    let state = Arc::new(State::new(live.clone(), metrics, stopping.clone(), started));
+    let keep = Duration::from_hours(24 * u64::from(config.store.keep_days));
+    let grace = Duration::from_millis(config.server.stop_grace_ms);
+    let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone());
+    delivery.look().await;
+    let upkeep = tokio::spawn(upkeep::run(delivery.clone(), keep));
+    let reconcile = tokio::spawn(reconcile::run(delivery.clone()));
+    let (work_stop, work_stopping) = channel(false);
+    let work = tokio::spawn(work::run(delivery.clone(), work_stopping, grace));
+    let gateway = Gateway::new(live.clone(), lanes, delivery.clone(), metrics.clone());
+    let state = Arc::new(State::new(live.clone(), delivery.clone(), metrics, stopping.clone(), started));
     let _watch = watch::start(place.clone(), live).context("files cannot be watched")?;
     let Listeners { public, settings, admin, access } = listeners;
     let (admin_stop, admin_stopping) = channel(false);
-    let admin_task = tokio::spawn(admin::serve(admin, state, access, stopped(admin_stopping)));
+    let mut admin_stopping = admin_stopping;
+    let admin_stopped = async move { stopped(&mut admin_stopping).await };
+    let admin_task = tokio::spawn(admin::serve(admin, state, access, admin_stopped));
     info!(
         server.listen = %config.server.listen,
         server.tls = settings.tls.is_some(),
@@ -115,7 +137,20 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
         startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "ready"
     );
-    server::serve(public, settings, Arc::new(Public(gateway)), stopped(stopping)).await;
+    let mut ending = stopping.clone();
+    // Jobs stop when calls do; what calls in flight still bring is kept for the next start.
+    let stop_work = async move {
+        stopped(&mut ending).await;
+        let _ = work_stop.send(true);
+        work.await
+    };
+    let mut stopping = stopping;
+    let calls = server::serve(public, settings, Arc::new(Public(gateway)), async move { stopped(&mut stopping).await });
+    if let ((), Err(error)) = tokio::join!(calls, stop_work) {
+        warn!(%error, "the work on jobs ended with a panic");
+    }
+    upkeep.abort();
+    reconcile.abort();
     // Health can be asked until the last call is answered.
     let _ = admin_stop.send(true);
     match timeout(ADMIN_GRACE, admin_task).await {
@@ -172,7 +207,7 @@ fn stop_on_signal(stop: Sender<bool>) -> Result<tokio::task::JoinHandle<()>> {
 }
 
 /// Resolves when `true` was sent.
-async fn stopped(mut stopping: Receiver<bool>) {
+async fn stopped(stopping: &mut Receiver<bool>) {
     // An error means that the sender is gone, which is the end as well.
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }

@@ -4,18 +4,22 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use crate::hooks::{Decoded, Mark, Reply};
+use crate::command::Action;
+use crate::hooks::{Decoded, Encoded, Mark, Reply};
 use crate::release::{Plan, Release, Route};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
 use crate::script::lanes::Lanes;
 use crate::script::run::{Call, Cause};
+use crate::store::StoreError;
 
 /// What a script decided, or why it could not.
 pub struct Decision {
     /// Sortable by time; also in the reply's `debugContext`.
     pub id: String,
     pub reply: Reply,
+    /// What the gateway is to do besides; its connectors can do each of them.
+    pub actions: Vec<Action>,
     pub failure: Option<Failure>,
     pub logs: Vec<LogLine>,
     /// In the script alone.
@@ -31,6 +35,8 @@ pub enum Failure {
     NoThread,
     #[error("{0}")]
     Script(Box<ScriptError>),
+    #[error("the actions of the script could not be kept: {0}")]
+    Store(StoreError),
 }
 
 impl Failure {
@@ -39,6 +45,7 @@ impl Failure {
         match self {
             Self::Busy(_) | Self::NoThread => "busy",
             Self::Script(error) => error.reason(),
+            Self::Store(_) => "store",
         }
     }
 }
@@ -50,8 +57,7 @@ pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &D
     };
     let id = Uuid::now_v7().simple().to_string();
     let mark = Mark { decision: &id, release: release.label(), script: script.file() };
-    let mut decision =
-        Decision { id: String::new(), reply: Reply::empty(204), failure: None, logs: Vec::new(), took: Duration::ZERO };
+    let mut decision = Decision::of(Reply::empty(204));
     let outcome = match route.permits.try_acquire() {
         Err(_) => Err(Failure::Busy(route.limits.concurrent)),
         Ok(_permit) => {
@@ -65,15 +71,16 @@ pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &D
             decision.logs = run.logs;
             decision.took = run.took;
             match run.result {
-                Ok(returned) => (route.hook.encode)(request, returned, &mark)
-                    .map_err(|error| Failure::Script(Box::new(release.compiler.misfit(script, &error.to_string())))),
+                Ok(returned) => release
+                    .encode(route, request, returned, &mark)
+                    .map_err(|problem| Failure::Script(Box::new(release.compiler.misfit(script, &problem)))),
                 Err(failed) if matches!(failed.cause, Cause::Busy) => Err(Failure::NoThread),
                 Err(failed) => Err(Failure::Script(Box::new(release.compiler.explain(script, *failed)))),
             }
         }
     };
     match outcome {
-        Ok(reply) => decision.reply = reply,
+        Ok(Encoded { reply, actions }) => (decision.reply, decision.actions) = (reply, actions),
         Err(failure) => {
             decision.reply = (route.hook.failed)(on_failure, &mark);
             decision.failure = Some(failure);
@@ -83,9 +90,28 @@ pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &D
     decision
 }
 
-#[cfg(test)]
 impl Decision {
+    /// The same call with the declared answer, because of a failure after its script was done.
+    #[must_use]
+    pub fn failed(mut self, release: &Release, route: &Route, failure: Failure) -> Self {
+        if let Plan::Reply { script, on_failure, .. } = &route.plan {
+            let mark = Mark { decision: &self.id, release: release.label(), script: script.file() };
+            self.reply = (route.hook.failed)(on_failure, &mark);
+        }
+        self.actions.clear();
+        self.failure = Some(failure);
+        self
+    }
+}
+
+impl Decision {
+    fn of(reply: Reply) -> Self {
+        let (actions, logs) = Default::default();
+        Self { id: String::new(), reply, actions, failure: None, logs, took: Duration::ZERO }
+    }
+
+    #[cfg(test)]
     pub fn for_tests(reply: Reply) -> Self {
-        Self { id: String::new(), reply, failure: None, logs: Vec::new(), took: Duration::ZERO }
+        Self::of(reply)
     }
 }

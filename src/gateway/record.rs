@@ -13,6 +13,7 @@ use rhai::ImmutableString;
 use tracing::{error, info, warn};
 
 use crate::auth::{Denied, Verified};
+use crate::delivery::Receipt;
 use crate::gateway::decide::{Decision, Failure};
 use crate::gateway::refusal::{Fault, Refusal};
 use crate::hooks::{Facts, REQUEST_ID_HEADERS, Reply};
@@ -29,6 +30,7 @@ pub struct Record {
     preview: bool,
     decision: Option<Decision>,
     repeated: bool,
+    receipt: Option<Receipt>,
 }
 
 struct Known {
@@ -39,7 +41,16 @@ struct Known {
 impl Record {
     pub fn begin(received: Instant, headers: &HeaderMap) -> Self {
         let header_id = REQUEST_ID_HEADERS.iter().find_map(|name| headers.get(*name)).filter(|id| is_sane(id)).cloned();
-        Self { received, route: None, header_id, request_id: None, preview: false, decision: None, repeated: false }
+        Self {
+            received,
+            route: None,
+            header_id,
+            request_id: None,
+            preview: false,
+            decision: None,
+            repeated: false,
+            receipt: None,
+        }
     }
 
     pub fn received(&self) -> Instant {
@@ -80,6 +91,11 @@ impl Record {
         reply
     }
 
+    /// Events were kept.
+    pub fn accepted(&mut self, receipt: Receipt) {
+        self.receipt = Some(receipt);
+    }
+
     pub fn repeated(&mut self, reply: Reply) -> Reply {
         self.repeated = true;
         reply
@@ -109,6 +125,7 @@ impl Record {
     fn outcome(&self) -> &'static str {
         match &self.decision {
             _ if self.repeated => "duplicate",
+            None if self.receipt.is_some() => "accepted",
             None => "verified",
             Some(decision) if decision.failure.is_some() => "failed",
             Some(_) => "replied",
@@ -141,6 +158,21 @@ impl Record {
         for line in decision.iter().flat_map(|decision| &decision.logs) {
             let fields = line.fields.as_ref().map(ToString::to_string);
             info!(route.name = route, decision = id, script.fields = fields, script.text = line.text, "script log");
+        }
+        if let Some(receipt) = self.receipt {
+            info!(
+                route.name = route,
+                hook.name = hook,
+                release,
+                outcome,
+                reply.status = status,
+                events.kept = receipt.kept,
+                events.duplicates = receipt.duplicates,
+                events.unwanted = receipt.unwanted,
+                duration_us,
+                "events kept"
+            );
+            return;
         }
         let failure: Option<&Failure> = decision.and_then(|decision| decision.failure.as_ref());
         match failure {

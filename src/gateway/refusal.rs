@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 
 use crate::auth::Denied;
 use crate::hooks::HookError;
+use crate::store::StoreError;
 
 /// Its text is for the operator's log; `hint` is for the caller and tells strangers nothing.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +22,8 @@ pub enum Refusal {
     Call(#[from] HookError),
     #[error("no release is live yet")]
     NotReady,
-    #[error("this version has no durable store for events, so they are refused and the provider is asked to try again")]
-    NoStore,
+    #[error("the events could not be kept, so the provider is asked to send them again: {0}")]
+    Store(#[from] StoreError),
     #[error("the body is larger than `server.max_body_bytes`")]
     TooLarge,
     #[error("the body did not arrive in time")]
@@ -49,7 +50,7 @@ impl Refusal {
             Self::Call(HookError::MisplacedChallenge) => StatusCode::NOT_FOUND,
             Self::Call(HookError::PostOnly) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Call(_) | Self::Broken => StatusCode::BAD_REQUEST,
-            Self::NotReady | Self::NoStore => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -72,7 +73,7 @@ impl Refusal {
             }
             Self::Call(_) => "bad_body",
             Self::NotReady => "not_ready",
-            Self::NoStore => "no_store",
+            Self::Store(_) => "store",
             Self::TooLarge => "too_large",
             Self::Slow => "slow",
             Self::Broken => "broken",
@@ -87,7 +88,7 @@ impl Refusal {
             Self::Method | Self::Call(HookError::PostOnly) => "method not allowed".into(),
             Self::Auth(_) => "not authenticated".into(),
             Self::Call(error) => error.to_string(),
-            Self::NotReady | Self::NoStore => "not available, please try again".into(),
+            Self::NotReady | Self::Store(_) => "not available, please try again".into(),
             Self::TooLarge => "the body is too large".into(),
             Self::Slow => "the body came too slowly".into(),
             Self::Broken => "bad request".into(),

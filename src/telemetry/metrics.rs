@@ -38,6 +38,13 @@ pub struct Metrics {
     /// `hookgate_reloads_total{result}`.
     pub reloads: Counts,
     auth: Family<AuthLabels, Counter>,
+    events: Family<EventLabels, Counter>,
+    missed: Family<RouteLabel, Counter>,
+    actions: Family<ActionLabels, Counter>,
+    /// Milliseconds that the oldest job which is due has waited.
+    queue_age_ms: AtomicI64,
+    dead_letters: Gauge,
+    jobs_waiting: Gauge,
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
     release: Mutex<Option<String>>,
     failed_tests: Mutex<Vec<(String, usize)>>,
@@ -72,6 +79,24 @@ struct AuthLabels {
     secret: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    route: String,
+    rule: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabels {
+    connector: String,
+    result: &'static str,
+}
+
 impl Metrics {
     /// All at zero.
     pub fn new() -> Arc<Self> {
@@ -80,6 +105,12 @@ impl Metrics {
             refusals: Counts::default(),
             reloads: Counts::default(),
             auth: Family::default(),
+            events: Family::default(),
+            missed: Family::default(),
+            actions: Family::default(),
+            queue_age_ms: AtomicI64::new(0),
+            dead_letters: Gauge::default(),
+            jobs_waiting: Gauge::default(),
             routes: Mutex::default(),
             release: Mutex::default(),
             failed_tests: Mutex::default(),
@@ -130,6 +161,34 @@ impl Metrics {
         self.certificate_expires.store(seconds, Ordering::Relaxed);
     }
 
+    /// Counts in `hookgate_events_total{route,rule,state}`: what arrived, without a rule (`received`, `duplicate`, `missed`,
+    /// `unwanted`, `own`, `clock_skew`, `no_id`, `unreadable`), and how tries of a rule ended (`done`, `retried`, `dead`).
+    pub fn event(&self, route: &str, rule: &str, state: &'static str) {
+        self.events.get_or_create_owned(&EventLabels { route: route.to_owned(), rule: rule.to_owned(), state }).inc();
+    }
+
+    /// Counts in `hookgate_missed_events_total{route}`: what the hook never delivered and reconciling found.
+    pub fn missed(&self, route: &str) {
+        self.missed.get_or_create_owned(&RouteLabel { route: route.to_owned() }).inc();
+    }
+
+    /// Counts in `hookgate_action_attempts_total{connector,result}`.
+    pub fn action_attempt(&self, connector: &str, result: &'static str) {
+        self.actions.get_or_create_owned(&ActionLabels { connector: connector.to_owned(), result }).inc();
+    }
+
+    /// `hookgate_queue_age_seconds`, `hookgate_dead_letters`, `hookgate_jobs_waiting`.
+    pub fn set_queue(&self, age_ms: u64, dead: u64, waiting: u64) {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.queue_age_ms.store(number(age_ms), Ordering::Relaxed);
+        self.dead_letters.set(number(dead));
+        self.jobs_waiting.set(number(waiting));
+    }
+
+    fn queue_age_seconds(&self) -> f64 {
+        self.queue_age_ms.load(Ordering::Relaxed) as f64 / 1_000.0
+    }
+
     /// Days until the certificate expires; negative afterwards; `None` without TLS.
     fn certificate_days_left(&self) -> Option<f64> {
         let expires = self.certificate_expires.load(Ordering::Relaxed);
@@ -141,6 +200,12 @@ impl Metrics {
     pub fn encode(self: &Arc<Self>) -> String {
         let mut registry = Registry::default();
         registry.register("hookgate_auth", "Checks of who is calling", self.auth.clone());
+        registry.register("hookgate_events", "Events by what became of them", self.events.clone());
+        let help = "Events that the hook never delivered and reconciling found";
+        registry.register("hookgate_missed_events", help, self.missed.clone());
+        registry.register("hookgate_action_attempts", "Tries of actions by how they ended", self.actions.clone());
+        registry.register("hookgate_dead_letters", "Jobs that nobody tries any more", self.dead_letters.clone());
+        registry.register("hookgate_jobs_waiting", "Jobs that are still to be done", self.jobs_waiting.clone());
         registry.register("hookgate_connections", "Connections open at the public listener", self.connections.clone());
         registry.register_collector(Box::new(collect::Collected(Arc::clone(self))));
         let mut page = String::new();

@@ -1,6 +1,7 @@
 //! The integration tests, in one binary because linking is slow.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, unreachable_pub, reason = "tests")]
 
+mod actions;
 mod auth;
 mod broken;
 mod bundle;
@@ -8,6 +9,7 @@ mod cases;
 mod cli;
 mod docs;
 mod duplicates;
+mod events;
 mod examples;
 mod gate;
 mod harness;
@@ -20,6 +22,7 @@ mod mutants;
 mod payloads;
 mod privacy;
 mod process;
+mod reconcile;
 mod reload;
 mod replies;
 mod scale;

@@ -7,20 +7,28 @@ use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
 
 use crate::admin;
+use crate::delivery::Delivery;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
 use crate::telemetry::metrics::Metrics;
 
 pub(super) struct State {
     live: Arc<Live>,
+    delivery: Arc<Delivery>,
     metrics: Arc<Metrics>,
     stopping: Receiver<bool>,
     started: Instant,
 }
 
 impl State {
-    pub(super) fn new(live: Arc<Live>, metrics: Arc<Metrics>, stopping: Receiver<bool>, started: Instant) -> Self {
-        Self { live, metrics, stopping, started }
+    pub(super) fn new(
+        live: Arc<Live>,
+        delivery: Arc<Delivery>,
+        metrics: Arc<Metrics>,
+        stopping: Receiver<bool>,
+        started: Instant,
+    ) -> Self {
+        Self { live, delivery, metrics, stopping, started }
     }
 }
 
@@ -29,7 +37,8 @@ impl admin::State for State {
         if *self.stopping.borrow() {
             return Err("the gateway is stopping".to_owned());
         }
-        self.live.current().map(drop).ok_or_else(|| "no release is live yet".to_owned())
+        self.live.current().map(drop).ok_or_else(|| "no release is live yet".to_owned())?;
+        self.delivery.ready().map_err(|problem| problem.to_string())
     }
 
     fn status(&self) -> Value {
@@ -40,8 +49,7 @@ impl admin::State for State {
             "uptime_s": self.started.elapsed().as_secs(),
             "release": self.live.status(),
             "routes": routes.collect::<Vec<_>>(),
-            "queue": null,
-            "queue_absent": "this version keeps no events",
+            "queue": *self.delivery.health(),
         })
     }
 
@@ -56,10 +64,7 @@ fn shown(release: &Release, route: &Route) -> Value {
     match &route.plan {
         Plan::Reply { script, .. } => shown["script"] = json!(script.file()),
         Plan::Rules(rules) => {
-            let rule = |rule: &crate::release::Rule| {
-                let events: Vec<String> = rule.events.iter().map(ToString::to_string).collect();
-                json!({ "name": rule.name, "script": rule.script.file(), "events": events })
-            };
+            let rule = |rule: &crate::release::Rule| json!({ "name": rule.name, "script": rule.script.file(), "events": rule.wanted.types() });
             shown["rules"] = rules.iter().map(rule).collect();
         }
     }

@@ -62,6 +62,9 @@ impl Collector for Collected {
                 family.encode_family(&labels.as_slice())?.encode_gauge(&(*number as u64))?;
             }
         }
+        let help = "How long the oldest job that is due has waited";
+        let age = ConstGauge::new(metrics.queue_age_seconds());
+        age.encode(encoder.encode_descriptor("hookgate_queue_age_seconds", help, None, MetricType::Gauge)?)?;
         if let Some(days) = metrics.certificate_days_left() {
             let help = "Days until the listener's certificate expires";
             let family = encoder.encode_descriptor("hookgate_certificate_days_left", help, None, MetricType::Gauge)?;

@@ -1,0 +1,211 @@
+//! The life of an event: kept before it is acknowledged, one job per rule that wants it, then the actions that came of it.
+//!
+//! [`intake`] and [`outbox`] make what is kept; [`work`] takes jobs that are due and gives them to [`rule`] (runs a script)
+//! or [`act`] (does one action through its connector); [`backoff`] and [`breaker`] say when again. What a rule asked for is
+//! kept in the same transaction that ends its job: it runs again as long as that did not happen, and never after.
+//! [`reconcile`] finds what never arrived.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::command::Action;
+use crate::delivery::breaker::Breaker;
+use crate::delivery::intake::Way;
+use crate::delivery::outbox::Origin;
+use crate::delivery::told::Told;
+use crate::failpoint;
+use crate::hooks::{Decoded, Facts};
+use crate::release::Route;
+use crate::release::live::Live;
+use crate::script::lanes::Lanes;
+use crate::store::clock;
+use crate::store::{Accepted, Flags, Health, Intake, NewEvent, Store, StoreError};
+use crate::telemetry::metrics::Metrics;
+
+pub mod act;
+pub mod backoff;
+pub mod breaker;
+pub mod intake;
+pub mod outbox;
+pub mod reconcile;
+pub mod rule;
+mod told;
+pub mod upkeep;
+pub mod work;
+
+/// How long a page of a provider's log waits for the store: nobody waits for us.
+const LONG_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a provider is kept waiting for the store; it waits three seconds itself.
+const PATIENCE: Duration = Duration::from_millis(2_000);
+
+/// Keeps events and actions, and works on them.
+pub struct Delivery {
+    store: Arc<dyn Store>,
+    live: Arc<Live>,
+    lanes: Lanes,
+    metrics: Arc<Metrics>,
+    breakers: DashMap<String, Arc<Breaker>>,
+    /// Something new is due.
+    wake: Notify,
+    /// As last seen.
+    health: ArcSwap<Health>,
+    told: Told,
+}
+
+/// What became of the events of a delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub kept: usize,
+    pub duplicates: usize,
+    /// Of the kept ones, those that no rule wants.
+    pub unwanted: usize,
+}
+
+/// A call that was answered, and whose actions are still to be done.
+#[derive(Clone, Copy)]
+pub struct Answered<'a> {
+    pub route: &'a Route,
+    pub facts: &'a Facts,
+    /// The id of the decision, for calls without one of their own.
+    pub decision: &'a str,
+}
+
+impl Delivery {
+    pub fn new(store: Arc<dyn Store>, live: Arc<Live>, lanes: Lanes, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            live,
+            lanes,
+            metrics,
+            breakers: DashMap::new(),
+            wake: Notify::new(),
+            health: ArcSwap::default(),
+            told: Told::default(),
+        })
+    }
+
+    /// The store, for those who look into it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// How the store was when it was last looked at, a few seconds ago at most.
+    pub fn health(&self) -> Arc<Health> {
+        self.health.load_full()
+    }
+
+    /// Keeps the events of a delivery. Once this returned, none of them gets lost.
+    ///
+    /// # Errors
+    /// They could not be kept, or nobody knows in time: the provider has to call again.
+    pub async fn accept(&self, route: &Route, events: &[Decoded], way: Way) -> Result<Receipt, StoreError> {
+        self.accept_with(route, events, way, None).await
+    }
+
+    /// The same, and a bookmark in the log that the events were read from.
+    ///
+    /// # Errors
+    /// As [`Delivery::accept`].
+    pub async fn accept_with(
+        &self,
+        route: &Route,
+        events: &[Decoded],
+        way: Way,
+        bookmark: Option<(String, String)>,
+    ) -> Result<Receipt, StoreError> {
+        let intake = Intake { bookmark, ..intake::intake(route, events, way, clock::wall()) };
+        let seen: Vec<(Flags, bool)> =
+            intake.events.iter().map(|event| (event.flags, !event.jobs.is_empty())).collect();
+        let patience = match way {
+            Way::Hook => PATIENCE,
+            Way::Log => LONG_PATIENCE,
+        };
+        let accepted = self.keep_in_time(intake, patience).await?;
+        let mut receipt = Receipt::default();
+        for ((event, accepted), (flags, wanted)) in events.iter().zip(&accepted).zip(seen) {
+            match accepted {
+                Accepted::Duplicate => {
+                    receipt.duplicates += 1;
+                    // What a log repeats, the hook delivered: nothing to count.
+                    if way == Way::Hook {
+                        self.metrics.event(&route.name, "", "duplicate");
+                    }
+                }
+                Accepted::New(id) => {
+                    receipt.kept += 1;
+                    receipt.unwanted += usize::from(!wanted);
+                    self.count_kept(route, event, *id, flags, wanted);
+                }
+            }
+        }
+        Ok(receipt)
+    }
+
+    /// Keeps the actions of an answered call. Once this returned, none of them gets lost; those of a repeated call are
+    /// not kept again.
+    ///
+    /// # Errors
+    /// They could not be kept, or nobody knows in time.
+    pub async fn keep(&self, answered: Answered<'_>, actions: &[Action]) -> Result<(), StoreError> {
+        let Answered { route, facts, decision } = answered;
+        let key = facts.id.as_deref().unwrap_or(decision);
+        let origin = Origin { route: &route.name, rule: "", event: key, generation: 0, preview: facts.preview };
+        let event = NewEvent {
+            route: route.name.as_str().into(),
+            key: key.to_owned(),
+            kind: route.hook.name.to_owned(),
+            flags: Flags { call: true, preview: facts.preview, ..Flags::default() },
+            jobs: outbox::jobs(&origin, actions),
+            ..NewEvent::default()
+        };
+        self.keep_in_time(Intake { events: vec![event], bookmark: None }, PATIENCE).await.map(drop)
+    }
+
+    async fn keep_in_time(&self, intake: Intake, patience: Duration) -> Result<Vec<Accepted>, StoreError> {
+        failpoint::reach("delivery.before_store");
+        let accepted = timeout(patience, self.store.accept(intake)).await.unwrap_or(Err(StoreError::Busy))?;
+        failpoint::reach("delivery.after_store");
+        self.wake.notify_one();
+        Ok(accepted)
+    }
+
+    fn count_kept(&self, route: &Route, event: &Decoded, id: i64, flags: Flags, wanted: bool) {
+        let count = |state| self.metrics.event(&route.name, "", state);
+        count("received");
+        if flags.missed {
+            count("missed");
+            self.metrics.missed(&route.name);
+        }
+        if flags.clock_skew {
+            count("clock_skew");
+            tracing::warn!(route.name, event.id = id, "an event is dated more than five minutes ahead");
+        }
+        if flags.no_id {
+            count("no_id");
+            tracing::warn!(
+                route.name,
+                event.id = id,
+                "an event has no id of its own: its place in the delivery is used"
+            );
+        }
+        if event.facts.problem.is_some() {
+            count("unreadable");
+            tracing::warn!(route.name, event.id = id, "an event cannot be read; `hookgate events show` has it");
+        }
+        if flags.own {
+            count("own");
+        } else if !wanted {
+            count("unwanted");
+            let kind = event.facts.event_type.as_deref().unwrap_or_default();
+            if self.told.first(&route.name, kind) {
+                tracing::warn!(route.name, event.id = id, event.r#type = kind, "no rule wants events of this type");
+            }
+        }
+    }
+}

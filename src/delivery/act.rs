@@ -1,0 +1,112 @@
+//! One try of an action: its connector does it, and what came of that decides what happens next.
+
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use crate::command::Action;
+use crate::connectors::{Done, Order, Trouble, What};
+use crate::delivery::Delivery;
+use crate::delivery::work::{Next, Verdict};
+use crate::release::Release;
+use crate::store::Leased;
+
+/// Does the action once.
+pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased) -> Verdict {
+    let action = match serde_json::from_slice::<Action>(&job.body) {
+        Ok(action) => action,
+        Err(error) => return Verdict::dead("unreadable", format!("the action cannot be read: {error}")),
+    };
+    let Some(connected) = release.connectors.get(&action.connector).cloned() else {
+        return Verdict::again("no_connector", release.connectors.unknown(&action.connector));
+    };
+    // The configuration may have changed since the script asked.
+    if let Err(problem) = connected.connector.check(&action) {
+        return Verdict::dead("refused", problem);
+    }
+    let order = order(job, action);
+    let breaker = delivery.breaker(&connected.name);
+    breaker.begin();
+    let result = connected.connector.perform(&order).await;
+    let verdict = match result {
+        Ok(done) => {
+            breaker.answered();
+            delivered(done)
+        }
+        Err(trouble) => {
+            let retry_after = match trouble.what {
+                What::NotDelivered { retry_after } => retry_after,
+                What::MaybeDelivered | What::Refused => None,
+            };
+            let reached = trouble.what == What::Refused;
+            if reached {
+                breaker.answered();
+            } else if breaker.failed(Instant::now(), retry_after) {
+                warn!(connector.name = connected.name, error = trouble.message, "connector is given a rest");
+            }
+            failed(trouble)
+        }
+    };
+    delivery.metrics.action_attempt(&connected.name, verdict.result);
+    told(job, &connected.name, &verdict);
+    verdict
+}
+
+fn order(job: &Leased, action: Action) -> Order {
+    let gathered = job.gathered.iter().filter_map(|body| serde_json::from_slice(body).ok());
+    Order {
+        action,
+        key: job.key.clone(),
+        event_id: job.event.key.clone(),
+        event_type: job.event.kind.clone(),
+        route: job.event.route.to_string(),
+        received: job.event.received,
+        event: job.event.body.clone(),
+        doubt: job.doubt,
+        gathered: gathered.collect(),
+        gathered_count: job.gathered_count,
+    }
+}
+
+fn delivered(done: Done) -> Verdict {
+    Verdict::done(done.status, done.note)
+}
+
+fn failed(trouble: Trouble) -> Verdict {
+    let (result, next) = match trouble.what {
+        What::NotDelivered { retry_after } => ("not_delivered", Next::Again { at_least: retry_after }),
+        What::MaybeDelivered => ("maybe_delivered", Next::Again { at_least: None }),
+        What::Refused => ("refused", Next::Dead),
+    };
+    Verdict { result, status: trouble.status, detail: trouble.message, next }
+}
+
+fn told(job: &Leased, connector: &str, verdict: &Verdict) {
+    let (attempt, result, event) = (job.token.attempt, verdict.result, job.event.id);
+    let action = job.name.as_str();
+    let route: &str = &job.event.route;
+    match verdict.next {
+        Next::Done(_) => {
+            info!(
+                route.name = route,
+                connector.name = connector,
+                event.id = event,
+                action,
+                attempt,
+                result,
+                "action done"
+            );
+        }
+        Next::Again { .. } | Next::Dead => warn!(
+            route.name = route,
+            connector.name = connector,
+            event.id = event,
+            action,
+            attempt,
+            result,
+            reply.status = verdict.status,
+            error = verdict.detail,
+            "action failed"
+        ),
+    }
+}

@@ -1,0 +1,89 @@
+//! From the events of a delivery to what is kept of them: one event each, with a job for every rule that wants it.
+
+use std::time::Duration;
+
+use crate::delivery::outbox;
+use crate::hooks::Decoded;
+use crate::release::{Plan, Route, Rule};
+use crate::store::{Flags, Intake, JobKind, Millis, NewEvent, NewJob};
+
+/// An event may be published so much later than now before its clock is called wrong.
+const SKEW: Duration = Duration::from_mins(5);
+
+/// How events came to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The provider's hook delivered them.
+    Hook,
+    /// The hook should have, and did not: they were read from the provider's log.
+    Log,
+}
+
+/// What is kept of the events of a delivery. `now` is the store's time.
+pub fn intake(route: &Route, events: &[Decoded], way: Way, now: Millis) -> Intake {
+    Intake { events: events.iter().map(|event| kept(route, event, way, now)).collect(), bookmark: None }
+}
+
+fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {
+    let facts = &event.facts;
+    let parcel = (route.hook.pack)(event);
+    let published = facts.published.map(|time| time.as_millisecond());
+    let flags = Flags {
+        preview: facts.preview,
+        clock_skew: published.is_some_and(|at| at > now.saturating_add(millis(SKEW))),
+        no_id: !facts.has_own_id,
+        missed: way == Way::Log,
+        call: false,
+        own: is_own(route, event),
+    };
+    // Without any id at all nothing can be told from anything else: such an event is new each time.
+    let key = if parcel.key.is_empty() { format!("none-{}", uuid::Uuid::now_v7().simple()) } else { parcel.key };
+    let rules = match &route.plan {
+        Plan::Rules(rules) if !flags.own => rules.as_slice(),
+        _ => &[],
+    };
+    let wanting = rules.iter().filter(|rule| rule.wanted.check(event).is_ok());
+    let jobs = wanting.map(|rule| job(route, rule, event, &key, published.unwrap_or(now))).collect();
+    NewEvent {
+        route: route.name.as_str().into(),
+        key,
+        kind: facts.event_type.as_deref().unwrap_or_default().to_owned(),
+        published,
+        flags,
+        problem: facts.problem.clone(),
+        envelope: parcel.envelope,
+        body: parcel.body,
+        jobs,
+    }
+}
+
+/// Whether we caused it, or those who act for us.
+fn is_own(route: &Route, event: &Decoded) -> bool {
+    let made_by = |path| (route.hook.read)(event, path);
+    let ids = || ["actor.id", "transaction.token"].into_iter().flat_map(made_by);
+    !route.own_actors.is_empty() && ids().any(|id| route.own_actors.iter().any(|own| own == id.as_str()))
+}
+
+fn job(route: &Route, rule: &Rule, event: &Decoded, key: &str, published: Millis) -> NewJob {
+    let order = rule.order.as_ref().and_then(|order| {
+        let values = (route.hook.read)(event, &order.by);
+        Some((values.first()?.to_string(), published))
+    });
+    let delay = match (&rule.order, &order) {
+        (Some(order), Some(_)) => order.hold,
+        _ => Duration::ZERO,
+    };
+    NewJob {
+        kind: JobKind::Rule,
+        lane: rule.lane.clone(),
+        name: rule.name.clone(),
+        key: outbox::rule_key(&route.name, &rule.name, key),
+        delay,
+        order,
+        ..NewJob::default()
+    }
+}
+
+fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}

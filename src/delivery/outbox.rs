@@ -1,0 +1,106 @@
+//! From what a script asked for to jobs: each action with a key of its own that stays the same over all tries.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::command::Action;
+use crate::store::{JobKind, NewJob};
+
+/// The name space of the keys of actions: a random UUID, the same in every hookgate.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f0b_52d4_9d3c_4c39_a1f5_2f0e_6b1d_7c84);
+
+/// What an action came from. The same origin always gives the same keys, so that asking again changes nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    pub route: &'a str,
+    /// The rule; empty for an answered call.
+    pub rule: &'a str,
+    /// The provider's id of the event or call.
+    pub event: &'a str,
+    /// Counts the replays of what had succeeded: those are meant to be done once more.
+    pub generation: u32,
+    /// A try-out: nothing is done.
+    pub preview: bool,
+}
+
+/// One job per action, in the script's order.
+pub fn jobs(origin: &Origin<'_>, actions: &[Action]) -> Vec<NewJob> {
+    actions.iter().enumerate().map(|(number, action)| job(origin, number, action)).collect()
+}
+
+/// What actions of a connector are filed under.
+pub fn lane(connector: &str) -> Arc<str> {
+    format!("connector {connector}").into()
+}
+
+/// The key of a rule's job.
+pub fn rule_key(route: &str, rule: &str, event: &str) -> String {
+    key(&Origin { route, rule, event, generation: 0, preview: false }, "")
+}
+
+fn job(origin: &Origin<'_>, number: usize, action: &Action) -> NewJob {
+    // Two rules may use the same words for different things.
+    let scoped = |key: &str| format!("{}/{}/{}/{key}", origin.route, origin.rule, action.connector);
+    NewJob {
+        kind: JobKind::Action,
+        lane: lane(&action.connector),
+        name: action.name().to_owned(),
+        key: key(origin, &number.to_string()),
+        body: serde_json::to_vec(action).expect("an action is JSON").into(),
+        delay: action.delay(),
+        order: None,
+        once: action.once.as_ref().map(|once| (scoped(&once.key), once.time())),
+        digest: action.digest.as_ref().map(|digest| (scoped(&digest.key), digest.time())),
+        suppressed: origin.preview.then(|| "a try-out from the provider's console: recorded, not done".to_owned()),
+    }
+}
+
+fn key(origin: &Origin<'_>, number: &str) -> String {
+    let generation = origin.generation.to_string();
+    let mut name = Vec::new();
+    for part in [origin.route, origin.event, origin.rule, &generation, number] {
+        // With its length, so that no two lists of parts read the same.
+        name.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        name.extend_from_slice(part.as_bytes());
+    }
+    Uuid::new_v5(&NAMESPACE, &name).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::command::{Task, Window};
+
+    fn origin<'a>(route: &'a str, rule: &'a str, event: &'a str, generation: u32) -> Origin<'a> {
+        Origin { route, rule, event, generation, preview: false }
+    }
+
+    #[test]
+    fn the_same_origin_gives_the_same_keys_and_no_other_does() {
+        let action = Action::new("chat", Task::Notify { message: json!("x") });
+        let twice = [action.clone(), action];
+        let origins =
+            [origin("a", "b", "c", 0), origin("ab", "", "c", 0), origin("a", "b", "d", 0), origin("a", "b", "c", 1)];
+        let mut all = BTreeSet::new();
+        for origin in origins {
+            let keys: Vec<String> = jobs(&origin, &twice).into_iter().map(|job| job.key).collect();
+            assert_eq!(keys, jobs(&origin, &twice).into_iter().map(|job| job.key).collect::<Vec<_>>());
+            all.extend(keys);
+        }
+        assert_eq!(all.len(), 8);
+    }
+
+    #[test]
+    fn a_key_of_once_counts_for_its_rule_and_connector_only() {
+        let mut action = Action::new("chat", Task::Notify { message: json!("x") });
+        action.once = Some(Window { key: "user-1".into(), ms: 1_000 });
+        let key = |rule| jobs(&origin("a", rule, "e", 0), &[action.clone()])[0].once.clone().unwrap().0;
+        assert_ne!(key("x"), key("y"));
+        assert_eq!(key("x"), "a/x/chat/user-1");
+    }
+}

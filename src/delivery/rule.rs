@@ -1,0 +1,153 @@
+//! One try of a rule: its script runs on the event, and what it asks for becomes the jobs that end this one.
+
+use std::time::{Duration, Instant};
+
+use tracing::{error, info};
+
+use crate::command::Action;
+use crate::delivery::Delivery;
+use crate::delivery::outbox;
+use crate::delivery::outbox::Origin;
+use crate::delivery::work::{Next, Verdict};
+use crate::hooks::{Decoded, Mark, Parcel};
+use crate::release::{Plan, Release, Route, Rule};
+use crate::script::context::World;
+use crate::script::diagnose::ScriptError;
+use crate::script::run::{Call, Cause};
+use crate::store::{Leased, NewJob};
+
+/// The rule of a job, in the release in force.
+pub(super) fn find<'r>(release: &'r Release, job: &Leased) -> Option<(&'r Route, &'r Rule)> {
+    let route = release.routes.iter().find(|route| *route.name == *job.event.route)?;
+    let Plan::Rules(rules) = &route.plan else { return None };
+    rules.iter().find(|rule| rule.lane == job.lane).map(|rule| (&**route, rule))
+}
+
+/// Runs the script once.
+pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) -> Verdict {
+    let Some((route, rule)) = find(release, job) else {
+        let text = format!("the release in force has no {}; it is tried again in case the rule comes back", job.lane);
+        return Verdict::again("no_rule", text);
+    };
+    let parcel = Parcel {
+        key: job.event.key.clone(),
+        envelope: job.event.envelope.clone(),
+        body: job.event.body.clone(),
+        replay: job.replay > 0,
+    };
+    let Some(event) = (route.hook.unpack)(parcel) else {
+        return Verdict::dead("no_event", format!("`{}` carries no events", route.hook.name));
+    };
+    let mut logs = Vec::new();
+    let started = Instant::now();
+    let decided = decide(delivery, release, (route, rule), &event, &mut logs).await;
+    for line in logs {
+        let fields = line.fields.as_ref().map(ToString::to_string);
+        info!(
+            route.name,
+            rule.name,
+            event.id = job.event.id,
+            script.fields = fields,
+            script.text = line.text,
+            "script log"
+        );
+    }
+    let script_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let attempt = job.token.attempt;
+    match decided {
+        Ok(actions) => {
+            info!(
+                route.name,
+                rule.name,
+                event.id = job.event.id,
+                event.r#type = job.event.kind,
+                attempt,
+                actions.count = actions.len(),
+                script_us,
+                "rule ran"
+            );
+            let detail = format!("{} asked for", counted(actions.len()));
+            Verdict { next: Next::Done(children(job, rule, &actions)), ..Verdict::done(None, detail) }
+        }
+        Err(failure) => {
+            error!(
+                route.name,
+                rule.name,
+                event.id = job.event.id,
+                event.r#type = job.event.kind,
+                attempt,
+                script_us,
+                reason = failure.reason(),
+                error = %failure,
+                "rule failed"
+            );
+            let script = &rule.script;
+            let hash = script.hash().get(..12).unwrap_or_default();
+            Verdict::again(failure.reason(), format!("{failure} ({} {hash})", script.file()))
+        }
+    }
+}
+
+/// Why a run gave no actions.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("no thread was free for this script before its deadline")]
+    NoThread,
+    #[error("{0}")]
+    Script(Box<ScriptError>),
+}
+
+impl Failure {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NoThread => "busy",
+            Self::Script(error) => error.reason(),
+        }
+    }
+}
+
+async fn decide(
+    delivery: &Delivery,
+    release: &Release,
+    (route, rule): (&Route, &Rule),
+    event: &Decoded,
+    logs: &mut Vec<crate::script::context::LogLine>,
+) -> Result<Vec<Action>, Failure> {
+    let script = &rule.script;
+    let call = Call {
+        request: event.request.clone(),
+        surroundings: rule.surroundings.clone(),
+        world: World::Real,
+        deadline: Instant::now() + Duration::from_millis(script.limits().deadline_ms),
+    };
+    let run = delivery.lanes.run(script, call).await;
+    *logs = run.logs;
+    route.metrics.script_seconds.observe(run.took);
+    let misfit = |problem: &str| Failure::Script(Box::new(release.compiler.misfit(script, problem)));
+    let returned = run.result.map_err(|failed| match failed.cause {
+        Cause::Busy => Failure::NoThread,
+        _ => Failure::Script(Box::new(release.compiler.explain(script, *failed))),
+    })?;
+    let mark = Mark { decision: "", release: release.label(), script: script.file() };
+    let encoded = release.encode(route, event, returned, &mark).map_err(|problem| misfit(&problem))?;
+    Ok(encoded.actions)
+}
+
+fn children(job: &Leased, rule: &Rule, actions: &[Action]) -> Vec<NewJob> {
+    let origin = Origin {
+        route: &job.event.route,
+        rule: &rule.name,
+        event: &job.event.key,
+        generation: job.generation,
+        preview: job.event.flags.preview,
+    };
+    outbox::jobs(&origin, actions)
+}
+
+fn counted(count: usize) -> String {
+    match count {
+        0 => "no action".to_owned(),
+        1 => "one action".to_owned(),
+        count => format!("{count} actions"),
+    }
+}

@@ -1,0 +1,71 @@
+//! What is done every few seconds or minutes whether or not anything happens: looking at the store, and removing what is
+//! old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use crate::delivery::Delivery;
+use crate::store::{Operation, StoreError};
+
+/// How often the store is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How often old records are removed.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// Ids of events are remembered at least this long, even if events are not kept: providers repeat what they sent.
+const REMEMBER: Duration = Duration::from_hours(7 * 24);
+
+/// Looks after the store until it is dropped. `keep` is how long records are kept.
+pub async fn run(delivery: Arc<Delivery>, keep: Duration) {
+    let mut next_sweep = Instant::now();
+    loop {
+        delivery.look().await;
+        if Instant::now() >= next_sweep {
+            let sweep = Operation::Sweep { keep, remember: keep.max(REMEMBER) };
+            match delivery.store().operate(sweep).await {
+                Ok(0) => {}
+                Ok(removed) => info!(events.count = removed, "old events were removed"),
+                Err(problem) => warn!(error = %problem, "old events could not be removed"),
+            }
+            next_sweep = Instant::now() + SWEEP_EVERY;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+impl Delivery {
+    /// Looks at the store, for readiness and metrics.
+    pub async fn look(&self) {
+        let health = match self.store.health().await {
+            Ok(health) => health,
+            Err(problem) => {
+                let mut health = (*self.health()).clone();
+                health.trouble = Some(problem.to_string());
+                health
+            }
+        };
+        let before = self.health.load();
+        match (&before.trouble, &health.trouble) {
+            (Some(_), None) => info!("the store works again"),
+            (None, Some(trouble)) => warn!(error = trouble, "the store is in trouble"),
+            _ => {}
+        }
+        self.metrics.set_queue(health.queue_age_ms, health.dead, health.waiting);
+        self.health.store(Arc::new(health));
+    }
+
+    /// Whether events can be kept.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ready(&self) -> Result<(), StoreError> {
+        match &self.health.load().trouble {
+            None => Ok(()),
+            Some(trouble) => Err(StoreError::Broken(trouble.clone())),
+        }
+    }
+}

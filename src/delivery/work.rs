@@ -1,0 +1,361 @@
+//! Takes jobs that are due and sees each of them through one try: as many of a lane at once as it may have, no more in
+//! memory than are in work.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use tokio::sync::watch::Receiver;
+use tokio::task::JoinSet;
+use tokio::time::{Instant as TokioInstant, sleep, sleep_until, timeout};
+use tracing::{error, warn};
+
+use crate::connectors::Retry;
+use crate::delivery::breaker::{Breaker, Room};
+use crate::delivery::outbox;
+use crate::delivery::{Delivery, act, backoff, rule};
+use crate::failpoint;
+use crate::release::{Plan, Release};
+use crate::store::clock;
+use crate::store::{Attempt, Claimed, End, JobKind, Leased, NewJob, Settled, Share, StoreError, Token};
+
+/// A lease outlasts every try. When the process ends, the next one knows that nobody holds it any more.
+const LEASE: Duration = Duration::from_mins(2);
+const RENEW_EVERY: Duration = Duration::from_secs(30);
+
+/// Jobs of one lane that are fetched at a time.
+const BATCH: usize = 64;
+
+/// How often the store is asked although nothing was heard: what another process put there (a replay, a replica).
+const POLL: Duration = Duration::from_secs(1);
+
+/// Jobs of a lane that nobody runs any more (its rule or connector is gone) that are looked at at a time.
+const ORPHANS: usize = 16;
+
+/// What came of one try.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// A word, also in metrics.
+    pub(super) result: &'static str,
+    pub(super) status: Option<u16>,
+    /// For people.
+    pub(super) detail: String,
+    pub(super) next: Next,
+}
+
+#[derive(Debug)]
+pub(super) enum Next {
+    Done(Vec<NewJob>),
+    /// As the rules of trying again say, not before this.
+    Again {
+        at_least: Option<Duration>,
+    },
+    /// Trying again would end the same.
+    Dead,
+}
+
+impl Verdict {
+    pub(super) fn done(status: Option<u16>, detail: String) -> Self {
+        Self { result: "done", status, detail, next: Next::Done(Vec::new()) }
+    }
+
+    pub(super) fn again(result: &'static str, detail: String) -> Self {
+        Self { result, status: None, detail, next: Next::Again { at_least: None } }
+    }
+
+    pub(super) fn dead(result: &'static str, detail: String) -> Self {
+        Self { result, status: None, detail, next: Next::Dead }
+    }
+}
+
+/// Works until it is told to stop; then lets what is in work finish for at most `grace`. What does not is tried again by
+/// the next process.
+pub async fn run(delivery: Arc<Delivery>, mut stopping: Receiver<bool>, grace: Duration) {
+    let held: Held = Arc::default();
+    let renewing = tokio::spawn(renew(delivery.clone(), held.clone()));
+    let mut work = Work { delivery, held, tasks: JoinSet::new(), busy: HashMap::new(), limits: Limits::default() };
+    let mut due: Option<TokioInstant> = None;
+    let mut more = true;
+    loop {
+        if more {
+            (more, due) = work.take().await;
+        }
+        let delivery = work.delivery.clone();
+        let poll = TokioInstant::now() + POLL;
+        tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+            Some(ended) = work.tasks.join_next() => more |= work.ended(ended),
+            () = delivery.wake.notified() => more = true,
+            () = sleep_until(due.unwrap_or(poll).min(poll)) => more = true,
+        }
+        while let Some(ended) = work.tasks.try_join_next() {
+            more |= work.ended(ended);
+        }
+    }
+    let finish = async { while work.tasks.join_next().await.is_some() {} };
+    if timeout(grace, finish).await.is_err() {
+        warn!(jobs.count = work.tasks.len(), "jobs did not finish before the stop and will be tried again");
+    }
+    renewing.abort();
+}
+
+type Held = Arc<DashMap<Token, ()>>;
+
+struct Work {
+    delivery: Arc<Delivery>,
+    held: Held,
+    /// Each gives the lane that it leaves.
+    tasks: JoinSet<Arc<str>>,
+    busy: HashMap<Arc<str>, usize>,
+    limits: Limits,
+}
+
+/// The lanes of a release and how many jobs each may have in work.
+#[derive(Default)]
+struct Limits {
+    release: u64,
+    lanes: Vec<Lane>,
+}
+
+struct Lane {
+    name: Arc<str>,
+    most: usize,
+    /// Of a connector.
+    breaker: Option<Arc<Breaker>>,
+}
+
+impl Work {
+    /// Fetches what is due and starts it. Whether there may be more, and when to come back otherwise.
+    async fn take(&mut self) -> (bool, Option<TokioInstant>) {
+        let Some(release) = self.delivery.live.current() else { return (false, None) };
+        self.limits.refresh(&self.delivery, &release);
+        let (shares, reopens) = self.shares();
+        if shares.is_empty() {
+            return (false, reopens);
+        }
+        let wanted: HashMap<Arc<str>, usize> = shares.iter().map(|share| (share.lane.clone(), share.most)).collect();
+        let Claimed { jobs, next_due } = match self.delivery.store.claim(shares, LEASE).await {
+            Ok(claimed) => claimed,
+            Err(problem) => {
+                self.delivery.told_of_store(&problem);
+                sleep(POLL).await;
+                return (true, None);
+            }
+        };
+        let mut taken: HashMap<Arc<str>, usize> = HashMap::new();
+        for job in jobs {
+            *taken.entry(job.lane.clone()).or_default() += 1;
+            self.start(release.clone(), job);
+        }
+        // A lane that gave less than it was asked for is empty for now.
+        let full = taken.iter().any(|(lane, count)| wanted.get(lane) == Some(count));
+        let due = next_due.map(|due| {
+            let wait = due.saturating_sub(self.delivery.store.now());
+            TokioInstant::now() + Duration::from_millis(u64::try_from(wait).unwrap_or(0))
+        });
+        let due = due.into_iter().chain(reopens).min();
+        (full, due)
+    }
+
+    fn shares(&self) -> (Vec<Share>, Option<TokioInstant>) {
+        let (mut shares, mut reopens) = (Vec::new(), None::<Instant>);
+        let now = Instant::now();
+        for lane in &self.limits.lanes {
+            let busy = self.busy.get(&lane.name).copied().unwrap_or(0);
+            let room = lane.breaker.as_ref().map_or(Room::All, |breaker| breaker.room(now));
+            let most = match room {
+                Room::All => lane.most.saturating_sub(busy).min(BATCH),
+                Room::One => usize::from(busy == 0),
+                Room::NoneUntil(until) => {
+                    reopens = Some(reopens.map_or(until, |earlier| earlier.min(until)));
+                    0
+                }
+            };
+            if most > 0 {
+                shares.push(Share { lane: lane.name.clone(), most });
+            }
+        }
+        (shares, reopens.map(TokioInstant::from_std))
+    }
+
+    fn start(&mut self, release: Arc<Release>, job: Leased) {
+        *self.busy.entry(job.lane.clone()).or_default() += 1;
+        self.held.insert(job.token.clone(), ());
+        let (delivery, held) = (self.delivery.clone(), self.held.clone());
+        self.tasks.spawn(async move {
+            let (lane, token) = (job.lane.clone(), job.token.clone());
+            // A task of its own, so that a panic in it ends this try and nothing else.
+            if let Err(panic) = tokio::spawn(delivery.see_through(release, job)).await {
+                error!(lane = &*lane, error = %panic, "a defect of the gateway ended a job; it is tried again");
+            }
+            held.remove(&token);
+            lane
+        });
+    }
+
+    /// Whether its lane was full, so that more of it may wait.
+    fn ended(&mut self, ended: Result<Arc<str>, tokio::task::JoinError>) -> bool {
+        let Ok(lane) = ended else { return true };
+        let Some(busy) = self.busy.get_mut(&lane) else { return true };
+        *busy = busy.saturating_sub(1);
+        true
+    }
+}
+
+impl Limits {
+    fn refresh(&mut self, delivery: &Delivery, release: &Release) {
+        let orphans = delivery.health().lanes.iter().any(|(lane, _)| !self.has(lane));
+        if self.release == release.id && !orphans {
+            return;
+        }
+        self.release = release.id;
+        self.lanes.clear();
+        for route in &release.routes {
+            if let Plan::Rules(rules) = &route.plan {
+                let lane = |rule: &crate::release::Rule| Lane {
+                    name: rule.lane.clone(),
+                    most: rule.concurrent,
+                    breaker: None,
+                };
+                self.lanes.extend(rules.iter().map(lane));
+            }
+        }
+        for connected in release.connectors.iter() {
+            let breaker = Some(delivery.breaker(&connected.name));
+            self.lanes.push(Lane { name: outbox::lane(&connected.name), most: connected.concurrent, breaker });
+        }
+        for (lane, _) in &delivery.health().lanes {
+            if !self.has(lane) {
+                self.lanes.push(Lane { name: lane.as_str().into(), most: ORPHANS, breaker: None });
+            }
+        }
+    }
+
+    fn has(&self, lane: &str) -> bool {
+        self.lanes.iter().any(|known| *known.name == *lane)
+    }
+}
+
+impl Delivery {
+    pub(super) fn breaker(&self, connector: &str) -> Arc<Breaker> {
+        self.breakers.entry(connector.to_owned()).or_default().clone()
+    }
+
+    /// One try, and the record of it.
+    async fn see_through(self: Arc<Self>, release: Arc<Release>, job: Leased) {
+        let (started, clock) = (clock::wall(), Instant::now());
+        failpoint::reach("delivery.claimed");
+        let retry = retry_of(&release, &job);
+        let verdict = if job.token.attempt > retry.attempts {
+            // Every try is counted when it begins: these ended the process, or it was killed in each of them.
+            Verdict::dead("lost", "none of its tries came to an end: the gateway stopped in each of them".to_owned())
+        } else {
+            match job.kind {
+                JobKind::Rule => rule::run(&self, &release, &job).await,
+                JobKind::Action => act::perform(&self, &release, &job).await,
+            }
+        };
+        failpoint::reach(match job.kind {
+            JobKind::Rule => "delivery.after_script",
+            JobKind::Action => "delivery.after_action",
+        });
+        let attempt = Attempt {
+            started,
+            took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+            result: verdict.result.to_owned(),
+            status: verdict.status,
+            detail: verdict.detail,
+        };
+        let (state, end) = match verdict.next {
+            Next::Done(children) => ("done", End::Done(children)),
+            Next::Dead => ("dead", End::Dead),
+            Next::Again { at_least } => {
+                match backoff::next(&retry, job.token.attempt, job.created, self.store.now(), at_least) {
+                    Some(wait) => ("retried", End::Retry(wait)),
+                    None => ("dead", End::Dead),
+                }
+            }
+        };
+        let has_children = matches!(&end, End::Done(children) if !children.is_empty());
+        if self.settle(&job, attempt, end).await {
+            self.count_end(&job, state);
+            if has_children {
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    fn count_end(&self, job: &Leased, state: &'static str) {
+        let rule = if job.kind == JobKind::Rule { job.name.as_str() } else { "" };
+        if job.kind == JobKind::Rule {
+            self.metrics.event(&job.event.route, rule, state);
+        }
+        if state == "dead" {
+            let lane: &str = &job.lane;
+            error!(
+                route.name = &*job.event.route,
+                lane,
+                event.id = job.event.id,
+                attempt = job.token.attempt,
+                next = format!("hookgate events show {}", job.event.id),
+                "a job is in the dead letters"
+            );
+        }
+    }
+
+    /// Keeps what came of a try, for as long as that takes: an action that was done must not be done again because the
+    /// disk was full for a while.
+    async fn settle(&self, job: &Leased, attempt: Attempt, end: End) -> bool {
+        loop {
+            match self.store.settle(job.token.clone(), attempt.clone(), end.clone()).await {
+                Ok(Settled::Applied) => return true,
+                Ok(Settled::LostLease) => {
+                    warn!(event.id = job.event.id, "a job took longer than its lease: what came of it does not count");
+                    return false;
+                }
+                Err(StoreError::Refused(problem)) => {
+                    error!(event.id = job.event.id, error = problem, "what came of a job cannot be kept");
+                    return false;
+                }
+                Err(StoreError::Closed) => return false,
+                Err(problem) => {
+                    self.told_of_store(&problem);
+                    sleep(Duration::from_millis(250)).await;
+                }
+            }
+        }
+    }
+
+    fn told_of_store(&self, problem: &StoreError) {
+        let mut health = (*self.health()).clone();
+        if health.trouble.replace(problem.to_string()).is_none() {
+            error!(error = %problem, "the store fails; events are refused and jobs wait until it works again");
+        }
+        self.health.store(Arc::new(health));
+    }
+}
+
+/// How often this job is tried.
+fn retry_of(release: &Release, job: &Leased) -> Retry {
+    let found = match job.kind {
+        JobKind::Rule => rule::find(release, job).map(|(_, rule)| rule.retry),
+        JobKind::Action => {
+            let name = job.lane.strip_prefix("connector ").unwrap_or_default();
+            release.connectors.get(name).map(|connected| connected.retry)
+        }
+    };
+    found.unwrap_or_default()
+}
+
+async fn renew(delivery: Arc<Delivery>, held: Held) {
+    loop {
+        sleep(RENEW_EVERY).await;
+        let tokens: Vec<Token> = held.iter().map(|entry| entry.key().clone()).collect();
+        if !tokens.is_empty()
+            && let Err(problem) = delivery.store.renew(tokens, LEASE).await
+        {
+            delivery.told_of_store(&problem);
+        }
+    }
+}
