@@ -1,0 +1,158 @@
+//! The crash driver: kills the gateway again and again while it is loaded, and then counts.
+//!
+//! What it holds the gateway to: every acknowledged event is kept and reaches exactly one end; every action that the rule
+//! asked for is seen by the receiver at least once, under one key per event; and no more repetitions are seen than actions
+//! were in work when the process died. It kills at random moments, at every failpoint, and cuts the power of a disk image.
+//! Each way of checking also has a control that must find a loss, so that a driver which finds nothing is known to look.
+//!
+//! `cargo test --test crash` makes a few rounds; `HOOKGATE_CRASH_ROUNDS=200 cargo test --test crash` makes as many as the
+//! variable says.
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout, unreachable_pub, reason = "tests")]
+
+mod gateway;
+mod ledger;
+mod power;
+mod receiver;
+mod sender;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::gateway::{Bundle, Gateway};
+use crate::ledger::Ledger;
+use crate::receiver::Receiver;
+use crate::sender::Senders;
+
+/// Everything that must survive a stop at each of these places.
+const FAILPOINTS: [&str; 13] = [
+    "delivery.before_store:40",
+    "delivery.after_store:40",
+    "delivery.claimed:40",
+    "delivery.after_script:40",
+    "delivery.after_action:40",
+    "store.before_commit:60",
+    "store.after_commit:60",
+    "store.claimed:20",
+    "store.settle:60",
+    "store.checkpoint:1",
+    "store.sweep:1",
+    "delivery.before_store:1",
+    "delivery.after_action:1",
+];
+
+/// Rounds of killing when nobody asks for more.
+const ROUNDS: u64 = 6;
+
+type Fallible = Result<(), String>;
+
+fn main() {
+    let rounds = std::env::var("HOOKGATE_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let seed = std::env::var("HOOKGATE_CRASH_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| fastrand::u64(..));
+    println!("crash driver: {rounds} rounds, HOOKGATE_CRASH_SEED={seed}");
+    fastrand::seed(seed);
+    let all: [(&str, &dyn Fn() -> Fallible); 5] = [
+        ("kill -9 at random moments", &|| kills(rounds)),
+        ("an end at every failpoint", &failpoints),
+        ("control: a lost write-ahead log must be found", &control),
+        ("power cut", &power::cut),
+        ("control: unsynced writes must be lost in a power cut", &power::control),
+    ];
+    let mut failed = 0;
+    for (name, run) in all {
+        let started = std::time::Instant::now();
+        match run() {
+            Ok(()) => println!("ok      {name} ({:.1} s)", started.elapsed().as_secs_f64()),
+            Err(problem) => {
+                failed += 1;
+                println!("FAILED  {name}\n{problem}");
+            }
+        }
+    }
+    if failed > 0 {
+        std::process::exit(1);
+    }
+}
+
+/// Kills a loaded gateway at random moments, then lets the last one finish and counts.
+fn kills(rounds: u64) -> Fallible {
+    let receiver = Receiver::start();
+    let bundle = Bundle::new(receiver.port());
+    let senders = Senders::start(bundle.port, 8);
+    for _ in 0..rounds {
+        let gateway = Gateway::start(&bundle, None);
+        std::thread::sleep(Duration::from_millis(fastrand::u64(20..600)));
+        gateway.kill();
+    }
+    finish(&bundle, senders, &receiver, rounds)
+}
+
+/// Ends the gateway at each failpoint in turn.
+fn failpoints() -> Fallible {
+    let receiver = Receiver::start();
+    let bundle = Bundle::new(receiver.port());
+    let senders = Senders::start(bundle.port, 8);
+    for failpoint in FAILPOINTS {
+        if failpoint.starts_with("store.sweep") {
+            something_old(&bundle.store())?;
+        }
+        let mut gateway = Gateway::spawn(&bundle, Some(failpoint));
+        if !gateway.ended_within(Duration::from_secs(20)) {
+            return Err(format!("`{failpoint}` was never reached"));
+        }
+        let gateway = Gateway::start(&bundle, None);
+        std::thread::sleep(Duration::from_millis(100));
+        gateway.kill();
+    }
+    finish(&bundle, senders, &receiver, 2 * FAILPOINTS.len() as u64)
+}
+
+/// An event that is older than records are kept, so that there is something to sweep.
+fn something_old(store: &Path) -> Fallible {
+    let add = || {
+        let connection = rusqlite::Connection::open(store)?;
+        connection.execute_batch(
+            "INSERT INTO event (route, key, type, received, flags) VALUES ('events', 'old', 'a.b', 0, '');
+             INSERT INTO body (event, envelope, body) VALUES (last_insert_rowid(), '', x'');",
+        )
+    };
+    add().map_err(|error| format!("an old event cannot be made: {error}"))
+}
+
+/// What a disk does that never got the data: the write-ahead log goes with the process.
+fn control() -> Fallible {
+    let receiver = Receiver::start();
+    let bundle = Bundle::new(receiver.port());
+    let senders = Senders::start(bundle.port, 8);
+    for _ in 0..3 {
+        let gateway = Gateway::start(&bundle, None);
+        std::thread::sleep(Duration::from_millis(300));
+        gateway.kill();
+        lose_log(&bundle.store());
+    }
+    match finish(&bundle, senders, &receiver, 3) {
+        Err(found) if found.contains("acknowledged and lost") => Ok(()),
+        Err(other) => Err(format!("something else was found: {other}")),
+        Ok(()) => Err("acknowledged events were destroyed, and nobody noticed".to_owned()),
+    }
+}
+
+fn lose_log(store: &Path) {
+    for suffix in ["-wal", "-shm"] {
+        let mut path = store.as_os_str().to_owned();
+        path.push(suffix);
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Lets everything come to its end, and counts.
+fn finish(bundle: &Bundle, senders: Senders, receiver: &Receiver, deaths: u64) -> Fallible {
+    let gateway = Gateway::start(bundle, None);
+    let sent = senders.stop();
+    gateway.drain()?;
+    gateway.stop();
+    Ledger::read(&bundle.store()).check(&sent, receiver, deaths)
+}
