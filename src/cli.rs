@@ -13,11 +13,13 @@ pub mod call;
 pub mod check;
 pub mod completions;
 pub mod docs;
+pub mod events;
 pub mod init;
 pub mod lsp;
 pub mod output;
 pub mod serve;
 pub mod simulate;
+pub mod store;
 pub mod test;
 
 /// Answers identity-provider hooks with hot-reloaded Rhai scripts.
@@ -65,6 +67,8 @@ enum Command {
     Call(call::Args),
     /// Be Okta: call a running gateway and say what Okta would do now.
     Simulate(simulate::Args),
+    /// Look at the events that were kept, run dead jobs again, copy the store.
+    Events(events::Args),
     /// Write a first bundle that works.
     Init(init::Args),
     /// Reference of hooks and functions, and the schema of gateway.toml.
@@ -94,6 +98,7 @@ impl CommandLine {
             Command::Test(args) => test::run(&global, &args),
             Command::Call(args) => call::run(&global, &args),
             Command::Simulate(args) => simulate::run(&global, &args),
+            Command::Events(args) => events::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),
             Command::Docs(args) => docs::run(&global, &args),
             Command::Lsp(args) => lsp::run(&global, &args),

@@ -4,12 +4,12 @@ use anyhow::{Result, bail};
 
 use crate::cli::Global;
 use crate::cli::output;
-use crate::config::secret::SecretSource;
 use crate::finding::Finding;
 use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
+use crate::secret::SecretSource;
 use crate::secret::Source;
 use crate::telemetry::metrics::Metrics;
 
@@ -45,10 +45,7 @@ pub fn assemble(place: &Place, reading: Reading) -> Result<Release> {
 
 /// Where a secret is, its path resolved.
 pub fn source(place: &Place, written: &SecretSource) -> Source {
-    match written {
-        SecretSource::Env { env } => Source::Env(env.clone()),
-        SecretSource::File { file, create } => Source::File { path: place.root.join(file), create: *create },
-    }
+    written.resolved(&place.root)
 }
 
 /// Prints findings and says that there is nothing to run.

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use crate::cli::body;
 use crate::cli::bundle;
 use crate::cli::output;
-use crate::cli::output::{BAD, BOLD, DIM, ODD, paint};
+use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
 use crate::cli::{Global, Status};
+use crate::command::{Action, Task};
 use crate::config::Config;
 use crate::finding::nearest;
 use crate::gateway::decide;
@@ -174,6 +175,9 @@ impl Work<'_> {
         for log in &decision.logs {
             output::line(logged(log));
         }
+        for action in &decision.actions {
+            output::line(asked(action));
+        }
         output::line(format_args!("{} {}", paint(BOLD, "→"), (self.route.hook.effect)(reply)));
     }
 
@@ -186,6 +190,7 @@ impl Work<'_> {
             "reply": decision.reply.value(),
             "effect": (self.route.hook.effect)(&decision.reply),
             "notes": decision.reply.notes,
+            "actions": decision.actions,
             "logs": decision.logs.iter().map(log_json).collect::<Value>(),
             "failure": decision.failure.as_ref().map(failure_json),
             "script_us": u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
@@ -213,6 +218,26 @@ fn failure_json(failure: &Failure) -> Value {
 fn logged(log: &LogLine) -> String {
     let fields = log.fields.as_ref().map(|fields| format!(" {fields}")).unwrap_or_default();
     format!("{} {}{fields}", paint(DIM, "log"), log.text)
+}
+
+/// `action notify alerts "Dora joined", once in 10 m`
+fn asked(action: &Action) -> String {
+    let mut text = format!("{} {} {}", paint(GOOD, "action"), action.name(), paint(BOLD, &action.connector));
+    match &action.task {
+        Task::Notify { message } => text.push_str(&format!(" {message}")),
+        Task::Request { path, body, .. } => text.push_str(&format!(" {path} {body}")),
+        Task::Forward => {}
+        Task::Email(mail) => text.push_str(&format!(" to {}: {}", mail.to.join(", "), mail.subject)),
+    }
+    if action.after_ms.is_some() {
+        text.push_str(&format!(", after {:?}", action.delay()));
+    }
+    for (word, window) in [("once", &action.once), ("digest", &action.digest)] {
+        if let Some(window) = window {
+            text.push_str(&format!(", {word} in {:?} for `{}`", window.time(), window.key));
+        }
+    }
+    text
 }
 
 fn log_json(log: &LogLine) -> Value {

@@ -20,10 +20,10 @@ use crate::cli::docs::named::{Named, Place};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, paint};
 use crate::cli::{Global, Status};
-use crate::config;
 use crate::harness;
 use crate::hooks;
 use crate::hooks::Hook;
+use crate::release;
 use crate::script::library::{Entry, Kind};
 use crate::script::lint::codes::Code;
 use crate::script::prelude;
@@ -52,7 +52,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         return Ok(Status::Good);
     }
     match &args.name {
-        _ if args.schema => output::json(&config::schema()),
+        _ if args.schema => output::json(release::schema()),
         Some(name) => named(global, name, args.markdown)?,
         None if global.json => output::json(&all_json()),
         None => topics(),

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::output;
 use crate::cli::output::{BOLD, GOOD, paint};
 use crate::cli::{Global, Status};
-use crate::config;
+use crate::release;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -24,7 +24,7 @@ fn files() -> [(&'static str, String); 6] {
     [
         ("gateway.toml", include_str!("init/gateway.toml").to_owned()),
         // What the first line of gateway.toml points editors at.
-        ("gateway.schema.json", format!("{}\n", output::pretty(&config::schema()))),
+        ("gateway.schema.json", format!("{}\n", output::pretty(release::schema()))),
         ("scripts/registration.rhai", include_str!("init/registration.rhai").to_owned()),
         ("scripts/registration_test.rhai", include_str!("init/registration_test.rhai").to_owned()),
         ("tables/disposable.txt", include_str!("init/disposable.txt").to_owned()),

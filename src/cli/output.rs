@@ -48,6 +48,26 @@ pub fn rewrite(text: &str) {
     let _ = write!(terminal, "\r\x1b[K{text}").and_then(|()| terminal.flush());
 }
 
+/// Bytes on stdout, as they are.
+pub fn bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// Whether somebody reads what is noted, and can answer.
+pub fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Says what will happen and waits for a yes; anything else is a no.
+pub fn ask(what: &str) -> bool {
+    let mut terminal = anstream::stderr().lock();
+    let _ = write!(terminal, "{what}. Go on? [y/N] ").and_then(|()| terminal.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+}
+
 /// An empty screen, where stdout is one.
 pub fn clear_screen() {
     let mut out = std::io::stdout();

@@ -2,12 +2,14 @@
 //! would now do to its user.
 
 mod client;
+mod deliveries;
 mod made;
 mod proof;
 mod report;
+mod tally;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use http::{HeaderName, HeaderValue};
@@ -17,8 +19,10 @@ use url::Url;
 use crate::cli::body;
 use crate::cli::bundle;
 use crate::cli::call::unknown;
-use crate::cli::simulate::client::{Answer, Client};
-use crate::cli::simulate::report::{Kind, Report};
+use crate::cli::simulate::client::Client;
+use crate::cli::simulate::deliveries::{Manner, Many};
+use crate::cli::simulate::made::Maker;
+use crate::cli::simulate::report::Report;
 use crate::cli::{Global, Status};
 use crate::config::Config;
 use crate::config::routes::Route;
@@ -53,9 +57,11 @@ pub struct Args {
     /// Call again as Okta does: once, after a timeout or a 5xx; never for token and telephony.
     #[arg(long)]
     retry: bool,
-    /// Make the same call twice: the second must get the first answer.
+    /// Make the same call twice: the second must get the first answer. Events are sent once more in an envelope of its own.
     #[arg(long)]
     dup: bool,
+    #[command(flatten)]
+    many: Many,
     /// Call as the preview in Okta's console does.
     #[arg(long)]
     preview: bool,
@@ -63,7 +69,7 @@ pub struct Args {
     #[arg(long)]
     slow: bool,
     /// Of an event hook: ask for the one-time verification instead.
-    #[arg(long, conflicts_with_all = ["file", "sample", "set", "dup", "preview", "slow"])]
+    #[arg(long, conflicts_with_all = ["file", "sample", "set", "dup", "preview", "slow", "retry", "batch", "count", "rate", "out_of_order"])]
     verify: bool,
     /// Take any certificate, for a gateway with a self-signed one.
     #[arg(long)]
@@ -102,23 +108,21 @@ async fn verify(client: &Client, report: &Report<'_>) -> Result<Status> {
 
 async fn call(client: &Client, report: &Report<'_>, args: &Args) -> Result<Status> {
     let hook = report.hook;
-    let body = made::body(hook, args)?;
-    let mut answers = vec![(Kind::First, client.post(&body, args.slow).await?)];
-    if args.dup {
-        answers.push((Kind::Again, client.post(&body, args.slow).await?));
-    } else if args.retry && okta_retries(hook) && worth_a_retry(&answers[0].1) {
-        answers.push((Kind::Retry, client.post(&body, args.slow).await?));
+    let calls = args.many.calls(hook)?;
+    let maker = Maker::new(hook, args)?;
+    let manner = Manner { slow: args.slow, again: args.dup, retry: args.retry && okta_retries(hook) };
+    if calls == 1 {
+        let answers = deliveries::one(client, &maker.call(0)?, manner).await?;
+        return Ok(report.calls(&answers, maker.batch()));
     }
-    Ok(report.calls(&answers))
+    let started = Instant::now();
+    let tally = deliveries::all(client, &maker, &args.many, calls, manner).await?;
+    Ok(report.many(&tally, calls, maker.batch(), started.elapsed()))
 }
 
 /// Contract: inline hooks, section 2; event hooks are retried alike.
 fn okta_retries(hook: &Hook) -> bool {
     !["okta.token", "okta.telephony"].contains(&hook.name)
-}
-
-fn worth_a_retry(answer: &Answer) -> bool {
-    answer.reply.as_ref().is_none_or(|reply| reply.status >= 500)
 }
 
 fn find_hook(args: &Args) -> Result<&'static Hook> {

@@ -9,8 +9,10 @@ use tempfile::TempDir;
 
 mod call;
 mod check;
+mod events;
 mod reference;
 mod serve;
+mod simulate;
 mod test;
 
 /// A folder with the bundle of `hookgate init`.

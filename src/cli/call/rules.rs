@@ -8,9 +8,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::cli::Status;
-use crate::cli::call::{Work, failed, failure_json, log_json, logged, steps};
+use crate::cli::call::{Work, asked, failed, failure_json, log_json, logged, steps};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, paint};
+use crate::command::Action;
 use crate::gateway::decide::Failure;
 use crate::hooks::{Decoded, Mark};
 use crate::release::Rule;
@@ -21,12 +22,15 @@ use crate::script::run::Call;
 struct Tried<'a> {
     rule: &'a Rule,
     wanted: bool,
+    /// Why it does not want the event.
+    why_not: Option<String>,
     /// `None` where the script did not run.
     ran: Option<Ran>,
 }
 
 struct Ran {
     failure: Option<Failure>,
+    actions: Vec<Action>,
     logs: Vec<LogLine>,
     took: Duration,
     steps: Option<Vec<steps::Step>>,
@@ -56,9 +60,10 @@ pub(super) fn run(work: &Work, rules: &[Rule], body: &Bytes) -> Result<Status> {
 }
 
 fn attempt<'a>(work: &Work, rule: &'a Rule, event: &Decoded) -> Tried<'a> {
-    let wanted = rule.events.iter().any(|pattern| pattern.matches(type_of(event)));
+    let why_not = rule.wanted.check(event).err();
+    let wanted = why_not.is_none();
     let asked = work.args.rule.as_ref().map_or(wanted, |name| *name == rule.name);
-    Tried { rule, wanted, ran: asked.then(|| ran(work, rule, event)) }
+    Tried { rule, wanted, why_not, ran: asked.then(|| ran(work, rule, event)) }
 }
 
 fn ran(work: &Work, rule: &Rule, event: &Decoded) -> Ran {
@@ -71,14 +76,20 @@ fn ran(work: &Work, rule: &Rule, event: &Decoded) -> Ran {
     let run = rule.script.run(&call);
     let file = rule.script.file();
     let mark = Mark { decision: "call", release: work.release.label(), script: file };
-    let failure = match run.result {
-        Ok(returned) => (work.route.hook.encode)(event, returned, &mark)
-            .err()
-            .map(|error| Failure::Script(Box::new(work.release.compiler.misfit(&rule.script, &error.to_string())))),
-        Err(error) => Some(Failure::Script(Box::new(work.release.compiler.explain(&rule.script, *error)))),
+    let compiler = &work.release.compiler;
+    let outcome = match run.result {
+        Ok(returned) => work
+            .release
+            .encode(work.route, event, returned, &mark)
+            .map_err(|problem| compiler.misfit(&rule.script, &problem)),
+        Err(error) => Err(compiler.explain(&rule.script, *error)),
+    };
+    let (actions, failure) = match outcome {
+        Ok(encoded) => (encoded.actions, None),
+        Err(error) => (Vec::new(), Some(Failure::Script(Box::new(error)))),
     };
     let steps = work.args.trace.then(|| steps::of(&rule.script, &call));
-    Ran { failure, logs: run.logs, took: run.took, steps }
+    Ran { failure, actions, logs: run.logs, took: run.took, steps }
 }
 
 fn print(work: &Work, event: &Decoded, tried: &[Tried], (number, of): (usize, usize)) {
@@ -90,7 +101,10 @@ fn print(work: &Work, event: &Decoded, tried: &[Tried], (number, of): (usize, us
             (true, Some(_)) => format!("{} wants it: {patterns}", paint(GOOD, &one.rule.name)),
             (true, None) => format!("{} wants it and was not asked for: {patterns}", one.rule.name),
             (false, Some(_)) => format!("{} runs because of --rule; it wants {patterns}", paint(GOOD, &one.rule.name)),
-            (false, None) => format!("{} does not want it: {patterns}", paint(DIM, &one.rule.name)),
+            (false, None) => {
+                let why = one.why_not.as_deref().unwrap_or_default();
+                format!("{} does not want it: {why}", paint(DIM, &one.rule.name))
+            }
         };
         output::line(format_args!("  {verdict}"));
         if let Some(ran) = &one.ran {
@@ -108,7 +122,7 @@ impl Tried<'_> {
     }
 
     fn patterns(&self) -> Vec<String> {
-        self.rule.events.iter().map(ToString::to_string).collect()
+        self.rule.wanted.types()
     }
 }
 
@@ -120,6 +134,9 @@ impl Ran {
         }
         for log in &self.logs {
             let _ = writeln!(text, "{}", logged(log));
+        }
+        for action in &self.actions {
+            let _ = writeln!(text, "{}", asked(action));
         }
         match &self.failure {
             Some(failure) => {
@@ -148,12 +165,13 @@ fn event_json(event: &Decoded, tried: &[Tried]) -> Value {
             let ran = one.ran.as_ref().map(|ran| {
                 json!({
                     "logs": ran.logs.iter().map(log_json).collect::<Value>(),
+                    "actions": ran.actions,
                     "failure": ran.failure.as_ref().map(failure_json),
                     "script_us": u64::try_from(ran.took.as_micros()).unwrap_or(u64::MAX),
                     "trace": ran.steps.as_deref().map(steps::json),
                 })
             });
-            json!({ "rule": one.rule.name, "patterns": one.patterns(), "wants": one.wanted, "ran": ran })
+            json!({ "rule": one.rule.name, "patterns": one.patterns(), "wants": one.wanted, "why_not": one.why_not, "ran": ran })
         })
         .collect();
     json!({ "type": type_of(event), "id": event.facts.id.as_deref(), "rules": rules })

@@ -39,6 +39,7 @@ pub(super) fn save(work: &Work, name: &str, body: &bytes::Bytes) -> Result<()> {
     let stage = Stage {
         world: cases::world(&binding, now),
         compiler: Arc::clone(&work.release.compiler),
+        connectors: Arc::clone(&work.release.connectors),
         surroundings: binding.surroundings.clone(),
         deadline: Instant::now() + std::time::Duration::from_millis(test::limits().deadline_ms),
         binding,

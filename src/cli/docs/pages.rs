@@ -10,11 +10,12 @@ use crate::cli::CommandLine;
 use crate::cli::docs::codes;
 use crate::cli::docs::parts;
 use crate::cli::output;
-use crate::config;
+use crate::connectors;
 use crate::harness;
 use crate::hooks;
 use crate::hooks::{Hook, Sample};
-use crate::script::library::{Entry, Finished, Kind};
+use crate::release;
+use crate::script::library::{Effect, Entry, Finished, Kind};
 use crate::script::prelude;
 
 mod keys;
@@ -37,15 +38,27 @@ pub fn all() -> Vec<Page> {
         page("reference.md".into(), index()),
         page("cli.md".into(), command_line()),
         page("lint.md".into(), codes::markdown(GENERATED)),
-        page("configuration-keys.md".into(), keys::of(&config::schema())),
-        page("gateway.schema.json".into(), format!("{}\n", output::pretty(&config::schema()))),
+        page("configuration-keys.md".into(), keys::of(release::schema())),
+        page("gateway.schema.json".into(), format!("{}\n", output::pretty(release::schema()))),
     ];
     pages.extend(hooks::HOOKS.iter().map(|hook| page(hook_path(hook), of_hook(hook))));
+    pages.extend(connectors::KINDS.iter().map(|kind| page(format!("connectors/{}.md", kind.name), of_connector(kind))));
     for part in [EVERY_SCRIPT, TESTS] {
         let families = part.families().into_iter();
         pages.extend(families.map(|family| page(part.path(family), part.page(family))));
     }
     pages
+}
+
+/// The page of a kind of connector.
+fn of_connector(kind: &connectors::setup::Kind) -> String {
+    let name = kind.name;
+    let back = "What all connectors have in common: [configuration](../configuration.md#connectorsname).";
+    let settings = keys::of_connector(release::schema(), name);
+    format!(
+        "{GENERATED}# Connectors of kind `{name}`\n\n{} {back}\n\n{}\n## Settings\n\n{settings}",
+        kind.about, kind.guide
+    )
 }
 
 /// The page of a hook.
@@ -180,6 +193,10 @@ const EVERY_SCRIPT: Part = Part {
     library: prelude::library,
 };
 
+/// The same for what makes commands.
+const COMMANDS: &str = "In every script. Each example is what a script of any hook may return, alone or in an array beside others, and a test\n\
+    says so. The first argument is the name of a `[connectors.NAME]` in gateway.toml: whom it reaches is written there.";
+
 const TESTS: Part = Part {
     folder: "tests",
     title: "Tests of scripts",
@@ -211,8 +228,10 @@ impl Part {
 
     /// The page of a family.
     fn page(self, family: &str) -> String {
-        let mut text = format!("{GENERATED}# {family}\n\n{}\n", self.intro);
-        for entry in self.entries().iter().filter(|entry| entry.family == family) {
+        let entries = || self.entries().iter().filter(|entry| entry.family == family);
+        let intro = if entries().any(|entry| entry.effect == Effect::Command) { COMMANDS } else { self.intro };
+        let mut text = format!("{GENERATED}# {family}\n\n{intro}\n");
+        for entry in entries() {
             let _ = writeln!(text, "\n## `{}`\n\n{}", entry.signature(), entry.doc.about);
             if !entry.doc.example.is_empty() {
                 fenced(&mut text, "rhai", entry.doc.example);
@@ -270,6 +289,11 @@ pub fn command_line() -> String {
     for command in root.get_subcommands_mut().filter(|command| command.get_name() != "help") {
         let _ = writeln!(text, "\n## hookgate {}", command.get_name());
         fenced(&mut text, "text", &help(command));
+        let name = command.get_name().to_owned();
+        for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+            let _ = writeln!(text, "\n### hookgate {name} {}", inner.get_name());
+            fenced(&mut text, "text", &help(inner));
+        }
     }
     text
 }

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::hooks::Reply;
 
+#[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,

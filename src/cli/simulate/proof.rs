@@ -13,9 +13,9 @@ use crate::config;
 use crate::config::Config;
 use crate::config::auth::Auth;
 use crate::config::routes::Route;
-use crate::config::secret::SecretSource;
 use crate::release::bundle::Place;
 use crate::secret::Secret;
+use crate::secret::SecretSource;
 
 /// `name: value` as somebody writes a header.
 ///

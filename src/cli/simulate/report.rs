@@ -1,13 +1,16 @@
 //! What `simulate` tells: each answer, and what Okta would now do.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, paint};
 use crate::cli::simulate::client::Answer;
+use crate::cli::simulate::tally;
+use crate::cli::simulate::tally::{Tally, bodies_are_equal};
 use crate::cli::{Global, Status};
-use crate::gateway::refusal::Refusal;
 use crate::hooks::Hook;
 
 /// Which call of several an answer belongs to.
@@ -16,6 +19,8 @@ pub(super) enum Kind {
     First,
     /// The same call once more, as `--dup` asks for.
     Again,
+    /// The same events in an envelope of its own, as an org with two hooks sends them.
+    Renewed,
     /// Okta's second try.
     Retry,
 }
@@ -28,24 +33,46 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Tells about the calls; good is what the gateway answered with success, each time alike.
-    pub(super) fn calls(&self, answers: &[(Kind, Answer)]) -> Status {
+    /// Tells about one call and what followed it; good is what the gateway answered with success, each time alike.
+    pub(super) fn calls(&self, answers: &[(Kind, Answer)], batch: usize) -> Status {
         let Some((_, first)) = answers.first() else { return Status::Failed };
         let (kind, last) = answers.last().map_or((Kind::First, first), |(kind, answer)| (*kind, answer));
-        let same = kind != Kind::Again || bodies_are_equal(first, last);
-        let effect = self.effect(last);
+        let tally = Tally::of(answers);
+        let same = answers.iter().any(|(kind, _)| *kind == Kind::Again).then_some(tally.is_alike());
+        let is_last = kind == Kind::Retry && !is_good(last);
+        let effect = tally::effect(self.hook, last.reply.as_ref(), is_last);
         if self.global.json {
             let calls: Vec<Value> = answers.iter().map(|(kind, answer)| answer_json(*kind, answer)).collect();
             output::json(&json!({
                 "route": self.route, "hook": self.hook.name, "url": self.url.as_str(), "calls": calls,
-                "same_answer": (kind == Kind::Again).then_some(same), "effect": effect,
+                "same_answer": same, "effect": effect,
+                "tally": self.hook.events.then(|| tally.json(self.hook, batch)),
             }));
         } else {
             output::line(paint(DIM, format!("POST {} (route {})", self.url, self.route)));
             answers.iter().for_each(|(kind, answer)| self.print(*kind, answer, first));
             output::line(format_args!("{} {effect}", paint(BOLD, "→")));
+            if self.hook.events {
+                output::line(paint(DIM, tally.line(batch)));
+            }
         }
-        if same && is_good(last) { Status::Good } else { Status::Failed }
+        if tally.is_good() { Status::Good } else { Status::Failed }
+    }
+
+    /// Tells about many calls.
+    pub(super) fn many(&self, tally: &Tally, calls: u64, batch: usize, took: Duration) -> Status {
+        if self.global.json {
+            output::json(&json!({
+                "route": self.route, "hook": self.hook.name, "url": self.url.as_str(),
+                "seconds": took.as_secs_f64(), "tally": tally.json(self.hook, batch),
+            }));
+        } else {
+            let time = format!("{calls} times in {:.1} s", took.as_secs_f64());
+            output::line(paint(DIM, format!("POST {} (route {}), {time}", self.url, self.route)));
+            tally.print_endings(self.hook);
+            output::line(tally.line(batch));
+        }
+        if tally.is_good() { Status::Good } else { Status::Failed }
     }
 
     /// Tells about a verification: good is our challenge in the answer.
@@ -75,6 +102,7 @@ impl Report<'_> {
         let title = match kind {
             Kind::First => "",
             Kind::Again => "the same call again: ",
+            Kind::Renewed => "the same events in a new envelope: ",
             Kind::Retry => "Okta tries once more: ",
         };
         let time = paint(DIM, format!("{} ms", answer.took.as_millis()));
@@ -108,21 +136,13 @@ impl Report<'_> {
                 "the gateway did not accept this secret: does it run with this gateway.toml? Its log says more".into(),
             ),
             404 => Some("the running gateway has no such route: does it run with this gateway.toml?".into()),
-            503 if self.hook.events => Some(Refusal::NoStore.to_string()),
+            503 if self.hook.events => Some("the gateway did not keep the events; its log says why".into()),
             _ => None,
         }
     }
-
-    fn effect(&self, answer: &Answer) -> String {
-        answer.reply.as_ref().map_or_else(|| self.hook.silence.to_owned(), |reply| (self.hook.effect)(reply))
-    }
 }
 
-fn bodies_are_equal(one: &Answer, other: &Answer) -> bool {
-    one.reply.is_some() && one.reply == other.reply
-}
-
-fn is_good(answer: &Answer) -> bool {
+pub(super) fn is_good(answer: &Answer) -> bool {
     answer.reply.as_ref().is_some_and(|reply| (200..300).contains(&reply.status))
 }
 
@@ -130,6 +150,7 @@ fn answer_json(kind: Kind, answer: &Answer) -> Value {
     let kind = match kind {
         Kind::First => "first",
         Kind::Again => "again",
+        Kind::Renewed => "renewed",
         Kind::Retry => "retry",
     };
     json!({

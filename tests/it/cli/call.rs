@@ -142,6 +142,65 @@ fn an_event_is_told_which_rules_want_it() {
     assert!(asked.out.contains("runs because of --rule; it wants no.such.event"), "{}", asked.out);
 }
 
+const CONNECTOR: &str = "[connectors.chat]\nkind = \"file\"\npath = \"chat.jsonl\"\n";
+
+#[test]
+fn actions_are_shown_and_not_done() {
+    let bundle = Bundle::new();
+    bundle.write("gateway.toml", &format!("{CONNECTOR}{}", bundle.read("gateway.toml")));
+    bundle.write(
+        "scripts/registration.rhai",
+        "fn on_registration(request) { [allow(), notify(\"chat\", request.email.text).once(\"a\", \"90s\"), \
+         [post(\"chat\", \"/people\", #{ a: 1 }).after(\"5m\"), forward(\"chat\"), \
+         email(\"chat\", #{ to: [\"a@b.example\", \"c@d.example\"], subject: \"New\", text: \"x\" }).digest(\"k\", \"1m\")]] }\n",
+    );
+    let ran = signup(&bundle, "new.example", &["--json"]);
+    let actions = &ran.json()["actions"];
+    assert_eq!(
+        actions[0],
+        json!({"connector": "chat", "do": "notify", "message": "ann@new.example", "once": {"key": "a", "ms": 90_000}})
+    );
+    assert_eq!(
+        actions[1],
+        json!({"connector": "chat", "do": "request", "method": "post", "path": "/people", "body": {"a": 1}, "after_ms": 300_000})
+    );
+    assert_eq!(actions.as_array().map(Vec::len), Some(4), "{}", ran.out);
+    let told = signup(&bundle, "new.example", &[]).out;
+    for line in [
+        "action notify chat \"ann@new.example\", once in 90s for `a`",
+        "action post chat /people {\"a\":1}, after 300s",
+        "action forward chat",
+        "action email chat to a@b.example, c@d.example: New, digest in 60s for `k`",
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line} is missing in\n{told}");
+    }
+    assert!(!bundle.path().join("chat.jsonl").exists(), "nothing is done");
+}
+
+#[test]
+fn actions_of_events_are_shown_with_their_rule() {
+    let bundle = Bundle::new();
+    bundle.write(
+        "gateway.toml",
+        &format!(
+            "{CONNECTOR}[auth.a]\nscheme = \"none\"\n[routes.events]\npath = \"/e\"\nhook = \"okta.event\"\nauth = \"a\"\n\
+             script = \"one.rhai\"\n"
+        ),
+    );
+    bundle.write("scripts/one.rhai", "fn on_event(event) { notify(\"chat\", event.type) }\n");
+    bundle.write("call.json", crate::process::sample("okta.event"));
+    let ran = bundle.run(&["call", "events", "call.json", "--json"]);
+    let action = json!({"connector": "chat", "do": "notify", "message": "group.user_membership.add"});
+    assert_eq!(ran.json()["events"][0]["rules"][0]["ran"]["actions"], json!([action]), "{}{}", ran.out, ran.err);
+    let told = bundle.run(&["call", "events", "call.json"]).out;
+    assert!(told.contains("    action notify chat \"group.user_membership.add\"\n"), "{told}");
+
+    bundle.write("scripts/one.rhai", "fn on_event(event) { notify(params.to ?? \"chta\", event.type) }\n");
+    let ran = bundle.run(&["call", "events", "call.json"]);
+    let problem = "there is no connector `chta`: did you mean `chat`?";
+    assert!(ran.status == 1 && ran.out.contains(problem) && !ran.out.contains("action"), "{}", ran.out);
+}
+
 #[test]
 fn a_call_becomes_a_case_that_is_run_as_a_test() {
     let bundle = Bundle::new();

@@ -64,7 +64,12 @@ fn the_schema_that_the_first_line_names_is_there() {
         let text = fs::read_to_string(folder.join("gateway.toml")).unwrap();
         let schema = text.lines().next().unwrap().strip_prefix("#:schema ").expect("the first line names a schema");
         let schema = fs::read_to_string(folder.join(schema)).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&schema).unwrap(), hookgate::config::schema(), "{}", folder.display());
+        assert_eq!(
+            serde_json::from_str::<Value>(&schema).unwrap(),
+            *hookgate::release::schema(),
+            "{}",
+            folder.display()
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use super::Bundle;
 #[test]
 fn the_schema_is_the_one_of_the_configuration() {
     let bundle = Bundle::new();
-    assert_eq!(bundle.run(&["docs", "--schema"]).json(), hookgate::config::schema());
+    assert_eq!(bundle.run(&["docs", "--schema"]).json(), *hookgate::release::schema());
 }
 
 #[test]

@@ -16,6 +16,16 @@ pub(super) fn of(schema: &Value) -> String {
     format!("{GENERATED}# gateway.toml, key by key\n\n{intro}\n{}", keys.sections)
 }
 
+/// The table of one kind of connector.
+pub(super) fn of_connector(schema: &Value, kind: &str) -> String {
+    let mut keys = Keys { schema, sections: String::new() };
+    let forms = schema["definitions"]["Connector"]["oneOf"].as_array().into_iter().flatten();
+    for form in forms.filter(|form| form["properties"]["kind"]["const"] == kind) {
+        keys.rows("", form);
+    }
+    keys.sections
+}
+
 struct Keys<'a> {
     schema: &'a Value,
     sections: String,
@@ -38,8 +48,9 @@ impl Keys<'_> {
         if let Some(forms) = section.get("oneOf").and_then(Value::as_array) {
             for form in forms {
                 let form = self.merged(form);
-                let tag = form["properties"]["scheme"]["const"].as_str().unwrap_or_default();
-                self.table(path, &format!(" with `scheme = \"{tag}\"`"), &form);
+                let tags = members(&form).find_map(|(key, value)| Some((key, value["const"].as_str()?)));
+                let condition = tags.map(|(key, tag)| format!(" with `{key} = \"{tag}\"`")).unwrap_or_default();
+                self.table(path, &condition, &form);
             }
         } else {
             self.table(path, "", section);
@@ -47,13 +58,27 @@ impl Keys<'_> {
     }
 
     fn table(&mut self, path: &str, condition: &str, section: &Value) {
+        let before = self.sections.len();
         let about = section["description"].as_str().unwrap_or_default();
         let _ = writeln!(self.sections, "\n## `[{path}]`{condition}\n\n{about}\n");
+        let below = self.rows(path, section);
+        // Several forms may have a section in common.
+        let (above, this) = self.sections.split_at(before);
+        if above.contains(this) {
+            self.sections.truncate(before);
+        }
+        for (path, property) in below {
+            self.property(&path, &property);
+        }
+    }
+
+    /// The table itself; gives back what is a section of its own.
+    fn rows(&mut self, path: &str, section: &Value) -> Vec<(String, Value)> {
         let _ = writeln!(self.sections, "| Key | Type | Default | |\n| --- | --- | --- | --- |");
         let mut below = Vec::new();
         for (key, property) in members(section) {
             let inner = self.resolved(property).clone();
-            if is_section(&inner) && !is_section_again(path, key) {
+            if is_section(&inner) && !is_section_again(path, key) && !path.is_empty() {
                 below.push((format!("{path}.{key}"), property.clone()));
                 continue;
             }
@@ -63,13 +88,11 @@ impl Keys<'_> {
                 _ if required => "required".to_owned(),
                 _ => String::new(),
             };
-            let about = property["description"].as_str().unwrap_or_default();
+            let about = property["description"].as_str().unwrap_or_default().replace('\n', " ");
             let shape = self.shape(property);
-            let _ = writeln!(self.sections, "| `{key}` | {} | {} | {} |", cell(&shape), cell(&default), cell(about));
+            let _ = writeln!(self.sections, "| `{key}` | {} | {} | {} |", cell(&shape), cell(&default), cell(&about));
         }
-        for (path, property) in below {
-            self.property(&path, &property);
-        }
+        below
     }
 
     /// In the words of TOML.
@@ -89,7 +112,7 @@ impl Keys<'_> {
         }
         match property["type"].as_str() {
             Some("string") => "text".to_owned(),
-            Some("integer") => "number".to_owned(),
+            Some("integer" | "number") => "number".to_owned(),
             Some("boolean") => "`true` or `false`".to_owned(),
             Some("array") => format!("list of {}", self.shape(&property["items"])),
             Some("object") => {

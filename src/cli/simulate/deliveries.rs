@@ -1,0 +1,216 @@
+//! How many calls a simulation makes, when, and in which order.
+//!
+//! A pace is kept whatever the gateway does: as at the provider, a slow answer holds nothing up.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::cli::output;
+use crate::cli::simulate::client::{Answer, Client};
+use crate::cli::simulate::made::{Call, Maker};
+use crate::cli::simulate::report::Kind;
+use crate::cli::simulate::tally::Tally;
+use crate::hooks::Hook;
+use crate::script::prelude::duration;
+
+/// How many, how fast, in which order.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Many {
+    /// Of an event hook: how many events each call carries, each with an id of its own.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) batch: Option<u32>,
+    /// Of an event hook: what happened later is sent first. Of a single event, a second call is made.
+    #[arg(long)]
+    pub(super) out_of_order: bool,
+    /// Make this many calls, all different; one after the other if there is no --rate.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Make this many calls a second, without waiting for answers; with --count or --for.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: Option<u32>,
+    /// For this long, such as 10s.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, requires = "rate", conflicts_with = "count")]
+    length: Option<jiff::SignedDuration>,
+}
+
+/// What follows each call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) slow: bool,
+    pub(super) again: bool,
+    pub(super) retry: bool,
+}
+
+/// More than this never wait for their answers at once.
+const MOST_IN_FLIGHT: usize = 1_000;
+
+impl Many {
+    /// How many calls are made, not counting repetitions.
+    ///
+    /// # Errors
+    /// These options do not fit together.
+    pub(super) fn calls(&self, hook: &Hook) -> Result<u64> {
+        if !hook.events && (self.batch.is_some() || self.out_of_order) {
+            bail!("`{}` carries no events: --batch and --out-of-order are for event hooks", hook.name);
+        }
+        let most = match (self.rate, self.length) {
+            (Some(rate), Some(length)) => {
+                u64::try_from(i128::from(rate) * length.as_millis() / 1_000).unwrap_or(u64::MAX).max(1)
+            }
+            _ => self.count.unwrap_or(1),
+        };
+        if self.rate.is_some() && self.count.is_none() && self.length.is_none() {
+            bail!("--rate needs an end: add --count N or --for 10s");
+        }
+        let alone = self.out_of_order && self.batch.unwrap_or(1) == 1;
+        Ok(if alone { most.max(2) } else { most })
+    }
+}
+
+/// Makes one call with all that follows it.
+///
+/// # Errors
+/// Nothing listens there.
+pub(super) async fn one(client: &Client, call: &Call, manner: Manner) -> Result<Vec<(Kind, Answer)>> {
+    let mut bodies = vec![(Kind::First, &call.body)];
+    if manner.again {
+        bodies.push((Kind::Again, &call.body));
+        bodies.extend(call.renewed.as_ref().map(|body| (Kind::Renewed, body)));
+    }
+    let mut answers = Vec::new();
+    for (kind, body) in bodies {
+        let answer = client.post(body, manner.slow).await?;
+        let again = manner.retry && worth_a_retry(&answer);
+        answers.push((kind, answer));
+        if again {
+            answers.push((Kind::Retry, client.post(body, manner.slow).await?));
+        }
+    }
+    Ok(answers)
+}
+
+/// Makes many, and counts.
+///
+/// # Errors
+/// A call cannot be made as asked, or nothing listens there at the start.
+pub(super) async fn all(client: &Client, maker: &Maker<'_>, many: &Many, calls: u64, manner: Manner) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut progress = Progress::new(calls);
+    let mut in_flight = JoinSet::new();
+    let mut pace = many.rate.map(|rate| tokio::time::interval(Duration::from_secs(1) / rate));
+    if let Some(pace) = &mut pace {
+        pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    }
+    for number in 0..calls {
+        let call = maker.call(number)?;
+        match &mut pace {
+            // Whoever is not there at all is told at once, and not counted.
+            _ if number == 0 => tally.add(&one(client, &call, manner).await?),
+            None => tally.add(&one(client, &call, manner).await.unwrap_or_else(|error| gone(&error))),
+            Some(pace) => {
+                pace.tick().await;
+                let client = client.clone();
+                in_flight.spawn(async move { one(&client, &call, manner).await.unwrap_or_else(|error| gone(&error)) });
+                while let Some(ended) = in_flight.try_join_next() {
+                    tally.add(&ended?);
+                }
+                if in_flight.len() >= MOST_IN_FLIGHT
+                    && let Some(ended) = in_flight.join_next().await
+                {
+                    tally.add(&ended?);
+                }
+            }
+        }
+        progress.show(number + 1);
+    }
+    while let Some(ended) = in_flight.join_next().await {
+        tally.add(&ended?);
+    }
+    progress.end();
+    Ok(tally)
+}
+
+/// A call in the middle that found nobody.
+fn gone(error: &anyhow::Error) -> Vec<(Kind, Answer)> {
+    let answer = Answer { reply: None, problem: Some(error.to_string()), took: Duration::ZERO };
+    vec![(Kind::First, answer)]
+}
+
+fn worth_a_retry(answer: &Answer) -> bool {
+    answer.reply.as_ref().is_none_or(|reply| reply.status >= 500)
+}
+
+/// How far it is, where somebody waits.
+struct Progress {
+    of: u64,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    fn new(of: u64) -> Self {
+        Self { of, shown: output::is_seen().then(Instant::now) }
+    }
+
+    fn show(&mut self, made: u64) {
+        if let Some(shown) = &mut self.shown
+            && shown.elapsed() > Duration::from_millis(250)
+        {
+            output::rewrite(&format!("{made} of {} calls", self.of));
+            *shown = Instant::now();
+        }
+    }
+
+    fn end(&self) {
+        if self.shown.is_some() {
+            output::rewrite("");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hooks;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        many: Many,
+    }
+
+    fn many(args: &[&str]) -> Result<Many, clap::Error> {
+        <Line as clap::Parser>::try_parse_from([&["x"], args].concat()).map(|line| line.many)
+    }
+
+    fn calls(args: &[&str]) -> u64 {
+        many(args).unwrap().calls(hooks::find("okta.event").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_number_of_calls_follows_from_what_was_asked_for() {
+        assert_eq!(calls(&[]), 1);
+        assert_eq!(calls(&["--batch", "5"]), 1);
+        assert_eq!(calls(&["--count", "7", "--rate", "3"]), 7);
+        assert_eq!(calls(&["--for", "10s", "--rate", "30"]), 300);
+        assert_eq!(calls(&["--for", "500ms", "--rate", "1"]), 1);
+        assert_eq!(calls(&["--out-of-order"]), 2, "one event alone has no order");
+        assert_eq!(calls(&["--out-of-order", "--batch", "2"]), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        for args in [&["--for", "10s"][..], &["--batch", "0"], &["--for", "soon", "--rate", "1"]] {
+            assert!(many(args).is_err(), "{args:?}");
+        }
+        let event = hooks::find("okta.event").unwrap();
+        assert!(many(&["--rate", "2"]).unwrap().calls(event).is_err(), "it would never end");
+        let token = hooks::find("okta.token").unwrap();
+        for args in [&["--batch", "2"][..], &["--out-of-order"]] {
+            assert!(many(args).unwrap().calls(token).is_err(), "{args:?}");
+        }
+        assert_eq!(many(&["--count", "3"]).unwrap().calls(token).unwrap(), 3);
+    }
+}
