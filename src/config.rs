@@ -3,12 +3,12 @@
 //! The types are the one description of the file: defaults, the JSON schema and the reference come from them.
 //! The text is parsed into a tree with places (`source`), held against the schema (`shape`) and against the rules
 //! that a schema cannot say (`check`); only then is it deserialised. Nothing here opens a file or a socket, or knows
-//! a hook: what a hook allows is told by the caller as [`HookFacts`]. This is the only module that reads the
-//! environment.
+//! a hook or a kind of connector: what those allow is told by the caller as [`Known`]. This is the only module that reads
+//! the environment.
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::config::source::{Source, Tree};
@@ -17,11 +17,13 @@ use crate::finding::{Finding, Severity};
 pub mod admin;
 pub mod auth;
 mod check;
+pub mod connectors;
 pub mod limits;
+pub mod reconcile;
+pub mod retry;
 pub mod routes;
 mod schema;
 pub mod scripts;
-pub mod secret;
 pub mod server;
 mod shape;
 mod source;
@@ -31,7 +33,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use schema::schema;
+pub use schema::Known;
 
 /// The whole of `gateway.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +52,8 @@ pub struct Config {
     pub limits: limits::Limits,
     /// How callers prove who they are, by name.
     pub auth: BTreeMap<String, auth::Auth>,
+    /// Outside systems that scripts may ask for something, by name.
+    pub connectors: BTreeMap<String, connectors::Connector>,
     /// Reloadable lists and maps, by name.
     pub tables: BTreeMap<String, tables::Table>,
     /// The paths that providers call, by name.
@@ -85,6 +89,17 @@ pub struct HookFacts {
     pub silence: &'static str,
     /// Event hooks have rules, and no answer that could fail.
     pub is_event: bool,
+}
+
+/// What a connector of one kind may be told, said by whoever knows the kinds.
+#[derive(Clone, Copy)]
+pub struct ConnectorFacts {
+    /// The word in `kind`.
+    pub kind: &'static str,
+    /// What it is, as one sentence.
+    pub about: &'static str,
+    /// The schema of the settings of its own.
+    pub settings: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// One form of `on_failure`.
@@ -124,18 +139,18 @@ impl Document {
 ///
 /// Every mistake in the file, in the order of the file. A mistake of TOML itself hides the others, because what follows
 /// it cannot be relied on.
-pub fn parse(file: &str, text: &str, hooks: &[HookFacts]) -> Result<Document, Vec<Finding>> {
+pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Finding>> {
     let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-    let Tree { source, value, mut findings, disguised } = Tree::new(file, text, root.get_ref());
+    let Tree { source, value, mut findings, disguised, .. } = Tree::new(file, text, root.get_ref(), known.plain());
     let (broken, reliable) = syntax::findings(&source, &errors);
     if !reliable {
         return Err(in_order(broken));
     }
     findings.extend(broken);
-    let shape::Violations { findings: violations, meant } = shape::violations(&source, &value);
+    let shape::Violations { findings: violations, meant } = shape::violations(&source, known, &value);
     findings.extend(violations);
     findings.extend(shape::disguised(&source, &findings, &disguised));
-    let rules = check::errors(&source, &value, hooks);
+    let rules = check::errors(&source, &value, known);
     findings.extend(rules.into_iter().filter(|finding| finding.key.as_ref().is_none_or(|key| !meant.contains(key))));
     if !findings.is_empty() {
         return Err(in_order(findings));

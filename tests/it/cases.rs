@@ -3,7 +3,7 @@
 //! A file names a script and a call (a sample of the hook, as `hookgate simulate` has them), and lists rows. A row is
 //! that call with `set` merged over it, run with `params` (over those of the file) and `tables` (texts of files).
 //! `UPDATE=1 cargo test` writes what came out as `expect`; read the difference before you keep it. Of an event that is what
-//! its rule logs, of any other call the reply and what Okta does then.
+//! its rule logs and asks for, of any other call the reply and what Okta does then.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookgate::hooks;
-use hookgate::hooks::{Decoded, Hook, Reply};
+use hookgate::hooks::{Hook, Mark, Reply};
 use hookgate::release::Plan;
 use hookgate::script::context::World;
 use hookgate::script::run::Call;
@@ -104,7 +104,7 @@ async fn outcome(hook: &Hook, cases: &Cases, row: &Row) -> Value {
     merge(target.expect("a delivery has an event"), &row.set);
     let gateway = gateway(hook, cases, row);
     if hook.events {
-        return logs(&gateway, hook, &call.to_string().into());
+        return ruled(&gateway, hook, &call.to_string().into());
     }
     let headers = [("authorization", SECRET)];
     let response = gateway.respond(Method::POST, "/hook", &headers, call.to_string()).await;
@@ -112,25 +112,25 @@ async fn outcome(hook: &Hook, cases: &Cases, row: &Row) -> Value {
     json!({"status": reply.status, "effect": (hook.effect)(&reply), "reply": without_debug(json(&reply.body))})
 }
 
-/// What the rule logs of the delivery's event. Run without the gateway, which refuses events while it cannot keep them.
-fn logs(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
+/// What the rule logs of the delivery's event, and what it asks for. Run without the gateway, which refuses events while it
+/// cannot keep them.
+fn ruled(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
     let release = gateway.live.current().expect("a release is live");
-    let Plan::Rules(rules) = &release.routes[0].plan else { panic!("an event route has rules") };
-    let events = (hook.split)(delivery).expect("the delivery is one");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let call = |event: &Decoded| Call {
+    let route = &release.routes[0];
+    let Plan::Rules(rules) = &route.plan else { panic!("an event route has rules") };
+    let rule = &rules[0];
+    let event = (hook.split)(delivery).expect("the delivery is one").remove(0);
+    let run = rule.script.run(&Call {
         request: event.request.clone(),
-        surroundings: rules[0].surroundings.clone(),
+        surroundings: rule.surroundings.clone(),
         world: World::Real,
-        deadline,
-    };
-    let runs = events.iter().map(|event| rules[0].script.run(&call(event)));
-    let lines = runs.flat_map(|run| {
-        assert!(run.result.is_ok(), "the rule failed: {:?}", run.result);
-        run.logs
+        deadline: Instant::now() + Duration::from_secs(10),
     });
-    let lines: Vec<Value> = lines.map(|line| json!({"text": line.text, "fields": line.fields})).collect();
-    json!({ "logs": lines })
+    let returned = run.result.unwrap_or_else(|error| panic!("the rule failed: {error:?}"));
+    let mark = Mark { decision: "d", release: "r", script: "s" };
+    let encoded = release.encode(route, &event, returned, &mark).expect("the rule asks for what can be done");
+    let lines: Vec<Value> = run.logs.iter().map(|line| json!({"text": line.text, "fields": line.fields})).collect();
+    json!({ "logs": lines, "actions": encoded.actions })
 }
 
 /// The repository's scripts and tables behind one route.
@@ -152,6 +152,7 @@ fn gateway(hook: &Hook, cases: &Cases, row: &Row) -> TestGateway {
     }
     let config = toml::Table::from_iter([
         ("tables".to_owned(), tables.clone()),
+        ("connectors".to_owned(), own["connectors"].clone()),
         ("auth".to_owned(), toml(&json!({"test": {"scheme": "header", "secrets": [{"file": "secret"}]}}))),
         ("routes".to_owned(), toml(&json!({ "hook": route }))),
     ]);

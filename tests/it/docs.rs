@@ -16,6 +16,7 @@ use hookgate::telemetry::metrics::Metrics;
 use crate::harness::TestGateway;
 use crate::mistakes;
 
+mod connectors;
 mod examples;
 mod first_rule;
 mod readme;
@@ -90,6 +91,7 @@ static STALE: LazyLock<Vec<String>> = LazyLock::new(|| {
     }
     let mut found = Vec::new();
     files(&docs.join("hooks"), ".md", &mut found);
+    files(&docs.join("connectors"), ".md", &mut found);
     files(&docs.join("functions"), ".md", &mut found);
     files(&docs.join("tests"), ".md", &mut found);
     for path in found.into_iter().filter(|path| !wanted.contains(path)) {
@@ -180,6 +182,8 @@ fn goes_live(hook: &hooks::Hook, script: &str) {
     };
     let config = format!(
         "[auth.test]\nscheme = \"none\"\n[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n\
+         [connectors.chat]\nkind = \"file\"\npath = \"chat.jsonl\"\n\
+         [connectors.alerts]\nkind = \"file\"\npath = \"alerts.jsonl\"\n\
          [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n\
          on_failure = {on_failure}\n[routes.hook.params]\npartner_domains = [\"partner.example\"]\n",
         hook.name,

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hookgate::delivery::{Delivery, work};
 use hookgate::gateway::Gateway;
 use hookgate::release::bundle::Place;
 use hookgate::release::live::{Live, Reloaded};
 use hookgate::script::lanes::Lanes;
+use hookgate::store::sqlite::{Options, Sqlite};
+use hookgate::store::{Dossier, EventRef};
 use hookgate::telemetry::metrics::Metrics;
 use http::{Method, Request, Response};
 use serde_json::Value;
@@ -21,6 +24,7 @@ pub struct TestGateway {
     pub live: Arc<Live>,
     pub place: Place,
     pub metrics: Arc<Metrics>,
+    pub delivery: Arc<Delivery>,
     _folder: tempfile::TempDir,
 }
 
@@ -54,9 +58,49 @@ impl TestGateway {
         let live = Arc::new(Live::new(metrics.clone()));
         let reloaded = live.reload(&place);
         assert_eq!(reloaded, Reloaded::Activated, "{:#?}", live.status().error);
-        let lanes = Lanes::start().expect("threads can be started");
-        let gateway = Gateway::new(live.clone(), lanes, metrics.clone());
-        Self { gateway, live, place, metrics, _folder: folder }
+        let (gateway, delivery) = started(&place, &live, &metrics);
+        Self { gateway, live, place, metrics, delivery, _folder: folder }
+    }
+
+    /// Works on jobs until nothing is left that could be done now or soon.
+    pub async fn work(&self) {
+        let (stop, stopping) = tokio::sync::watch::channel(false);
+        let work = tokio::spawn(work::run(self.delivery.clone(), stopping, Duration::from_secs(5)));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            self.delivery.look().await;
+            let health = self.delivery.health();
+            if health.waiting + health.running == 0 {
+                break;
+            }
+            assert!(Instant::now() < deadline, "jobs still wait: {health:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.send(true).expect("the work listens");
+        work.await.expect("the work does not panic");
+    }
+
+    /// The same files and the same store in what would be another process.
+    pub async fn restarted(self) -> Self {
+        let Self { gateway, live, place, delivery, _folder, .. } = self;
+        drop(gateway);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Arc::strong_count(&delivery) > 1 {
+            assert!(Instant::now() < deadline, "somebody still works");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop((delivery, live));
+        let metrics = Metrics::new();
+        let live = Arc::new(Live::new(metrics.clone()));
+        assert_eq!(live.reload(&place), Reloaded::Activated, "{:#?}", live.status().error);
+        let (gateway, delivery) = started(&place, &live, &metrics);
+        Self { gateway, live, place, metrics, delivery, _folder }
+    }
+
+    /// What is kept of an event.
+    pub async fn event(&self, key: &str) -> Dossier {
+        let found = self.delivery.store().show(EventRef::Key(key.to_owned())).await;
+        found.expect("the store works").expect("the event is kept")
     }
 
     /// Writes a file of the bundle, without reloading.
@@ -99,6 +143,15 @@ impl TestGateway {
         let call = call.body(body.into()).expect("a proper request");
         self.gateway.answer(call, Instant::now()).await
     }
+}
+
+/// A gateway for what is live, with a store in the bundle's folder.
+pub fn started(place: &Place, live: &Arc<Live>, metrics: &Arc<Metrics>) -> (Gateway, Arc<Delivery>) {
+    let lanes = Lanes::start().expect("threads can be started");
+    let store =
+        Arc::new(Sqlite::open(&place.root.join("data/hookgate.db"), Options::default()).expect("a store can be made"));
+    let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone());
+    (Gateway::new(live.clone(), lanes, delivery.clone(), metrics.clone()), delivery)
 }
 
 /// Says that a test has not run, where nothing hides it: the test runner swallows what `println` writes. Where everything

@@ -16,14 +16,13 @@ use hookgate::gateway::Gateway;
 use hookgate::release::bundle::Place;
 use hookgate::release::live::{Live, Reloaded, State};
 use hookgate::release::watch;
-use hookgate::script::lanes::Lanes;
 use hookgate::telemetry::metrics::Metrics;
 use http::Request;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 
-use crate::harness::SECRET;
+use crate::harness::{SECRET, started};
 use crate::process::sample;
 
 /// The promise, and what a busy machine with a debug build may add.
@@ -133,7 +132,7 @@ impl Rig {
         let live = Arc::new(Live::new(metrics.clone()));
         let place = Place::of(&files.path(TOML));
         assert_eq!(live.reload(&place), Reloaded::Activated, "{:#?}", live.status().error);
-        let gateway = Arc::new(Gateway::new(live.clone(), Lanes::start().unwrap(), metrics.clone()));
+        let gateway = Arc::new(started(&place, &live, &metrics).0);
         let watch = watch::start(place, live.clone()).unwrap();
         let calls = Arc::new(Calls::default());
         tokio::spawn(keep_calling(gateway.clone(), calls.clone()));

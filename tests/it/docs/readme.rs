@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{blocks, root};
+use crate::process::exchange;
 
 /// The lines that are run, continuation lines joined.
 fn commands() -> Vec<String> {
@@ -23,6 +24,7 @@ struct Running {
     folder: TempDir,
     gateway: Child,
     listen: String,
+    admin: String,
 }
 
 impl Drop for Running {
@@ -47,7 +49,7 @@ impl Running {
         fs::write(&config, text).unwrap();
         let mut serve = shell(folder.path(), "exec hookgate serve");
         let gateway = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut running = Self { folder, gateway, listen };
+        let mut running = Self { folder, gateway, listen, admin };
         let deadline = Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(&running.listen).is_err() {
             assert!(Instant::now() < deadline, "the gateway does not listen");
@@ -55,6 +57,41 @@ impl Running {
             std::thread::yield_now();
         }
         running
+    }
+
+    /// Adds the line of the README to the smallest rule, and waits until it is live.
+    fn add_the_line(&self) {
+        let readme = fs::read_to_string(root().join("README.md")).unwrap();
+        let before = self.release();
+        let line = blocks(&readme, "rhai").into_iter().find(|block| block.contains("notify(")).expect("it adds a line");
+        let path = self.folder.path().join("scripts/group_joined.rhai");
+        let script = fs::read_to_string(&path).unwrap();
+        let end = script.rfind('}').expect("it has a function");
+        fs::write(&path, format!("{}{line}{}", &script[..end], &script[end..])).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.release() == before {
+            assert!(Instant::now() < deadline, "the script with the README's line does not go live");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The release in force.
+    fn release(&self) -> String {
+        let port = self.admin.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address has a port");
+        let call = "GET /api/v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let answer = exchange(port, call).expect("the admin listener answers");
+        let body = answer.split_once("\r\n\r\n").expect("an answer has a body").1;
+        let status: serde_json::Value = serde_json::from_str(body).expect("status is JSON");
+        status["release"]["running"].as_str().expect("a release is live").to_owned()
+    }
+
+    /// Waits until a file of the bundle has this text.
+    fn reads(&self, path: &str, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !fs::read_to_string(self.folder.path().join(path)).is_ok_and(|content| content.contains(text)) {
+            assert!(Instant::now() < deadline, "`{text}` does not come into {path}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn run(&self, command: &str) -> Output {
@@ -109,6 +146,7 @@ fn what_the_readme_says_to_type_works() {
         assert!(commands.iter().any(|line| line.starts_with(wanted)), "no `{wanted}` in {commands:#?}");
     }
     let running = Running::start();
+    running.add_the_line();
     for command in commands {
         if command.starts_with("curl") && !has_curl {
             crate::harness::skipped(&format!("curl is not installed: {command}"));
@@ -121,4 +159,6 @@ fn what_the_readme_says_to_type_works() {
         let denied = command.contains("mailinator.com");
         assert_eq!(told.contains("\"DENY\""), denied, "{command}\n{told}");
     }
+    // What the simulated event led to.
+    running.reads("data/alerts.jsonl", "Ada Admin added Dora Example to Payroll");
 }
