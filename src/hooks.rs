@@ -16,7 +16,7 @@ use rhai::{Dynamic, ImmutableString, Variant};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::command::Action;
+use crate::command::{Action, Task};
 use crate::script::library::{Finished, Library};
 use crate::script::lint::advice::Advice;
 
@@ -255,6 +255,10 @@ pub enum CommandError {
         "the script returned {count} actions, and {MAX_ACTIONS} are the most of one run; a `.digest` makes one message of many"
     )]
     TooManyActions { count: usize },
+    #[error(
+        "`forward` sends an event as it came, and a call of `{hook}` is none: `post` can send what is needed of it"
+    )]
+    NothingToForward { hook: &'static str },
     #[error("the reply would be {bytes} bytes long; the provider takes less than {limit}")]
     TooLarge { bytes: usize, limit: usize },
     #[error("`send` needs connectors that send codes, and this version has none")]
@@ -372,6 +376,9 @@ fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Res
     let (commands, actions) = Commands::collect::<C>(returned)?;
     if actions.len() > MAX_ACTIONS {
         return Err(CommandError::TooManyActions { count: actions.len() });
+    }
+    if !C::EVENTS && actions.iter().any(|action| action.task == Task::Forward) {
+        return Err(CommandError::NothingToForward { hook: C::NAME });
     }
     Ok(Encoded { reply: C::reply(&decoded.typed::<C>(), commands, mark)?, actions })
 }

@@ -171,6 +171,12 @@ fn encoded(hook: &'static Hook, expression: &str) -> Result<Encoded, CommandErro
 fn every_hook_takes_actions_beside_its_commands() {
     for hook in HOOKS.iter() {
         for entry in prelude::library().entries.iter().filter(|entry| entry.effect == Effect::Command) {
+            // Only events can be forwarded.
+            if !hook.events && entry.doc.example.starts_with("forward(") {
+                let error = encoded(hook, entry.doc.example).unwrap_err();
+                assert_eq!(error, CommandError::NothingToForward { hook: hook.name });
+                continue;
+            }
             let encoded = encoded(hook, entry.doc.example).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
             assert_eq!(encoded.actions.len(), 1, "{}: {}", hook.name, entry.doc.example);
         }
@@ -182,10 +188,10 @@ fn every_hook_takes_actions_beside_its_commands() {
             encoded.actions.into_iter().map(|action| action.connector).collect()
         };
         assert_eq!(
-            names(r#"[forward("a"), [forward("b"), [forward("c")]], [[[forward("d")]]]]"#),
+            names(r#"[notify("a", "m"), [notify("b", "m"), [notify("c", "m")]], [[[notify("d", "m")]]]]"#),
             ["a", "b", "c", "d"]
         );
-        assert_eq!(names(r#"forward("a")"#), ["a"]);
+        assert_eq!(names(r#"notify("a", "m")"#), ["a"]);
         assert!(names("[]").is_empty());
     }
 }
@@ -194,31 +200,30 @@ fn every_hook_takes_actions_beside_its_commands() {
 fn actions_change_nothing_of_the_commands_around_them() {
     let token = find("okta.token").unwrap();
     let plain = encoded(token, r#"[id_token.add_claim("a", 1), [id_token.add_claim("b", 2)]]"#).unwrap();
-    let mixed =
-        r#"[forward("x"), id_token.add_claim("a", 1), [forward("y"), id_token.add_claim("b", 2)], [forward("z")]]"#;
+    let mixed = r#"[notify("x", "m"), id_token.add_claim("a", 1), [notify("y", "m"), id_token.add_claim("b", 2)], [notify("z", "m")]]"#;
     let mixed = encoded(token, mixed).unwrap();
     assert_eq!((plain.reply, plain.actions.len()), (mixed.reply, 0));
     assert_eq!(mixed.actions.len(), 3);
     let described = run(
         token,
         &(token.decode)(&token.samples[0].request.to_owned().into()).unwrap(),
-        &wrap(token, r#"[forward("x"), refuse("No.")]"#),
+        &wrap(token, r#"[notify("x", "m"), refuse("No.")]"#),
     );
     assert_eq!((token.describe)(&described.unwrap()), [serde_json::json!({"refuse": {"text": "No."}})]);
-    let error = encoded(token, r#"[forward("x"), [forward("y")], 7]"#).unwrap_err().to_string();
+    let error = encoded(token, r#"[notify("x", "m"), [notify("y", "m")], 7]"#).unwrap_err().to_string();
     assert_eq!(error, "the script returned `7` where a command of `okta.token` belongs (item 3 of the array)");
 }
 
 #[test]
 fn a_run_has_a_hundred_actions_at_most() {
-    let many = |count: usize| format!(r#"let all = []; for i in 0..{count} {{ all.push(forward("x")) }} all"#);
+    let many = |count: usize| format!(r#"let all = []; for i in 0..{count} {{ all.push(notify("x", "m")) }} all"#);
     for hook in HOOKS.iter() {
         assert_eq!(encoded(hook, &many(100)).unwrap().actions.len(), 100);
         let error = encoded(hook, &many(101)).unwrap_err();
         assert_eq!(error, CommandError::TooManyActions { count: 101 });
     }
     // However deep the arrays are, looking for actions ends.
-    let deep = encoded(find("okta.event").unwrap(), r#"let a = [forward("x")]; for i in 0..60 { a = [a] } a"#);
+    let deep = encoded(find("okta.event").unwrap(), r#"let a = [notify("x", "m")]; for i in 0..60 { a = [a] } a"#);
     assert!(matches!(deep.unwrap_err(), CommandError::NotACommand { .. }));
 }
 

@@ -26,6 +26,7 @@ use crate::sender::Senders;
 
 /// Everything that must survive a stop at each of these places.
 const FAILPOINTS: [&str; 13] = [
+    "store.sweep:1",
     "delivery.before_store:40",
     "delivery.after_store:40",
     "delivery.claimed:40",
@@ -36,7 +37,6 @@ const FAILPOINTS: [&str; 13] = [
     "store.claimed:20",
     "store.settle:60",
     "store.checkpoint:1",
-    "store.sweep:1",
     "delivery.before_store:1",
     "delivery.after_action:1",
 ];
@@ -94,11 +94,10 @@ fn kills(rounds: u64) -> Fallible {
 fn failpoints() -> Fallible {
     let receiver = Receiver::start();
     let bundle = Bundle::new(receiver.port());
+    Gateway::start(&bundle, None).kill();
+    something_old(&bundle.store())?;
     let senders = Senders::start(bundle.port, 8);
     for failpoint in FAILPOINTS {
-        if failpoint.starts_with("store.sweep") {
-            something_old(&bundle.store())?;
-        }
         let mut gateway = Gateway::spawn(&bundle, Some(failpoint));
         if !gateway.ended_within(Duration::from_secs(20)) {
             return Err(format!("`{failpoint}` was never reached"));
@@ -110,7 +109,7 @@ fn failpoints() -> Fallible {
     finish(&bundle, senders, &receiver, 2 * FAILPOINTS.len() as u64)
 }
 
-/// An event that is older than records are kept, so that there is something to sweep.
+/// An event that is older than records are kept, so that there is something to sweep. Numbers rise with time: it is the first.
 fn something_old(store: &Path) -> Fallible {
     let add = || {
         let connection = rusqlite::Connection::open(store)?;

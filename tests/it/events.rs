@@ -1,7 +1,7 @@
 //! The life of an event from outside: what is acknowledged is kept, runs once, and ends.
 
-use std::fs;
 use std::time::Duration;
+use std::{fs, slice};
 
 use hookgate::store::{Dossier, EventRef, JobKind, JobState, Operation, Query, Selection};
 use serde_json::{Value, json};
@@ -111,7 +111,11 @@ async fn the_same_event_runs_once_however_it_comes_again() {
     let gateway = gateway(TELL);
     let one = event("e1", json!({}));
     // Twice in one batch, the whole delivery again, and the event in another delivery.
-    for body in [delivery("d1", &[one.clone(), one.clone()]), delivery("d1", &[one.clone()]), delivery("d2", &[one])] {
+    for body in [
+        delivery("d1", &[one.clone(), one.clone()]),
+        delivery("d1", slice::from_ref(&one)),
+        delivery("d2", slice::from_ref(&one)),
+    ] {
         assert_eq!(gateway.post(body).await.0, 204);
     }
     // Without ids of their own, the delivery and the place in it count.

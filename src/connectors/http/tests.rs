@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::command::{Mail, Method, Window};
+use crate::command::{Mail, Method};
 use crate::connectors::tests::{Server, Then, made, order, response, try_made};
 
 fn api(folder: &Path, server: &Server, more: Value) -> Box<dyn Connector> {
@@ -149,8 +149,6 @@ async fn what_it_cannot_do_is_said_before_anything_is_kept() {
     }
     let mail = Mail { to: vec![], subject: "s".into(), text: "t".into(), html: None, cc: vec![], reply_to: None };
     assert!(check(Task::Email(mail)).is_err());
-    let digest = Action { digest: Some(Window { key: "k".into(), ms: 1 }), ..Action::new("hr", Task::Forward) };
-    assert!(api.check(&digest).is_err());
     assert!(check(request(Method::Post, "/users/a@b.example", json!(1))).is_ok());
     assert!(check(Task::Forward).is_ok() && check(notify(json!("x"))).is_ok());
 }

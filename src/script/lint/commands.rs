@@ -39,7 +39,7 @@ impl Walker<'_, '_> {
         let fits = |form: &&Form| form.entry.receiver == Some("Action") && form.fits(call.args.len(), true);
         let Some(form) = self.input.known.forms(&call.name).iter().find(fits) else { return };
         let given: Vec<Option<Dynamic>> = call.args.iter().map(|argument| self.literal(argument)).collect();
-        let any = Dynamic::from(Action::new("any", Task::Forward));
+        let any = Dynamic::from(Action::new("any", Task::Notify { message: serde_json::Value::Null }));
         if let Some(refused) = review.refused(form, Some(any), &given) {
             self.report.error(refused.code, position, refused.message, refused.help);
         }

@@ -134,6 +134,13 @@ fn after(action: &Action, length: &str) -> Fallible<Action> {
     Ok(Action { after_ms: Some(ms), ..action.clone() })
 }
 
+fn digest(action: &Action, keyed: &Dynamic, length: &str) -> Fallible<Action> {
+    if action.task == Task::Forward {
+        return wrong("digest", "events are forwarded one by one");
+    }
+    Ok(Action { digest: Some(window("digest", keyed, length)?), ..action.clone() })
+}
+
 fn shown(action: &Action) -> ImmutableString {
     serde_json::to_string(action).unwrap_or_default().into()
 }
@@ -173,7 +180,7 @@ fn register_telling(library: &mut Library) {
         .command(
             Doc::new(
                 "forward(connector: string) -> Action",
-                "Sends the event as it came, byte for byte.",
+                "Sends the event as it came, byte for byte. In scripts for events only.",
                 r#"forward("siem")"#,
             ),
             |connector: &str| Action::new(connector, Task::Forward),
@@ -233,11 +240,11 @@ fn register_times(library: &mut Library) {
         .command(
             Doc::new(
                 "Action.once(key: string, time: string) -> Action",
-                "Not if another one of this key was asked for within the time. A key counts for all scripts, so it begins with what it is about; of one longer than 200 bytes the rest is kept as a hash.",
+                "Not if another one of this key was asked for within the time. A key counts for one rule (or answering route) and connector; of one longer than 200 bytes the rest is kept as a hash.",
                 r#"notify("alerts", "Locked out").once("lock:00u1", "10m")"#,
             ),
             |action: This, keyed: Dynamic, length: &str| {
-                Ok::<_, Box<rhai::EvalAltResult>>(Action { once: Some(window("once", &keyed, length)?), ..action.clone() })
+                window("once", &keyed, length).map(|window| Action { once: Some(window), ..action.clone() })
             },
         )
         .command(
@@ -246,9 +253,7 @@ fn register_times(library: &mut Library) {
                 "Together with all others of this key that are asked for within the time: one message that says how many.",
                 r#"notify("alerts", "Dora joined").digest("joined:00g1", "60s")"#,
             ),
-            |action: This, keyed: Dynamic, length: &str| {
-                Ok::<_, Box<rhai::EvalAltResult>>(Action { digest: Some(window("digest", &keyed, length)?), ..action.clone() })
-            },
+            |action: This, keyed: Dynamic, length: &str| digest(action, &keyed, length),
         );
 }
 

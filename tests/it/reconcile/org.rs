@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// What the org has and what it was asked.
+/// Status, headers and body of an answer.
+pub type Canned = (u16, Vec<(&'static str, String)>, String);
+
 #[derive(Default)]
 pub struct Inner {
     /// In the order of their time.
@@ -22,8 +25,8 @@ pub struct Inner {
     pub remaining: Option<i64>,
     /// When the window ends, in seconds since 1970.
     pub reset: i64,
-    /// Answers that come before the usual ones: status, headers, body.
-    pub canned: VecDeque<(u16, Vec<(&'static str, String)>, String)>,
+    /// Answers that come before the usual ones.
+    pub canned: VecDeque<Canned>,
     /// What was asked of the log: path with query, and authorization.
     pub asked: Vec<(String, String)>,
     /// What is taken as authorization; anything if empty.

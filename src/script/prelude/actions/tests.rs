@@ -104,6 +104,7 @@ fn times_and_keys_that_mean_nothing_are_refused() {
     }
     refused(r#"notify("c", "x").once(" ", "1m")"#, "`once`: the key is empty");
     refused(r#"notify("c", "x").digest("", "1m")"#, "`digest`: the key is empty");
+    refused(r#"forward("c").digest("k", "1m")"#, "`digest`: events are forwarded one by one");
     refused(r#"notify("c", "x").once(nobody, "1m")"#, "a key is a text, not nothing (`()`)");
 }
 
