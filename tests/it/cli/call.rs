@@ -151,7 +151,7 @@ fn actions_are_shown_and_not_done() {
     bundle.write(
         "scripts/registration.rhai",
         "fn on_registration(request) { [allow(), notify(\"chat\", request.email.text).once(\"a\", \"90s\"), \
-         [post(\"chat\", \"/people\", #{ a: 1 }).after(\"5m\"), forward(\"chat\"), \
+         [post(\"chat\", \"/people\", #{ a: 1 }).after(\"5m\"), \
          email(\"chat\", #{ to: [\"a@b.example\", \"c@d.example\"], subject: \"New\", text: \"x\" }).digest(\"k\", \"1m\")]] }\n",
     );
     let ran = signup(&bundle, "new.example", &["--json"]);
@@ -164,12 +164,11 @@ fn actions_are_shown_and_not_done() {
         actions[1],
         json!({"connector": "chat", "do": "request", "method": "post", "path": "/people", "body": {"a": 1}, "after_ms": 300_000})
     );
-    assert_eq!(actions.as_array().map(Vec::len), Some(4), "{}", ran.out);
+    assert_eq!(actions.as_array().map(Vec::len), Some(3), "{}", ran.out);
     let told = signup(&bundle, "new.example", &[]).out;
     for line in [
         "action notify chat \"ann@new.example\", once in 90s for `a`",
         "action post chat /people {\"a\":1}, after 300s",
-        "action forward chat",
         "action email chat to a@b.example, c@d.example: New, digest in 60s for `k`",
     ] {
         assert!(told.lines().any(|told| told == line), "{line} is missing in\n{told}");
