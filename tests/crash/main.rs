@@ -153,5 +153,5 @@ fn finish(bundle: &Bundle, senders: Senders, receiver: &Receiver, deaths: u64) -
     let sent = senders.stop();
     gateway.drain()?;
     gateway.stop();
-    Ledger::read(&bundle.store()).check(&sent, receiver, deaths)
+    Ledger::read(&bundle.store()).check(&sent, receiver, Some(deaths))
 }

@@ -85,7 +85,7 @@ pub fn cut() -> Fallible {
     gateway.drain()?;
     gateway.stop();
     // A cut undoes what was done and not yet synced, with it the record of many actions: repetitions are not counted.
-    Ledger::read(&bundle.store()).check(&all, &receiver, 1_000_000)
+    Ledger::read(&bundle.store()).check(&all, &receiver, None)
 }
 
 /// The same with a database that does not wait for the disk.
