@@ -20,9 +20,11 @@ use crate::command::{Action, Task};
 use crate::script::library::{Finished, Library};
 use crate::script::lint::advice::Advice;
 
+mod error;
 pub mod okta;
 mod returned;
 
+pub use crate::hooks::error::{CommandError, HookError};
 pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
 
 /// What the author of a hook writes.
@@ -217,52 +219,6 @@ pub struct Encoded {
     pub reply: Reply,
     /// In the order of the script. Nobody has checked yet that there are such connectors.
     pub actions: Vec<Action>,
-}
-
-/// The body is not this hook's call. The caller hears 400; the operator reads this.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HookError {
-    #[error("the body is empty")]
-    Empty,
-    #[error("the body is not UTF-8 (byte {at})")]
-    NotUtf8 { at: usize },
-    #[error("the body is not JSON: {problem}")]
-    NotJson { problem: String },
-    #[error("the body is not a call of `{hook}`: {problem}")]
-    Shape { hook: &'static str, problem: String },
-    #[error("a `{found}` call came to a route for `{expected}`; it belongs to a route with hook = \"{found}\"")]
-    OtherHook { expected: &'static str, found: &'static str },
-    #[error("a call of the unknown type `{found}` came to a route for `{expected}`")]
-    UnknownType { expected: &'static str, found: String },
-    #[error("`{found}` was withdrawn by the provider and is not answered")]
-    Withdrawn { found: String },
-    #[error("the verification challenge {problem}")]
-    Challenge { problem: &'static str },
-    #[error("a verification challenge came to an inline hook: was this address registered as an event hook?")]
-    MisplacedChallenge,
-    #[error("an inline hook takes POST only")]
-    PostOnly,
-}
-
-/// What a script returned cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    #[error("the script returned {found} where {wanted} belongs{place}")]
-    NotACommand { wanted: String, found: String, place: String },
-    #[error("{problem}")]
-    Invalid { problem: String },
-    #[error(
-        "the script returned {count} actions, and {MAX_ACTIONS} are the most of one run; a `.digest` makes one message of many"
-    )]
-    TooManyActions { count: usize },
-    #[error(
-        "`forward` sends an event as it came, and a call of `{hook}` is none: `post` can send what is needed of it"
-    )]
-    NothingToForward { hook: &'static str },
-    #[error("the reply would be {bytes} bytes long; the provider takes less than {limit}")]
-    TooLarge { bytes: usize, limit: usize },
-    #[error("`send` needs connectors that send codes, and this version has none")]
-    NeedsConnectors,
 }
 
 /// A hook with its types erased: one row of [`HOOKS`].

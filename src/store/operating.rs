@@ -1,0 +1,130 @@
+//! What operators ask of a store and see in it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::store::{Attempt, Flags, JobKind, JobState, Millis};
+
+/// Which events are wanted. All conditions hold together.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    pub route: Option<String>,
+    /// Those with a job of this rule.
+    pub rule: Option<String>,
+    /// Those with a job through this connector.
+    pub connector: Option<String>,
+    /// Those with a job in this state; with a rule or a connector, it is that job which must be in it.
+    pub state: Option<JobState>,
+    /// A type, or a family that ends with `.*`.
+    pub kind: Option<String>,
+    /// Received at this time or later, and before.
+    pub since: Option<Millis>,
+    pub until: Option<Millis>,
+    /// Where the last page ended.
+    pub after: Option<i64>,
+    /// At most [`MAX_PAGE`](crate::store::MAX_PAGE); 0 means the default of 50.
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    pub events: Vec<EventLine>,
+    /// For [`Query::after`]; nothing on the last page.
+    pub next: Option<i64>,
+}
+
+/// An event in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventLine {
+    pub id: i64,
+    pub route: String,
+    pub key: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub published: Option<Millis>,
+    pub received: Millis,
+    pub flags: Flags,
+    pub problem: Option<String>,
+    /// How many of its jobs are in which state.
+    pub jobs: BTreeMap<JobState, u64>,
+}
+
+/// How an event is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventRef {
+    /// By our number.
+    Id(i64),
+    /// By the provider's id; of several routes, the newest.
+    Key(String),
+}
+
+/// Everything about one event.
+#[derive(Clone, Debug)]
+pub struct Dossier {
+    pub event: EventLine,
+    pub envelope: String,
+    pub body: Bytes,
+    pub jobs: Vec<JobLine>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct JobLine {
+    pub id: i64,
+    pub kind: JobKind,
+    /// The job that made this one.
+    pub parent: Option<i64>,
+    pub lane: String,
+    pub name: String,
+    pub key: String,
+    pub state: JobState,
+    /// When it is due, while it waits.
+    pub due: Option<Millis>,
+    pub attempts: u32,
+    pub replay: u32,
+    pub doubt: bool,
+    pub created: Millis,
+    /// Why it was suppressed.
+    pub note: Option<String>,
+    /// What the action is; nothing for a rule.
+    #[serde(skip)]
+    pub body: Bytes,
+    pub tries: Vec<Attempt>,
+}
+
+/// What changes many jobs.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// Runs dead jobs again, from their first try. With `force`, events of which nothing is dead or still to be done begin
+    /// anew: their rules run again and the actions get new keys, so that receivers take them for new.
+    Replay { which: Selection, force: bool },
+    /// Removes events of which everything has ended, with their jobs. Their keys stay known: what comes again is still a
+    /// duplicate. With `dead`, only dead jobs are removed.
+    Purge { which: Selection },
+    /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago.
+    Sweep { keep: Duration, remember: Duration },
+}
+
+/// Which events an operation is about.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    One(EventRef),
+    All(Box<Query>),
+}
+
+/// How the store is and what waits in it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Health {
+    /// Nothing when it can be written.
+    pub trouble: Option<String>,
+    pub waiting: u64,
+    pub running: u64,
+    pub dead: u64,
+    /// How long the oldest job that is due has been.
+    pub queue_age_ms: u64,
+    pub bytes: u64,
+    /// Lanes in which something waits or runs, with how many.
+    pub lanes: Vec<(String, u64)>,
+}
