@@ -21,6 +21,7 @@ use crate::secret::Ring;
 
 pub mod client;
 pub mod egress;
+pub mod entry;
 pub mod file;
 pub mod http;
 pub mod log;
@@ -29,10 +30,11 @@ pub mod redact;
 pub mod setup;
 pub mod slack;
 pub mod smtp;
+pub mod splunk_hec;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, smtp::KIND, file::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, smtp::KIND, splunk_hec::KIND, file::KIND];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use crate::command;
+use crate::connectors::egress;
 use crate::connectors::egress::{Egress, NoAddress};
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Problem, Setup};
@@ -219,6 +220,35 @@ pub fn authorities(setup: &Setup<'_>, ca_file: Option<&str>) -> Result<Option<Ve
         Ok(found) if !found.is_empty() => Ok(Some(pem)),
         _ => Err(problem(format!("`{written}` holds no certificate in PEM form"))),
     }
+}
+
+/// The address of `base_url`, which paths are added to.
+///
+/// # Errors
+/// It is none, or may not be reached.
+pub fn base(written: &str, client: &Client) -> Result<Url, Problem> {
+    let url = egress::target(written, &client.egress);
+    plain_base(url)
+}
+
+/// The same where a secret is sent.
+///
+/// # Errors
+/// Also if it would show the secret to others.
+pub fn base_of_secret(written: &str, client: &Client) -> Result<Url, Problem> {
+    let url = egress::target_of_secret(written, &client.egress);
+    plain_base(url)
+}
+
+fn plain_base(url: Result<Url, String>) -> Result<Url, Problem> {
+    let bad = |text: String| Problem::bad_value("base_url", text);
+    let url = url.map_err(bad)?;
+    if url.query().is_some() {
+        return Err(bad(
+            "must not have a `?`: what follows it often is a secret, and a path could not be added".to_owned()
+        ));
+    }
+    Ok(url)
 }
 
 /// Ids come from outside: what cannot stand in a header is written in percent form.

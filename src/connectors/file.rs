@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::command::{Action, Task};
+use crate::connectors::entry;
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::{Connector, Done, Order, Performing, Trouble};
 
@@ -157,10 +158,9 @@ fn line(order: &Order) -> serde_json::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The event in one line: JSON has line ends only between values, where a space means the same.
+/// The event in one line.
 fn raw(event: &[u8]) -> serde_json::Result<Box<RawValue>> {
-    let text = String::from_utf8_lossy(event).replace(['\n', '\r'], " ");
-    RawValue::from_string(text.trim().to_owned()).or_else(|_| serde_json::value::to_raw_value(&text))
+    RawValue::from_string(entry::one_line(entry::json_of(event).get()))
 }
 
 impl Log {

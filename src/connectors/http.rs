@@ -137,7 +137,11 @@ impl Api {
         let proof = settings.auth.as_ref().map(|auth| proof(setup, auth)).transpose().map_err(&mut keep);
         let headers = static_headers(&settings.headers).map_err(&mut keep);
         let client = Client::new(setup, authorities.ok().flatten());
-        let base = base(setup, &settings, &client).map_err(|problem| keep(vec![problem]));
+        let base = match settings.auth {
+            Some(_) => client::base_of_secret(&settings.base_url, &client),
+            None => client::base(&settings.base_url, &client),
+        };
+        let base = base.map_err(|problem| keep(vec![problem]));
         match (base, proof, headers) {
             (Ok(base), Ok(proof), Ok(headers)) if problems.is_empty() => {
                 Ok(Self { client, base, proof, headers, success: settings.success })
@@ -246,20 +250,6 @@ fn bodies(order: &Order) -> Value {
 /// Nothing is sent for nothing.
 fn encoded(body: &Value) -> Bytes {
     if body.is_null() { Bytes::new() } else { body.to_string().into() }
-}
-
-fn base(setup: &Setup<'_>, settings: &Settings, client: &Client) -> Result<Url, Problem> {
-    let bad = |text: &str| Problem::bad_value("base_url", text);
-    let url = egress::target(&settings.base_url, client.egress()).map_err(|text| bad(&text))?;
-    if url.query().is_some() {
-        return Err(bad("must not have a `?`: what follows it often is a secret, and a path could not be added"));
-    }
-    if url.scheme() == "http" && settings.auth.is_some() && !setup.allow_private {
-        return Err(
-            bad("sends a secret in the clear").help("use https, or `allow_private = true` in a network of your own")
-        );
-    }
-    Ok(url)
 }
 
 fn proof(setup: &Setup<'_>, auth: &Auth) -> Result<(HeaderName, Scheme, Key), Vec<Problem>> {
