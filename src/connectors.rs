@@ -21,6 +21,7 @@ use crate::secret::Ring;
 
 pub mod client;
 pub mod egress;
+pub mod elastic;
 pub mod entry;
 pub mod file;
 pub mod http;
@@ -34,7 +35,7 @@ pub mod splunk_hec;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, smtp::KIND, splunk_hec::KIND, file::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, smtp::KIND, splunk_hec::KIND, elastic::KIND, file::KIND];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
