@@ -32,10 +32,12 @@ pub mod setup;
 pub mod slack;
 pub mod smtp;
 pub mod splunk_hec;
+pub mod syslog;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, smtp::KIND, splunk_hec::KIND, elastic::KIND, file::KIND];
+pub const KINDS: &[Kind] =
+    &[http::KIND, slack::KIND, smtp::KIND, splunk_hec::KIND, elastic::KIND, syslog::KIND, file::KIND];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

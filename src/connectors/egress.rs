@@ -12,6 +12,8 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use crate::connectors::Trouble;
+
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +49,15 @@ impl fmt::Display for NoAddress {
 
 impl std::error::Error for NoAddress {}
 
+impl From<NoAddress> for Trouble {
+    fn from(error: NoAddress) -> Self {
+        match error {
+            NoAddress::Refused(_) => Self::refused(error.to_string()),
+            NoAddress::Unknown(_) => Self::not_delivered(error.to_string()),
+        }
+    }
+}
+
 impl Egress {
     /// With the look-ups of the system.
     pub fn new(allow_private: bool) -> Self {
@@ -73,6 +84,33 @@ impl Egress {
             Host::Domain(_) => return Ok(()),
         };
         if self.allow_private || is_public(address) { Ok(()) } else { Err(NoAddress::Refused(address)) }
+    }
+
+    /// Reads a host of the settings: a name, or an address that may be connected to.
+    ///
+    /// # Errors
+    /// It is none; for the one who wrote it.
+    pub fn host(&self, written: &str) -> Result<Host, String> {
+        let host = Host::parse(written).map_err(|_| "is not the name of a host".to_owned())?;
+        let borrowed = match &host {
+            Host::Domain(name) => Host::Domain(name.as_str()),
+            Host::Ipv4(address) => Host::Ipv4(*address),
+            Host::Ipv6(address) => Host::Ipv6(*address),
+        };
+        self.check_literal(borrowed).map_err(|error| error.to_string())?;
+        Ok(host)
+    }
+
+    /// The addresses of a host that [`Egress::host`] has read; never none.
+    ///
+    /// # Errors
+    /// There is none that may be connected to.
+    pub async fn addresses_of(&self, host: &Host) -> Result<Vec<IpAddr>, NoAddress> {
+        match host {
+            Host::Ipv4(address) => Ok(vec![(*address).into()]),
+            Host::Ipv6(address) => Ok(vec![(*address).into()]),
+            Host::Domain(name) => self.addresses(name).await,
+        }
     }
 
     /// The addresses of a host that may be connected to; never none.

@@ -20,7 +20,7 @@ use url::Host;
 
 use crate::command::Action;
 use crate::connectors::client;
-use crate::connectors::egress::{Egress, NoAddress};
+use crate::connectors::egress::Egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::smtp::letter::Letter;
@@ -98,7 +98,7 @@ impl Relay {
         let mut problems = Vec::new();
         let mut keep = |found: Vec<Problem>| problems.extend(found);
         let egress = Egress::new(setup.allow_private);
-        let host = host(&settings.host, &egress).map_err(|text| keep(vec![Problem::bad_value("host", text)]));
+        let host = egress.host(&settings.host).map_err(|text| keep(vec![Problem::bad_value("host", text)]));
         let parameters = parameters(setup, &settings).map_err(&mut keep);
         let login = login(setup, &settings).map_err(&mut keep);
         let from = letter::mailbox(&settings.from).map_err(|text| keep(vec![Problem::bad_value("from", text)]));
@@ -187,14 +187,7 @@ impl Session<'_> {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Trouble> {
         let Relay { host, port, tls, parameters, egress, timeout, .. } = self.relay;
-        let addresses = match host {
-            Host::Ipv4(address) => vec![(*address).into()],
-            Host::Ipv6(address) => vec![(*address).into()],
-            Host::Domain(name) => egress.addresses(name).await.map_err(|error| match error {
-                NoAddress::Refused(_) => Trouble::refused(error.to_string()),
-                NoAddress::Unknown(_) => Trouble::not_delivered(error.to_string()),
-            })?,
-        };
+        let addresses = egress.addresses_of(host).await?;
         let addresses: Vec<SocketAddr> = addresses.into_iter().map(|address| (address, *port).into()).collect();
         let hello = ClientId::default();
         let at_once = (*tls == Security::Tls).then(|| parameters.clone());
@@ -279,17 +272,6 @@ fn causes(error: &lettre::transport::smtp::Error) -> String {
         cause = inner.source();
     }
     if told.is_empty() { error.to_string() } else { told.join(": ") }
-}
-
-fn host(written: &str, egress: &Egress) -> Result<Host, String> {
-    let host = Host::parse(written).map_err(|_| "is not the name of a host".to_owned())?;
-    let borrowed = match &host {
-        Host::Domain(name) => Host::Domain(name.as_str()),
-        Host::Ipv4(address) => Host::Ipv4(*address),
-        Host::Ipv6(address) => Host::Ipv6(*address),
-    };
-    egress.check_literal(borrowed).map_err(|error| error.to_string())?;
-    Ok(host)
 }
 
 fn parameters(setup: &Setup<'_>, settings: &Settings) -> Result<TlsParameters, Vec<Problem>> {
