@@ -232,7 +232,8 @@ async fn what_nobody_waits_for_any_more_is_not_kept() {
     let mut last = Box::pin(store.accept(intake("c")));
     assert!(futures_poll(&mut last).is_none());
     blocker.execute_batch("ROLLBACK").unwrap();
-    (first.await.unwrap(), last.await.unwrap());
+    first.await.unwrap();
+    last.await.unwrap();
     let page = store.list(crate::store::Query::default()).await.unwrap();
     let keys: Vec<&str> = page.events.iter().map(|event| event.key.as_str()).collect();
     assert_eq!(keys, ["c", "a"]);
