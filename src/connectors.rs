@@ -29,10 +29,11 @@ pub mod redact;
 pub mod setup;
 pub mod slack;
 pub mod smtp;
+pub mod teams;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, smtp::KIND, file::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, teams::KIND, smtp::KIND, file::KIND];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
@@ -75,7 +76,7 @@ pub struct Order {
     pub received: i64,
     /// The event as it was sent; empty for answered calls.
     pub event: Bytes,
-    /// An earlier try may have succeeded.
+    /// This is not the first try, and an earlier one may have succeeded.
     pub doubt: bool,
     /// Others that go out with this one (`.digest`): the first of them, and how many in all beside this one.
     pub gathered: Vec<Action>,
