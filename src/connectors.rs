@@ -25,6 +25,7 @@ pub mod file;
 pub mod http;
 pub mod log;
 pub mod okta_log;
+pub mod pagerduty;
 pub mod redact;
 pub mod setup;
 pub mod slack;
@@ -33,7 +34,7 @@ pub mod teams;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, teams::KIND, smtp::KIND, file::KIND];
+pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, teams::KIND, pagerduty::KIND, smtp::KIND, file::KIND];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
