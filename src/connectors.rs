@@ -31,10 +31,12 @@ pub mod setup;
 pub mod slack;
 pub mod smtp;
 pub mod teams;
+pub mod webhook;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] = &[http::KIND, slack::KIND, teams::KIND, pagerduty::KIND, smtp::KIND, file::KIND];
+pub const KINDS: &[Kind] =
+    &[http::KIND, webhook::KIND, slack::KIND, teams::KIND, pagerduty::KIND, smtp::KIND, file::KIND];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -1,8 +1,8 @@
-//! What people read: the text of a notification, and of many that go out as one.
+//! What people read: the text of a notification, and of many that go out as one. What programs get of many requests.
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::Task;
 use crate::connectors::Order;
@@ -11,6 +11,8 @@ use crate::connectors::Order;
 const MOST_LISTED: usize = 10;
 /// Each of them, in characters.
 const MOST_EACH: usize = 300;
+/// Of many requests, as many bodies are sent.
+const MOST_BODIES: usize = 100;
 
 /// The text of a digest: how many there are, and the first of them.
 pub fn digest(order: &Order) -> String {
@@ -25,6 +27,15 @@ pub fn digest(order: &Order) -> String {
         let _ = write!(text, "\n- {}", cut(&line, MOST_EACH));
     }
     text
+}
+
+/// The bodies of a digest of requests, as one: how many there are, and the first of them.
+pub fn bodies(order: &Order) -> Value {
+    let body = |task: &Task| match task {
+        Task::Request { body, .. } => body.clone(),
+        other => json!(other),
+    };
+    json!({ "count": order.count(), "items": order.tasks(MOST_BODIES).map(body).collect::<Vec<_>>() })
 }
 
 /// A notification as one text.
@@ -77,8 +88,6 @@ pub fn cut(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::command::Action;
     use crate::connectors::tests::order;
