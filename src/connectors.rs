@@ -23,6 +23,7 @@ pub mod client;
 pub mod egress;
 pub mod file;
 pub mod http;
+pub mod jira;
 pub mod log;
 pub mod okta_log;
 pub mod pagerduty;
@@ -36,7 +37,7 @@ pub mod wording;
 
 /// Every kind, in the order of the reference.
 pub const KINDS: &[Kind] =
-    &[http::KIND, webhook::KIND, slack::KIND, teams::KIND, pagerduty::KIND, smtp::KIND, file::KIND];
+    &[http::KIND, webhook::KIND, slack::KIND, teams::KIND, pagerduty::KIND, jira::KIND, smtp::KIND, file::KIND];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
