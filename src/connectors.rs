@@ -28,6 +28,7 @@ pub mod log;
 pub mod okta_log;
 pub mod pagerduty;
 pub mod redact;
+pub mod servicenow;
 pub mod setup;
 pub mod slack;
 pub mod smtp;
@@ -36,8 +37,17 @@ pub mod webhook;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] =
-    &[http::KIND, webhook::KIND, slack::KIND, teams::KIND, pagerduty::KIND, jira::KIND, smtp::KIND, file::KIND];
+pub const KINDS: &[Kind] = &[
+    http::KIND,
+    webhook::KIND,
+    slack::KIND,
+    teams::KIND,
+    pagerduty::KIND,
+    jira::KIND,
+    servicenow::KIND,
+    smtp::KIND,
+    file::KIND,
+];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
