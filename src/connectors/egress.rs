@@ -215,3 +215,17 @@ pub fn target(written: &str, egress: &Egress) -> Result<Url, String> {
     egress.check_literal(host).map_err(|error| error.to_string())?;
     Ok(url)
 }
+
+/// The same for an address that gets a secret: in the clear only where private targets are allowed.
+///
+/// # Errors
+/// It is none, or would show the secret to others; for the one who wrote it, without the address itself.
+pub fn target_of_secret(written: &str, egress: &Egress) -> Result<Url, String> {
+    let url = target(written, egress)?;
+    if url.scheme() == "http" && !egress.allow_private {
+        return Err(
+            "sends a secret in the clear: use https, or `allow_private = true` in a network of your own".to_owned()
+        );
+    }
+    Ok(url)
+}

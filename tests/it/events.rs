@@ -11,6 +11,7 @@ use crate::harness::{SECRET, TestGateway};
 
 mod ends;
 mod order;
+mod tickets;
 
 /// A gateway whose one rule runs this script; what it asks of the connector `out` goes to a file.
 fn gateway(script: &str) -> TestGateway {
