@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a bench")]
 
 use std::fs;
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ fn main() {
         failed |= !good;
     };
     runtime.block_on(async {
+        print("disk alone, 8 KiB and a sync at a time", &disk_alone(time));
         let alone = store_alone(128, time).await;
         print("store alone, 128 callers", &alone);
         let idle = Gateway::start("user.never.*", hanging().await);
@@ -86,6 +88,19 @@ fn delivery(id: &str) -> String {
     format!(
         r#"{{"eventType":"com.okta.event_hook","eventId":"{id}","source":"https://example.okta.com/api/v1/eventHooks/who1","data":{{"events":[{event}]}}}}"#
     )
+}
+
+/// What no store can be faster than: a file that grows, synced each time.
+fn disk_alone(time: Duration) -> Measured {
+    let mut file = tempfile::tempfile().unwrap();
+    let (block, started, mut all) = ([0x5a; 8_192], Instant::now(), Vec::new());
+    while started.elapsed() < time {
+        let asked = Instant::now();
+        file.write_all(&block).unwrap();
+        file.sync_data().unwrap();
+        all.push(asked.elapsed());
+    }
+    summed(all, started.elapsed())
 }
 
 async fn store_alone(callers: usize, time: Duration) -> Measured {

@@ -25,19 +25,36 @@ pub mod elastic;
 pub mod entry;
 pub mod file;
 pub mod http;
+pub mod jira;
 pub mod log;
 pub mod okta_log;
+pub mod pagerduty;
 pub mod redact;
+pub mod servicenow;
 pub mod setup;
 pub mod slack;
 pub mod smtp;
 pub mod splunk_hec;
 pub mod syslog;
+pub mod teams;
+pub mod webhook;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[Kind] =
-    &[http::KIND, slack::KIND, smtp::KIND, splunk_hec::KIND, elastic::KIND, syslog::KIND, file::KIND];
+pub const KINDS: &[Kind] = &[
+    http::KIND,
+    webhook::KIND,
+    slack::KIND,
+    teams::KIND,
+    pagerduty::KIND,
+    jira::KIND,
+    servicenow::KIND,
+    smtp::KIND,
+    splunk_hec::KIND,
+    elastic::KIND,
+    syslog::KIND,
+    file::KIND,
+];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
@@ -80,7 +97,7 @@ pub struct Order {
     pub received: i64,
     /// The event as it was sent; empty for answered calls.
     pub event: Bytes,
-    /// An earlier try may have succeeded.
+    /// This is not the first try, and an earlier one may have succeeded.
     pub doubt: bool,
     /// Others that go out with this one (`.digest`): the first of them, and how many in all beside this one.
     pub gathered: Vec<Action>,

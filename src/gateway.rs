@@ -82,6 +82,7 @@ impl Gateway {
 
     /// Events are acknowledged once they are kept, and not before. What their rules do comes later.
     async fn accept(&self, route: &Route, body: &Bytes, record: &mut Record) -> Result<Reply, Refusal> {
+        let _permit = route.permits.try_acquire().map_err(|_| Refusal::Busy)?;
         let events = (route.hook.split)(body)?;
         let receipt = self.delivery.accept(route, &events, Way::Hook).await?;
         record.accepted(receipt);

@@ -28,7 +28,8 @@ pub struct Limits {
     /// How deep script functions may call each other.
     #[schemars(range(min = 1, max = 1000))]
     pub call_depth: u32,
-    /// Calls that one route runs at the same time; beyond it callers get the declared answer at once.
+    /// Calls that one route runs at the same time; beyond it callers get the declared answer at once, and deliveries of
+    /// events a 503. For rules, how many of their jobs run at the same time; the others wait.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrent: u32,
 }
@@ -90,7 +91,8 @@ pub struct LimitOverrides {
     /// How deep script functions may call each other.
     #[schemars(range(min = 1, max = 1000))]
     pub call_depth: Option<u32>,
-    /// Calls that run at the same time; beyond it callers get the declared answer at once.
+    /// Calls that run at the same time; beyond it callers get the declared answer at once. For events: jobs of one rule
+    /// that run at the same time; the others wait.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrent: Option<u32>,
 }

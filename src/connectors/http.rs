@@ -35,9 +35,6 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Api::new(setup)?)),
 };
 
-/// Of a digest, as many bodies are sent.
-const MOST_ITEMS: usize = 100;
-
 /// Headers that belong to the request itself, or hold secrets.
 const OWN_HEADERS: [&str; 8] = [
     "host",
@@ -160,7 +157,7 @@ impl Api {
             Task::Notify { message } => post(json!({ "text": wording::text_of(message) })),
             Task::Forward => (http::Method::POST, "", order.event.clone()),
             Task::Request { method, path, body } => {
-                let body = if digest { encoded(&bodies(order)) } else { encoded(body) };
+                let body = if digest { encoded(&wording::bodies(order)) } else { encoded(body) };
                 (client::method(*method), path.as_str(), body)
             }
             Task::Email(_) => return Err(Trouble::refused("it sends no mail")),
@@ -236,15 +233,6 @@ impl Success {
         );
         Err(Trouble { what: What::Refused, status, message })
     }
-}
-
-/// The bodies of a digest, as one.
-fn bodies(order: &Order) -> Value {
-    let body = |task: &Task| match task {
-        Task::Request { body, .. } => body.clone(),
-        other => json!(other),
-    };
-    json!({ "count": order.count(), "items": order.tasks(MOST_ITEMS).map(body).collect::<Vec<_>>() })
 }
 
 /// Nothing is sent for nothing.

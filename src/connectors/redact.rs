@@ -20,7 +20,7 @@ pub struct Redact {
 
 impl Redact {
     /// Hides a secret: itself, in base64, the parts around colons (`user:password`), and of an address its path and the last
-    /// part of that.
+    /// part of that, and the values of its query.
     #[must_use]
     pub fn and(mut self, secret: &Secret) -> Self {
         let text = String::from_utf8_lossy(secret.expose()).trim().to_owned();
@@ -33,6 +33,9 @@ impl Redact {
             url.path_segments().into_iter().flatten().for_each(|part| self.hide(part));
             url.query().into_iter().for_each(|query| self.hide(query));
             url.query_pairs().for_each(|(_, value)| self.hide(&value));
+            // As it is written, too: `%2B` instead of `+`.
+            let written = url.query().into_iter().flat_map(|query| query.split('&'));
+            written.filter_map(|pair| pair.split_once('=')).for_each(|(_, value)| self.hide(value));
         } else if let Some((_, password)) = text.split_once(':') {
             self.hide(password);
         }
@@ -78,10 +81,11 @@ mod tests {
 
     #[test]
     fn no_form_of_a_secret_is_told() {
-        let secrets = ["hunter-4242", "user:pass-9f3a", "https://hooks.example/services/T0/B0/x9f8e7d6?sig=qwertz"];
+        let secrets =
+            ["hunter-4242", "user:pass-9f3a", "https://hooks.example/services/T0/B0/x9f8e7d6?v=1&sig=qwertz%2Bu"];
         let redact = secrets.iter().fold(Redact::default(), |all, text| all.and(&Secret::new(text.as_bytes())));
         let echoed = "bad token hunter-4242, hunter\u{0}-4242, Basic dXNlcjpwYXNzLTlmM2E=, pass-9f3a; \
-            https:\\/\\/hooks.example\\/services\\/T0\\/B0\\/x9f8e7d6 /services/T0/B0/x9f8e7d6 x9f8e7d6 qwertz aHVudGVyLTQyNDI=";
+            https:\\/\\/hooks.example\\/services\\/T0\\/B0\\/x9f8e7d6 /services/T0/B0/x9f8e7d6 x9f8e7d6 qwertz+u sig=qwertz%2Bu aHVudGVyLTQyNDI=";
         let told = redact.excerpt(echoed);
         for part in ["hunter", "pass-9f3a", "x9f8e7d6", "qwertz", "dXNl", "aHVu"] {
             assert!(!told.contains(part), "{part}: {told}");

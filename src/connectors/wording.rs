@@ -1,8 +1,8 @@
-//! What people read: the text of a notification, and of many that go out as one.
+//! What people read: the text of a notification, and of many that go out as one. What programs get of many requests.
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::Task;
 use crate::connectors::Order;
@@ -11,6 +11,8 @@ use crate::connectors::Order;
 const MOST_LISTED: usize = 10;
 /// Each of them, in characters.
 const MOST_EACH: usize = 300;
+/// Of many requests, as many bodies are sent.
+const MOST_BODIES: usize = 100;
 
 /// The text of a digest: how many there are, and the first of them.
 pub fn digest(order: &Order) -> String {
@@ -25,6 +27,15 @@ pub fn digest(order: &Order) -> String {
         let _ = write!(text, "\n- {}", cut(&line, MOST_EACH));
     }
     text
+}
+
+/// The bodies of a digest of requests, as one: how many there are, and the first of them.
+pub fn bodies(order: &Order) -> Value {
+    let body = |task: &Task| match task {
+        Task::Request { body, .. } => body.clone(),
+        other => json!(other),
+    };
+    json!({ "count": order.count(), "items": order.tasks(MOST_BODIES).map(body).collect::<Vec<_>>() })
 }
 
 /// A notification as one text.
@@ -42,11 +53,26 @@ pub fn text_of(message: &Value) -> String {
     match message {
         Value::String(text) => text.clone(),
         Value::Object(fields) => {
-            let words = ["text", "subject", "title", "summary"].iter().find_map(|name| fields.get(*name)?.as_str());
+            let words = ["text", "subject", "title", "summary", "short_description"]
+                .iter()
+                .find_map(|name| fields.get(*name)?.as_str());
             words.map_or_else(|| message.to_string(), str::to_owned)
         }
         other => other.to_string(),
     }
+}
+
+/// The heading that a text makes: its first line that says something, on one line whatever is in it.
+pub fn headline(text: &str, most: usize) -> String {
+    let visible = |line: &&str| line.chars().any(|c| !c.is_whitespace() && !c.is_control());
+    let line = text.lines().find(visible).unwrap_or_default();
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    cut(&line.split_whitespace().collect::<Vec<_>>().join(" "), most)
+}
+
+/// A text without control characters, but for line ends and tabs.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
 /// At most so many characters; what is cut off leaves a `…`.
@@ -62,8 +88,6 @@ pub fn cut(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::command::Action;
     use crate::connectors::tests::order;
@@ -81,6 +105,17 @@ mod tests {
         order.gathered.truncate(1);
         order.gathered_count = 1;
         assert_eq!(digest(&order), "2 notifications:\n- first line\n- n0");
+    }
+
+    #[test]
+    fn a_heading_is_the_first_line_that_says_something() {
+        assert_eq!(headline("\n \u{1}\t\n  one\ttwo\u{0}three\u{2028}four \nmore", 255), "one two three four");
+        assert_eq!((headline("abcdef\nx", 4).as_str(), headline("\n", 9).as_str()), ("abc…", ""));
+    }
+
+    #[test]
+    fn what_prints_is_kept() {
+        assert_eq!(printable("a\u{0}b\r\n\tc\u{1b}[31m\u{85}d"), "ab\n\tc[31md");
     }
 
     #[test]

@@ -62,7 +62,8 @@ fn order(job: &Leased, action: Action) -> Order {
         route: job.event.route.to_string(),
         received: job.event.received,
         event: job.event.body.clone(),
-        doubt: job.doubt,
+        // A try that got no answer may have succeeded as well as one without a recorded end, also before a replay.
+        doubt: job.doubt || job.token.attempt > 1 || job.replay > 0,
         gathered: gathered.collect(),
         gathered_count: job.gathered_count,
     }

@@ -22,6 +22,10 @@ pub enum Refusal {
     Call(#[from] HookError),
     #[error("no release is live yet")]
     NotReady,
+    #[error(
+        "more deliveries of events are in work than `limits.concurrent` allows, so the provider is asked to send this one again"
+    )]
+    Busy,
     #[error("the events could not be kept, so the provider is asked to send them again: {0}")]
     Store(#[from] StoreError),
     #[error("the body is larger than `server.max_body_bytes`")]
@@ -50,7 +54,7 @@ impl Refusal {
             Self::Call(HookError::MisplacedChallenge) => StatusCode::NOT_FOUND,
             Self::Call(HookError::PostOnly) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Call(_) | Self::Broken => StatusCode::BAD_REQUEST,
-            Self::NotReady | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady | Self::Busy | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -73,6 +77,7 @@ impl Refusal {
             }
             Self::Call(_) => "bad_body",
             Self::NotReady => "not_ready",
+            Self::Busy => "busy",
             Self::Store(_) => "store",
             Self::TooLarge => "too_large",
             Self::Slow => "slow",
@@ -88,7 +93,7 @@ impl Refusal {
             Self::Method | Self::Call(HookError::PostOnly) => "method not allowed".into(),
             Self::Auth(_) => "not authenticated".into(),
             Self::Call(error) => error.to_string(),
-            Self::NotReady | Self::Store(_) => "not available, please try again".into(),
+            Self::NotReady | Self::Busy | Self::Store(_) => "not available, please try again".into(),
             Self::TooLarge => "the body is too large".into(),
             Self::Slow => "the body came too slowly".into(),
             Self::Broken => "bad request".into(),

@@ -46,6 +46,8 @@ impl Parts<'_> {
     pub(super) fn route(&self, number: usize, name: &str, route: &config::routes::Route) -> Option<Route> {
         let hook = hooks::find(&route.hook)?;
         let limits = own_limits(&self.config.limits.with(&route.limits));
+        // A route for events has its own number for its rules, not for those who bring the events.
+        let calls = if hook.events { own_limits(&self.config.limits).concurrent } else { limits.concurrent };
         let plan = if hook.events {
             Plan::Rules(self.rules(name, hook, route)?)
         } else {
@@ -63,7 +65,7 @@ impl Parts<'_> {
             path: route.path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&route.path).to_owned(),
             hook,
             gate: Gate::new(schemes)?,
-            permits: Arc::new(Semaphore::new(limits.concurrent)),
+            permits: Arc::new(Semaphore::new(calls)),
             limits,
             plan,
             metrics: self.metrics.route(name),

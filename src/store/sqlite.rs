@@ -92,12 +92,14 @@ pub struct Sqlite {
     writer: Option<JoinHandle<()>>,
     /// Held while this is the gateway of the file; nothing beside one.
     lock: Option<File>,
+    /// A large count, and how long it may be given.
     counted: Mutex<Option<(Instant, Health)>>,
 }
 
-/// A count of this many jobs is not made again for every question.
+/// A count of this many jobs is not made again for every question: not before this, nor before so many times what it took.
 const MANY: u64 = 50_000;
 const COUNT_FOR: Duration = Duration::from_secs(2);
+const COUNT_REST: u32 = 50;
 
 impl Sqlite {
     /// Opens the store of a gateway. The folder and the file are made if they are not there. Leases of an earlier process
@@ -168,13 +170,16 @@ impl Sqlite {
     /// Counts what there is to do. A large count is kept for a while: it costs time for each job that waits.
     async fn count(&self) -> Result<Health, StoreError> {
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, health)) = counted.filter(|(at, _)| at.elapsed() < COUNT_FOR) {
+        if let Some((_, health)) = counted.filter(|(until, _)| Instant::now() < *until) {
             return Ok(health);
         }
-        let now = self.clock.now();
+        let (now, started) = (self.clock.now(), Instant::now());
         let health = self.readers.read(move |db| health::health(db, now)).await?;
         let many = health.waiting + health.running + health.dead > MANY;
-        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = many.then(|| (Instant::now(), health.clone()));
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = many.then(|| {
+            let rest = COUNT_FOR.max(started.elapsed() * COUNT_REST);
+            (Instant::now() + rest, health.clone())
+        });
         Ok(health)
     }
 

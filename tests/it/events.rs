@@ -4,12 +4,14 @@ use std::time::Duration;
 use std::{fs, slice};
 
 use hookgate::store::{Dossier, EventRef, JobKind, JobState, Operation, Query, Selection};
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use crate::harness::{SECRET, TestGateway};
 
 mod ends;
 mod order;
+mod tickets;
 
 /// A gateway whose one rule runs this script; what it asks of the connector `out` goes to a file.
 fn gateway(script: &str) -> TestGateway {
@@ -104,6 +106,23 @@ async fn an_acknowledged_event_runs_its_rule_and_does_its_action() {
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn more_deliveries_than_may_be_in_work_are_asked_for_again() {
+    // A route's own number is for its rules: it refuses nobody.
+    let gateway = with_rule(TELL, "\n[routes.hook.limits]\nconcurrent = 1\n");
+    let release = gateway.live.current().unwrap();
+    let permits = &release.route("/hook").unwrap().permits;
+    let all = permits.available_permits();
+    assert!(all > 1, "{all}");
+    let in_work = permits.try_acquire_many(u32::try_from(all).unwrap()).unwrap();
+    let body = delivery("d1", &[event("e1", json!({}))]);
+    let answer = gateway.respond(Method::POST, "/hook", &[("authorization", SECRET)], body.clone()).await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &HeaderValue::from_static("30")));
+    assert!(gateway.metrics.encode().contains(r#"hookgate_refusals_total{reason="busy"} 1"#));
+    drop(in_work);
+    assert_eq!(gateway.post(body).await.0, 204);
 }
 
 #[tokio::test]

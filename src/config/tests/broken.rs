@@ -24,7 +24,7 @@ kind = "http"
 path = "out.jsonl"
 "#,
         &[
-            r#"1:1 config/missing-key `connectors.out.kind`: `kind` is missing (it must be `http`, `slack`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`)"#,
+            r#"1:1 config/missing-key `connectors.out.kind`: `kind` is missing (it must be `http`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`)"#,
         ],
     ),
     (
@@ -34,7 +34,7 @@ kind = "flie"
 path = "out.jsonl"
 "#,
         &[
-            r#"2:8 config/bad-value `connectors.out.kind`: must be `http`, `slack`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`, not `flie` (did you mean `file`?)"#,
+            r#"2:8 config/bad-value `connectors.out.kind`: must be `http`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`, not `flie` (did you mean `file`?)"#,
         ],
     ),
     (

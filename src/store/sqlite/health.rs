@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use crate::store::Health;
 use crate::store::Millis;
 
-/// Counts what waits, runs and is dead. Costs time only for what waits: some 50 ms for a million jobs.
+/// Counts what waits, runs and is dead. Costs time only for what waits and is dead: about a second for a
+/// million jobs.
 pub(super) fn health(db: &Connection, now: Millis) -> rusqlite::Result<Health> {
     let mut health = Health::default();
     let mut lanes: BTreeMap<i64, u64> = BTreeMap::new();

@@ -14,15 +14,17 @@ use std::time::Instant;
 use crate::store::StoreError;
 use crate::store::sqlite::work::Work;
 
-/// How many pieces of work may wait, of either kind.
+/// How many pieces of work may wait, of either kind, and how many bytes of bodies arrivals may bring.
 const MOST: usize = 4096;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How many are done in one transaction, and how many of them are kept for what did not arrive from outside.
 const BATCH: usize = 256;
 const SHARE: usize = 64;
 /// A batch takes no more work when its bodies come to this.
 const BATCH_BYTES: usize = 1024 * 1024;
-/// Who would wait longer is refused.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// While the first in line has waited longer, nobody may join it. Callers are more patient than this, so that who may join is
+/// answered in time: a line as long as their patience would give everybody an answer just too late.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Which line a piece of work stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Lines {
     arrivals: VecDeque<(Instant, Box<dyn Work>)>,
+    arrivals_bytes: usize,
     others: VecDeque<Box<dyn Work>>,
     closed: bool,
 }
@@ -67,9 +70,12 @@ impl Queue {
         match line {
             Line::Arrival => {
                 let late = lines.arrivals.front().is_some_and(|(since, _)| since.elapsed() > LONGEST_WAIT);
-                if late || lines.arrivals.len() >= MOST {
+                // A body of any size may come while nothing waits.
+                let heavy = !lines.arrivals.is_empty() && lines.arrivals_bytes + work.bytes() > MOST_BYTES;
+                if late || heavy || lines.arrivals.len() >= MOST {
                     return Err(StoreError::Busy);
                 }
+                lines.arrivals_bytes += work.bytes();
                 lines.arrivals.push_back((Instant::now(), work));
             }
             Line::Other if lines.others.len() >= MOST => return Err(StoreError::Busy),
@@ -107,6 +113,7 @@ impl Queue {
         let mut lines = self.lines();
         lines.closed = true;
         lines.arrivals.clear();
+        lines.arrivals_bytes = 0;
         lines.others.clear();
     }
 }
@@ -118,6 +125,11 @@ impl Lines {
         let most = BATCH - self.others.len().min(SHARE);
         while batch.len() < most && bytes < BATCH_BYTES {
             let Some((_, work)) = self.arrivals.pop_front() else { break };
+            self.arrivals_bytes -= work.bytes();
+            // Who gave up was told to come again: what they brought then is kept once, and not before somebody hears of it.
+            if work.is_abandoned() {
+                continue;
+            }
             bytes += work.bytes();
             batch.push(work);
         }

@@ -69,6 +69,9 @@ pub(super) trait Work: Send {
     /// How many bytes of bodies it brings.
     fn bytes(&self) -> usize;
 
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+
     /// Tries to find the answer by reading alone. Whether it did.
     fn look(&mut self, tx: &mut Tx<'_>) -> Result<bool, Fault>;
 
@@ -93,6 +96,10 @@ pub(super) struct Task<T> {
 impl<T: Send> Work for Task<T> {
     fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
     }
 
     fn look(&mut self, tx: &mut Tx<'_>) -> Result<bool, Fault> {

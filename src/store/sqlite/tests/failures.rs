@@ -216,6 +216,49 @@ async fn more_than_can_wait_is_refused_at_once() {
     }
 }
 
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_kept() {
+    let folder = TempDir::new().unwrap();
+    let store = Arc::new(open(&folder));
+    let blocker = connect::writer(&folder.path().join("data/hookgate.db")).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut first = Box::pin(store.accept(intake("a")));
+    assert!(futures_poll(&mut first).is_none());
+    // The writer is stuck with the first one, the others stand in line.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut given_up = Box::pin(store.accept(intake("b")));
+    assert!(futures_poll(&mut given_up).is_none());
+    drop(given_up);
+    let mut last = Box::pin(store.accept(intake("c")));
+    assert!(futures_poll(&mut last).is_none());
+    blocker.execute_batch("ROLLBACK").unwrap();
+    first.await.unwrap();
+    last.await.unwrap();
+    let page = store.list(crate::store::Query::default()).await.unwrap();
+    let keys: Vec<&str> = page.events.iter().map(|event| event.key.as_str()).collect();
+    assert_eq!(keys, ["c", "a"]);
+    assert!(matches!(store.accept(intake("b")).await.unwrap()[..], [Accepted::New(_)]), "it comes again");
+}
+
+#[tokio::test]
+async fn what_waits_takes_so_much_memory_and_no_more() {
+    let folder = TempDir::new().unwrap();
+    let store = Arc::new(open(&folder));
+    let blocker = connect::writer(&folder.path().join("data/hookgate.db")).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let heavy = |number: usize| {
+        let mut intake = intake(&number.to_string());
+        intake.events[0].body = vec![b'x'; 8 * 1024 * 1024].into();
+        intake
+    };
+    let mut waiting: Vec<_> = (0..12).map(|number| Box::pin(store.accept(heavy(number)))).collect();
+    let looked: Vec<_> = waiting.iter_mut().map(futures_poll).collect();
+    let refused = looked.iter().filter(|answer| matches!(answer, Some(Err(StoreError::Busy)))).count();
+    // One or two are with the writer, eight fit in line.
+    assert!((2..=4).contains(&refused), "{refused} refused");
+    blocker.execute_batch("ROLLBACK").unwrap();
+}
+
 /// Looks once whether it is done.
 fn futures_poll<T>(future: &mut std::pin::Pin<Box<impl Future<Output = T> + ?Sized>>) -> Option<T> {
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
