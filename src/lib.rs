@@ -15,7 +15,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`finding`], [`secret`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -31,6 +31,7 @@ pub mod finding;
 pub mod gateway;
 pub mod harness;
 pub mod hooks;
+pub mod password;
 pub mod release;
 pub mod script;
 pub mod secret;

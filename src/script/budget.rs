@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use rhai::Dynamic;
+use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::allocator;
 
@@ -103,6 +103,21 @@ pub fn spend<R>(budget: &Budget, body: impl FnOnce() -> R) -> (R, Option<Stopped
     let (stopped, left) = STATE.with(|state| (state.stopped.get(), state.operations.get()));
     drop(restore);
     (result, stopped, budget.operations - left)
+}
+
+/// For a function of the prelude that takes long and cannot be stopped, before it begins: ends a run that is on an async
+/// worker, so that it starts again on a thread of its own, as one does whose patience is used up.
+///
+/// # Errors
+/// The run is on an async worker. No script can catch that.
+pub fn leave_worker() -> Result<(), Box<EvalAltResult>> {
+    STATE.with(|state| {
+        if state.patience_until.get().is_none() {
+            return Ok(());
+        }
+        state.stopped.set(state.stopped.get().or(Some(Stopped::Patience)));
+        Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into())
+    })
 }
 
 /// The engine's progress callback: `Some` ends the run.

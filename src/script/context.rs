@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rhai::{EvalAltResult, ImmutableString, Map};
 use uuid::Uuid;
 
+use crate::password::Problem;
 use crate::script::table::Table;
 
 /// The reloadable tables of a release, by name.
@@ -59,7 +60,14 @@ pub struct Context {
     pub uuids: usize,
     pub deadline: Instant,
     pub logs: Vec<LogLine>,
+    /// What verifying passwords gave, in order.
+    pub verdicts: Vec<Verdict>,
+    /// Set when a run is repeated to learn where it was: what verifying gave the first time, which is not spent again.
+    pub remembered: Option<std::vec::IntoIter<Verdict>>,
 }
+
+/// What verifying one password gave.
+pub type Verdict = Result<bool, Problem>;
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -106,7 +114,8 @@ fn numbered(number: usize) -> String {
 impl Context {
     /// The context of a run that has not begun.
     pub fn new(surroundings: Arc<Surroundings>, world: World, deadline: Instant) -> Self {
-        Self { surroundings, world, uuids: 0, deadline, logs: Vec::new() }
+        let (logs, verdicts) = Default::default();
+        Self { surroundings, world, uuids: 0, deadline, logs, verdicts, remembered: None }
     }
 
     /// The time of this run.

@@ -14,6 +14,7 @@ mod emails;
 mod entry;
 mod flow;
 mod foreign;
+mod hashes;
 pub mod known;
 mod link;
 mod literal;

@@ -24,6 +24,7 @@ pub mod set;
 pub mod text;
 pub mod time;
 pub mod url;
+pub mod verify;
 
 /// What a function that can fail gives back to the engine; the engine adds the position of the call.
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -36,6 +37,7 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
     phone::register(library.family("Phone numbers"));
     time::register(library.family("Time"));
     secret::register(library.family("Secrets"));
+    verify::register(&mut library);
     text::register(library.family("Text"));
     set::register(library.family("Lists"));
     crypto::register(library.family("Hashes and encodings"));

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
 use crate::script::context;
-use crate::script::context::{Context, LogLine, Surroundings, World};
+use crate::script::context::{Context, LogLine, Surroundings, Verdict, World};
 use crate::script::lint::known::Known;
 use crate::script::trace;
 use crate::script::trace::{Chamber, Spot};
@@ -138,7 +138,7 @@ impl Script {
     /// error without a position happened is not looked for: what a test runs may not be run twice unasked.
     pub fn run_function(&self, function: &str, call: &Call) -> Run {
         let (attempt, stopped, operations) = self.spend(call, None, |script| script.evaluate(function, &mut []));
-        let Attempt { value, logs, took } = attempt;
+        let Attempt { value, logs, took, .. } = attempt;
         let result = cause_of(value, stopped).map_err(|cause| Box::new(Failed { cause, spot: None }));
         Run { result, logs, operations, took }
     }
@@ -173,7 +173,8 @@ impl Script {
         let started = Instant::now();
         let ((value, context), stopped, operations) =
             budget::spend(&budget, || context::enter(context, || evaluate(self)));
-        (Attempt { value, logs: context.logs, took: started.elapsed() }, stopped, operations)
+        let Context { logs, verdicts, .. } = context;
+        (Attempt { value, logs, verdicts, took: started.elapsed() }, stopped, operations)
     }
 
     /// `None` when a native function panicked.
@@ -201,7 +202,7 @@ impl Script {
             Cause::Error(error) => trace::innermost_position(error).is_none(),
             _ => true,
         };
-        let spot = if lost { trace::locate(self, call, operations) } else { None };
+        let spot = if lost { trace::locate(self, call, operations, attempt.verdicts) } else { None };
         Run { result: Err(Box::new(Failed { cause, spot })), logs: attempt.logs, operations, took: attempt.took }
     }
 }
@@ -221,6 +222,7 @@ fn cause_of(value: Value, stopped: Option<Stopped>) -> Result<Dynamic, Cause> {
 struct Attempt {
     value: Value,
     logs: Vec<LogLine>,
+    verdicts: Vec<Verdict>,
     took: Duration,
 }
 

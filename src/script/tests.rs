@@ -13,6 +13,7 @@ use crate::script::diagnose::{ErrorKind, Limit};
 use crate::script::lanes::Lanes;
 use crate::script::library::{Doc, Finished, Library};
 use crate::script::lint::advice::Advice;
+use crate::script::prelude::secret::Hidden;
 use crate::script::run::{Call, Cause, Run, Script};
 
 #[derive(Clone)]
@@ -24,6 +25,7 @@ fn library() -> &'static Finished {
         library
             .value::<Probe>("Probe", "The request of these tests.")
             .property(Doc::new("Self.name: string", "A name.", ""), |_: &mut Probe| ImmutableString::from("ann"))
+            .property(Doc::new("Self.secret: Secret", "A password.", ""), |_: &mut Probe| Hidden::new("123456"))
             .property(Doc::new("Self.items: array", "Some items.", ""), |_: &mut Probe| {
                 Dynamic::from_array(vec![1_i64.into(), 2_i64.into()]).into_read_only()
             })
@@ -289,4 +291,68 @@ async fn a_spinning_script_does_not_hold_the_async_worker() {
     let failed = spinner.await.expect("no panic").result.expect_err("it is ended");
     assert!(matches!(failed.cause, Cause::Stopped(Stopped::Deadline)));
     assert!(slowest < Duration::from_millis(150), "a quick call took {slowest:?} beside a spinning one");
+}
+
+/// "123456", as Python's bcrypt 5.0.0 made it; verifying takes a tenth of a second.
+const COST_11: &str = "$2b$11$r.kzg0XO0cQCOEx1enwYwuDGksuF.jrdoJXg4hljpIuMpw0wj1CfG";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_password_is_never_verified_on_the_async_worker() {
+    // Quick as it is: what matters is that nobody can know before.
+    let (_, script) = main_only(
+        "fn on_probe(request) { try { request.secret.verifies(\"{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\") } catch { false } }",
+    );
+    assert!(script.run_quickly(&call()).is_none(), "it ran where calls are answered");
+    let lanes = Lanes::start().expect("threads start");
+    for _ in 0..2 {
+        let run = lanes.run(&script, call()).await;
+        assert_eq!(run.result.expect("it runs").as_bool(), Ok(true));
+    }
+}
+
+#[test]
+fn a_run_that_is_repeated_to_find_its_place_verifies_nothing_again() {
+    let source = format!(
+        "fn on_probe(request) {{\n    let right = request.secret.verifies(\"{COST_11}\");\n    loop {{ if !right {{ break; }} }}\n}}"
+    );
+    let limits = Limits { operations: 500, ..limits() };
+    let (compiler, script) = compile(&[("main.rhai", &source)], &limits).expect("it compiles");
+    let started = Instant::now();
+    let run = script.run(&call_within(Duration::from_secs(20)));
+    let (took, after) = (run.took, started.elapsed() - run.took);
+    let error = compiler.explain(&script, *run.result.expect_err("it is stopped"));
+    assert!(matches!(error.kind, ErrorKind::Limit(Limit::Operations)), "{:?}", error.kind);
+    assert!(error.finding.one_line().contains("main.rhai:3:"), "{}", error.finding.one_line());
+    assert!(
+        took > Duration::from_millis(20) && after < took / 2 + Duration::from_millis(40),
+        "{took:?}, then {after:?}"
+    );
+}
+
+/// What this thread has computed so far, however busy the machine is: by the scheduler's count where there is one.
+fn computed(since: Instant) -> Duration {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = counted.and_then(|text| text.split(' ').next()?.parse().ok()).filter(|nanos| *nanos > 0);
+    nanos.map_or(since.elapsed(), Duration::from_nanos)
+}
+
+/// US-22: within 20 %. The quickest of several, for whatever else runs only adds.
+#[test]
+fn an_unknown_user_takes_as_long_as_a_wrong_password() {
+    const COST_8: &str = "$2b$08$Vknwh7J.I22AkfytT9.PqOsFz0eosWBR/RitpoIXghrm2nvLNwC8u";
+    let started = Instant::now();
+    let quickest = |body: &str| {
+        let (_, script) = main_only(&format!("fn on_probe(request) {{ request.secret.{body} }}"));
+        let times = (0..15).map(|_| {
+            let before = computed(started);
+            let run = script.run(&call_within(Duration::from_secs(20)));
+            assert_eq!(run.result.expect("it runs").as_bool(), Ok(false));
+            computed(started) - before
+        });
+        times.min().expect("some").as_secs_f64()
+    };
+    let wrong = quickest(&format!("verifies(\"{COST_8}\")"));
+    let unknown = quickest(&format!("verify_nothing(\"{COST_8}\")"));
+    assert!(wrong > 0.002, "{wrong} s is no bcrypt");
+    assert!((unknown / wrong - 1.0).abs() < 0.2, "unknown {unknown} s, wrong {wrong} s");
 }

@@ -14,7 +14,7 @@ use rhai::{ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, EvalContext, 
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits};
 use crate::script::context;
-use crate::script::context::Context;
+use crate::script::context::{Context, Verdict};
 use crate::script::engine;
 use crate::script::engine::Dialect;
 use crate::script::library::Finished;
@@ -127,8 +127,8 @@ fn frames(context: &EvalContext) -> Vec<(String, usize, String)> {
     frames.take(MAX_FRAMES).collect()
 }
 
-/// Where the script was after `operations` of this call, or close to it if that is far.
-pub(super) fn locate(script: &Script, call: &Call, operations: u64) -> Option<Spot> {
+/// Where the script was after `operations` of this call, or close to it if that is far. What its verifications gave is known.
+pub(super) fn locate(script: &Script, call: &Call, operations: u64, verdicts: Vec<Verdict>) -> Option<Spot> {
     // Made at the first error; that takes longer than the replay may.
     script.chamber.traced();
     let budget = Budget {
@@ -138,7 +138,7 @@ pub(super) fn locate(script: &Script, call: &Call, operations: u64) -> Option<Sp
         patience: None,
     };
     LAST.take();
-    replay(script, call, &budget);
+    replay(script, call, &budget, Some(verdicts));
     let spot = LAST.take();
     (spot.line > 0).then_some(spot)
 }
@@ -153,7 +153,7 @@ pub fn lines(script: &Script, call: &Call) -> Vec<(String, usize)> {
         patience: None,
     };
     LINES.set(Some(Vec::new()));
-    replay(script, call, &budget);
+    replay(script, call, &budget, None);
     LINES.take().unwrap_or_default()
 }
 
@@ -171,12 +171,13 @@ fn note_line(file: Option<&str>, line: usize) -> bool {
 }
 
 /// Runs the script under the debugger; what it gives is thrown away.
-fn replay(script: &Script, call: &Call, budget: &Budget) {
-    replay_function(script, script.entry, (call.request.clone(),), call, budget);
+fn replay(script: &Script, call: &Call, budget: &Budget, verdicts: Option<Vec<Verdict>>) {
+    let mut context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+    context.remembered = verdicts.map(Vec::into_iter);
+    replay_function(script, script.entry, (call.request.clone(),), context, budget);
 }
 
-fn replay_function(script: &Script, function: &str, arguments: impl FuncArgs, call: &Call, budget: &Budget) {
-    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+fn replay_function(script: &Script, function: &str, arguments: impl FuncArgs, context: Context, budget: &Budget) {
     let _ = budget::spend(budget, || {
         context::enter(context, || {
             std::panic::catch_unwind(AssertUnwindSafe(|| {

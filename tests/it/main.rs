@@ -19,6 +19,7 @@ mod lint;
 mod lsp;
 mod mistakes;
 mod mutants;
+mod passwords;
 mod payloads;
 mod privacy;
 mod process;

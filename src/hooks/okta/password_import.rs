@@ -101,6 +101,20 @@ impl Contract for PasswordImport {
             reply: r#"{"commands":[{"type":"com.okta.action.update","value":{"credential":"UNVERIFIED"}}]}"#,
         },
         Sample {
+            name: "legacy_hash",
+            request: SIGN_IN,
+            script: r#"const USERS = #{ "bea@mail.example": "$2y$05$fgzu69Ww65btYlg0vhJCz.I0biGDMUNA1XA6resp6iFvSEAOnN4uW" };
+const NOBODY = "$2y$05$hS3yq0mVb1tJr7XwZc9L4u.0Zv/NzooLGb7nYJBu0P9f5.Awhe7a6";
+
+fn on_password_import(request) {
+    let hash = USERS.get(request.username);
+    // A user who is not there takes as long as one who is. What cannot be verified is an error: `on_failure` answers.
+    let right = if hash == () { request.password.verify_nothing(NOBODY) } else { request.password.verifies(hash) };
+    if right { verified() } else { unverified() }
+}"#,
+            reply: r#"{"commands":[{"type":"com.okta.action.update","value":{"credential":"VERIFIED"}}]}"#,
+        },
+        Sample {
             name: "no_opinion",
             request: SIGN_IN,
             script: "fn on_password_import(request) { }",
@@ -222,7 +236,7 @@ fn register_credential(library: &mut Library) {
         .property(
             Doc::new(
                 "Self.password: Secret",
-                "The password as the user typed it: compares and verifies, never prints.",
+                "The password as the user typed it: compares, and `verifies` the hash of another system; never prints.",
                 r#"!request.password.is_empty && request.password != "guess""#,
             ),
             |request: This| {

@@ -171,14 +171,19 @@ fn too_large(what: &str) -> Said {
 }
 
 fn thrown(value: &Dynamic) -> Said {
-    let message = value.read_lock::<Map>().and_then(|map| map.get("message").cloned());
-    let value = message.as_ref().unwrap_or(value);
-    let text = if value.is_unit() { String::new() } else { value.to_string() };
+    let text = text_of(value);
     if text.is_empty() {
         let help = "say why: `throw \"no such partner\"`".to_owned();
         return ("the script threw an error without a text".to_owned(), Some(help));
     }
     (shortened(&text), None)
+}
+
+/// What an error says: itself, or its `message` if it is a map.
+fn text_of(value: &Dynamic) -> String {
+    let message = value.read_lock::<Map>().and_then(|map| map.get("message").cloned());
+    let value = message.as_ref().unwrap_or(value);
+    if value.is_unit() { String::new() } else { value.to_string() }
 }
 
 fn shortened(text: &str) -> String {
@@ -189,7 +194,7 @@ fn shortened(text: &str) -> String {
 
 /// What one of the gateway's own functions says: the problem, and perhaps after a colon what to write.
 fn native(value: &Dynamic, around: &Around) -> Said {
-    let text = shortened(&value.to_string());
+    let text = shortened(&text_of(value));
     let advice = [": did you mean ", ": write ", ": compare "].iter().filter_map(|mark| text.find(mark)).min();
     match advice {
         Some(index) => (named(text[..index].to_owned(), around), Some(text[index + 2..].to_owned())),

@@ -65,6 +65,7 @@ impl<'a> Walker<'a, '_> {
             self.command(call, None, position);
         }
         self.patterns(call, receiver.is_some());
+        self.hashes(call, receiver.is_some());
         self.plain(&Call { name: &call.name, position, receiver, given })
     }
 

@@ -1,4 +1,4 @@
-//! Hashes, message codes and encodings of text. Verifying passwords is not here.
+//! Hashes, message codes and encodings of text. Verifying passwords is in [`crate::script::prelude::verify`].
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD as STANDARD_ALPHABET, URL_SAFE as URL_SAFE_ALPHABET};

@@ -1,6 +1,6 @@
 //! The value `Secret`: a password or one-time code in a script. It prints `***`, cannot become text and compares in constant time.
 //!
-//! Hooks make it, scripts only compare it; verifying hashes is added where hashing lives.
+//! Hooks make it, scripts only compare it; verifying it against hashes is in [`crate::script::prelude::verify`].
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use rhai::{ASTFlags, ASTNode, EvalContext, Expr, Expression, Position, Stmt};
 
 use crate::script::budget::Budget;
+use crate::script::context::Context;
 use crate::script::prelude::json;
 use crate::script::run::{Call, Script};
 use crate::script::trace::{frames, replay_function};
@@ -58,7 +59,8 @@ pub fn replay(script: &Script, function: &str, call: &Call, places: &[Place]) {
         memory_bytes: script.limits.memory_bytes,
         patience: None,
     };
-    replay_function(script, function, (), call, &budget);
+    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+    replay_function(script, function, (), context, &budget);
     TARGETS.take();
 }
 

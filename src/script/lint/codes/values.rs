@@ -78,6 +78,35 @@ fn on_registration(request) {
         stage: Stage::Read,
     },
     Code {
+        code: "script/hash",
+        title: "A hash that cannot be verified",
+        why: "A hash in a script is usually the example for `verify_nothing`, which makes unknown users take as long as others. \
+              One that is cut off, of no known format or too costly fails at every call, for those users alone.",
+        bad: r#"
+fn on_password_import(request) {
+    let hash = table("legacy_users").get(request.username)?.hash;
+    let right = if hash == () {
+        request.password.verify_nothing("$2y$10$hS3yq0mVb1tJr7XwZc9L4u")
+    } else {
+        request.password.verifies(hash)
+    };
+    if right { verified() } else { unverified() }
+}
+"#,
+        good: r#"
+fn on_password_import(request) {
+    let hash = table("legacy_users").get(request.username)?.hash;
+    let right = if hash == () {
+        request.password.verify_nothing("$2y$10$hS3yq0mVb1tJr7XwZc9L4uQ7btHfDbzbAyX8LuaIK4cD/c53wIYdG")
+    } else {
+        request.password.verifies(hash)
+    };
+    if right { verified() } else { unverified() }
+}
+"#,
+        stage: Stage::Read,
+    },
+    Code {
         code: "script/regex-never-matches",
         title: "A pattern that no text can match",
         why: "Something stands before `^` or after `$`, or a class has no letters in it, so the answer is always no. `^` and `$` \
