@@ -7,26 +7,26 @@ use rusqlite::Connection;
 use crate::store::Health;
 use crate::store::Millis;
 
-/// Counts what waits, runs and is dead. Costs time only for what waits and is dead: about a second for a
-/// million jobs.
+/// Counts what waits, runs and is dead. Costs time only for what waits and is dead: about a quarter of a
+/// second for a million jobs.
 pub(super) fn health(db: &Connection, now: Millis) -> rusqlite::Result<Health> {
     let mut health = Health::default();
     let mut lanes: BTreeMap<i64, u64> = BTreeMap::new();
-    // Those at the head of a line, or in none; then those behind them.
+    // Those at the head of a line, or in none; then those behind them. Grouped in the order of the index: grouping by
+    // state, too, would sort a copy of them all.
     for sql in [
-        "SELECT lane, state, count(*) FROM job INDEXED BY job_due
-         WHERE state IN ('waiting', 'running') AND behind = 0 GROUP BY lane, state",
-        "SELECT lane, state, count(*) FROM job INDEXED BY job_line
-         WHERE state IN ('waiting', 'running') AND order_key IS NOT NULL AND behind = 1 GROUP BY lane, state",
+        "SELECT lane, count(*), sum(state = 'running') FROM job INDEXED BY job_due
+         WHERE state IN ('waiting', 'running') AND behind = 0 GROUP BY lane",
+        "SELECT lane, count(*), sum(state = 'running') FROM job INDEXED BY job_line
+         WHERE state IN ('waiting', 'running') AND order_key IS NOT NULL AND behind = 1 GROUP BY lane",
     ] {
         let mut read = db.prepare_cached(sql)?;
         let mut rows = read.query([])?;
         while let Some(row) = rows.next()? {
-            let count = row.get::<_, i64>(2)?.unsigned_abs();
-            match row.get_ref(1)?.as_str()? {
-                "running" => health.running += count,
-                _ => health.waiting += count,
-            }
+            let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+            let (count, running) = (number(1)?, number(2)?);
+            health.running += running;
+            health.waiting += count - running;
             *lanes.entry(row.get(0)?).or_default() += count;
         }
     }
