@@ -192,6 +192,16 @@ impl Trouble {
     pub fn maybe_delivered(message: impl Into<String>) -> Self {
         Self { what: What::MaybeDelivered, status: None, message: message.into() }
     }
+
+    /// The same of a look for what an earlier try has filed: a look changes nothing, so nothing was done in this try.
+    #[must_use]
+    pub fn while_looking(self) -> Self {
+        let what = match self.what {
+            What::MaybeDelivered => What::NotDelivered { retry_after: None },
+            other => other,
+        };
+        Self { what, message: format!("whether an earlier try has filed it cannot be seen: {}", self.message), ..self }
+    }
 }
 
 impl Connectors {

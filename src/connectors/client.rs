@@ -8,6 +8,8 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method};
@@ -20,6 +22,7 @@ use crate::connectors::egress::{Egress, NoAddress};
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Problem, Setup};
 use crate::connectors::{Done, Order, Trouble, What};
+use crate::secret::Secret;
 
 #[cfg(test)]
 mod tests;
@@ -205,6 +208,16 @@ pub fn secret_value(value: &[u8]) -> Result<HeaderValue, Trouble> {
     let mut value = value.map_err(|_| Trouble::refused("its secret has characters that no header can hold"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// A name and its password as the value of `Authorization`, and what must not be told of an answer (RFC 7617).
+///
+/// # Errors
+/// As [`secret_value`].
+pub fn basic(name: &str, password: &Secret) -> Result<(HeaderValue, Redact), Trouble> {
+    let both = [name.as_bytes(), b":", password.expose()].concat();
+    let value = secret_value(format!("Basic {}", STANDARD.encode(&both)).as_bytes())?;
+    Ok((value, Redact::default().and(password).and(&Secret::new(both))))
 }
 
 /// Reads the file of `ca_file`.

@@ -3,8 +3,6 @@
 //! Jira has no key that keeps a second issue out. So each issue has a label made of the action's key, and a try that may be the
 //! second one looks for it first.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use http::{HeaderMap, Method};
 use schemars::JsonSchema;
@@ -19,8 +17,8 @@ use crate::connectors::egress;
 use crate::connectors::jira::issue::{Defaults, Edition};
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::connectors::{Connector, Done, Order, Performing, Trouble};
+use crate::secret::{Ring, SecretSource};
 
 mod issue;
 #[cfg(test)]
@@ -140,21 +138,12 @@ impl Jira {
         let jql = format!("labels = \"{}\"", issue::label(&order.key));
         let wanted = json!({ "jql": jql, "fields": ["key"], "maxResults": 1 });
         let request = self.request(path, headers.clone(), &wanted)?;
-        let unknown = |trouble: Trouble| {
-            let what = match trouble.what {
-                // A search changes nothing, so nothing was done in this try.
-                What::MaybeDelivered => What::NotDelivered { retry_after: None },
-                other => other,
-            };
-            let message = format!("whether an earlier try has filed it cannot be seen: {}", trouble.message);
-            Trouble { what, message, ..trouble }
-        };
-        let answer = self.client.ask(request, MAX_ANSWER_BYTES).await.map_err(unknown)?;
-        answer.judge(redact).map_err(unknown)?;
+        let answer = self.client.ask(request, MAX_ANSWER_BYTES).await.map_err(Trouble::while_looking)?;
+        answer.judge(redact).map_err(Trouble::while_looking)?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Some(issues) = body["issues"].as_array() else {
             let message = "its answer is not that of a search";
-            return Err(unknown(Trouble { status: Some(answer.status), ..Trouble::not_delivered(message) }));
+            return Err(Trouble { status: Some(answer.status), ..Trouble::not_delivered(message) }.while_looking());
         };
         Ok(issues.first().map(|issue| issue["key"].as_str().unwrap_or("an issue").to_owned()))
     }
@@ -167,20 +156,16 @@ impl Jira {
     /// The headers of a request, and what must not be told of its answer.
     fn proof(&self) -> Result<(HeaderMap, Redact), Trouble> {
         let (value, redact) = match &self.access {
-            Access::Cloud { email, token } => {
-                let secret = token.current();
-                let both = [email.as_bytes(), b":", secret.expose()].concat();
-                let value = format!("Basic {}", STANDARD.encode(&both)).into_bytes();
-                (value, Redact::default().and(&secret).and(&Secret::new(both)))
-            }
+            Access::Cloud { email, token } => client::basic(email, &token.current())?,
             Access::Server { token } => {
                 let secret = token.current();
-                ([b"Bearer ", secret.expose()].concat(), Redact::default().and(&secret))
+                let value = client::secret_value(&[b"Bearer ", secret.expose()].concat())?;
+                (value, Redact::default().and(&secret))
             }
         };
         let mut headers = client::json();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(AUTHORIZATION, client::secret_value(&value)?);
+        headers.insert(AUTHORIZATION, value);
         Ok((headers, redact))
     }
 }

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use http::{HeaderMap, Method};
@@ -23,7 +21,7 @@ use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
 use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::secret::{Ring, SecretSource};
 
 #[cfg(test)]
 mod tests;
@@ -155,21 +153,12 @@ impl ServiceNow {
             .append_pair("sysparm_fields", "number,sys_id,correlation_id")
             .append_pair("sysparm_limit", "1");
         let request = Outgoing { method: Method::GET, url, headers, body: Bytes::new() };
-        let unknown = |trouble: Trouble| {
-            let what = match trouble.what {
-                // Reading changes nothing, so nothing was done in this try.
-                What::MaybeDelivered => What::NotDelivered { retry_after: None },
-                other => other,
-            };
-            let message = format!("whether an earlier try has filed it cannot be seen: {}", trouble.message);
-            Trouble { what, message, ..trouble }
-        };
-        let answer = self.client.ask(request, MAX_ANSWER_BYTES).await.map_err(unknown)?;
-        answer.judge(redact).map_err(unknown)?;
+        let answer = self.client.ask(request, MAX_ANSWER_BYTES).await.map_err(Trouble::while_looking)?;
+        answer.judge(redact).map_err(Trouble::while_looking)?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Some(records) = body["result"].as_array() else {
             let message = "its answer is not that of the Table API";
-            return Err(unknown(Trouble { status: Some(answer.status), ..Trouble::not_delivered(message) }));
+            return Err(Trouble { status: Some(answer.status), ..Trouble::not_delivered(message) }.while_looking());
         };
         // ServiceNow drops a condition that it does not understand, and then every record fits.
         let ours = |record: &&Value| record["correlation_id"] == order.key.as_str();
@@ -178,13 +167,11 @@ impl ServiceNow {
 
     /// The headers of a request, and what must not be told of its answer.
     fn proof(&self) -> Result<(HeaderMap, Redact), Trouble> {
-        let secret = self.password.current();
-        let both = [self.user.as_bytes(), b":", secret.expose()].concat();
-        let value = format!("Basic {}", STANDARD.encode(&both));
+        let (value, redact) = client::basic(&self.user, &self.password.current())?;
         let mut headers = client::json();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(AUTHORIZATION, client::secret_value(value.as_bytes())?);
-        Ok((headers, Redact::default().and(&secret).and(&Secret::new(both))))
+        headers.insert(AUTHORIZATION, value);
+        Ok((headers, redact))
     }
 }
 

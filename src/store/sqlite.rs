@@ -1,10 +1,10 @@
 //! The embedded store: one SQLite file, which an operator can open with `sqlite3 'file:hookgate.db?mode=ro'`.
 //!
-//! One thread writes, with a sync of the disk for each batch of what waits ([`writer`]); a few connections read. SQLite's
-//! settings are read back, because a store without them does not keep what it promises ([`connect`]). Only one gateway may
-//! use a file ([`place`]); the command line works beside it ([`Sqlite::attach`]).
+//! One thread writes, with a sync of the disk for each batch of what waits (`writer`); a few connections read. SQLite's
+//! settings are read back, because a store without them does not keep what it promises (`connect`). Only one gateway may
+//! use a file (`place`); the command line works beside it ([`Sqlite::attach`]).
 //!
-//! It never weakens a sync, and answers nothing as kept that is not: see [`writer`] for a full disk, a file system that can
+//! It never weakens a sync, and answers nothing as kept that is not: see `writer` for a full disk, a file system that can
 //! only be read, a file that was replaced, and a disk that fails.
 
 use std::fs::File;

@@ -4,7 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
+use crate::connectors::What;
 use crate::connectors::tests::{Server, Then, made, order, response, setup, try_made};
 
 const JSON: &str = "Content-Type: application/json\r\n";
