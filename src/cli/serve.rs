@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -153,15 +154,20 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     reconcile.abort();
     // Health can be asked until the last call is answered.
     let _ = admin_stop.send(true);
-    match timeout(ADMIN_GRACE, admin_task).await {
+    end_admin(admin_task).await;
+    signals.abort();
+    info!("stopped");
+    Ok(Status::Good)
+}
+
+/// Lets the last requests at the admin listener finish.
+async fn end_admin(task: JoinHandle<std::io::Result<()>>) {
+    match timeout(ADMIN_GRACE, task).await {
         Ok(Ok(Err(error))) => warn!(%error, "the admin listener ended with an error"),
         Ok(Ok(Ok(()))) => {}
         Ok(Err(error)) => warn!(%error, "the admin listener ended with a panic"),
         Err(_) => warn!("requests at the admin listener were cut off"),
     }
-    signals.abort();
-    info!("stopped");
-    Ok(Status::Good)
 }
 
 /// Tells why there is nothing to run: rendered for people, as log lines for programs.

@@ -11,7 +11,7 @@ use crate::delivery::outbox::Origin;
 use crate::delivery::work::{Next, Verdict};
 use crate::hooks::{Decoded, Mark, Parcel};
 use crate::release::{Plan, Release, Route, Rule};
-use crate::script::context::World;
+use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
 use crate::script::run::{Call, Cause};
 use crate::store::{Leased, NewJob};
@@ -41,17 +41,7 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
     let mut logs = Vec::new();
     let started = Instant::now();
     let decided = decide(delivery, release, (route, rule), &event, &mut logs).await;
-    for line in logs {
-        let fields = line.fields.as_ref().map(ToString::to_string);
-        info!(
-            route.name,
-            rule.name,
-            event.id = job.event.id,
-            script.fields = fields,
-            script.text = line.text,
-            "script log"
-        );
-    }
+    logs.iter().for_each(|line| tell_logged(route, rule, job, line));
     let script_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let attempt = job.token.attempt;
     match decided {
@@ -88,6 +78,18 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
     }
 }
 
+fn tell_logged(route: &Route, rule: &Rule, job: &Leased, line: &LogLine) {
+    let fields = line.fields.as_ref().map(ToString::to_string);
+    info!(
+        route.name,
+        rule.name,
+        event.id = job.event.id,
+        script.fields = fields,
+        script.text = line.text,
+        "script log"
+    );
+}
+
 /// Why a run gave no actions.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -111,7 +113,7 @@ async fn decide(
     release: &Release,
     (route, rule): (&Route, &Rule),
     event: &Decoded,
-    logs: &mut Vec<crate::script::context::LogLine>,
+    logs: &mut Vec<LogLine>,
 ) -> Result<Vec<Action>, Failure> {
     let script = &rule.script;
     let call = Call {

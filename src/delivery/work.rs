@@ -75,22 +75,18 @@ pub async fn run(delivery: Arc<Delivery>, mut stopping: Receiver<bool>, grace: D
     let held: Held = Arc::default();
     let renewing = tokio::spawn(renew(delivery.clone(), held.clone()));
     let mut work = Work { delivery, held, tasks: JoinSet::new(), busy: HashMap::new(), limits: Limits::default() };
-    let mut due: Option<TokioInstant> = None;
-    let mut more = true;
     loop {
-        if more {
-            (more, due) = work.take().await;
-        }
+        let due = work.take().await;
         let delivery = work.delivery.clone();
         let poll = TokioInstant::now() + POLL;
         tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => break,
-            Some(ended) = work.tasks.join_next() => more |= work.ended(ended),
-            () = delivery.wake.notified() => more = true,
-            () = sleep_until(due.unwrap_or(poll).min(poll)) => more = true,
+            Some(ended) = work.tasks.join_next() => work.ended(ended),
+            () = delivery.wake.notified() => {}
+            () = sleep_until(due.unwrap_or(poll).min(poll)) => {}
         }
         while let Some(ended) = work.tasks.try_join_next() {
-            more |= work.ended(ended);
+            work.ended(ended);
         }
     }
     let finish = async { while work.tasks.join_next().await.is_some() {} };
@@ -126,36 +122,28 @@ struct Lane {
 }
 
 impl Work {
-    /// Fetches what is due and starts it. Whether there may be more, and when to come back otherwise.
-    async fn take(&mut self) -> (bool, Option<TokioInstant>) {
-        let Some(release) = self.delivery.live.current() else { return (false, None) };
+    /// Fetches what is due and starts it. When to come back, if nothing happens before.
+    async fn take(&mut self) -> Option<TokioInstant> {
+        let release = self.delivery.live.current()?;
         self.limits.refresh(&self.delivery, &release);
         let (shares, reopens) = self.shares();
         if shares.is_empty() {
-            return (false, reopens);
+            return reopens;
         }
-        let wanted: HashMap<Arc<str>, usize> = shares.iter().map(|share| (share.lane.clone(), share.most)).collect();
         let Claimed { jobs, next_due } = match self.delivery.store.claim(shares, LEASE).await {
             Ok(claimed) => claimed,
             Err(problem) => {
                 self.delivery.told_of_store(&problem);
                 sleep(POLL).await;
-                return (true, None);
+                return None;
             }
         };
-        let mut taken: HashMap<Arc<str>, usize> = HashMap::new();
-        for job in jobs {
-            *taken.entry(job.lane.clone()).or_default() += 1;
-            self.start(release.clone(), job);
-        }
-        // A lane that gave less than it was asked for is empty for now.
-        let full = taken.iter().any(|(lane, count)| wanted.get(lane) == Some(count));
+        jobs.into_iter().for_each(|job| self.start(release.clone(), job));
         let due = next_due.map(|due| {
             let wait = due.saturating_sub(self.delivery.store.now());
             TokioInstant::now() + Duration::from_millis(u64::try_from(wait).unwrap_or(0))
         });
-        let due = due.into_iter().chain(reopens).min();
-        (full, due)
+        due.into_iter().chain(reopens).min()
     }
 
     fn shares(&self) -> (Vec<Share>, Option<TokioInstant>) {
@@ -194,12 +182,10 @@ impl Work {
         });
     }
 
-    /// Whether its lane was full, so that more of it may wait.
-    fn ended(&mut self, ended: Result<Arc<str>, tokio::task::JoinError>) -> bool {
-        let Ok(lane) = ended else { return true };
-        let Some(busy) = self.busy.get_mut(&lane) else { return true };
-        *busy = busy.saturating_sub(1);
-        true
+    fn ended(&mut self, ended: Result<Arc<str>, tokio::task::JoinError>) {
+        if let Some(busy) = ended.ok().and_then(|lane| self.busy.get_mut(&lane)) {
+            *busy = busy.saturating_sub(1);
+        }
     }
 }
 
