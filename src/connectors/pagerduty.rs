@@ -177,20 +177,13 @@ impl Connector for PagerDuty {
     }
 
     fn check(&self, action: &Action) -> Result<(), String> {
-        match &action.task {
-            Task::Notify { message: Value::String(text) } if text.trim().is_empty() => {
-                Err("the text is empty".to_owned())
+        let Some(fields) = wording::message(action, KIND.name)? else { return Ok(()) };
+        match Alert::read(fields)?.action {
+            alert::Action::Trigger => Ok(()),
+            other if action.digest.is_some() => {
+                Err(format!("`.digest` would make an alert of many, and `{}` opens none", other.name()))
             }
-            Task::Notify { message: Value::String(_) } => Ok(()),
-            Task::Notify { message: Value::Object(fields) } => match Alert::read(fields)?.action {
-                alert::Action::Trigger => Ok(()),
-                other if action.digest.is_some() => {
-                    Err(format!("`.digest` would make an alert of many, and `{}` opens none", other.name()))
-                }
-                _ => Ok(()),
-            },
-            Task::Notify { .. } => Err("a message is a text or a map".to_owned()),
-            _ => Err(format!("a `pagerduty` connector takes `notify`, not `{}`", action.name())),
+            _ => Ok(()),
         }
     }
 

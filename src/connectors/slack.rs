@@ -155,21 +155,14 @@ impl Connector for Slack {
     }
 
     fn check(&self, action: &Action) -> Result<(), String> {
-        let Task::Notify { message } = &action.task else {
-            return Err(format!("a `slack` connector takes `notify`, not `{}`", action.name()));
-        };
-        let blocks = message.get("blocks").and_then(Value::as_array).map_or(0, Vec::len);
-        match message {
-            Value::String(text) if text.trim().is_empty() => Err("the text is empty".to_owned()),
-            Value::String(_) => Ok(()),
-            Value::Object(_) if blocks > MOST_BLOCKS => Err(format!("Slack takes {MOST_BLOCKS} blocks, not {blocks}")),
-            Value::Object(fields)
-                if ["text", "blocks", "attachments"].iter().any(|name| fields.contains_key(*name)) =>
-            {
-                Ok(())
-            }
-            Value::Object(_) => Err("a message has `text` or `blocks`".to_owned()),
-            _ => Err("a message is a text or a map".to_owned()),
+        let Some(fields) = wording::message(action, KIND.name)? else { return Ok(()) };
+        let blocks = fields.get("blocks").and_then(Value::as_array).map_or(0, Vec::len);
+        if blocks > MOST_BLOCKS {
+            return Err(format!("Slack takes {MOST_BLOCKS} blocks, not {blocks}"));
+        }
+        match ["text", "blocks", "attachments"].iter().any(|name| fields.contains_key(*name)) {
+            true => Ok(()),
+            false => Err("a message has `text` or `blocks`".to_owned()),
         }
     }
 

@@ -78,15 +78,7 @@ impl Connector for Teams {
     }
 
     fn check(&self, action: &Action) -> Result<(), String> {
-        match &action.task {
-            Task::Notify { message: Value::String(text) } if text.trim().is_empty() => {
-                Err("the text is empty".to_owned())
-            }
-            Task::Notify { message: Value::String(_) } => Ok(()),
-            Task::Notify { message: Value::Object(fields) } => own_form(fields).map(|_| ()),
-            Task::Notify { .. } => Err("a message is a text or a map".to_owned()),
-            _ => Err(format!("a `teams` connector takes `notify`, not `{}`", action.name())),
-        }
+        wording::message(action, KIND.name)?.map_or(Ok(()), |fields| own_form(fields).map(|_| ()))
     }
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::command::Task;
+use crate::command::{Action, Task};
 use crate::connectors::Order;
 
 /// Of many, as many are listed.
@@ -83,6 +83,20 @@ pub fn cut(text: &str, most: usize) -> String {
             format!("{}…", &text[..end])
         }
         None => text.to_owned(),
+    }
+}
+
+/// The map of a notification, or nothing if it is a text, for kinds that take `notify` alone.
+///
+/// # Errors
+/// It is something else, or says nothing; for the author of the script.
+pub fn message<'a>(action: &'a Action, kind: &str) -> Result<Option<&'a Map<String, Value>>, String> {
+    match &action.task {
+        Task::Notify { message: Value::String(text) } if text.trim().is_empty() => Err("the text is empty".to_owned()),
+        Task::Notify { message: Value::String(_) } => Ok(None),
+        Task::Notify { message: Value::Object(fields) } => Ok(Some(fields)),
+        Task::Notify { .. } => Err("a message is a text or a map".to_owned()),
+        _ => Err(format!("a `{kind}` connector takes `notify`, not `{}`", action.name())),
     }
 }
 
