@@ -13,10 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::command::{Action, Task};
 use crate::connectors::setup::Kind;
 use crate::finding::nearest;
+use crate::question;
+use crate::question::{Question, Reason};
 use crate::secret::Ring;
 
 pub mod client;
@@ -75,6 +78,25 @@ pub trait Connector: Send + Sync {
     /// Does it, once.
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a>;
 
+    /// The words by which scripts may ask it something ([`Question::family`](crate::question::Question::family)); none if it
+    /// answers no questions.
+    fn answers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Answers a question of one of its families, once. Keeps nothing and waits for no turn: that is `lookup`'s. Whoever asks
+    /// stops listening when the time of the connector or of the run is over.
+    fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {
+        let text = format!("a connector of kind `{}` answers no `{}`", self.kind(), question.family());
+        Box::pin(std::future::ready(Err(question::Trouble::new(Reason::Rejected, text))))
+    }
+
+    /// Whether its system can be reached and lets us do what we are for, without changing anything: what
+    /// `hookgate check --online` says. Nothing where that cannot be known without doing something.
+    fn probe(&self) -> Option<Probing<'_>> {
+        None
+    }
+
     /// Its secrets, which are read again when their files change.
     fn secrets(&self) -> Vec<Arc<Ring>> {
         Vec::new()
@@ -82,6 +104,17 @@ pub trait Connector: Send + Sync {
 }
 
 pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Done, Trouble>> + Send + 'a>>;
+pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<Value, question::Trouble>> + Send + 'a>>;
+pub type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probed, question::Trouble>> + Send + 'a>>;
+
+/// A system that is there and lets us in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// What was found, for people: `PostgreSQL 15.3, read only`.
+    pub found: String,
+    /// What we must be allowed there, at least: scopes, roles, grants. Empty if nothing is to be said.
+    pub needs: Vec<String>,
+}
 
 /// One action to do now.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -32,6 +32,7 @@ pub mod gateway;
 pub mod harness;
 pub mod hooks;
 pub mod password;
+pub mod question;
 pub mod release;
 pub mod script;
 pub mod secret;
