@@ -1,5 +1,5 @@
 //! What the embedded store takes in by itself: events of 2 KB with one job each, from 1, 16 and 128 callers, each waiting for
-//! its answer; then how fast lists and counts are over what was kept. `cargo bench --bench store`
+//! its answer; steps in the state of scripts; then how fast lists and counts are over what was kept. `cargo bench --bench store`
 #![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub, reason = "a benchmark prints its numbers")]
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use hookgate::question::Kv;
 use hookgate::store::End;
 use hookgate::store::Intake;
 use hookgate::store::JobState;
@@ -15,6 +16,7 @@ use hookgate::store::NewEvent;
 use hookgate::store::NewJob;
 use hookgate::store::Query;
 use hookgate::store::Share;
+use hookgate::store::Step;
 use hookgate::store::Store;
 use hookgate::store::sqlite::Options;
 use hookgate::store::sqlite::Sqlite;
@@ -78,6 +80,49 @@ async fn work_off(store: &Sqlite, most: usize) {
     println!("claimed and done, 128 at a time: {:.0} jobs/s", count as f64 / started.elapsed().as_secs_f64());
 }
 
+/// Steps in the state of scripts, from 64 callers.
+async fn steps(store: &Arc<Sqlite>, what: &'static str, kv: fn(String) -> Kv, named: bool) {
+    let until = Instant::now() + RUN;
+    let tasks: Vec<_> = (0..64)
+        .map(|caller| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let mut took = Vec::new();
+                while Instant::now() < until {
+                    let number = took.len();
+                    let kv = kv(format!("{what} {caller} {}", number % 100));
+                    let origin = named.then(|| format!("job {caller} #{number}"));
+                    let started = Instant::now();
+                    store.state(Step { kv, dry: false, origin }).await.unwrap();
+                    took.push(started.elapsed());
+                }
+                took
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.unwrap());
+    }
+    all.sort_unstable();
+    let rate = all.len() as f64 / RUN.as_secs_f64();
+    println!("{what}: {rate:.0} steps/s, p50 {:?}, p99 {:?}", all[all.len() / 2], all[all.len() * 99 / 100]);
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn rate(key: String, most: u32) -> Kv {
+    Kv::WithinRate { key, most, window: MINUTE }
+}
+
+async fn state(store: &Arc<Sqlite>) {
+    steps(store, "get", |key| Kv::Get { key }, false).await;
+    steps(store, "incr of a call", |key| Kv::Incr { key, by: 1, keep: MINUTE }, false).await;
+    steps(store, "incr of a rule", |key| Kv::Incr { key, by: 1, keep: MINUTE }, true).await;
+    steps(store, "within_rate 100, many keys", |key| rate(key, 100), false).await;
+    steps(store, "within_rate 10,000, one key", |_| rate("busy".to_owned(), 10_000), false).await;
+}
+
 /// Awaits all of them at once.
 async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut waiting: Vec<_> = all.map(Box::pin).collect();
@@ -121,6 +166,7 @@ async fn main() {
     for callers in [1, 16, 128] {
         accept(&store, &numbers, callers).await;
     }
+    state(&store).await;
     // As many more as asked for, to look at a large store: `cargo bench --bench store -- 1000000`
     let wanted = std::env::args().filter_map(|text| text.parse().ok()).next().unwrap_or(0);
     while numbers.load(Ordering::Relaxed) < wanted {

@@ -16,8 +16,10 @@ use serde::Serialize;
 pub mod clock;
 mod operating;
 pub mod sqlite;
+pub mod state;
 
 pub use crate::store::operating::{Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection};
+pub use crate::store::state::Step;
 
 /// Milliseconds since 1970.
 pub type Millis = i64;
@@ -41,6 +43,13 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a try: its record, the job's next state, and the jobs that it made, all at once.
     async fn settle(&self, token: Token, attempt: Attempt, end: End) -> Result<Settled, StoreError>;
 
+    /// Takes a step in the small state of scripts, and answers it. Steps that ask at once are taken one after the other. A
+    /// `get`, and a dry step, commit nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] where a limit of [`state`] is reached.
+    async fn state(&self, step: Step) -> Result<serde_json::Value, StoreError>;
+
     /// A value that was kept with [`Intake::bookmark`].
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError>;
 
@@ -51,7 +60,8 @@ pub trait Store: Send + Sync + 'static {
     async fn show(&self, event: EventRef) -> Result<Option<Dossier>, StoreError>;
 
     /// What an operator, or time, does to many jobs at once, in many short transactions. How many were changed: jobs that
-    /// wait again, events (or dead jobs) that are gone, events and keys that were swept.
+    /// wait again, events (or dead jobs) that are gone, events and their keys that were swept. A sweep also removes the state of
+    /// scripts whose time is over.
     async fn operate(&self, operation: Operation) -> Result<u64, StoreError>;
 
     /// How the store is and what waits in it.

@@ -13,8 +13,9 @@ pub struct State {
     kept: BTreeMap<String, Kept>,
 }
 
+/// What is kept under one key, and until when.
 #[derive(Clone, Debug, PartialEq)]
-enum Kept {
+pub enum Kept {
     Value {
         value: Value,
         until: i64,
@@ -29,50 +30,65 @@ enum Kept {
 impl State {
     /// Takes a step at this time. A key that was used for something else is taken over: its state is as if there were none.
     pub fn step(&mut self, step: &Kv, now: i64) -> Value {
-        if self.kept.get(step.key()).is_some_and(|kept| kept.until() <= now) {
-            self.kept.remove(step.key());
+        let (kept, answer) = Kept::step(self.kept.remove(step.key()), step, now);
+        if let Some(kept) = kept {
+            self.kept.insert(step.key().to_owned(), kept);
         }
+        answer
+    }
+}
+
+impl Kept {
+    /// What is kept under the step's key after it, if there was this before, and the answer.
+    pub fn step(before: Option<Self>, step: &Kv, now: i64) -> (Option<Self>, Value) {
+        let before = before.filter(|kept| kept.until() > now);
         match step {
-            Kv::Get { key } => self.value(key).cloned().unwrap_or_default(),
-            Kv::Set { key, value, keep } => {
-                self.keep(key, value.clone(), after(now, *keep));
-                Value::Null
+            Kv::Get { .. } => {
+                let value = before.as_ref().and_then(Self::value).cloned();
+                (before, value.unwrap_or_default())
             }
-            Kv::Incr { key, by, keep } => {
-                let (sum, until) = match self.kept.get(key) {
-                    Some(Kept::Value { value, until }) if value.is_i64() => {
-                        (value.as_i64().unwrap_or(0).saturating_add(*by), *until)
+            Kv::Set { value, keep, .. } => (Some(Self::new(value.clone(), now, *keep)), Value::Null),
+            Kv::Incr { by, keep, .. } => {
+                let (sum, until) = match before {
+                    Some(Self::Value { value, until }) if value.is_i64() => {
+                        (value.as_i64().unwrap_or(0).saturating_add(*by), until)
                     }
                     _ => (*by, after(now, *keep)),
                 };
-                self.keep(key, json!(sum), until);
-                json!(sum)
+                (Some(Self::Value { value: json!(sum), until }), json!(sum))
             }
-            Kv::Once { key, keep } => {
-                let first = self.value(key).is_none();
-                if first {
-                    self.keep(key, Value::Bool(true), after(now, *keep));
-                }
-                json!(first)
+            Kv::Once { keep, .. } => match before {
+                Some(kept @ Self::Value { .. }) => (Some(kept), json!(false)),
+                _ => (Some(Self::new(json!(true), now, *keep)), json!(true)),
+            },
+            Kv::WithinRate { most, window, .. } => {
+                let (kept, within) = Self::count(before, *most, *window, now);
+                (kept, json!(within))
             }
-            Kv::WithinRate { key, most, window } => json!(self.count(key, *most, *window, now)),
         }
     }
 
-    fn value(&self, key: &str) -> Option<&Value> {
-        match self.kept.get(key)? {
-            Kept::Value { value, .. } => Some(value),
-            Kept::Times { .. } => None,
+    /// Milliseconds since 1970; from then on it is as if nothing were kept.
+    pub fn until(&self) -> i64 {
+        match self {
+            Self::Value { until, .. } | Self::Times { until, .. } => *until,
         }
     }
 
-    fn keep(&mut self, key: &str, value: Value, until: i64) {
-        self.kept.insert(key.to_owned(), Kept::Value { value, until });
+    fn new(value: Value, now: i64, keep: Duration) -> Self {
+        Self::Value { value, until: after(now, keep) }
     }
 
-    fn count(&mut self, key: &str, most: u32, window: Duration, now: i64) -> bool {
-        let mut times = match self.kept.remove(key) {
-            Some(Kept::Times { times, .. }) => times,
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Value { value, .. } => Some(value),
+            Self::Times { .. } => None,
+        }
+    }
+
+    fn count(before: Option<Self>, most: u32, window: Duration, now: i64) -> (Option<Self>, bool) {
+        let mut times = match before {
+            Some(Self::Times { times, .. }) => times,
             _ => VecDeque::new(),
         };
         while times.front().is_some_and(|time| after(*time, window) <= now) {
@@ -82,19 +98,8 @@ impl State {
         if within {
             times.push_back(now);
         }
-        if let Some(last) = times.back() {
-            let until = after(*last, window);
-            self.kept.insert(key.to_owned(), Kept::Times { times, until });
-        }
-        within
-    }
-}
-
-impl Kept {
-    fn until(&self) -> i64 {
-        match self {
-            Self::Value { until, .. } | Self::Times { until, .. } => *until,
-        }
+        let until = times.back().map(|last| after(*last, window));
+        (until.map(|until| Self::Times { times, until }), within)
     }
 }
 

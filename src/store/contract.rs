@@ -1,5 +1,5 @@
 //! What every store must do, whatever keeps it: named rules, and sequences of steps compared with a model that is obviously
-//! right. A store passes when `rules!` and [`sequences::agree`] do. It knows no store but through the trait.
+//! right. A store passes when `rules!`, [`sequences::agree`] and [`state::agree`] do. It knows no store but through the trait.
 
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::store::Store;
 pub(crate) mod model;
 pub(crate) mod rules;
 pub(crate) mod sequences;
+pub(crate) mod state;
 
 /// A store on trial: its clock stands still until it is set forward, and it can lose its process.
 #[async_trait]
@@ -38,7 +39,7 @@ pub(crate) trait Stand: Send {
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
-pub(crate) fn seconds(count: u64) -> Duration {
+pub(crate) const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::failpoint;
@@ -35,6 +36,7 @@ use crate::store::Page;
 use crate::store::Query;
 use crate::store::Settled;
 use crate::store::Share;
+use crate::store::Step;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Token;
@@ -66,6 +68,7 @@ mod readers;
 mod recover;
 mod replay;
 mod settle;
+mod state;
 mod sweep;
 mod work;
 mod writer;
@@ -187,7 +190,9 @@ impl Sqlite {
     fn as_gateway(&self) -> Result<(), StoreError> {
         match self.lock {
             Some(_) => Ok(()),
-            None => Err(StoreError::Refused("only the gateway itself takes events and jobs".to_owned())),
+            None => Err(StoreError::Refused(
+                "only the gateway itself takes events and jobs, and changes the state of scripts".to_owned(),
+            )),
         }
     }
 }
@@ -251,6 +256,29 @@ impl Store for Sqlite {
             settled
         })
         .await
+    }
+
+    async fn state(&self, step: Step) -> Result<Value, StoreError> {
+        step.check()?;
+        if step.is_look() {
+            let now = self.clock.now();
+            return self.readers.read(move |db| state::tell(db, &step.kv, now)).await;
+        }
+        self.as_gateway()?;
+        // Somebody outside waits for the answer to a call; a rule has no one, and is named.
+        let line = if step.origin.is_none() { Line::Arrival } else { Line::Other };
+        let (reply, answer) = oneshot::channel();
+        let change = Arc::new(state::Change::new(step));
+        let asked = Arc::clone(&change);
+        let task = Task {
+            bytes: 0,
+            look: Some(Box::new(move |tx: &mut Tx<'_>| state::look(tx, &asked))),
+            run: Box::new(move |tx: &mut Tx<'_>| state::take(tx, &change)),
+            done: None,
+            reply,
+        };
+        self.shared.queue.push(line, Box::new(task))?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError> {

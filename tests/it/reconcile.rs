@@ -16,7 +16,7 @@ use hookgate::release::live::Reloaded;
 use hookgate::script::lanes::Lanes;
 use hookgate::store::{
     Accepted, Attempt, Claimed, Dossier, End, EventRef, Health, Intake, Millis, Operation, Page, Query, Settled, Share,
-    Store, StoreError, Token,
+    Step, Store, StoreError, Token,
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -370,6 +370,9 @@ impl Store for Full {
     }
     async fn settle(&self, token: Token, attempt: Attempt, end: End) -> Result<Settled, StoreError> {
         self.store.settle(token, attempt, end).await
+    }
+    async fn state(&self, step: Step) -> Result<serde_json::Value, StoreError> {
+        self.store.state(step).await
     }
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.store.bookmark(name).await

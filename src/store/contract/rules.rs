@@ -51,6 +51,11 @@ macro_rules! rules {
             a_sweep_takes_what_is_old_and_ended,
             lists_are_filtered_and_paged,
             long_details_are_cut_between_characters,
+            state_outlives_the_process,
+            a_dry_step_tells_and_changes_nothing,
+            who_asks_again_is_answered_the_same,
+            a_rate_is_exact_whoever_asks_at_once,
+            state_has_limits,
         );
     };
     ($make:expr, $($name:ident),+ $(,)?) => {
@@ -64,6 +69,11 @@ macro_rules! rules {
     };
 }
 pub(crate) use rules;
+
+pub(crate) use crate::store::contract::state::{
+    a_dry_step_tells_and_changes_nothing, a_rate_is_exact_whoever_asks_at_once, state_has_limits,
+    state_outlives_the_process, who_asks_again_is_answered_the_same,
+};
 
 pub(crate) async fn a_key_is_kept_once_per_route(stand: &mut dyn Stand) {
     assert!(matches!(stand.accept(event("a", Vec::new())).await, Accepted::New(_)));

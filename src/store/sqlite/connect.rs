@@ -8,7 +8,7 @@ use rusqlite::OpenFlags;
 use crate::store::sqlite::fault::OpenError;
 
 /// Each step brings the schema from its place in the list to the next number, kept in `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("state.sql")];
 
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
@@ -100,6 +100,7 @@ pub(super) fn expect_current(db: &Connection, file: &Path) -> Result<(), OpenErr
     match version(db).map_err(failed)? {
         found if found == known => Ok(()),
         found if found > known => Err(OpenError::Newer { file: file.to_owned(), found, known }),
+        1.. => Err(OpenError::Older(file.to_owned())),
         _ => Err(OpenError::Foreign(file.to_owned())),
     }
 }

@@ -17,6 +17,8 @@ pub enum OpenError {
     Missing(PathBuf),
     #[error("`{}` was written by a newer version: its schema is {found}, this version knows {known}", file.display())]
     Newer { file: PathBuf, found: i64, known: i64 },
+    #[error("`{}` was written by an older version: start the gateway once, which brings it up to date", .0.display())]
+    Older(PathBuf),
     #[error("`{}` is a database, but not one of this program", .0.display())]
     Foreign(PathBuf),
     #[error("`{}` does not keep the setting `{setting}`: it should be `{wanted}` and is `{found}`", file.display())]

@@ -14,6 +14,7 @@ use crate::store::sqlite::jobs::millis;
 use crate::store::sqlite::list;
 use crate::store::sqlite::replay;
 use crate::store::sqlite::replay::Lanes;
+use crate::store::sqlite::state;
 use crate::store::sqlite::sweep;
 
 /// How many events are looked for at a time, and how many of them are changed in one transaction.
@@ -89,7 +90,7 @@ impl Sqlite {
     }
 
     /// Removes events that came longer ago than `keep` and have ended, keys first seen longer ago than `remember`, and
-    /// `once` keys whose time is over. How many events and keys went.
+    /// `once` keys whose time is over. How many of these went. Then the state of scripts whose time is over.
     pub(super) async fn sweep(&self, keep: Duration, remember: Duration) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let before = now.saturating_sub(millis(keep));
@@ -116,6 +117,8 @@ impl Sqlite {
                 break;
             }
         }
+        while self.write(|tx| state::forget(tx)).await? == state::CHUNK {}
+        while self.write(|tx| state::forget_answers(tx)).await? == state::CHUNK {}
         self.shrink().await?;
         Ok(count)
     }

@@ -18,6 +18,7 @@ const CLAIMS: i64 = 1 << 32;
 /// - Leases of an earlier process are void: nobody else can hold one, because the file is locked. Its jobs wait now. Each
 ///   lost try is recorded, and an action is in doubt: what it wanted may have happened.
 /// - If the clock was set back by more than a minute, what waits is due as much earlier: nothing waits because of the clock.
+///   The state of scripts is kept no longer for it, either.
 pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numbers> {
     let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Events that came after the time was kept last were written later still.
@@ -27,6 +28,8 @@ pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numb
     if back > SET_BACK {
         tx.execute("UPDATE job SET due = due - ?1, digest_until = digest_until - ?1 WHERE state = 'waiting'", [back])?;
         tx.execute("UPDATE once SET at = at - ?1, until = until - ?1", [back])?;
+        tx.execute("UPDATE kv SET until = until - ?1, newest = newest - ?1", [back])?;
+        tx.execute("UPDATE kv_answer SET until = until - ?1", [back])?;
     }
     for lost in [
         "SELECT id FROM job INDEXED BY job_due WHERE state IN ('waiting', 'running') AND behind = 0 AND state = 'running'",

@@ -37,3 +37,4 @@ fn open(folder: &TempDir) -> Sqlite {
 mod failures;
 mod files;
 mod stand;
+mod state;

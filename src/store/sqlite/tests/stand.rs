@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::store::clock::Clock;
 use crate::store::contract::Stand;
 use crate::store::contract::sequences;
+use crate::store::contract::state;
 use crate::store::sqlite::Options;
 use crate::store::sqlite::Sqlite;
 
@@ -77,6 +78,15 @@ proptest! {
         runtime.block_on(async {
             let mut stand = Embedded::new();
             sequences::agree(&mut stand, START, steps).await;
+        });
+    }
+
+    #[test]
+    fn its_state_is_what_it_would_be_in_memory(moves in vec(state::step(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let mut stand = Embedded::new();
+            state::agree(&mut stand, START, moves).await;
         });
     }
 }
