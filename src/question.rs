@@ -134,9 +134,31 @@ impl Question {
         }
     }
 
+    /// What tells this question from every other one to the same connector; nothing for one whose answer is never kept.
+    pub fn identity(&self) -> Option<String> {
+        let words = self.words();
+        match &self.ask {
+            Ask::Bind { .. } | Ask::Kv(_) => None,
+            Ask::Http { body: None, .. } | Ask::Directory(_) => Some(words),
+            Ask::Http { body: Some(body), .. } => Some(format!("{words}\n{body}")),
+            Ask::Sql { take, parameters, .. } => {
+                Some(format!("{take:?} {words}\n{}", Value::from(parameters.as_slice())))
+            }
+            Ask::Search { attributes, .. } => Some(format!("{words}\n{attributes:?}")),
+        }
+    }
+
     /// Whether a repeated run asks the same.
     pub fn is_again(&self, other: &Self) -> bool {
         self.connector == other.connector && self.family() == other.family() && self.words() == other.words()
+    }
+
+    /// The parameters of a statement.
+    pub fn parameters(&self) -> &[Value] {
+        match &self.ask {
+            Ask::Sql { parameters, .. } => parameters,
+            _ => &[],
+        }
     }
 
     /// The word by which scripts reach connectors that answer this: `http`.
@@ -147,6 +169,28 @@ impl Question {
             Ask::Bind { .. } | Ask::Search { .. } => "ldap",
             Ask::Directory(_) => "okta",
             Ask::Kv(_) => KV,
+        }
+    }
+}
+
+impl Take {
+    /// What is wanted of rows that a test gives: an array of them, one row, or a value alone.
+    pub fn of(self, given: Value) -> Value {
+        let first = |given: Value| match given {
+            Value::Array(rows) => rows.into_iter().next().unwrap_or_default(),
+            other => other,
+        };
+        match self {
+            Self::Rows => match given {
+                Value::Array(_) => given,
+                Value::Null => Value::Array(Vec::new()),
+                row => Value::Array(vec![row]),
+            },
+            Self::Row => first(given),
+            Self::Value => match first(given) {
+                Value::Object(row) => row.into_iter().next().map_or(Value::Null, |(_, value)| value),
+                value => value,
+            },
         }
     }
 }

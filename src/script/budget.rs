@@ -47,6 +47,8 @@ pub enum Stopped {
     /// Not a limit of the script: it took longer than a call may hold an async worker, and is to be run again on a
     /// thread of its own. Scripts have no effects, so running one twice is safe.
     Patience,
+    /// It asked something that has to be waited for, and is repeated with the answer.
+    Asked,
 }
 
 /// What one run may use.
@@ -118,6 +120,11 @@ pub fn leave_worker() -> Result<(), Box<EvalAltResult>> {
         state.stopped.set(state.stopped.get().or(Some(Stopped::Patience)));
         Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into())
     })
+}
+
+/// Notes why the run ends; whoever calls this ends it.
+pub fn stop(why: Stopped) {
+    STATE.with(|state| state.stopped.set(state.stopped.get().or(Some(why))));
 }
 
 /// The engine's progress callback: `Some` ends the run.

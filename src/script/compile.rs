@@ -451,7 +451,7 @@ fn terminated() -> Box<EvalAltResult> {
 fn limit_of(stopped: Stopped) -> Option<Limit> {
     match stopped {
         Stopped::Operations => Some(Limit::Operations),
-        Stopped::Deadline | Stopped::Patience => Some(Limit::Deadline),
+        Stopped::Deadline | Stopped::Patience | Stopped::Asked => Some(Limit::Deadline),
         Stopped::Memory => Some(Limit::Memory),
     }
 }

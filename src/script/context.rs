@@ -1,18 +1,23 @@
-//! What a run can read besides its request: parameters, tables, the clock, the remaining time, and its log.
+//! What a run can read besides its request: parameters, tables, the clock, the remaining time, lookups, and its log.
 //!
 //! A run happens on one thread from start to end, so the context is a thread-local that [`enter`] sets and clears.
 //! Functions of the prelude reach it through [`with`]; outside a run they get a plain error.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use rhai::{EvalAltResult, ImmutableString, Map};
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::password::Problem;
+use crate::question::state::State;
+use crate::question::{Answer, Answered, Ask, Question};
+use crate::script::budget;
+use crate::script::budget::Stopped;
+use crate::script::journal::{Journal, Lookup, MAX_LOOKUPS, Noted, ended};
 use crate::script::table::Table;
 
 /// The reloadable tables of a release, by name.
@@ -25,7 +30,7 @@ pub struct LogLine {
     pub fields: Option<serde_json::Value>,
 }
 
-/// Where comes from what a run reads of the world: the time, and chance.
+/// Where comes from what a run reads of the world: the time, chance, and answers.
 #[derive(Clone, Debug, Default)]
 pub enum World {
     #[default]
@@ -35,13 +40,31 @@ pub enum World {
 }
 
 /// A world in which nothing moves.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Mocked {
     pub now: Timestamp,
     /// What `remaining_ms()` gives.
     pub remaining_ms: i64,
     /// What `uuid()` gives one after the other; when they are used up, numbered ones follow.
     pub uuids: Vec<ImmutableString>,
+    /// What questions are answered; the last one that fits counts.
+    pub answers: Vec<Mock>,
+    /// The small state of scripts, which is shared by the runs of a test.
+    pub state: Arc<Mutex<State>>,
+}
+
+/// The answer to a question, as a test gives it.
+#[derive(Clone, Debug)]
+pub struct Mock {
+    /// Of any family, if none.
+    pub family: Option<&'static str>,
+    pub connector: String,
+    /// [`Question::words`]
+    pub words: String,
+    /// Of a statement: with these parameters only.
+    pub parameters: Option<Vec<Value>>,
+    /// Of a statement: its rows, one row, or one value.
+    pub answered: Answered,
 }
 
 /// What stays the same for every run of one route or rule.
@@ -60,14 +83,11 @@ pub struct Context {
     pub uuids: usize,
     pub deadline: Instant,
     pub logs: Vec<LogLine>,
-    /// What verifying passwords gave, in order.
-    pub verdicts: Vec<Verdict>,
-    /// Set when a run is repeated to learn where it was: what verifying gave the first time, which is not spent again.
-    pub remembered: Option<std::vec::IntoIter<Verdict>>,
+    /// What was read of the world, in this run or the one that it repeats.
+    pub journal: Journal,
+    /// The question that ended this run.
+    pub asked: Option<Question>,
 }
-
-/// What verifying one password gave.
-pub type Verdict = Result<bool, Problem>;
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -114,36 +134,115 @@ fn numbered(number: usize) -> String {
 impl Context {
     /// The context of a run that has not begun.
     pub fn new(surroundings: Arc<Surroundings>, world: World, deadline: Instant) -> Self {
-        let (logs, verdicts) = Default::default();
-        Self { surroundings, world, uuids: 0, deadline, logs, verdicts, remembered: None }
+        let (logs, journal) = Default::default();
+        Self { surroundings, world, uuids: 0, deadline, logs, journal, asked: None }
     }
 
     /// The time of this run.
-    pub fn now(&self) -> Timestamp {
-        match &self.world {
-            World::Real => Timestamp::now(),
-            World::Mocked(mocked) => mocked.now,
+    ///
+    /// # Errors
+    /// See [`Journal::noted`], as in all of these.
+    pub fn now(&mut self) -> Result<Timestamp, Box<EvalAltResult>> {
+        if let World::Mocked(mocked) = &self.world {
+            return Ok(mocked.now);
         }
+        let take = |noted: &Noted| if let Noted::Time(time) = noted { Some(*time) } else { None };
+        if let Some(time) = self.journal.noted(take)? {
+            return Ok(time);
+        }
+        let time = Timestamp::now();
+        self.journal.add(Noted::Time(time));
+        Ok(time)
     }
 
     /// Milliseconds until the deadline of this run; 0 when it has passed.
-    pub fn remaining_ms(&self) -> i64 {
-        match &self.world {
-            World::Mocked(mocked) => mocked.remaining_ms,
-            World::Real => {
-                let left = self.deadline.saturating_duration_since(Instant::now());
-                i64::try_from(left.as_millis()).unwrap_or(i64::MAX)
-            }
+    pub fn remaining_ms(&mut self) -> Result<i64, Box<EvalAltResult>> {
+        if let World::Mocked(mocked) = &self.world {
+            return Ok(mocked.remaining_ms);
         }
+        let take = |noted: &Noted| if let Noted::Remaining(left) = noted { Some(*left) } else { None };
+        if let Some(left) = self.journal.noted(take)? {
+            return Ok(left);
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+        self.journal.add(Noted::Remaining(left));
+        Ok(left)
     }
 
     /// A UUID (version 4) that this run has not had.
-    pub fn uuid(&mut self) -> ImmutableString {
+    pub fn uuid(&mut self) -> Result<ImmutableString, Box<EvalAltResult>> {
         let made = self.uuids;
         self.uuids += 1;
-        match &self.world {
-            World::Real => Uuid::new_v4().to_string().into(),
-            World::Mocked(mocked) => mocked.uuids.get(made).cloned().unwrap_or_else(|| numbered(made + 1).into()),
+        if let World::Mocked(mocked) = &self.world {
+            return Ok(mocked.uuids.get(made).cloned().unwrap_or_else(|| numbered(made + 1).into()));
         }
+        let take = |noted: &Noted| if let Noted::Uuid(uuid) = noted { Some(uuid.clone()) } else { None };
+        if let Some(uuid) = self.journal.noted(take)? {
+            return Ok(uuid);
+        }
+        let uuid = ImmutableString::from(Uuid::new_v4().to_string());
+        self.journal.add(Noted::Uuid(uuid.clone()));
+        Ok(uuid)
+    }
+
+    /// The answer to a question; where it has to be waited for, the run ends here and is repeated with it.
+    pub fn ask(&mut self, question: Question) -> Result<Answered, Box<EvalAltResult>> {
+        let take = |noted: &Noted| match noted {
+            Noted::Lookup(lookup) if lookup.question.is_again(&question) => Some(lookup.answered.clone()),
+            _ => None,
+        };
+        if let Some(answered) = self.journal.noted(take)? {
+            return Ok(answered);
+        }
+        if self.journal.lookups().count() >= MAX_LOOKUPS {
+            return Err(
+                format!("a run may ask {MAX_LOOKUPS} questions of connectors, and this one asked them all").into()
+            );
+        }
+        if let World::Mocked(mocked) = &self.world
+            && let Some(answered) = mocked.answer(&question)
+        {
+            let lookup = Lookup { question, answered: answered.clone(), took: std::time::Duration::ZERO };
+            self.journal.add(Noted::Lookup(Box::new(lookup)));
+            return Ok(answered);
+        }
+        self.asked = Some(question);
+        budget::stop(Stopped::Asked);
+        Err(ended())
+    }
+}
+
+impl Mocked {
+    /// A world in which it is `now`, and nothing else is said.
+    pub fn at(now: Timestamp, remaining_ms: i64) -> Self {
+        Self { now, remaining_ms, uuids: Vec::new(), answers: Vec::new(), state: Arc::default() }
+    }
+
+    /// Replaces the small state of scripts.
+    pub fn set_state(&self, state: State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// The answer to a question, if the test gives one.
+    fn answer(&self, question: &Question) -> Option<Answered> {
+        if let Ask::Kv(step) = &question.ask {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            return Some(Ok(Answer::fresh(state.step(step, self.now.as_millisecond()))));
+        }
+        let (family, words) = (question.family(), question.words());
+        let fits = |mock: &&Mock| {
+            mock.family.is_none_or(|one| one == family)
+                && mock.connector == question.connector
+                && mock.words == words
+                && mock.parameters.as_ref().is_none_or(|wanted| *wanted == question.parameters())
+        };
+        let answered = self.answers.iter().rfind(fits)?.answered.clone();
+        Some(match &question.ask {
+            Ask::Sql { take, .. } => {
+                answered.map(|answer| Answer { value: take.of(answer.value), stale: answer.stale })
+            }
+            _ => answered,
+        })
     }
 }

@@ -4,6 +4,8 @@
 //! after two milliseconds is given up and started again on a slow thread, where it may use the whole of its deadline.
 //! Slow threads have a low priority and no script may hold more than half of them.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +14,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use crate::question::{Answered, Question, Reason, Trouble};
 use crate::script::budget::Stopped;
-use crate::script::run::{Call, Cause, Failed, Run, Script};
+use crate::script::journal::{Journal, Lookup};
+use crate::script::run::{Attempted, Call, Cause, Failed, Run, Script, Where};
 
 /// Stack of a slow thread. Calls need little of it: 32 levels with heavy bodies fit into 2 MiB. But a script can chain
 /// closures (`f = |x| f.call(x)` in a loop) as deep as its memory reaches, and dropping such a chain recurses once a link:
@@ -23,7 +27,18 @@ pub const STACK_BYTES: usize = 512 * 1024 * 1024;
 /// After the deadline a run has this long to say where it was; then the answer is given without that.
 const GRACE: Duration = Duration::from_millis(30);
 
+/// Before the deadline of a run its questions are given up: a tenth of the time that is left, and this at most.
+const MARGIN: Duration = Duration::from_millis(50);
+
 type Job = Box<dyn FnOnce() + Send>;
+
+/// Who answers the questions of runs.
+pub trait Outside: Send + Sync {
+    /// Answers one, by `until` at the latest: then nobody listens any more.
+    fn answer<'a>(&'a self, question: &'a Question, until: Instant) -> Answering<'a>;
+}
+
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Answered> + Send + 'a>>;
 
 /// The slow threads. They end when the last clone is dropped.
 #[derive(Clone)]
@@ -52,24 +67,40 @@ impl Lanes {
         Ok(Self { jobs })
     }
 
-    /// Runs the script; the answer comes at the call's deadline at the latest (and a few milliseconds).
-    pub async fn run(&self, script: &Arc<Script>, call: Call) -> Run {
-        if !script.heavy.load(Ordering::Relaxed) {
-            if let Some(run) = script.run_quickly(&call) {
-                return run;
-            }
-            script.heavy.store(true, Ordering::Relaxed);
+    /// Runs the script; the answer comes at the call's deadline at the latest (and a few milliseconds). While a question is
+    /// out the run holds no thread: it has ended, and is repeated with the answer.
+    pub async fn run(&self, script: &Arc<Script>, call: Call, outside: &dyn Outside) -> Run {
+        let (mut journal, mut took) = (Journal::default(), Duration::ZERO);
+        loop {
+            let started = Instant::now();
+            let (question, known) = match self.advance(script, &call, journal).await {
+                Attempted::Asked(question, known) => (question, known),
+                Attempted::Long(known) => {
+                    script.heavy.store(true, Ordering::Relaxed);
+                    journal = known;
+                    continue;
+                }
+                Attempted::Done(run) => return Run { took: run.took + took, ..run },
+            };
+            took += started.elapsed();
+            let lookup = look_up(*question, call.deadline, outside).await;
+            journal = known.knowing(lookup);
         }
-        let started = Instant::now();
-        self.run_slowly(script, call).await.unwrap_or_else(|cause| Run {
-            result: Err(Box::new(Failed { cause, spot: None })),
-            logs: Vec::new(),
-            operations: 0,
-            took: started.elapsed(),
+    }
+
+    /// As far as it comes: quickly here, or on a slow thread if this script is known to be slow.
+    async fn advance(&self, script: &Arc<Script>, call: &Call, journal: Journal) -> Attempted {
+        if !script.heavy.load(Ordering::Relaxed) {
+            return script.advance(call, journal, Where::Worker);
+        }
+        let (started, kept) = (Instant::now(), journal.clone());
+        self.advance_slowly(script, call.clone(), journal).await.unwrap_or_else(|cause| {
+            let result = Err(Box::new(Failed { cause, spot: None }));
+            Attempted::Done(Run { result, logs: Vec::new(), journal: kept, operations: 0, took: started.elapsed() })
         })
     }
 
-    async fn run_slowly(&self, script: &Arc<Script>, call: Call) -> Result<Run, Cause> {
+    async fn advance_slowly(&self, script: &Arc<Script>, call: Call, journal: Journal) -> Result<Attempted, Cause> {
         let deadline = call.deadline;
         let turn = timeout_at(deadline.into(), script.slow.clone().acquire_owned()).await;
         let permit = turn.ok().and_then(Result::ok).ok_or(Cause::Busy)?;
@@ -80,19 +111,30 @@ impl Lanes {
             if reply.is_closed() || Instant::now() >= call.deadline {
                 return;
             }
-            let run = runner.run(&call);
+            let started = Instant::now();
+            let attempted = runner.advance(&call, journal, Where::Thread);
             // The next call may try the quick way again.
-            runner.heavy.store(run.took > Duration::from_millis(1), Ordering::Relaxed);
-            let _ = reply.send(run);
+            runner.heavy.store(started.elapsed() > Duration::from_millis(1), Ordering::Relaxed);
+            let _ = reply.send(attempted);
         };
         self.jobs.send(Box::new(job)).map_err(|_| Cause::Busy)?;
         match timeout_at((deadline + GRACE).into(), result).await {
-            Ok(Ok(run)) => Ok(run),
+            Ok(Ok(attempted)) => Ok(attempted),
             // The deadline had passed before a thread took the job.
             Ok(Err(_)) => Err(Cause::Busy),
             Err(_) => Err(Cause::Stopped(Stopped::Deadline)),
         }
     }
+}
+
+/// Asks, and gives up a little before the deadline: the script is still to decide what it does without an answer.
+async fn look_up(question: Question, deadline: Instant, outside: &dyn Outside) -> Lookup {
+    let started = Instant::now();
+    let left = deadline.saturating_duration_since(started);
+    let until = deadline - MARGIN.min(left / 10);
+    let late = |_| Err(Trouble::new(Reason::Timeout, "no answer came before the deadline of the run"));
+    let answered = timeout_at(until.into(), outside.answer(&question, until)).await.unwrap_or_else(late);
+    Lookup { question, answered, took: started.elapsed() }
 }
 
 /// Lets everything else on the machine run first, for the rest of this thread.

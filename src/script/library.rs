@@ -3,7 +3,7 @@
 //! One call registers the Rust function in a Rhai module *and* records its [`Entry`]; the engine, the lint, the error
 //! messages ("did you mean"), the reference pages and the completion lists are all made from these two.
 
-use rhai::{Dynamic, FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
+use rhai::{Dynamic, EvalAltResult, FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
 
 /// What an [`Entry`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +104,21 @@ impl Library {
 
     /// Registers a read-only property; `doc.signature` is `Type.name: shape`.
     pub fn property<T, R>(&mut self, doc: Doc, getter: impl Fn(&mut T) -> R + Send + Sync + 'static) -> &mut Self
+    where
+        T: Variant + Clone,
+        R: Variant + Clone,
+    {
+        let entry = self.push(Kind::Property, Effect::Pure, doc).last_name();
+        FuncRegistration::new_getter(entry).with_purity(true).set_into_module(&mut self.module, getter);
+        self
+    }
+
+    /// Registers a read-only property whose value may not be there to read.
+    pub fn fallible_property<T, R>(
+        &mut self,
+        doc: Doc,
+        getter: impl Fn(&mut T) -> Result<R, Box<EvalAltResult>> + Send + Sync + 'static,
+    ) -> &mut Self
     where
         T: Variant + Clone,
         R: Variant + Clone,

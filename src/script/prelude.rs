@@ -16,6 +16,7 @@ pub mod domain;
 pub mod duration;
 pub mod email;
 pub mod json;
+pub mod lookups;
 pub mod net;
 pub mod phone;
 pub mod run;
@@ -44,6 +45,7 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
     json::register(library.family("JSON"));
     table::register(library.family("Tables"));
     run::register(library.family("The run"));
+    lookups::register(library.family(lookups::FAMILY));
     actions::register(library.family(actions::FAMILY));
     library.finish()
 });

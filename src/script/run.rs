@@ -10,13 +10,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, Scope};
+use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, Position, Scope};
 use tokio::sync::Semaphore;
 
+use crate::question::Question;
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
 use crate::script::context;
-use crate::script::context::{Context, LogLine, Surroundings, Verdict, World};
+use crate::script::context::{Context, LogLine, Surroundings, World};
+use crate::script::journal::Journal;
 use crate::script::lint::known::Known;
 use crate::script::trace;
 use crate::script::trace::{Chamber, Spot};
@@ -60,8 +62,28 @@ pub struct Call {
 pub struct Run {
     pub result: Result<Dynamic, Box<Failed>>,
     pub logs: Vec<LogLine>,
+    /// What was read of the world, for whoever wants to see this run again.
+    pub journal: Journal,
     pub operations: u64,
     pub took: Duration,
+}
+
+/// How far an attempt came.
+pub enum Attempted {
+    Done(Run),
+    /// It takes longer than an async worker may be held.
+    Long(Journal),
+    /// It asked this, and goes on when it is repeated with the answer.
+    Asked(Box<Question>, Journal),
+}
+
+/// Where an attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// On an async worker, and for a short time only.
+    Worker,
+    /// On a thread that may be held.
+    Thread,
 }
 
 /// Why a run gave no value.
@@ -128,53 +150,53 @@ impl Script {
         &self.limits
     }
 
-    /// Runs to the end on this thread.
+    /// Runs to the end on this thread. Nobody answers its questions, unless its world is a mocked one.
     pub fn run(&self, call: &Call) -> Run {
-        let (run, stopped, operations) = self.attempt(call, None);
-        self.finish(call, run, stopped, operations)
+        let ended = self.attempt(call, Frame::default());
+        self.finish(call, ended)
     }
 
     /// Runs a function that takes nothing, such as a test, instead of the entry; the call's request is not used. Where an
     /// error without a position happened is not looked for: what a test runs may not be run twice unasked.
     pub fn run_function(&self, function: &str, call: &Call) -> Run {
-        let (attempt, stopped, operations) = self.spend(call, None, |script| script.evaluate(function, &mut []));
-        let Attempt { value, logs, took, .. } = attempt;
-        let result = cause_of(value, stopped).map_err(|cause| Box::new(Failed { cause, spot: None }));
-        Run { result, logs, operations, took }
+        let ended = self.spend(call, Frame::default(), |script| script.evaluate(function, &mut []));
+        let result = ended.unanswered(call).map_or(Ok(()), Err);
+        let Ended { value, stopped, operations, logs, journal, took, .. } = ended;
+        let result = result.and_then(|()| cause_of(value, stopped));
+        let result = result.map_err(|cause| Box::new(Failed { cause, spot: None }));
+        Run { result, logs, journal, operations, took }
     }
 
-    /// Runs on this thread while that is quick; `None` when it is not, and then nothing has happened.
-    pub fn run_quickly(&self, call: &Call) -> Option<Run> {
-        let patience = (PATIENCE_OPERATIONS, Instant::now() + PATIENCE);
-        let (run, stopped, operations) = self.attempt(call, Some(patience));
-        if stopped == Some(Stopped::Patience) {
-            return None;
+    /// Runs as far as that is possible here, from the beginning and with what was read before. Where it does not come to its
+    /// end, nothing has happened.
+    pub fn advance(&self, call: &Call, journal: Journal, place: Where) -> Attempted {
+        let patience = (place == Where::Worker).then(|| (PATIENCE_OPERATIONS, Instant::now() + PATIENCE));
+        let mut ended = self.attempt(call, Frame { patience, journal });
+        match (ended.stopped, ended.asked.take()) {
+            (Some(Stopped::Patience), _) => Attempted::Long(ended.journal.again()),
+            (Some(Stopped::Asked), Some(question)) => Attempted::Asked(Box::new(question), ended.journal.again()),
+            _ => Attempted::Done(self.finish(call, ended)),
         }
-        Some(self.finish(call, run, stopped, operations))
     }
 
-    fn attempt(&self, call: &Call, patience: Option<(u64, Instant)>) -> (Attempt, Option<Stopped>, u64) {
-        self.spend(call, patience, |script| script.evaluate(script.entry, &mut [&mut call.request.clone()]))
+    fn attempt(&self, call: &Call, frame: Frame) -> Ended {
+        self.spend(call, frame, |script| script.evaluate(script.entry, &mut [&mut call.request.clone()]))
     }
 
-    fn spend(
-        &self,
-        call: &Call,
-        patience: Option<(u64, Instant)>,
-        evaluate: impl FnOnce(&Self) -> Value,
-    ) -> (Attempt, Option<Stopped>, u64) {
+    fn spend(&self, call: &Call, frame: Frame, evaluate: impl FnOnce(&Self) -> Value) -> Ended {
         let budget = Budget {
             operations: self.limits.operations,
             deadline: call.deadline,
             memory_bytes: self.limits.memory_bytes,
-            patience,
+            patience: frame.patience,
         };
         let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+        let context = Context { journal: frame.journal, ..context };
         let started = Instant::now();
         let ((value, context), stopped, operations) =
             budget::spend(&budget, || context::enter(context, || evaluate(self)));
-        let Context { logs, verdicts, .. } = context;
-        (Attempt { value, logs, verdicts, took: started.elapsed() }, stopped, operations)
+        let Context { logs, journal, asked, .. } = context;
+        Ended { value, stopped, operations, logs, journal, asked, took: started.elapsed() }
     }
 
     /// `None` when a native function panicked.
@@ -192,18 +214,20 @@ impl Script {
         Some(result)
     }
 
-    fn finish(&self, call: &Call, attempt: Attempt, stopped: Option<Stopped>, operations: u64) -> Run {
-        let cause = match cause_of(attempt.value, stopped) {
+    fn finish(&self, call: &Call, ended: Ended) -> Run {
+        let unanswered = ended.unanswered(call).map_or(Ok(()), Err);
+        let Ended { value, stopped, operations, logs, journal, took, .. } = ended;
+        let cause = match unanswered.and_then(|()| cause_of(value, stopped)) {
             Err(cause) => cause,
-            Ok(value) => return Run { result: Ok(value), logs: attempt.logs, operations, took: attempt.took },
+            Ok(value) => return Run { result: Ok(value), logs, journal, operations, took },
         };
         // Errors of limits carry no position: the run is pure, so a second one under the debugger finds it.
         let lost = match &cause {
             Cause::Error(error) => trace::innermost_position(error).is_none(),
             _ => true,
         };
-        let spot = if lost { trace::locate(self, call, operations, attempt.verdicts) } else { None };
-        Run { result: Err(Box::new(Failed { cause, spot })), logs: attempt.logs, operations, took: attempt.took }
+        let spot = if lost { trace::locate(self, call, operations, journal.clone()) } else { None };
+        Run { result: Err(Box::new(Failed { cause, spot })), logs, journal, operations, took }
     }
 }
 
@@ -219,11 +243,37 @@ fn cause_of(value: Value, stopped: Option<Stopped>) -> Result<Dynamic, Cause> {
     }
 }
 
-struct Attempt {
+/// What an attempt starts with.
+#[derive(Default)]
+struct Frame {
+    patience: Option<(u64, Instant)>,
+    journal: Journal,
+}
+
+/// What is there when an attempt is over.
+struct Ended {
     value: Value,
+    stopped: Option<Stopped>,
+    operations: u64,
     logs: Vec<LogLine>,
-    verdicts: Vec<Verdict>,
+    journal: Journal,
+    asked: Option<Question>,
     took: Duration,
+}
+
+impl Ended {
+    /// What is wrong with a question where nobody answers. It cannot be caught: a test that mocks nothing would pass.
+    fn unanswered(&self, call: &Call) -> Option<Cause> {
+        let question = self.asked.as_ref().filter(|_| self.stopped == Some(Stopped::Asked))?;
+        let text = match call.world {
+            World::Real => "connectors cannot be asked here".to_owned(),
+            World::Mocked(_) => {
+                let (family, words) = (question.family(), question.words());
+                format!("a lookup has no mock: add mock_{family}({:?}, {words:?}, …) to the test", question.connector)
+            }
+        };
+        Some(Cause::Error(EvalAltResult::ErrorRuntime(text.into(), Position::NONE).into()))
+    }
 }
 
 impl Runtimes {

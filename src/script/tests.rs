@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 
 use rhai::{Dynamic, ImmutableString};
 
+use crate::question::Question;
 use crate::script::budget::{Limits, Stopped};
 use crate::script::compile::{Compiler, Roles, Side};
 use crate::script::context::{Surroundings, World};
 use crate::script::diagnose::{ErrorKind, Limit};
-use crate::script::lanes::Lanes;
+use crate::script::journal::Journal;
+use crate::script::lanes::{Answering, Lanes, Outside};
 use crate::script::library::{Doc, Finished, Library};
 use crate::script::lint::advice::Advice;
 use crate::script::prelude::secret::Hidden;
-use crate::script::run::{Call, Cause, Run, Script};
+use crate::script::run::{Attempted, Call, Cause, Run, Script, Where};
+
+mod lookups;
 
 #[derive(Clone)]
 struct Probe;
@@ -271,6 +275,15 @@ fn an_unchanged_script_is_taken_over() {
     assert_eq!(three.run(&call()).result.expect("it runs").as_int(), Ok(2));
 }
 
+/// Nobody is there.
+struct Nobody;
+
+impl Outside for Nobody {
+    fn answer<'a>(&'a self, _: &'a Question, _: Instant) -> Answering<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_spinning_script_does_not_hold_the_async_worker() {
     let lanes = Lanes::start().expect("threads start");
@@ -278,12 +291,12 @@ async fn a_spinning_script_does_not_hold_the_async_worker() {
     let (_, quick) = main_only("fn on_probe(_r) { 1 }");
     let spinner = {
         let lanes = lanes.clone();
-        tokio::spawn(async move { lanes.run(&spinning, call()).await })
+        tokio::spawn(async move { lanes.run(&spinning, call(), &Nobody).await })
     };
     let mut slowest = Duration::ZERO;
     while !spinner.is_finished() {
         let started = Instant::now();
-        let run: Run = lanes.run(&quick, call()).await;
+        let run: Run = lanes.run(&quick, call(), &Nobody).await;
         assert!(run.result.is_ok());
         slowest = slowest.max(started.elapsed());
         tokio::task::yield_now().await;
@@ -302,10 +315,11 @@ async fn a_password_is_never_verified_on_the_async_worker() {
     let (_, script) = main_only(
         "fn on_probe(request) { try { request.secret.verifies(\"{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\") } catch { false } }",
     );
-    assert!(script.run_quickly(&call()).is_none(), "it ran where calls are answered");
+    let attempted = script.advance(&call(), Journal::default(), Where::Worker);
+    assert!(matches!(attempted, Attempted::Long(_)), "it ran where calls are answered");
     let lanes = Lanes::start().expect("threads start");
     for _ in 0..2 {
-        let run = lanes.run(&script, call()).await;
+        let run = lanes.run(&script, call(), &Nobody).await;
         assert_eq!(run.result.expect("it runs").as_bool(), Ok(true));
     }
 }

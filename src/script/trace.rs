@@ -14,9 +14,10 @@ use rhai::{ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, EvalContext, 
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits};
 use crate::script::context;
-use crate::script::context::{Context, Verdict};
+use crate::script::context::Context;
 use crate::script::engine;
 use crate::script::engine::Dialect;
+use crate::script::journal::Journal;
 use crate::script::library::Finished;
 use crate::script::modules::Modules;
 use crate::script::run::{Call, Script};
@@ -127,8 +128,8 @@ fn frames(context: &EvalContext) -> Vec<(String, usize, String)> {
     frames.take(MAX_FRAMES).collect()
 }
 
-/// Where the script was after `operations` of this call, or close to it if that is far. What its verifications gave is known.
-pub(super) fn locate(script: &Script, call: &Call, operations: u64, verdicts: Vec<Verdict>) -> Option<Spot> {
+/// Where the script was after `operations` of this call, or close to it if that is far. What it read is known.
+pub(super) fn locate(script: &Script, call: &Call, operations: u64, journal: Journal) -> Option<Spot> {
     // Made at the first error; that takes longer than the replay may.
     script.chamber.traced();
     let budget = Budget {
@@ -138,14 +139,14 @@ pub(super) fn locate(script: &Script, call: &Call, operations: u64, verdicts: Ve
         patience: None,
     };
     LAST.take();
-    replay(script, call, &budget, Some(verdicts));
+    replay(script, call, &budget, journal.closed());
     let spot = LAST.take();
     (spot.line > 0).then_some(spot)
 }
 
-/// The lines that the script runs on this call, in order, with the file of each: the first [`MAX_LINES`] of them. A line
-/// that is several steps in a row stands there once.
-pub fn lines(script: &Script, call: &Call) -> Vec<(String, usize)> {
+/// The lines that the script ran on this call when it read what the journal says, in order, with the file of each: the first
+/// [`MAX_LINES`] of them. A line that is several steps in a row stands there once.
+pub fn lines(script: &Script, call: &Call, journal: Journal) -> Vec<(String, usize)> {
     let budget = Budget {
         operations: script.limits.operations,
         deadline: call.deadline,
@@ -153,7 +154,7 @@ pub fn lines(script: &Script, call: &Call) -> Vec<(String, usize)> {
         patience: None,
     };
     LINES.set(Some(Vec::new()));
-    replay(script, call, &budget, None);
+    replay(script, call, &budget, journal.closed());
     LINES.take().unwrap_or_default()
 }
 
@@ -171,9 +172,9 @@ fn note_line(file: Option<&str>, line: usize) -> bool {
 }
 
 /// Runs the script under the debugger; what it gives is thrown away.
-fn replay(script: &Script, call: &Call, budget: &Budget, verdicts: Option<Vec<Verdict>>) {
-    let mut context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
-    context.remembered = verdicts.map(Vec::into_iter);
+fn replay(script: &Script, call: &Call, budget: &Budget, journal: Journal) {
+    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+    let context = Context { journal, ..context };
     replay_function(script, script.entry, (call.request.clone(),), context, budget);
 }
 

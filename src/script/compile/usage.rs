@@ -8,8 +8,9 @@ use crate::finding::{Finding, nearest};
 use crate::script::compile::imports::tree;
 use crate::script::compile::{Compiler, File, Subject, is_test};
 use crate::script::lint::reads;
-use crate::script::lint::reads::Reads;
+use crate::script::lint::reads::{Named, Reads};
 use crate::script::modules::Modules;
+use crate::script::prelude::lookups;
 
 impl Compiler {
     /// Checks the files that others import, as such. Those among `wanted` (the scripts of routes and rules) have an entry
@@ -54,18 +55,34 @@ impl Compiler {
         files.fold(Reads::nothing(), |all, file| all.and(Reads::of(&file.ast)))
     }
 
-    /// Connectors that a script of `wanted`, or what it imports, asks for something and that are not among `known`. Names that
-    /// are computed are found when the script returns them.
-    pub fn unknown_connectors(&self, wanted: &BTreeSet<&str>, known: &[&str]) -> Vec<Finding> {
+    /// Connectors that a script of `wanted`, or what it imports, asks for something and that are not among `known`, or that
+    /// do not answer what they are asked (`answers` tells whom of them one can ask with a function). Names that are computed
+    /// are found when the script runs.
+    pub fn wrong_connectors(
+        &self,
+        wanted: &BTreeSet<&str>,
+        known: &[&str],
+        answers: &dyn Fn(&str, &str) -> bool,
+    ) -> Vec<Finding> {
         let names: BTreeSet<String> = wanted.iter().flat_map(|script| tree(script, &self.files)).collect();
         let files = names.iter().filter_map(|name| self.files.get(name));
-        let unknown = files.flat_map(|file| {
+        let is_known = |name: &str| known.contains(&name);
+        let wrong = files.flat_map(|file| {
             let named = reads::connectors(&file.ast).into_iter();
-            let named = named.filter_map(|(name, place)| Some((name?, place)));
-            let unknown = named.filter(|(name, _)| !known.contains(&name.as_str()));
-            unknown.map(|(name, place)| unknown_connector(file, &name, place, known)).collect::<Vec<_>>()
+            let wrong = named.filter_map(|Named { name, function, place }| {
+                let name = name?;
+                if !is_known(&name) {
+                    return Some(unknown_connector(file, &name, place, known));
+                }
+                let is_lookup = lookups::FUNCTIONS.contains(&function.as_str());
+                (is_lookup && !answers(&name, &function)).then(|| {
+                    let others: Vec<&str> = known.iter().copied().filter(|other| answers(other, &function)).collect();
+                    wrong_kind(file, (&name, &function), place, &others)
+                })
+            });
+            wrong.collect::<Vec<_>>()
         });
-        unknown.collect()
+        wrong.collect()
     }
 
     /// Every file that is imported, with the names that others use of it; tests do not count.
@@ -82,6 +99,17 @@ impl Compiler {
         }
         used
     }
+}
+
+fn wrong_kind(file: &File, (name, function): (&str, &str), place: Position, others: &[&str]) -> Finding {
+    let message = format!("`{function}` cannot ask the connector `{name}`: it is of another kind");
+    let finding = Finding::error("script/wrong-connector", &file.label, message);
+    let finding = finding.at(&file.source, place.line().unwrap_or(0), place.position().unwrap_or(0));
+    let help = match others {
+        [] => format!("no connector of gateway.toml answers `{function}`"),
+        others => format!("it can ask: {}", others.join(", ")),
+    };
+    Finding { length: name.chars().count() + 2, ..finding.help(help) }
 }
 
 fn unknown_connector(file: &File, name: &str, place: Position, known: &[&str]) -> Finding {

@@ -1,20 +1,42 @@
 //! Functions whose name is taken by Rhai or by the table.
 
-use crate::script::lint::known::Known;
+use std::collections::BTreeSet;
+
+use rhai::{ASTNode, Expr};
+
+use crate::script::lint::known::{Form, Known};
 use crate::script::lint::source::Function;
 use crate::script::lint::{Input, Report, arguments};
 
 pub(crate) fn check(input: &Input, functions: &[Function], report: &mut Report) {
+    let methods = methods(input);
     for function in functions.iter().filter(|function| !function.is_closure()) {
-        hidden(input.known, function, report);
+        hidden(input.known, function, &methods, report);
     }
 }
 
-/// A script's function wins over a native one of the same name and arity, everywhere in the file.
-fn hidden(known: &Known, function: &Function, report: &mut Report) {
+/// Name and number of arguments of everything that the file calls as a method.
+fn methods(input: &Input) -> BTreeSet<(String, usize)> {
+    let mut found = BTreeSet::new();
+    input.ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(Expr::MethodCall(call, _))) = path.last() {
+            found.insert((call.name.to_string(), call.args.len()));
+        }
+        true
+    });
+    found
+}
+
+/// A script's function wins over a native one of the same name and arity, everywhere in the file. Over a method it wins where
+/// that is called: `fn user(login)` is no trouble in a file that never says `okta("org").user(id)`.
+fn hidden(known: &Known, function: &Function, methods: &BTreeSet<(String, usize)>, report: &mut Report) {
     let (name, arity) = (function.name.as_str(), function.parameters.len());
     let help = || Some(format!("give `{name}` another name"));
-    if let Some(form) = known.forms(name).iter().find(|form| form.fits(arity, false) || form.fits(arity, true)) {
+    let hides = |form: &&Form| match form.entry.receiver {
+        Some(_) => form.fits(arity, true) && methods.contains(&(name.to_owned(), arity)),
+        None => form.fits(arity, true) || form.fits(arity, false),
+    };
+    if let Some(form) = known.forms(name).iter().find(hides) {
         let message = format!("this function hides the built-in `{}`", form.call());
         return report.error("script/hides-builtin", function.position, message, help());
     }

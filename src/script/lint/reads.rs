@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::script::lint::values::links;
+use crate::script::prelude::lookups;
 
 /// The functions whose first argument names a connector.
 pub const ACTIONS: [&str; 7] = ["notify", "post", "put", "patch", "delete", "email", "forward"];
@@ -81,8 +82,8 @@ impl Reads {
             }
             true
         });
-        for (name, _) in connectors(ast) {
-            reads.connectors.add(name.as_deref());
+        for named in connectors(ast) {
+            reads.connectors.add(named.name.as_deref());
         }
         if seen > understood {
             reads.parameters = Names::Any;
@@ -109,28 +110,45 @@ impl Reads {
     }
 }
 
-/// The connectors that a file asks for something, each with its place; `None` where the name is computed.
-pub(crate) fn connectors(ast: &AST) -> Vec<(Option<String>, Position)> {
+/// A connector that a file asks for something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// `None` where it is computed.
+    pub(crate) name: Option<String>,
+    /// `notify`, `http`, …
+    pub(crate) function: String,
+    pub(crate) place: Position,
+}
+
+/// The connectors that a file asks for something.
+pub(crate) fn connectors(ast: &AST) -> Vec<Named> {
     let own = |name: &str| ast.iter_functions().any(|function| function.name == name);
     // `email(text)` makes a value of a text.
     let is_action =
         |name: &str, arguments: usize| ACTIONS.contains(&name) && !own(name) && (name != "email" || arguments == 2);
+    let is_lookup = |name: &str, arguments: usize| lookups::FUNCTIONS.contains(&name) && !own(name) && arguments == 1;
+    let named = |name: Option<&str>, function: &str, place: Position| Named {
+        name: name.map(str::to_owned),
+        function: function.to_owned(),
+        place,
+    };
     let mut found = Vec::new();
     ast.walk(&mut |path| {
         match path.last() {
             Some(ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)))
-                if call.namespace.is_empty() && is_action(&call.name, call.args.len()) =>
+                if call.namespace.is_empty()
+                    && (is_action(&call.name, call.args.len()) || is_lookup(&call.name, call.args.len())) =>
             {
                 let place = call.args.first().map_or(*position, Expr::position);
-                found.push((call.args.first().and_then(text).map(str::to_owned), place));
+                found.push(named(call.args.first().and_then(text), &call.name, place));
             }
             Some(ASTNode::Expr(Expr::MethodCall(call, position))) if is_action(&call.name, call.args.len() + 1) => {
-                found.push((None, *position));
+                found.push(named(None, &call.name, *position));
             }
             Some(ASTNode::Expr(Expr::FnCall(call, position))) if call.name == "Fn" => {
                 let name = call.args.first().and_then(text);
-                if name.is_none_or(|name| is_action(name, 2)) {
-                    found.push((None, *position));
+                if name.is_none_or(|name| is_action(name, 2) || is_lookup(name, 1)) {
+                    found.push(named(None, "Fn", *position));
                 }
             }
             _ => {}
@@ -230,7 +248,7 @@ mod tests {
         let found = |source: &str| {
             let ast = engine::parser(engine::Dialect::Script).compile(source).expect("parses");
             let found = connectors(&ast).into_iter();
-            found.map(|(name, place)| (name, place.position().unwrap_or(0))).collect::<Vec<_>>()
+            found.map(|one| (one.name, one.place.position().unwrap_or(0))).collect::<Vec<_>>()
         };
         let named = |name: &str, place| (Some(name.to_owned()), place);
         assert_eq!(
@@ -238,6 +256,9 @@ mod tests {
             [named("hr", 16), named("chat", 42),]
         );
         assert_eq!(reads("fn f() { forward(\"siem\") }").connectors, these(&["siem"]));
+        assert_eq!(found("fn f() { http(\"hr\").get(`/x`).json }"), [named("hr", 15)]);
+        assert_eq!(reads("fn f(x) { sql(x).row(\"\") }").connectors, Names::Any);
+        assert_eq!(reads("fn http(x) { x } fn f(x) { http(\"own\") }").connectors, Names::none());
         for source in ["fn f(x) { notify(x, 1) }", "fn f(x) { x.map(Fn(\"email\")) }", "fn f(x) { x.notify(1) }"] {
             assert_eq!(reads(source).connectors, Names::Any, "{source}");
         }

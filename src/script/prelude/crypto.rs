@@ -9,6 +9,7 @@ use rhai::ImmutableString;
 use sha2::{Digest, Sha256};
 
 use crate::script::context;
+use crate::script::context::Context;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::Fallible;
 use crate::script::prelude::secret::Hidden;
@@ -94,7 +95,7 @@ pub(super) fn register(library: &mut Library) {
     );
     library.reader(
         Doc::new("uuid() -> string", "A new random UUID (version 4).", "uuid().len() == 36 && uuid() != uuid()"),
-        || context::with("uuid", |run| run.uuid()),
+        || context::with("uuid", Context::uuid)?,
     );
 }
 

@@ -112,7 +112,7 @@ pub(super) fn register(library: &mut Library) {
             "Milliseconds until the deadline of this run; 0 when it has passed.",
             "remaining_ms() > 0",
         ),
-        || context::with("remaining_ms", |run| run.remaining_ms()),
+        || context::with("remaining_ms", Context::remaining_ms)?,
     );
     library.overload("sleep", |_: i64| unavailable("sleep"));
     library.overload("sleep", |_: f64| unavailable("sleep"));

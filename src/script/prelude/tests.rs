@@ -2,13 +2,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rhai::packages::{Package, StandardPackage};
 use rhai::{Dynamic, Engine, Scope};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::command::Action;
-use crate::script::context::{self, Context, Surroundings, World};
+use crate::question::Answer;
+use crate::script::context::{self, Context, Mock, Mocked, Surroundings, World};
 use crate::script::library::{Effect, Kind};
 use crate::script::prelude::secret::Hidden;
 use crate::script::table::{self as tables, Table};
@@ -33,7 +35,43 @@ fn context() -> Context {
     let params = json::read_only(&json!({"partner_domains": ["partner.example"]}));
     let surroundings = Surroundings { params: Arc::new(params.cast()), tables: Arc::new(tables.into_iter().collect()) };
     let deadline = Instant::now() + Duration::from_secs(60);
-    Context::new(Arc::new(surroundings), World::Real, deadline)
+    let world = World::Mocked(Arc::new(Mocked { answers: answers(), ..Mocked::at(Timestamp::now(), 60_000) }));
+    Context::new(Arc::new(surroundings), world, deadline)
+}
+
+/// What the examples of lookups find.
+fn answers() -> Vec<Mock> {
+    let answered = |family, connector: &str, words: &str, value: Value| Mock {
+        family: Some(family),
+        connector: connector.to_owned(),
+        words: words.to_owned(),
+        parameters: None,
+        answered: Ok(Answer::fresh(value)),
+    };
+    let said =
+        |words: &str, status: u16, text: &str| answered("http", "hr", words, json!({ "status": status, "text": text }));
+    let ann = json!([{ "dn": "uid=ann,ou=people,dc=corp,dc=example", "attributes": { "mail": ["ann@corp.example"] } }]);
+    let user = json!({ "id": "00u7", "status": "ACTIVE", "profile": { "firstName": "Ann" } });
+    vec![
+        said("GET /people/7", 200, r#"{"name":"Ann","groups":["payroll"]}"#),
+        said("GET /people/8", 404, "no such person"),
+        said("GET /people?email=ann%40example.com", 200, "[{}]"),
+        said("POST /search", 200, "{}"),
+        answered("sql", "legacy", "select 1", json!(1)),
+        answered("sql", "legacy", "select name from users where id = ?", json!([{ "name": "Ann" }])),
+        answered("sql", "legacy", "select id from users where team = ?", json!([{ "id": 7 }, { "id": 8 }])),
+        answered("sql", "legacy", "select hash from users where login = ?", json!("{SSHA}x")),
+        answered("ldap", "corp", "search (uid=ann)", ann.clone()),
+        answered("ldap", "corp", "search ou=people,dc=corp,dc=example (uid=ann)", ann),
+        answered("ldap", "corp", "bind uid=ann,ou=people,dc=corp,dc=example", json!(true)),
+        answered("okta", "org", "user 00u7", user.clone()),
+        answered("okta", "org", "user ann@example.com", user.clone()),
+        answered("okta", "org", "user 00u8", Value::Null),
+        answered("okta", "org", "group 00g1", json!({ "id": "00g1", "profile": { "name": "Payroll" } })),
+        answered("okta", "org", "user_groups 00u7", json!([{ "id": "00g1" }])),
+        answered("okta", "org", "app_user 0oa1 00u7", json!({ "status": "PROVISIONED" })),
+        answered("okta", "org", "find_users employeeNumber 123", json!([user])),
+    ]
 }
 
 fn scope() -> Scope<'static> {
@@ -93,7 +131,7 @@ fn signatures_are_unique() {
 #[test]
 fn every_family_is_present() {
     let families: BTreeSet<_> = library().entries.iter().map(|entry| entry.family).collect();
-    assert_eq!(families.len(), 13, "{families:?}");
+    assert_eq!(families.len(), 15, "{families:?}");
 }
 
 /// The table of S1: domain policy at sign-up.

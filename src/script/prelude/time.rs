@@ -51,7 +51,7 @@ pub(super) fn register(library: &mut Library) {
     library.value::<Time>("Time", "An instant. Compare with `<`, `==` …; `a - b` is the seconds between.");
     library.reader(
         Doc::new("now() -> Time", "The time of this run; fixed in tests.", r#"now() > time("2020-01-01T00:00:00Z")"#),
-        || context::with("now", |run| Time(run.now())),
+        || context::with("now", |run| run.now().map(Time))?,
     );
     library.function(
         Doc::new(

@@ -10,7 +10,8 @@ use crate::password::described::{self, Description, Encoding};
 use crate::password::{self, Problem, Stored, gate};
 use crate::script::budget;
 use crate::script::context;
-use crate::script::context::{Verdict, World};
+use crate::script::context::World;
+use crate::script::journal::{Noted, Verdict};
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::Fallible;
 use crate::script::prelude::secret::Hidden;
@@ -39,11 +40,10 @@ fn verify_nothing(secret: &Hidden, like: &str) -> Fallible<bool> {
 fn spend(stored: Result<Stored, Problem>, secret: &Hidden) -> Fallible<bool> {
     let name = "verifies";
     let stored = stored.map_err(|problem| thrown(&problem))?;
-    let known = context::with(name, |run| run.remembered.as_mut().map(Iterator::next))?;
+    let take = |noted: &Noted| if let Noted::Verdict(verdict) = noted { Some(verdict.clone()) } else { None };
+    let known = context::with(name, |run| run.journal.noted(take))??;
     let verdict: Verdict = match known {
-        Some(Some(verdict)) => verdict,
-        // The first run was stopped here: this is the place that is looked for.
-        Some(None) => return Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()),
+        Some(verdict) => verdict,
         None => {
             budget::leave_worker()?;
             let (gate, deadline) = context::with(name, |run| {
@@ -51,7 +51,7 @@ fn spend(stored: Result<Stored, Problem>, secret: &Hidden) -> Fallible<bool> {
                 (gate, run.deadline)
             })?;
             let verdict = gate.verify(&stored, secret.reveal().as_bytes(), deadline);
-            context::with(name, |run| run.verdicts.push(verdict.clone()))?;
+            context::with(name, |run| run.journal.add(Noted::Verdict(verdict.clone())))?;
             verdict
         }
     };

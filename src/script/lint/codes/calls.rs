@@ -132,6 +132,25 @@ fn on_registration(request) {
         stage: Stage::Load,
     },
     Code {
+        code: "script/wrong-connector",
+        title: "A connector that cannot be asked this",
+        why: "The functions that look something up (`http`, `sql`, …) ask connectors of their own kind. One of another kind could \
+              never answer. Names that a script computes are looked at when it asks.",
+        bad: r#"
+fn on_registration(request) {
+    let found = http("chat").get("/blocked", #{ domain: request.email.domain });
+    if found.ok { deny_field("email", "Sign-up is closed.") } else { allow() }
+}
+"#,
+        good: r#"
+fn on_registration(request) {
+    let found = http("hr").get("/blocked", #{ domain: request.email.domain });
+    if found.ok { deny_field("email", "Sign-up is closed.") } else { allow() }
+}
+"#,
+        stage: Stage::Load,
+    },
+    Code {
         code: "script/nested-import",
         title: "An import inside a function",
         why: "An import at the top runs once, when the script is loaded. Inside a function it runs at every call.",

@@ -1,0 +1,73 @@
+//! What a script asks while it runs: `http`, `sql`, `ldap`, `okta` by name of a connector, and `kv`, the small state of scripts.
+//!
+//! Nothing is asked here: a call makes a [`Question`], and the run either knows the answer already or ends and is repeated
+//! with it ([`crate::script::journal`]). A question that was not answered is an error to catch.
+
+use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map, Position};
+use serde_json::Value;
+
+use crate::question::{Answer, Ask, Question, Trouble};
+use crate::script::context;
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::{Fallible, json, printed};
+
+mod directory;
+mod http;
+mod kv;
+mod ldap;
+mod sql;
+
+/// The heading of the page.
+pub const FAMILY: &str = "Lookups";
+
+/// The functions whose first argument names a connector that is asked.
+pub const FUNCTIONS: [&str; 4] = ["http", "sql", "ldap", "okta"];
+
+/// The longest question: a path, a statement, a filter.
+const MAX_BYTES: usize = 65_536;
+
+/// Asks, as the function `name`.
+fn ask(name: &str, connector: &ImmutableString, ask: Ask) -> Fallible<Answer> {
+    let question = Question { connector: connector.to_string(), ask };
+    if question.words().len() > MAX_BYTES {
+        return Err(format!("`{name}`: a question may have {MAX_BYTES} bytes").into());
+    }
+    let answered = context::with(name, |run| run.ask(question))??;
+    answered.map_err(|trouble| thrown(connector, &trouble))
+}
+
+/// What a script can catch: a map with the `kind` of trouble, the `connector`, and a `message`.
+fn thrown(connector: &ImmutableString, trouble: &Trouble) -> Box<EvalAltResult> {
+    let mut error = Map::new();
+    error.insert("kind".into(), trouble.reason.name().into());
+    error.insert("connector".into(), connector.clone().into());
+    error.insert("message".into(), trouble.message.as_str().into());
+    EvalAltResult::ErrorRuntime(Dynamic::from_map(error), Position::NONE).into()
+}
+
+/// The parameters of a question as data. A secret can be none.
+fn values(name: &str, given: Array) -> Fallible<Vec<Value>> {
+    let values = given.iter().map(json::json_from_dynamic).collect::<Result<Vec<_>, _>>();
+    values.map_err(|problem| format!("`{name}`: {problem}").into())
+}
+
+/// Registers a handle on a connector: the function that makes it, and how it prints.
+fn handle<T: rhai::Variant + Clone>(
+    library: &mut Library,
+    (type_name, about): (&'static str, &'static str),
+    doc: Doc,
+    make: fn(ImmutableString) -> T,
+    name: fn(&T) -> ImmutableString,
+) {
+    library.value::<T>(type_name, about);
+    library.function(doc, make);
+    printed::<T>(library, name);
+}
+
+pub(super) fn register(library: &mut Library) {
+    http::register(library);
+    sql::register(library);
+    ldap::register(library);
+    directory::register(library);
+    kv::register(library.family("State"));
+}

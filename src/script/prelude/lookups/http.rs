@@ -1,0 +1,164 @@
+//! `http("hr").get("/people/7")`: what an API says.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, ImmutableString, Map};
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use crate::question::{Answer, Ask, Reason, Trouble};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::lookups::{ask, handle, thrown};
+use crate::script::prelude::{Fallible, json, printed};
+
+/// A connector that is asked over HTTP.
+#[derive(Clone, Debug)]
+struct Http(ImmutableString);
+
+/// What came back.
+#[derive(Clone, Debug)]
+struct HttpAnswer {
+    connector: ImmutableString,
+    answer: Arc<Answer>,
+}
+
+impl Http {
+    fn get(&self, path: &str, query: &Map) -> Fallible<HttpAnswer> {
+        let path = with_query(path, query).map_err(|problem| format!("`get`: {problem}"))?;
+        self.ask("get", Ask::Http { path, body: None })
+    }
+
+    fn query(&self, path: &str, body: &Dynamic) -> Fallible<HttpAnswer> {
+        let body = json::json_from_dynamic(body).map_err(|problem| format!("`query`: {problem}"))?;
+        self.ask("query", Ask::Http { path: path.to_owned(), body: Some(body) })
+    }
+
+    fn ask(&self, name: &str, question: Ask) -> Fallible<HttpAnswer> {
+        let answer = ask(name, &self.0, question)?;
+        Ok(HttpAnswer { connector: self.0.clone(), answer: Arc::new(answer) })
+    }
+}
+
+impl HttpAnswer {
+    fn status(&self) -> i64 {
+        self.answer.value["status"].as_i64().unwrap_or(0)
+    }
+
+    fn text(&self) -> &str {
+        self.answer.value["text"].as_str().unwrap_or_default()
+    }
+
+    fn json(&self) -> Fallible<Dynamic> {
+        if self.text().trim().is_empty() {
+            return Ok(Dynamic::UNIT);
+        }
+        let value: Result<Value, _> = serde_json::from_str(self.text());
+        value.map(|value| json::read_only(&value)).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            let message = format!("it answered {} with something that is no JSON ({place})", self.status());
+            thrown(&self.connector, &Trouble::new(Reason::BadAnswer, message))
+        })
+    }
+}
+
+/// The path with what is asked for behind its `?`: texts, numbers and truth values; several of an array; none of `()`.
+fn with_query(path: &str, query: &Map) -> Result<String, String> {
+    let mut pairs = Serializer::new(String::new());
+    for (name, value) in query {
+        match json::json_from_dynamic(value)? {
+            Value::Null => {}
+            Value::Array(items) => {
+                for item in &items {
+                    pairs.append_pair(name, &plain(name, item)?);
+                }
+            }
+            value => drop(pairs.append_pair(name, &plain(name, &value)?)),
+        }
+    }
+    let query = pairs.finish();
+    match (query.is_empty(), path.contains('?')) {
+        (true, _) => Ok(path.to_owned()),
+        (false, true) => Ok(format!("{path}&{query}")),
+        (false, false) => Ok(format!("{path}?{query}")),
+    }
+}
+
+fn plain(name: &str, value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
+        _ => Err(format!("`{name}` of the query is no text, number or truth value")),
+    }
+}
+
+pub(super) fn register(library: &mut Library) {
+    let about = "A connector of kind `http`, to be asked.";
+    let doc = Doc::new(
+        "http(connector: string) -> Http",
+        "A connector to be asked over HTTP.",
+        r#"http("hr").get("/people/7").ok"#,
+    );
+    handle(library, ("Http", about), doc, Http, |http| http.0.clone());
+    library.reader(
+        Doc::new(
+            "Http.get(path: string) -> HttpAnswer",
+            "What is there: a GET below the connector's `base_url`. Every status is an answer, but for those that mean that \
+             it did not answer us: 401, 403 and 407 (`denied`), 429 (`limited`), 502, 503 and 504 (`unreachable`), and \
+             redirects (`rejected`). Use `url_encode` for parts of the path.",
+            r#"http("hr").get("/people/7").json.name == "Ann""#,
+        ),
+        |http: &mut Http, path: &str| http.get(path, &Map::new()),
+    );
+    library.reader(
+        Doc::new(
+            "Http.get(path: string, query: map) -> HttpAnswer",
+            "The same with `?name=value` behind the path, encoded; several of one name for an array, none for `()`.",
+            r#"http("hr").get("/people", #{ email: "ann@example.com" }).json.len() == 1"#,
+        ),
+        |http: &mut Http, path: &str, query: Map| http.get(path, &query),
+    );
+    library.reader(
+        Doc::new(
+            "Http.query(path: string, body: any) -> HttpAnswer",
+            "For an API that is asked by POST: the body goes out as JSON. It must be a question; what changes something is \
+             a command (`post`), because a lookup may be asked twice.",
+            r#"http("hr").query("/search", #{ name: "Ann" }).status == 200"#,
+        ),
+        |http: &mut Http, path: &str, body: Dynamic| http.query(path, &body),
+    );
+    library.value::<HttpAnswer>("HttpAnswer", "What an API answered.");
+    library.property(
+        Doc::new("HttpAnswer.status: int", "The HTTP status.", r#"http("hr").get("/people/8").status == 404"#),
+        |answer: &mut HttpAnswer| answer.status(),
+    );
+    library.property(
+        Doc::new("HttpAnswer.ok: bool", "Whether the status is 200 to 299.", r#"!http("hr").get("/people/8").ok"#),
+        |answer: &mut HttpAnswer| (200..300).contains(&answer.status()),
+    );
+    library.fallible_property(
+        Doc::new(
+            "HttpAnswer.json: any",
+            "The body, read as JSON; `()` if there is none. What is no JSON is an error whose `kind` is `bad_answer`.",
+            r#"http("hr").get("/people/7").json.groups[0] == "payroll""#,
+        ),
+        |answer: &mut HttpAnswer| answer.json(),
+    );
+    library.property(
+        Doc::new(
+            "HttpAnswer.text: string",
+            "The body as text.",
+            r#"http("hr").get("/people/8").text == "no such person""#,
+        ),
+        |answer: &mut HttpAnswer| ImmutableString::from(answer.text()),
+    );
+    library.property(
+        Doc::new(
+            "HttpAnswer.stale: bool",
+            "Whether this is an earlier answer, because the API gave no new one in time: only where the connector has a `cache` \
+             that allows it.",
+            r#"!http("hr").get("/people/7").stale"#,
+        ),
+        |answer: &mut HttpAnswer| answer.answer.stale,
+    );
+    printed::<HttpAnswer>(library, |answer| format!("{} {}", answer.status(), answer.text()).into());
+}

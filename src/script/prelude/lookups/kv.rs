@@ -1,0 +1,142 @@
+//! `kv`: small state that scripts share, kept by the gateway for a time.
+
+use std::time::Duration;
+
+use rhai::{Dynamic, ImmutableString};
+use serde_json::Value;
+
+use crate::question::{Ask, KV, Kv};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::{Fallible, duration, json, printed};
+
+/// The longest key, in bytes.
+const MAX_KEY_BYTES: usize = 512;
+
+/// The longest value, as JSON.
+const MAX_VALUE_BYTES: usize = 65_536;
+
+/// The longest time that something is kept.
+const MAX_KEEP: Duration = Duration::from_hours(400 * 24);
+
+/// The most that a rate counts.
+const MAX_RATE: u32 = 10_000;
+
+/// The constant `kv`.
+#[derive(Clone, Copy, Debug)]
+struct State;
+
+fn step(step: Kv) -> Fallible<Value> {
+    let name = step.name();
+    if step.key().is_empty() || step.key().len() > MAX_KEY_BYTES {
+        return Err(format!("`kv.{name}`: a key is a text of 1 to {MAX_KEY_BYTES} bytes").into());
+    }
+    let connector = ImmutableString::from(KV);
+    super::ask(name, &connector, Ask::Kv(step)).map(|answer| answer.value)
+}
+
+fn keep(name: &str, text: &str) -> Fallible<Duration> {
+    let length = duration::parse(text).map_err(|problem| format!("`kv.{name}`: {problem}"))?;
+    let length = Duration::try_from(length).unwrap_or_default();
+    if length.is_zero() || length > MAX_KEEP {
+        return Err(format!("`kv.{name}`: `{text}` is not between a moment and 400 days").into());
+    }
+    Ok(length)
+}
+
+/// `5/10m`: how many, and in which time.
+fn rate(text: &str) -> Fallible<(u32, Duration)> {
+    let wrong =
+        || format!("`kv.within_rate`: `{text}` is no rate: write `5/10m` for five in ten minutes, {MAX_RATE} at most");
+    let (most, window) = text.split_once('/').ok_or_else(wrong)?;
+    let most: u32 = most.trim().parse().ok().filter(|most| *most <= MAX_RATE).ok_or_else(wrong)?;
+    Ok((most, keep("within_rate", window)?))
+}
+
+fn set(key: &str, value: &Dynamic, time: &str) -> Fallible<()> {
+    let value = json::json_from_dynamic(value).map_err(|problem| format!("`kv.set`: {problem}"))?;
+    let bytes = value.to_string().len();
+    if bytes > MAX_VALUE_BYTES {
+        return Err(
+            format!("`kv.set`: the value is {bytes} bytes long as JSON, and {MAX_VALUE_BYTES} are the most").into()
+        );
+    }
+    step(Kv::Set { key: key.to_owned(), value, keep: keep("set", time)? }).map(drop)
+}
+
+fn incr(key: &str, by: i64, time: &str) -> Fallible<i64> {
+    let sum = step(Kv::Incr { key: key.to_owned(), by, keep: keep("incr", time)? })?;
+    Ok(sum.as_i64().unwrap_or(0))
+}
+
+fn within_rate(key: &str, text: &str) -> Fallible<bool> {
+    let (most, window) = rate(text)?;
+    let within = step(Kv::WithinRate { key: key.to_owned(), most, window })?;
+    Ok(within.as_bool().unwrap_or(false))
+}
+
+pub(super) fn register(library: &mut Library) {
+    library.value::<State>("State", "Small state that all scripts share: each value under a key, and for a time.");
+    library.constant(
+        Doc::new(
+            "kv: State",
+            "Small state that all scripts share, kept in the store: it outlives restarts and reloads. Each step is one \
+             transaction, exact however many runs take it at once. A preview changes nothing; a rule that is tried again gets \
+             the answers of its first try. Begin keys with the name of the rule.",
+            r#"kv.once("welcome/00u7", "1d")"#,
+        ),
+        Dynamic::from(State),
+    );
+    library.reader(
+        Doc::new(
+            "State.get(key: string) -> any",
+            "The value of a key; `()` if it has none, or no longer.",
+            r#"kv.get("nothing") == ()"#,
+        ),
+        |_: &mut State, key: &str| step(Kv::Get { key: key.to_owned() }).map(|value| json::read_only(&value)),
+    );
+    library.reader(
+        Doc::new(
+            "State.set(key: string, value: any, keep: string)",
+            "Keeps a value (64 KiB of JSON at most) for so long: `\"10m\"`, 400 days at most.",
+            r#"kv.set("last/00u7", #{ country: "CH" }, "30d"); kv.get("last/00u7").country == "CH""#,
+        ),
+        |_: &mut State, key: &str, value: Dynamic, time: &str| set(key, &value, time),
+    );
+    library.reader(
+        Doc::new(
+            "State.incr(key: string, keep: string) -> int",
+            "Adds one, and gives the sum. The time counts from the first step: then the sum begins anew.",
+            r#"kv.incr("tries/ann", "5m"); kv.incr("tries/ann", "5m") == 2"#,
+        ),
+        |_: &mut State, key: &str, time: &str| incr(key, 1, time),
+    );
+    library.reader(
+        Doc::new(
+            "State.incr(key: string, by: int, keep: string) -> int",
+            "Adds a number, which may be below 0.",
+            r#"kv.incr("spent/today", 7, "1d") == 7"#,
+        ),
+        |_: &mut State, key: &str, by: i64, time: &str| incr(key, by, time),
+    );
+    library.reader(
+        Doc::new(
+            "State.once(key: string, keep: string) -> bool",
+            "`true` the first time, and `false` from then on for so long.",
+            r#"kv.once("seen/7", "1h") && !kv.once("seen/7", "1h")"#,
+        ),
+        |_: &mut State, key: &str, time: &str| {
+            let first = step(Kv::Once { key: key.to_owned(), keep: keep("once", time)? })?;
+            Ok::<bool, Box<rhai::EvalAltResult>>(first.as_bool().unwrap_or(false))
+        },
+    );
+    library.reader(
+        Doc::new(
+            "State.within_rate(key: string, rate: string) -> bool",
+            "Whether there were fewer than so many in the time before now; then this one counts, too. `\"5/10m\"` is five in \
+             any ten minutes: the window slides.",
+            r#"kv.within_rate("sms/+41", "1/10m") && !kv.within_rate("sms/+41", "1/10m")"#,
+        ),
+        |_: &mut State, key: &str, rate: &str| within_rate(key, rate),
+    );
+    printed::<State>(library, |_| KV.into());
+}
