@@ -14,14 +14,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::command::{Action, Task};
+use crate::connectors::breaker::Breaker;
+use crate::connectors::cache::Cache;
 use crate::connectors::setup::Kind;
 use crate::finding::nearest;
 use crate::question;
 use crate::question::{Question, Reason};
 use crate::secret::Ring;
 
+pub mod breaker;
+pub mod cache;
 pub mod client;
 pub mod egress;
 pub mod elastic;
@@ -78,13 +83,7 @@ pub trait Connector: Send + Sync {
     /// Does it, once.
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a>;
 
-    /// The words by which scripts may ask it something ([`Question::family`](crate::question::Question::family)); none if it
-    /// answers no questions.
-    fn answers(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// Answers a question of one of its families, once. Keeps nothing and waits for no turn: that is `lookup`'s. Whoever asks
+    /// Answers a question of the family that its kind answers, once. Keeps nothing and waits for no turn: that is `lookup`'s. Whoever asks
     /// stops listening when the time of the connector or of the run is over.
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {
         let text = format!("a connector of kind `{}` answers no `{}`", self.kind(), question.family());
@@ -177,6 +176,14 @@ pub struct Connected {
     pub retry: Retry,
     /// Actions in work at once.
     pub concurrent: usize,
+    /// For one question.
+    pub timeout: Duration,
+    /// One for each question that may be out at once.
+    pub lookups: Semaphore,
+    /// Answers that are kept, where the settings say so.
+    pub cache: Option<Cache>,
+    /// Of actions and lookups alike.
+    pub breaker: Arc<Breaker>,
 }
 
 /// How often, and for how long, something is tried again.
@@ -210,6 +217,22 @@ impl Order {
     /// This action and the first of those that go out with it, at most `most`.
     pub fn tasks(&self, most: usize) -> impl Iterator<Item = &Task> {
         std::iter::once(&self.action).chain(&self.gathered).take(most).map(|action| &action.task)
+    }
+}
+
+impl Connected {
+    /// With the rules that hold where the configuration says nothing.
+    pub fn new(name: impl Into<String>, connector: Box<dyn Connector>) -> Self {
+        Self {
+            name: name.into(),
+            connector,
+            retry: Retry::default(),
+            concurrent: 8,
+            timeout: Duration::from_secs(5),
+            lookups: Semaphore::new(64),
+            cache: None,
+            breaker: Arc::default(),
+        }
     }
 }
 

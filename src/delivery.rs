@@ -1,7 +1,7 @@
 //! The life of an event: kept before it is acknowledged, one job per rule that wants it, then the actions that came of it.
 //!
 //! [`intake`] and [`outbox`] make what is kept; [`work`] takes jobs that are due and gives them to [`rule`] (runs a script)
-//! or [`act`] (does one action through its connector); [`backoff`] and [`breaker`] say when again. What a rule asked for is
+//! or [`act`] (does one action through its connector); [`backoff`] and the connector's breaker say when again. What a rule asked for is
 //! kept in the same transaction that ends its job: it runs again as long as that did not happen, and never after.
 //! [`reconcile`] finds what never arrived.
 
@@ -9,17 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::command::Action;
-use crate::delivery::breaker::Breaker;
 use crate::delivery::intake::Way;
 use crate::delivery::outbox::Origin;
 use crate::delivery::told::Told;
 use crate::failpoint;
 use crate::hooks::{Decoded, Facts};
+use crate::lookup::Lookups;
 use crate::release::Route;
 use crate::release::live::Live;
 use crate::script::lanes::Lanes;
@@ -29,7 +28,6 @@ use crate::telemetry::metrics::Metrics;
 
 pub mod act;
 pub mod backoff;
-pub mod breaker;
 pub mod intake;
 pub mod outbox;
 pub mod reconcile;
@@ -50,7 +48,7 @@ pub struct Delivery {
     live: Arc<Live>,
     lanes: Lanes,
     metrics: Arc<Metrics>,
-    breakers: DashMap<String, Arc<Breaker>>,
+    lookups: Lookups,
     /// Something new is due.
     wake: Notify,
     /// As last seen.
@@ -78,16 +76,22 @@ pub struct Answered<'a> {
 
 impl Delivery {
     pub fn new(store: Arc<dyn Store>, live: Arc<Live>, lanes: Lanes, metrics: Arc<Metrics>) -> Arc<Self> {
+        let lookups = Lookups::new(store.clone(), metrics.clone());
         Arc::new(Self {
+            lookups,
             store,
             live,
             lanes,
             metrics,
-            breakers: DashMap::new(),
             wake: Notify::new(),
             health: ArcSwap::default(),
             told: Told::default(),
         })
+    }
+
+    /// Who answers the questions of scripts.
+    pub fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     /// The store, for those who look into it.

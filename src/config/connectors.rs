@@ -31,6 +31,11 @@ pub struct Common {
     /// Actions in work at once; others wait.
     #[schemars(range(min = 1))]
     pub concurrent: u32,
+    /// Lookups in work at once; others wait, as long as their scripts do.
+    #[schemars(range(min = 1, max = 10000))]
+    pub lookups: u32,
+    /// How long answers to lookups are kept. Without it, `okta` keeps them for a minute, and all others keep none.
+    pub cache: Option<Cache>,
     /// Whether the target may be an address that only this network or machine knows. Without it such addresses are refused,
     /// whatever name leads to them.
     pub allow_private: bool,
@@ -38,9 +43,39 @@ pub struct Common {
     pub retry: Retry,
 }
 
+/// How long answers to lookups are kept. Of those who ask the same at once, one is sent. What a password was tried on is
+/// never kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// Seconds for which an answer is given without asking again.
+    #[schemars(range(min = 1))]
+    pub ttl_s: u64,
+    /// The same for the answer that there is nothing.
+    pub negative_s: u64,
+    /// Seconds after that for which the old answer is still given (`.stale`), while a new one is fetched behind it.
+    pub stale_s: u64,
+    /// Answers that are kept; the least used ones go first.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub entries: u32,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { ttl_s: 60, negative_s: 10, stale_s: 600, entries: 10_000 }
+    }
+}
+
 impl Default for Common {
     fn default() -> Self {
-        Self { timeout_ms: 5000, concurrent: 8, allow_private: false, retry: Retry::default() }
+        Self {
+            timeout_ms: 5000,
+            concurrent: 8,
+            lookups: 64,
+            cache: None,
+            allow_private: false,
+            retry: Retry::default(),
+        }
     }
 }
 

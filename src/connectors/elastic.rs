@@ -34,6 +34,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("elastic/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Index::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// Members that belong to the index itself: it refuses a document that has one.

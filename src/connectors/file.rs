@@ -27,6 +27,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("file/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Lines::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// Of a digest, as many actions are written out.

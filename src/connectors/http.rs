@@ -33,6 +33,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("http/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Api::new(setup)?)),
+    answers: Some("http"),
+    cache: None,
 };
 
 /// Headers that belong to the request itself, or hold secrets.

@@ -30,6 +30,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("jira/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Jira::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// More of an answer is not read.

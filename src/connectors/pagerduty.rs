@@ -31,6 +31,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("pagerduty/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(PagerDuty::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// The letters and digits of a routing key.

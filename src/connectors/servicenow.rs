@@ -32,6 +32,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("servicenow/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(ServiceNow::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// More of an answer is not read.

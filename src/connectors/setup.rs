@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::connectors::Connector;
+use crate::connectors::cache::Rules;
 use crate::secret::{Environment, Ring, Secret, SecretSource, Source};
 
 /// A connector, or everything that is wrong with its section.
@@ -27,6 +28,11 @@ pub struct Kind {
     /// The schema of its own settings.
     pub settings: fn(&mut SchemaGenerator) -> Schema,
     pub make: fn(&Setup<'_>) -> Made,
+    /// The function by which scripts ask it something ([`Question::family`](crate::question::Question::family)); none if it
+    /// answers no questions.
+    pub answers: Option<&'static str>,
+    /// How long answers are kept unless the section says otherwise.
+    pub cache: Option<Rules>,
 }
 
 /// Whether secrets are wanted.

@@ -28,6 +28,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("slack/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Slack::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// Slack shows no more of a text, in characters.

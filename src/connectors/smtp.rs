@@ -37,6 +37,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("smtp/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Relay::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

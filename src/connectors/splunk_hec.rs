@@ -29,6 +29,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("splunk_hec/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Collector::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 const PATH: &str = "/services/collector/event";

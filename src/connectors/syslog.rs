@@ -31,6 +31,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("syslog/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Syslog::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -29,6 +29,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("teams/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Teams::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// Teams takes no longer message (contract: downstream actions, section 1).

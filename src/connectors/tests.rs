@@ -214,7 +214,7 @@ fn an_unknown_connector_is_named_with_the_nearest_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let owned = setup(folder.path(), &serde_json::json!({ "path": "out.jsonl" }));
     let connector = (file::KIND.make)(&owned.setup()).expect("good settings");
-    let connected = Connected { name: "chat".to_owned(), connector, retry: Retry::default(), concurrent: 1 };
+    let connected = Connected::new("chat", connector);
     let some = Connectors::new([Arc::new(connected)]);
     assert_eq!(some.unknown("chta"), "there is no connector `chta`: did you mean `chat`? There are: chat");
 }

@@ -35,6 +35,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("webhook/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Webhook::new(setup)?)),
+    answers: None,
+    cache: None,
 };
 
 /// The bytes of a secret (Standard Webhooks, "Signature scheme").

@@ -25,7 +25,7 @@ pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased
         return Verdict::dead("refused", problem);
     }
     let order = order(job, action);
-    let breaker = delivery.breaker(&connected.name);
+    let breaker = &connected.breaker;
     breaker.begin();
     let result = connected.connector.perform(&order).await;
     let verdict = match result {

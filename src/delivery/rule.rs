@@ -40,7 +40,7 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
     };
     let mut logs = Vec::new();
     let started = Instant::now();
-    let decided = decide(delivery, release, (route, rule), &event, &mut logs).await;
+    let decided = decide(delivery, release, (route, rule), (job, &event), &mut logs).await;
     logs.iter().for_each(|line| tell_logged(route, rule, job, line));
     let script_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let attempt = job.token.attempt;
@@ -112,7 +112,7 @@ async fn decide(
     delivery: &Delivery,
     release: &Release,
     (route, rule): (&Route, &Rule),
-    event: &Decoded,
+    (job, event): (&Leased, &Decoded),
     logs: &mut Vec<LogLine>,
 ) -> Result<Vec<Action>, Failure> {
     let script = &rule.script;
@@ -122,7 +122,8 @@ async fn decide(
         world: World::Real,
         deadline: Instant::now() + Duration::from_millis(script.limits().deadline_ms),
     };
-    let run = delivery.lanes.run(script, call).await;
+    let outside = delivery.lookups.of(&release.connectors, Some(origin(job)), job.event.flags.preview);
+    let run = delivery.lanes.run(script, call, &outside).await;
     *logs = run.logs;
     route.metrics.script_seconds.observe(run.took);
     let misfit = |problem: &str| Failure::Script(Box::new(release.compiler.misfit(script, problem)));
@@ -133,6 +134,11 @@ async fn decide(
     let mark = Mark { decision: "", release: release.label(), script: script.file() };
     let encoded = release.encode(route, event, returned, &mark).map_err(|problem| misfit(&problem))?;
     Ok(encoded.actions)
+}
+
+/// What a run is for, the same at every try: what it did to the small state of scripts is not done twice.
+fn origin(job: &Leased) -> String {
+    format!("job {} {}", job.token.job, job.generation)
 }
 
 fn children(job: &Leased, rule: &Rule, actions: &[Action]) -> Vec<NewJob> {

@@ -12,7 +12,7 @@ use tokio::time::{Instant as TokioInstant, sleep, sleep_until, timeout};
 use tracing::{error, warn};
 
 use crate::connectors::Retry;
-use crate::delivery::breaker::{Breaker, Room};
+use crate::connectors::breaker::{Breaker, Room};
 use crate::delivery::outbox;
 use crate::delivery::{Delivery, act, backoff, rule};
 use crate::failpoint;
@@ -208,7 +208,7 @@ impl Limits {
             }
         }
         for connected in release.connectors.iter() {
-            let breaker = Some(delivery.breaker(&connected.name));
+            let breaker = Some(connected.breaker.clone());
             self.lanes.push(Lane { name: outbox::lane(&connected.name), most: connected.concurrent, breaker });
         }
         for (lane, _) in &delivery.health().lanes {
@@ -224,10 +224,6 @@ impl Limits {
 }
 
 impl Delivery {
-    pub(super) fn breaker(&self, connector: &str) -> Arc<Breaker> {
-        self.breakers.entry(connector.to_owned()).or_default().clone()
-    }
-
     /// One try, and the record of it.
     async fn see_through(self: Arc<Self>, release: Arc<Release>, job: Leased) {
         let (started, clock) = (clock::wall(), Instant::now());

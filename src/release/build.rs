@@ -121,7 +121,7 @@ pub fn assemble(
         let wanted = scripts.keys().map(|key| key.0.as_str()).collect();
         work.findings.extend(compiler.check_shared(&wanted));
         work.findings.extend(compiler.unused_files(&wanted));
-        work.findings.extend(outside::unknown(&document.config, compiler, &wanted));
+        work.findings.extend(outside::wrong(&document.config, compiler, &wanted));
         work.findings.extend(unused::settings(&document, compiler));
     }
     let Work { findings, .. } = work;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::config;
@@ -14,6 +15,7 @@ use crate::config::routes::Route;
 use crate::config::{Config, ConnectorFacts};
 use crate::connectors;
 use crate::connectors::Connected;
+use crate::connectors::cache::{Cache, Rules};
 use crate::connectors::okta_log;
 use crate::connectors::okta_log::SystemLog;
 use crate::connectors::setup::{Problem, Setup};
@@ -59,13 +61,30 @@ pub(super) fn connected(
         connector: (kind.make)(&setup)?,
         retry: retry_of(&written.common.retry),
         concurrent: written.common.concurrent as usize,
+        timeout: setup.timeout,
+        lookups: Semaphore::new(written.common.lookups as usize),
+        cache: written.common.cache.as_ref().map(rules_of).or(kind.cache).map(Cache::new),
+        breaker: Arc::default(),
     })
 }
 
-/// Connectors that scripts name and nobody configured.
-pub(super) fn unknown(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str>) -> Vec<Finding> {
+fn rules_of(written: &config::connectors::Cache) -> Rules {
+    Rules {
+        ttl: Duration::from_secs(written.ttl_s),
+        negative: Duration::from_secs(written.negative_s),
+        stale: Duration::from_secs(written.stale_s),
+        entries: written.entries as usize,
+    }
+}
+
+/// Connectors that scripts name and nobody configured, or that cannot be asked what they are asked.
+pub(super) fn wrong(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str>) -> Vec<Finding> {
     let known: Vec<&str> = config.connectors.keys().map(String::as_str).collect();
-    compiler.unknown_connectors(wanted, &known)
+    let answers = |name: &str, function: &str| {
+        let kind = config.connectors.get(name).and_then(|written| connectors::kind(&written.kind));
+        kind.is_some_and(|kind| kind.answers == Some(function))
+    };
+    compiler.wrong_connectors(wanted, &known, &answers)
 }
 
 fn setup_secrets(secrets: Secrets) -> connectors::setup::Secrets {

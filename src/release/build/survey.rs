@@ -77,7 +77,7 @@ pub fn of_scripts(
         wanted = work.scripts(&compiler, before).into_keys().map(|key| (key.0, key.1)).collect();
         findings.append(&mut work.findings);
         findings.extend(compiler.unused_files(&files(&wanted)));
-        findings.extend(outside::unknown(&document.config, &compiler, &files(&wanted)));
+        findings.extend(outside::wrong(&document.config, &compiler, &files(&wanted)));
         findings.extend(unused::settings(document, &compiler));
     }
     findings.extend(compiler.check_shared(&files(&wanted)));
