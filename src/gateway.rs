@@ -106,7 +106,8 @@ impl Gateway {
     async fn reply(&self, release: &Release, route: &Route, request: Decoded, record: &mut Record) -> Reply {
         let deadline = record.received() + Duration::from_millis(route.limits.deadline_ms);
         let decide = || async {
-            let decision = decide::decide(&self.lanes, release, route, &request, deadline).await;
+            let decision =
+                decide::decide(&self.lanes, self.delivery.lookups(), release, route, &request, deadline).await;
             self.kept(release, route, &request.facts, decision).await
         };
         let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {

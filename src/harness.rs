@@ -25,6 +25,7 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
     let mut library = Library::new("Running");
     functions::running::register(&mut library);
     functions::mocks::register(library.family("Mocks"));
+    functions::lookups::register(&mut library);
     functions::assertions::register(library.family("Assertions"));
     functions::marks::register(library.family("Rows and marks"));
     library.finish()

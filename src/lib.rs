@@ -10,6 +10,7 @@
 //! - [`store`]: what must survive
 //! - [`harness`]: tests of scripts
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
+//! - [`lookup`]: the life of a lookup: a script's question, and back
 //! - [`delivery`]: the life of an event: kept, run, its actions done
 //! - [`gateway`]: the life of a call
 //! - [`server`], [`admin`]: the two listeners
@@ -31,6 +32,7 @@ pub mod finding;
 pub mod gateway;
 pub mod harness;
 pub mod hooks;
+pub mod lookup;
 pub mod password;
 pub mod question;
 pub mod release;

@@ -7,6 +7,7 @@ pub mod compile;
 pub mod context;
 pub mod diagnose;
 pub mod engine;
+pub mod journal;
 pub mod lanes;
 pub mod library;
 pub mod lint;

@@ -1,7 +1,8 @@
 //! `call`: one request through a route's script, without a running gateway and without asking who calls.
 //!
-//! The bundle is built and the script run as the server would; nothing is sent anywhere.
+//! The bundle is built and the script run as the server would. Lookups reach their systems; nothing is sent or kept.
 
+mod bench;
 mod rules;
 mod save;
 mod steps;
@@ -15,19 +16,19 @@ use serde_json::{Value, json};
 
 use crate::cli::body;
 use crate::cli::bundle;
+use crate::cli::call::bench::Bench;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
 use crate::cli::{Global, Status};
 use crate::command::{Action, Task};
 use crate::config::Config;
 use crate::finding::nearest;
-use crate::gateway::decide;
 use crate::gateway::decide::{Decision, Failure};
 use crate::hooks::HookError;
 use crate::release::bundle::Place;
 use crate::release::{Plan, Release, Route};
 use crate::script::context::{LogLine, World};
-use crate::script::lanes::Lanes;
+use crate::script::journal::Lookup;
 use crate::script::run::Call;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -60,7 +61,8 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let release = bundle::assemble(&place, reading)?;
     let route = release.routes.iter().find(|route| route.name == args.route);
     let route = route.context("the release lacks a route of its configuration")?;
-    let work = Work { global, args, place: &place, release: &release, route };
+    let bench = Bench::new()?;
+    let work = Work { global, args, place: &place, release: &release, route, bench };
     let status = match &route.plan {
         Plan::Rules(rules) => rules::run(&work, rules, &body)?,
         Plan::Reply { .. } => work.reply(&body)?,
@@ -108,6 +110,7 @@ struct Work<'a> {
     place: &'a Place,
     release: &'a Release,
     route: &'a Arc<Route>,
+    bench: Bench,
 }
 
 impl Work<'_> {
@@ -123,9 +126,7 @@ impl Work<'_> {
             Ok(request) => request,
             Err(error) => return Ok(self.refused(&error)),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let lanes = Lanes::start().context("no thread for scripts")?;
-        let decision = runtime.block_on(decide::decide(&lanes, self.release, self.route, &request, self.deadline()));
+        let decision = self.bench.decide(self.release, self.route, &request, self.deadline());
         let steps = self.args.trace.then(|| {
             let call = Call {
                 request: request.request.clone(),
@@ -133,7 +134,7 @@ impl Work<'_> {
                 world: World::Real,
                 deadline: self.deadline(),
             };
-            steps::of(script, &call)
+            steps::of(script, &call, decision.journal.clone())
         });
         if self.global.json {
             output::json(&self.json(&decision, steps.as_deref()));
@@ -172,6 +173,9 @@ impl Work<'_> {
         for note in &reply.notes {
             output::line(format_args!("{} {note}", paint(ODD, "note")));
         }
+        for lookup in decision.journal.lookups() {
+            output::line(looked_up(lookup));
+        }
         for log in &decision.logs {
             output::line(logged(log));
         }
@@ -191,6 +195,7 @@ impl Work<'_> {
             "effect": (self.route.hook.effect)(&decision.reply),
             "notes": decision.reply.notes,
             "actions": decision.actions,
+            "lookups": decision.journal.lookups().map(lookup_json).collect::<Value>(),
             "logs": decision.logs.iter().map(log_json).collect::<Value>(),
             "failure": decision.failure.as_ref().map(failure_json),
             "script_us": u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
@@ -213,6 +218,24 @@ fn failure_json(failure: &Failure) -> Value {
         _ => None,
     };
     json!({ "reason": failure.reason(), "message": failure.to_string(), "finding": finding })
+}
+
+/// `lookup hr GET /people/7: ok in 12.3 ms`
+fn looked_up(lookup: &Lookup) -> String {
+    let (question, took) = (&lookup.question, lookup.took.as_secs_f64() * 1_000.0);
+    let outcome = match &lookup.answered {
+        Ok(_) => lookup.outcome().to_owned(),
+        Err(trouble) => format!("{}: {trouble}", lookup.outcome()),
+    };
+    let (connector, words) = (paint(BOLD, &question.connector), question.words());
+    format!("{} {connector} {words}: {outcome} {}", paint(GOOD, "lookup"), paint(DIM, format!("in {took:.1} ms")))
+}
+
+fn lookup_json(lookup: &Lookup) -> Value {
+    let took = u64::try_from(lookup.took.as_micros()).unwrap_or(u64::MAX);
+    let trouble = lookup.answered.as_ref().err().map(ToString::to_string);
+    let (connector, asked) = (&lookup.question.connector, lookup.question.words());
+    json!({ "connector": connector, "asked": asked, "outcome": lookup.outcome(), "error": trouble, "us": took })
 }
 
 fn logged(log: &LogLine) -> String {

@@ -6,9 +6,11 @@ use uuid::Uuid;
 
 use crate::command::Action;
 use crate::hooks::{Decoded, Encoded, Mark, Reply};
+use crate::lookup::Lookups;
 use crate::release::{Plan, Release, Route};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
+use crate::script::journal::Journal;
 use crate::script::lanes::Lanes;
 use crate::script::run::{Call, Cause};
 use crate::store::StoreError;
@@ -22,6 +24,8 @@ pub struct Decision {
     pub actions: Vec<Action>,
     pub failure: Option<Failure>,
     pub logs: Vec<LogLine>,
+    /// What the script read of the world, lookups among it.
+    pub journal: Journal,
     /// In the script alone.
     pub took: Duration,
 }
@@ -51,7 +55,14 @@ impl Failure {
 }
 
 /// Runs the route's script on the request. Never fails: a failure has its declared answer.
-pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &Decoded, deadline: Instant) -> Decision {
+pub async fn decide(
+    lanes: &Lanes,
+    lookups: &Lookups,
+    release: &Release,
+    route: &Route,
+    request: &Decoded,
+    deadline: Instant,
+) -> Decision {
     let Plan::Reply { script, surroundings, on_failure } = &route.plan else {
         unreachable!("the gateway sends events to their rules");
     };
@@ -67,8 +78,10 @@ pub async fn decide(lanes: &Lanes, release: &Release, route: &Route, request: &D
                 world: World::Real,
                 deadline,
             };
-            let run = lanes.run(script, call).await;
+            let outside = lookups.of(&release.connectors, None, request.facts.preview);
+            let run = lanes.run(script, call, &outside).await;
             decision.logs = run.logs;
+            decision.journal = run.journal;
             decision.took = run.took;
             match run.result {
                 Ok(returned) => release
@@ -106,8 +119,8 @@ impl Decision {
 
 impl Decision {
     fn of(reply: Reply) -> Self {
-        let (actions, logs) = Default::default();
-        Self { id: String::new(), reply, actions, failure: None, logs, took: Duration::ZERO }
+        let (actions, logs, journal) = Default::default();
+        Self { id: String::new(), reply, actions, failure: None, logs, journal, took: Duration::ZERO }
     }
 
     #[cfg(test)]

@@ -213,7 +213,7 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
 /// A world in which it is `now`, with the deadline of the route.
 pub fn world(binding: &Binding, now: Time) -> World {
     let remaining_ms = i64::try_from(binding.limits.deadline_ms).unwrap_or(i64::MAX);
-    World::Mocked(Arc::new(Mocked { now: now.0, remaining_ms, uuids: Vec::new() }))
+    World::Mocked(Arc::new(Mocked::at(now.0, remaining_ms)))
 }
 
 /// A table as a test gives it, of the kind that the configuration says.

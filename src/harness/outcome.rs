@@ -11,6 +11,7 @@ use crate::command::Action;
 use crate::hooks::Reply;
 use crate::script::context::LogLine;
 use crate::script::diagnose::ScriptError;
+use crate::script::journal::Lookup;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json::dynamic_from_json;
 
@@ -23,6 +24,7 @@ struct Inner {
     reply: Reply,
     commands: Vec<Value>,
     actions: Vec<Action>,
+    lookups: Vec<Lookup>,
     logs: Vec<LogLine>,
     error: Option<ScriptError>,
     effect: String,
@@ -44,6 +46,8 @@ pub struct Parts {
     pub commands: Vec<Value>,
     /// What the gateway would do afterwards.
     pub actions: Vec<Action>,
+    /// What the script asked.
+    pub lookups: Vec<Lookup>,
     pub logs: Vec<LogLine>,
     pub error: Option<ScriptError>,
     /// What the provider does now, in one sentence.
@@ -57,9 +61,9 @@ pub struct Parts {
 
 impl Outcome {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reply, commands, actions, logs, error, effect, wanted, operations, took } = parts;
+        let Parts { reply, commands, actions, lookups, logs, error, effect, wanted, operations, took } = parts;
         let seen = Arc::default();
-        Self(Arc::new(Inner { reply, commands, actions, logs, error, effect, wanted, operations, took, seen }))
+        Self(Arc::new(Inner { reply, commands, actions, lookups, logs, error, effect, wanted, operations, took, seen }))
     }
 
     pub fn error(&self) -> Option<&ScriptError> {
@@ -96,12 +100,21 @@ impl Outcome {
             "reply": self.reply(),
             "commands": self.0.commands,
             "actions": self.actions(),
-            "lookups": [],
+            "lookups": self.lookups(),
             "notes": self.0.reply.notes,
             "logs": self.logs(),
             "failure": self.failure(),
             "effect": self.0.effect,
         })
+    }
+
+    /// What the script asked, a map of connector, question and outcome for each.
+    pub fn lookups(&self) -> Vec<Value> {
+        let line = |lookup: &Lookup| {
+            let (connector, outcome) = (&lookup.question.connector, lookup.outcome());
+            json!({ "connector": connector, "asked": lookup.question.words(), "outcome": outcome })
+        };
+        self.0.lookups.iter().map(line).collect()
     }
 
     /// What the script logged, a map of text and fields per line.
@@ -170,10 +183,10 @@ pub(super) fn register(library: &mut Library) {
     library.property(
         Doc::new(
             "Outcome.lookups: array",
-            "What the script asked connectors. Empty: this version has none.",
+            "What the script asked, in order: `#{ connector: \"hr\", asked: \"GET /people/7\", outcome: \"ok\" }`; the outcome is `ok`, `stale`, or the `kind` of trouble.",
             "run().lookups == []",
         ),
-        |_: &mut Outcome| list(&[]),
+        |outcome: &mut Outcome| list(&outcome.lookups()),
     );
     library.property(
         Doc::new(

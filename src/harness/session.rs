@@ -91,7 +91,7 @@ impl Session {
             connectors: suite.connectors.clone(),
             binding: 0,
             surroundings,
-            mocked: Mocked { now, remaining_ms: 0, uuids: Vec::new() },
+            mocked: Mocked::at(now, 0),
             remaining_set: false,
             deadline,
             row: None,

@@ -83,7 +83,8 @@ impl Stage {
         let wanted = wants.as_ref().is_none_or(|wants| (wants.check)(request));
         let effect = (hook.effect)(&reply);
         let (logs, operations, took) = (run.logs, run.operations, run.took);
-        Outcome::new(Parts { reply, commands, actions, logs, error, effect, wanted, operations, took })
+        let lookups = run.journal.lookups().cloned().collect();
+        Outcome::new(Parts { reply, commands, actions, lookups, logs, error, effect, wanted, operations, took })
     }
 
     /// As the gateway does: the hook takes it, and the connectors do.

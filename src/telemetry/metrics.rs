@@ -46,6 +46,7 @@ pub struct Metrics {
     dead_letters: Gauge,
     jobs_waiting: Gauge,
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
+    lookups: Mutex<BTreeMap<Arc<str>, Arc<LookupMetrics>>>,
     release: Mutex<Option<String>>,
     failed_tests: Mutex<Vec<(String, usize)>>,
     certificate_expires: AtomicI64,
@@ -64,6 +65,23 @@ pub struct RouteMetrics {
     pub fallback: Counts,
     /// The counter that the last caller raised: most callers of a route use one secret.
     admitted: ArcSwapOption<Admitted>,
+}
+
+/// The numbers of lookups through one connector.
+#[derive(Default)]
+pub struct LookupMetrics {
+    /// `hookgate_lookup_seconds{connector}`.
+    seconds: Histogram,
+    /// `hookgate_lookups_total{connector,result}`.
+    results: Counts,
+}
+
+impl LookupMetrics {
+    /// One lookup, and how it ended.
+    pub fn observe(&self, took: Duration, result: &'static str) {
+        self.seconds.observe(took);
+        self.results.inc(result);
+    }
 }
 
 struct Admitted {
@@ -112,6 +130,7 @@ impl Metrics {
             dead_letters: Gauge::default(),
             jobs_waiting: Gauge::default(),
             routes: Mutex::default(),
+            lookups: Mutex::default(),
             release: Mutex::default(),
             failed_tests: Mutex::default(),
             certificate_expires: AtomicI64::new(NEVER),
@@ -125,6 +144,15 @@ impl Metrics {
             return Arc::clone(route);
         }
         Arc::clone(routes.entry(name.into()).or_default())
+    }
+
+    /// The numbers of the connector with this name.
+    pub fn lookup(&self, connector: &str) -> Arc<LookupMetrics> {
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lookups.get(connector) {
+            return Arc::clone(known);
+        }
+        Arc::clone(lookups.entry(connector.into()).or_default())
     }
 
     /// `hookgate_auth_total{auth,result,secret}`: a counter to keep. `secret` names a configured secret by its place

@@ -16,6 +16,7 @@ use hookgate::harness::run::Options;
 use hookgate::harness::trial::Trial;
 use hookgate::hooks;
 use hookgate::hooks::Hook;
+use hookgate::lookup::Lookups;
 use hookgate::release::Release;
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
@@ -68,10 +69,13 @@ impl Bundle {
             fs::write(path("disposable.txt"), "mailinator.com\n").unwrap();
         }
         // The nearest name of a misspelt one has to be there, too.
-        for (name, written) in [("chat", "chat"), ("chat", "chta"), ("siem", "siem"), ("hr", "hr")] {
+        for (name, written) in [("chat", "chat"), ("chat", "chta"), ("siem", "siem")] {
             if script.contains(&format!("(\"{written}\"")) {
                 write!(config, "\n[connectors.{name}]\nkind = \"file\"\npath = \"{name}.jsonl\"\n").unwrap();
             }
+        }
+        if script.contains("(\"hr\"") {
+            config += "\n[connectors.hr]\nkind = \"http\"\nbase_url = \"https://hr.example\"\n";
         }
         fs::write(path("gateway.toml"), config).unwrap();
         fs::write(path("scripts/hook.rhai"), script).unwrap();
@@ -129,7 +133,17 @@ impl Bundle {
         let request = (hook.decode)(&hook.samples[0].request.into()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         let lanes = Lanes::start().unwrap();
-        match decide::decide(&lanes, &release, &release.routes[0], &request, deadline).await.failure {
+        match decide::decide(
+            &lanes,
+            &Lookups::on_trial(Metrics::new()),
+            &release,
+            &release.routes[0],
+            &request,
+            deadline,
+        )
+        .await
+        .failure
+        {
             Some(Failure::Script(error)) => Some(error.finding.code),
             Some(other) => panic!("{other}"),
             None => None,

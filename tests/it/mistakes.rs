@@ -18,6 +18,7 @@ use hookgate::gateway::decide;
 use hookgate::gateway::decide::Failure;
 use hookgate::hooks;
 use hookgate::hooks::Hook;
+use hookgate::lookup::Lookups;
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
@@ -171,7 +172,14 @@ impl Mistake {
         let request = (route.hook.decode)(&sample.request.into()).expect("samples are calls");
         let deadline = Instant::now() + Duration::from_millis(route.limits.deadline_ms);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let decision = runtime.block_on(decide::decide(lanes, release, route, &request, deadline));
+        let decision = runtime.block_on(decide::decide(
+            lanes,
+            &Lookups::on_trial(Metrics::new()),
+            release,
+            route,
+            &request,
+            deadline,
+        ));
         match decision.failure? {
             Failure::Script(error) => Some(Said::from(&error.finding)),
             other => panic!("{}: {other}", self.name),

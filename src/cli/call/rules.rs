@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::cli::Status;
-use crate::cli::call::{Work, asked, failed, failure_json, log_json, logged, steps};
+use crate::cli::call::{Work, asked, failed, failure_json, log_json, logged, looked_up, lookup_json, steps};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, paint};
 use crate::command::Action;
@@ -16,6 +16,7 @@ use crate::gateway::decide::Failure;
 use crate::hooks::{Decoded, Mark};
 use crate::release::Rule;
 use crate::script::context::{LogLine, World};
+use crate::script::journal::Lookup;
 use crate::script::run::Call;
 
 /// What became of one event at one rule.
@@ -31,6 +32,7 @@ struct Tried<'a> {
 struct Ran {
     failure: Option<Failure>,
     actions: Vec<Action>,
+    lookups: Vec<Lookup>,
     logs: Vec<LogLine>,
     took: Duration,
     steps: Option<Vec<steps::Step>>,
@@ -73,7 +75,7 @@ fn ran(work: &Work, rule: &Rule, event: &Decoded) -> Ran {
         world: World::Real,
         deadline: work.deadline(),
     };
-    let run = rule.script.run(&call);
+    let run = work.bench.run(work.release, &rule.script, call.clone());
     let file = rule.script.file();
     let mark = Mark { decision: "call", release: work.release.label(), script: file };
     let compiler = &work.release.compiler;
@@ -88,8 +90,9 @@ fn ran(work: &Work, rule: &Rule, event: &Decoded) -> Ran {
         Ok(encoded) => (encoded.actions, None),
         Err(error) => (Vec::new(), Some(Failure::Script(Box::new(error)))),
     };
-    let steps = work.args.trace.then(|| steps::of(&rule.script, &call));
-    Ran { failure, actions, logs: run.logs, took: run.took, steps }
+    let steps = work.args.trace.then(|| steps::of(&rule.script, &call, run.journal.clone()));
+    let lookups = run.journal.lookups().cloned().collect();
+    Ran { failure, actions, lookups, logs: run.logs, took: run.took, steps }
 }
 
 fn print(work: &Work, event: &Decoded, tried: &[Tried], (number, of): (usize, usize)) {
@@ -132,6 +135,9 @@ impl Ran {
         if let Some(steps) = &self.steps {
             text.push_str(&steps::listing(steps, work.place));
         }
+        for lookup in &self.lookups {
+            let _ = writeln!(text, "{}", looked_up(lookup));
+        }
         for log in &self.logs {
             let _ = writeln!(text, "{}", logged(log));
         }
@@ -164,6 +170,7 @@ fn event_json(event: &Decoded, tried: &[Tried]) -> Value {
         .map(|one| {
             let ran = one.ran.as_ref().map(|ran| {
                 json!({
+                    "lookups": ran.lookups.iter().map(lookup_json).collect::<Value>(),
                     "logs": ran.logs.iter().map(log_json).collect::<Value>(),
                     "actions": ran.actions,
                     "failure": ran.failure.as_ref().map(failure_json),

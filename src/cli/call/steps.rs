@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{BOLD, DIM, paint};
 use crate::release::bundle::Place;
+use crate::script::journal::Journal;
 use crate::script::run::{Call, Script};
 use crate::script::trace;
 
 /// File and line.
 pub(super) type Step = (String, usize);
 
-pub(super) fn of(script: &Script, call: &Call) -> Vec<Step> {
-    trace::lines(script, call)
+pub(super) fn of(script: &Script, call: &Call, journal: Journal) -> Vec<Step> {
+    trace::lines(script, call, journal)
 }
 
 pub(super) fn json(steps: &[Step]) -> Value {

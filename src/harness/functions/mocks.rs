@@ -14,7 +14,7 @@ use crate::script::prelude::json::json_from_dynamic;
 use crate::script::prelude::time::Time;
 
 /// Changes the session, and what the test itself reads, in the same way.
-fn change(name: &str, body: impl FnOnce(&mut Session) -> Fallible<()>) -> Fallible<()> {
+pub(super) fn change(name: &str, body: impl FnOnce(&mut Session) -> Fallible<()>) -> Fallible<()> {
     let (surroundings, mocked) = session::with(name, |session| {
         body(session)?;
         Ok::<_, Box<rhai::EvalAltResult>>((session.surroundings.clone(), session.mocked.clone()))

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::telemetry::lines;
 use crate::telemetry::metrics::counts::Counts;
 use crate::telemetry::metrics::histogram::Histogram;
-use crate::telemetry::metrics::{Metrics, RouteMetrics};
+use crate::telemetry::metrics::{LookupMetrics, Metrics, RouteMetrics};
 
 pub(super) struct Collected(pub(super) Arc<Metrics>);
 
@@ -22,6 +22,7 @@ impl fmt::Debug for Collected {
     }
 }
 
+type Lookups = Vec<(Arc<str>, Arc<LookupMetrics>)>;
 type Routes = Vec<(Arc<str>, Arc<RouteMetrics>)>;
 
 impl Collector for Collected {
@@ -32,6 +33,11 @@ impl Collector for Collected {
             routes.iter().map(|(name, route)| (Arc::clone(name), Arc::clone(route))).collect()
         };
         per_route(&mut encoder, &routes)?;
+        let lookups: Lookups = {
+            let lookups = metrics.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+            lookups.iter().map(|(name, lookup)| (Arc::clone(name), Arc::clone(lookup))).collect()
+        };
+        per_lookup(&mut encoder, &lookups)?;
 
         // The library appends `_total` to counters and `_info` to infos.
         let family =
@@ -72,6 +78,20 @@ impl Collector for Collected {
         }
         Ok(())
     }
+}
+
+fn per_lookup(encoder: &mut DescriptorEncoder<'_>, lookups: &Lookups) -> fmt::Result {
+    let help = "Lookups by what became of them";
+    let family = &mut encoder.encode_descriptor("hookgate_lookups", help, None, COUNTER)?;
+    for (name, lookup) in lookups {
+        write_counts(family, &[("connector", name)], "result", &lookup.results)?;
+    }
+    let help = "Time that lookups took";
+    let family = &mut encoder.encode_descriptor("hookgate_lookup_seconds", help, None, MetricType::Histogram)?;
+    for (name, lookup) in lookups {
+        write_histogram(family, &[("connector", name)], &lookup.seconds)?;
+    }
+    Ok(())
 }
 
 const COUNTER: MetricType = MetricType::Counter;

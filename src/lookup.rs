@@ -1,0 +1,228 @@
+//! The life of a lookup: a question of a run to its connector, and back, within the time of both.
+//!
+//! Shared by all connectors: how many questions are out at once, the breaker, the cache, the metrics. A run that asked holds
+//! no thread while it waits ([`crate::script::lanes`]). Questions about the small state of scripts go to the store.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+use crate::connectors::breaker::{Breaker, Room};
+use crate::connectors::cache::{Cache, Known, landing};
+use crate::connectors::{Connected, Connectors};
+use crate::question::state::State;
+use crate::question::{Answer, Answered, Ask, KV, Kv, Question, Reason, Trouble};
+use crate::script::lanes::{Answering, Outside};
+use crate::store::clock;
+use crate::store::{Step, Store, StoreError};
+use crate::telemetry::metrics::Metrics;
+
+#[cfg(test)]
+mod tests;
+
+/// How long the store may take for a step.
+const STORE_TIME: Duration = Duration::from_millis(2_000);
+
+/// Answers the questions of runs.
+#[derive(Clone)]
+pub struct Lookups {
+    metrics: Arc<Metrics>,
+    store: Kept,
+}
+
+/// Where the small state of scripts is.
+#[derive(Clone)]
+enum Kept {
+    Store(Arc<dyn Store>),
+    /// Nowhere: a call from the command line changes nothing.
+    Memory(Arc<Mutex<State>>),
+}
+
+/// Answers the questions of one run.
+pub struct Asker<'a> {
+    lookups: &'a Lookups,
+    connectors: &'a Connectors,
+    /// What the run is for: a run that is repeated from its beginning gets the same answers from the store.
+    origin: Option<String>,
+    dry: bool,
+    steps: AtomicUsize,
+}
+
+impl Lookups {
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, store: Kept::Store(store) }
+    }
+
+    /// For a run that is tried out: what it does to the small state of scripts is forgotten.
+    pub fn on_trial(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, store: Kept::Memory(Arc::default()) }
+    }
+
+    /// For one run. `dry` leaves the small state of scripts as it is.
+    pub fn of<'a>(&'a self, connectors: &'a Connectors, origin: Option<String>, dry: bool) -> Asker<'a> {
+        Asker { lookups: self, connectors, origin, dry, steps: AtomicUsize::new(0) }
+    }
+
+    async fn ask(&self, connected: &Arc<Connected>, question: &Question, until: Instant) -> Answered {
+        let Some((cache, identity)) = connected.cache.as_ref().zip(question.identity()) else {
+            return self.perform(connected, question, until).await.map(Answer::fresh);
+        };
+        let (known, started) = (cache.find(&identity, Instant::now()), Instant::now());
+        let fly = || self.fly(connected, cache, &identity, question);
+        let (answered, outcome) = match known {
+            Known::Fresh(value) => (Ok(Answer::fresh(value)), "cached"),
+            Known::Stale(value) => {
+                drop(fly());
+                (Ok(Answer { value, stale: true }), "stale")
+            }
+            Known::Nothing => return landing(fly()).await,
+        };
+        self.metrics.lookup(&connected.name).observe(started.elapsed(), outcome);
+        answered
+    }
+
+    /// Joins the question that is out, or sends one. It goes on without its callers: the next ones want its answer.
+    fn fly(
+        &self,
+        connected: &Arc<Connected>,
+        cache: &Cache,
+        identity: &str,
+        question: &Question,
+    ) -> watch::Receiver<Option<Answered>> {
+        cache.join(identity, |sender| {
+            let (lookups, connected, question) = (self.clone(), connected.clone(), question.clone());
+            let landing = Landing { connected, identity: identity.to_owned() };
+            tokio::spawn(async move {
+                let connected = &landing.connected;
+                let answered = lookups.perform(connected, &question, Instant::now() + connected.timeout).await;
+                if let (Ok(value), Some(cache)) = (&answered, &connected.cache) {
+                    cache.keep(&landing.identity, value, Instant::now());
+                }
+                drop(landing);
+                sender.send_replace(Some(answered.map(Answer::fresh)));
+            });
+        })
+    }
+
+    /// Asks the connector itself, when it is this question's turn.
+    async fn perform(&self, connected: &Connected, question: &Question, until: Instant) -> Result<Value, Trouble> {
+        let started = Instant::now();
+        let result = performed(connected, question, until.min(started + connected.timeout)).await;
+        let outcome = result.as_ref().map_or_else(|trouble| trouble.reason.name(), |_| "ok");
+        self.metrics.lookup(&connected.name).observe(started.elapsed(), outcome);
+        result
+    }
+}
+
+/// One question under the connector's permits and breaker.
+async fn performed(connected: &Connected, question: &Question, until: Instant) -> Result<Value, Trouble> {
+    let started = Instant::now();
+    let turn = timeout_at(until.into(), connected.lookups.acquire()).await;
+    let busy = || Trouble::new(Reason::Busy, "too many lookups are out already, and none came back in time");
+    let _permit = turn.ok().and_then(Result::ok).filter(|_| Instant::now() < until).ok_or_else(busy)?;
+    let attempt = Attempt::begin(&connected.breaker)?;
+    let Ok(result) = timeout_at(until.into(), connected.connector.look_up(question)).await else {
+        let waited = started.elapsed();
+        // Only a connector that had all of its time is to blame.
+        if waited >= connected.timeout {
+            attempt.end(&connected.name, true);
+        }
+        return Err(Trouble::new(Reason::Timeout, format!("it did not answer within {} ms", waited.as_millis())));
+    };
+    attempt.end(&connected.name, result.as_ref().is_err_and(|trouble| trouble.reason.is_outage()));
+    result
+}
+
+/// A question that is out, as the breaker sees it. One that nobody waits for any more says nothing.
+struct Attempt<'a> {
+    breaker: &'a Breaker,
+    ended: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn begin(breaker: &'a Breaker) -> Result<Self, Trouble> {
+        let now = Instant::now();
+        if let Room::NoneUntil(until) = breaker.room(now) {
+            let seconds = until.saturating_duration_since(now).as_secs_f64().ceil();
+            let text = format!("it failed several times in a row and is not asked again for {seconds} s");
+            return Err(Trouble::new(Reason::Unreachable, text));
+        }
+        breaker.begin();
+        Ok(Self { breaker, ended: false })
+    }
+
+    fn end(mut self, connector: &str, outage: bool) {
+        self.ended = true;
+        if !outage {
+            self.breaker.answered();
+        } else if self.breaker.failed(Instant::now(), None) {
+            tracing::warn!(connector.name = connector, "connector is given a rest");
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.breaker.abandoned();
+        }
+    }
+}
+
+/// Says that a question is no longer out, also when it was never answered.
+struct Landing {
+    connected: Arc<Connected>,
+    identity: String,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if let Some(cache) = &self.connected.cache {
+            cache.landed(&self.identity);
+        }
+    }
+}
+
+impl Asker<'_> {
+    async fn answered(&self, question: &Question, until: Instant) -> Answered {
+        if let Ask::Kv(step) = &question.ask {
+            return self.step(step).await;
+        }
+        let Some(connected) = self.connectors.get(&question.connector) else {
+            return Err(Trouble::new(Reason::Rejected, self.connectors.unknown(&question.connector)));
+        };
+        self.lookups.ask(connected, question, until).await
+    }
+
+    async fn step(&self, step: &Kv) -> Answered {
+        let (dry, started) = (self.dry, Instant::now());
+        let number = self.steps.fetch_add(1, Ordering::Relaxed);
+        let result = match &self.lookups.store {
+            Kept::Memory(state) => Ok(state.lock().unwrap_or_else(PoisonError::into_inner).step(step, clock::wall())),
+            Kept::Store(store) => {
+                let origin = self.origin.as_ref().map(|origin| format!("{origin} #{number}"));
+                let step = store.state(Step { kv: step.clone(), dry, origin });
+                let late = |_| Err(StoreError::Busy);
+                tokio::time::timeout(STORE_TIME, step).await.unwrap_or_else(late).map_err(of_store)
+            }
+        };
+        let outcome = result.as_ref().map_or_else(|trouble| trouble.reason.name(), |_| "ok");
+        self.lookups.metrics.lookup(KV).observe(started.elapsed(), outcome);
+        result.map(Answer::fresh)
+    }
+}
+
+fn of_store(error: StoreError) -> Trouble {
+    let reason = if matches!(error, StoreError::Busy) { Reason::Busy } else { Reason::Unreachable };
+    Trouble::new(reason, format!("the store cannot be asked: {error}"))
+}
+
+impl Outside for Asker<'_> {
+    fn answer<'a>(&'a self, question: &'a Question, until: Instant) -> Answering<'a> {
+        Box::pin(self.answered(question, until))
+    }
+}
