@@ -35,8 +35,10 @@ pub mod file;
 pub mod http;
 pub mod jira;
 pub mod log;
+pub mod oauth;
 pub mod okta_log;
 pub mod pagerduty;
+pub mod proxy;
 pub mod redact;
 pub mod servicenow;
 pub mod setup;
@@ -62,6 +64,19 @@ pub const KINDS: &[Kind] = &[
     elastic::KIND,
     syslog::KIND,
     file::KIND,
+];
+
+/// The kinds that speak HTTP, whose requests may go through a proxy.
+pub const PROXIED: &[&str] = &[
+    http::KIND.name,
+    webhook::KIND.name,
+    slack::KIND.name,
+    teams::KIND.name,
+    pagerduty::KIND.name,
+    jira::KIND.name,
+    servicenow::KIND.name,
+    splunk_hec::KIND.name,
+    elastic::KIND.name,
 ];
 
 /// The kind of this name.
@@ -96,7 +111,7 @@ pub trait Connector: Send + Sync {
         None
     }
 
-    /// Its secrets, which are read again when their files change.
+    /// Its own secrets, which are read again when their files change.
     fn secrets(&self) -> Vec<Arc<Ring>> {
         Vec::new()
     }
@@ -184,6 +199,8 @@ pub struct Connected {
     pub cache: Option<Cache>,
     /// Of actions and lookups alike.
     pub breaker: Arc<Breaker>,
+    /// Secrets of what every kind has, which are read again when their files change.
+    pub rings: Vec<Arc<Ring>>,
 }
 
 /// How often, and for how long, something is tried again.
@@ -232,7 +249,13 @@ impl Connected {
             lookups: Semaphore::new(64),
             cache: None,
             breaker: Arc::default(),
+            rings: Vec::new(),
         }
+    }
+
+    /// Its secrets, which are read again when their files change.
+    pub fn secrets(&self) -> impl Iterator<Item = Arc<Ring>> {
+        self.connector.secrets().into_iter().chain(self.rings.iter().cloned())
     }
 }
 

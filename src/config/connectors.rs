@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::retry::Retry;
+use crate::secret::SecretSource;
 
 /// An outside system that scripts may ask for something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Common {
     /// Whether the target may be an address that only this network or machine knows. Without it such addresses are refused,
     /// whatever name leads to them.
     pub allow_private: bool,
+    /// What requests go through, for kinds that speak HTTP. Proxies of the environment are never used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
     /// How often, and for how long, an action that failed is tried again.
     pub retry: Retry,
 }
@@ -66,6 +70,35 @@ impl Default for Cache {
     }
 }
 
+/// A proxy: its address, or a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Proxy {
+    /// Its address: `http://proxy.example.com:3128`.
+    Address(String),
+    /// A proxy with more to say.
+    Table {
+        /// Its address: `http://proxy.example.com:3128`.
+        #[schemars(length(min = 1))]
+        url: String,
+        /// Who we are there: it holds `user:password`.
+        auth: Option<SecretSource>,
+        /// Whether the proxy may be at an address that only this network or machine knows.
+        #[serde(default)]
+        allow_private: bool,
+    },
+}
+
+impl Proxy {
+    /// Where its secret comes from.
+    pub fn auth(&self) -> Option<&SecretSource> {
+        match self {
+            Self::Address(_) => None,
+            Self::Table { auth, .. } => auth.as_ref(),
+        }
+    }
+}
+
 impl Default for Common {
     fn default() -> Self {
         Self {
@@ -74,6 +107,7 @@ impl Default for Common {
             lookups: 64,
             cache: None,
             allow_private: false,
+            proxy: None,
             retry: Retry::default(),
         }
     }

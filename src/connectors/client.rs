@@ -1,11 +1,11 @@
 //! The HTTP client under all connectors that speak it: one a connector, for one target.
 //!
-//! Follows no redirect, uses no proxy of the environment, reads little of an answer, and never says an address or a header:
-//! both may hold secrets. What happened is told in three words ([`What`]), and only a request that certainly did not go out,
-//! or an answer that says so, counts as not delivered.
+//! Follows no redirect, uses no proxy but that of its settings, reads little of an answer, and never says an address or a
+//! header: both may hold secrets. What happened is told in three words ([`What`]), and only a request that certainly did not
+//! go out, or an answer that says so, counts as not delivered. Who only asks is told why there is no answer
+//! ([`Reason`](crate::question::Reason)).
 
-use std::error::Error;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -17,13 +17,20 @@ use jiff::Timestamp;
 use url::Url;
 
 use crate::command;
+use crate::connectors::client::identity::Identity;
+use crate::connectors::client::silence::Broken;
 use crate::connectors::egress;
-use crate::connectors::egress::{Egress, NoAddress};
+use crate::connectors::egress::Egress;
+use crate::connectors::proxy::Proxy;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Problem, Setup};
 use crate::connectors::{Done, Order, Trouble, What};
-use crate::secret::Secret;
+use crate::question;
+use crate::secret::{Ring, Secret};
 
+pub mod identity;
+pub mod reach;
+mod silence;
 #[cfg(test)]
 mod tests;
 
@@ -35,11 +42,20 @@ pub struct Client {
     egress: Egress,
     /// Certificates of authorities to trust besides those that everybody trusts, as PEM.
     authorities: Option<Vec<u8>>,
-    /// Made at the first request: it loads the system's certificates.
-    client: OnceLock<reqwest::Client>,
+    /// What we show of ourselves, if the other side wants to see it.
+    identity: Option<Identity>,
+    proxy: Option<Proxy>,
+    /// Made at the first request, for it loads the system's certificates, and again when a secret in it changes.
+    made: Mutex<Option<Made>>,
+}
+
+struct Made {
+    client: reqwest::Client,
+    of: Vec<Arc<Secret>>,
 }
 
 /// A request as a connector makes it.
+#[derive(Clone)]
 pub struct Outgoing {
     pub method: Method,
     pub url: Url,
@@ -56,6 +72,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// It came to its end.
     pub complete: bool,
+    /// Its end did not come in time.
+    pub late: bool,
     pub headers: HeaderMap,
     /// The body is for people or programs to read, as far as its type says.
     is_text: bool,
@@ -63,15 +81,27 @@ pub struct Answer {
 
 impl Client {
     pub fn new(setup: &Setup<'_>, authorities: Option<Vec<u8>>) -> Self {
-        Self::with(setup.timeout, Egress::new(setup.allow_private), authorities)
+        let egress = Egress::new(setup.allow_private);
+        Self { proxy: setup.proxy.clone(), ..Self::with(setup.timeout, egress, authorities) }
     }
 
     fn with(timeout: Duration, egress: Egress, authorities: Option<Vec<u8>>) -> Self {
-        Self { timeout, egress, authorities, client: OnceLock::new() }
+        Self { timeout, egress, authorities, identity: None, proxy: None, made: Mutex::default() }
+    }
+
+    /// The same, which shows a certificate of its own.
+    #[must_use]
+    pub fn showing(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }
     }
 
     pub fn egress(&self) -> &Egress {
         &self.egress
+    }
+
+    /// What of it is to be read again when files change; the proxy is not its own.
+    pub fn rings(&self) -> Vec<Arc<Ring>> {
+        self.identity.iter().flat_map(Identity::rings).collect()
     }
 
     /// Sends a request for an order and reads the answer.
@@ -90,16 +120,22 @@ impl Client {
     /// # Errors
     /// There was no answer.
     pub async fn ask(&self, request: Outgoing, most: usize) -> Result<Answer, Trouble> {
-        let client = match self.client.get() {
-            Some(client) => client,
-            None => {
-                let made = self.make().map_err(|error| Trouble::not_delivered(causes(error)))?;
-                self.client.get_or_init(|| made)
-            }
-        };
+        self.exchange(request, most).await.map_err(Broken::for_an_order)
+    }
+
+    /// Sends a request that changes nothing and reads at most so many bytes of the answer.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub async fn look(&self, request: Outgoing, most: usize) -> Result<Answer, question::Trouble> {
+        self.exchange(request, most).await.map_err(Broken::for_a_question)
+    }
+
+    async fn exchange(&self, request: Outgoing, most: usize) -> Result<Answer, Broken> {
+        let client = self.client().map_err(Broken::Made)?;
         let Outgoing { method, url, headers, body } = request;
         let sent = client.request(method, url).headers(headers).body(body).send().await;
-        let mut response = sent.map_err(trouble)?;
+        let mut response = sent.map_err(Broken::Sent)?;
         let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let mut answer = Answer {
             status: response.status().as_u16(),
@@ -108,6 +144,7 @@ impl Client {
             headers: response.headers().clone(),
             body: Vec::new(),
             complete: false,
+            late: false,
         };
         while answer.body.len() < most {
             match response.chunk().await {
@@ -120,10 +157,39 @@ impl Client {
                     break;
                 }
                 // The status is known, and that is what counts.
-                Err(_) => break,
+                Err(error) => {
+                    answer.late = error.is_timeout();
+                    break;
+                }
             }
         }
         Ok(answer)
+    }
+
+    /// The client as its secrets are now. Where no new one can be made of them, because one of two files was not written
+    /// yet, the old one stays.
+    fn client(&self) -> reqwest::Result<reqwest::Client> {
+        let now = self.secrets();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |made: &&mut Made| made.of.iter().zip(&now).all(|(old, new)| Arc::ptr_eq(old, new));
+        if let Some(made) = made.as_mut().filter(same) {
+            return Ok(made.client.clone());
+        }
+        let client = match (self.make(), made.as_ref()) {
+            (Ok(client), _) => client,
+            (Err(error), Some(old)) => {
+                tracing::warn!(%error, "no connection can be made with the new files of a connector, the old ones stay");
+                old.client.clone()
+            }
+            (Err(error), None) => return Err(error),
+        };
+        *made = Some(Made { client: client.clone(), of: now });
+        Ok(client)
+    }
+
+    fn secrets(&self) -> Vec<Arc<Secret>> {
+        let of_identity = self.identity.iter().flat_map(Identity::current);
+        of_identity.chain(self.proxy.iter().filter_map(Proxy::current)).collect()
     }
 
     fn make(&self) -> reqwest::Result<reqwest::Client> {
@@ -131,16 +197,24 @@ impl Client {
             // Fails only where another thread was quicker, and then there is one.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
+        // What is connected to is the proxy, where there is one, and no name but its own is looked up.
+        let egress = self.proxy.as_ref().map_or(&self.egress, Proxy::egress);
         let mut builder = reqwest::Client::builder()
             .timeout(self.timeout)
             // Less than all of the time, so that "never connected" is told apart from "never answered".
             .connect_timeout(self.timeout.mul_f64(0.75))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .dns_resolver(self.egress.clone())
+            .dns_resolver(egress.clone())
             .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &self.authorities {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+        }
+        if let Some(identity) = self.identity.as_ref().filter(|identity| !identity.is_empty()) {
+            builder = builder.identity(reqwest::Identity::from_pem(&identity.pem())?);
+        }
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(proxy.of_client()?);
         }
         builder.build()
     }
@@ -285,51 +359,4 @@ fn wait(written: &str, now: Timestamp) -> Option<Duration> {
     }
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(written).ok()?;
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
-}
-
-/// What a request without an answer means.
-fn trouble(error: reqwest::Error) -> Trouble {
-    let refused = source::<NoAddress>(&error).filter(|found| matches!(found, NoAddress::Refused(_)));
-    if let Some(refused) = refused {
-        return Trouble::refused(refused.to_string());
-    }
-    if error.is_connect() {
-        let problem = match error.is_timeout() {
-            true => "it did not accept a connection in time".to_owned(),
-            false => format!("there is no connection: {}", causes(error)),
-        };
-        return Trouble::not_delivered(problem);
-    }
-    if error.is_builder() {
-        return Trouble::refused(format!("the request cannot be made: {}", causes(error)));
-    }
-    let problem = match error.is_timeout() {
-        true => "it did not answer in time".to_owned(),
-        false => format!("it broke off before it answered: {}", causes(error)),
-    };
-    Trouble::maybe_delivered(problem)
-}
-
-fn source<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// The causes of an error, of which reqwest's own is the least useful; without the address, which may be secret.
-fn causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut told = Vec::new();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        told.push(inner.to_string());
-        cause = inner.source();
-    }
-    told.dedup();
-    if told.is_empty() { error.to_string() } else { told.join(": ") }
 }

@@ -1,14 +1,12 @@
-//! `http`: an API that takes JSON, and webhooks.
+//! `http`: an API that takes JSON, and webhooks; what it answers to questions.
 //!
 //! Never leaves `base_url`: the path that a script gives is joined to it. Never reads a body to decide, unless `success`
-//! says what a good one holds.
+//! says what a good one holds. To a question every status is an answer, but for those that are about us ([`look`]).
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,14 +14,18 @@ use url::Url;
 
 use crate::command::{Action, Task};
 use crate::connectors::client;
+use crate::connectors::client::identity::Identity;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
+use crate::connectors::http::auth::{Auth, Proof};
+use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
-use crate::secret::{Ring, SecretSource};
+use crate::connectors::{Connector, Done, LookingUp, Order, Performing, Probing, Trouble, What};
+use crate::question::Question;
+use crate::secret::Ring;
 
+mod auth;
+mod look;
 #[cfg(test)]
 mod tests;
 
@@ -66,30 +68,24 @@ struct Settings {
     /// PEM file with authorities that are trusted besides those of the system.
     #[schemars(length(min = 1))]
     ca_file: Option<String>,
+    /// PEM file with the certificate that we show (mutual TLS), and those between it and its authority.
+    #[schemars(length(min = 1))]
+    client_cert_file: Option<String>,
+    /// PEM file with the key of that certificate, not encrypted.
+    #[schemars(length(min = 1))]
+    client_key_file: Option<String>,
+    /// The longest answer to a question; a longer one is none.
+    #[serde(default = "one_mebibyte")]
+    #[schemars(range(min = 1, max = 16_777_216))]
+    max_answer_bytes: usize,
+    /// Path below `base_url` that `hookgate check --online` gets, to see that we are let in; without it only a connection is
+    /// opened.
+    #[schemars(length(min = 1))]
+    probe: Option<String>,
 }
 
-/// What is presented to the API.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, deny_unknown_fields)]
-enum Auth {
-    /// `Authorization: Bearer …`
-    Bearer {
-        /// The token.
-        bearer: SecretSource,
-    },
-    /// `Authorization: Basic …`
-    Basic {
-        /// It holds `user:password`.
-        basic: SecretSource,
-    },
-    /// A header of its own.
-    Header {
-        /// Name of the header.
-        #[schemars(length(min = 1))]
-        header: String,
-        /// Its whole value.
-        value: SecretSource,
-    },
+fn one_mebibyte() -> usize {
+    1024 * 1024
 }
 
 /// A field that a good answer has.
@@ -115,16 +111,11 @@ enum Expected {
 struct Api {
     client: Client,
     base: Url,
-    proof: Option<(HeaderName, Scheme, Key)>,
+    proof: Proof,
     headers: HeaderMap,
     success: Option<Success>,
-}
-
-#[derive(Clone, Copy)]
-enum Scheme {
-    Bearer,
-    Basic,
-    Plain,
+    max_answer_bytes: usize,
+    probe: Option<Url>,
 }
 
 impl Api {
@@ -133,17 +124,25 @@ impl Api {
         let mut problems = Vec::new();
         let mut keep = |found: Vec<Problem>| problems.extend(found);
         let authorities = client::authorities(setup, settings.ca_file.as_deref()).map_err(&mut keep);
-        let proof = settings.auth.as_ref().map(|auth| proof(setup, auth)).transpose().map_err(&mut keep);
+        let (certificate, key) = (settings.client_cert_file.as_deref(), settings.client_key_file.as_deref());
+        let identity = Identity::new(setup, certificate, key).map_err(&mut keep).ok().flatten();
+        let client = Client::new(setup, authorities.ok().flatten()).showing(identity);
+        let proof = Proof::new(setup, settings.auth.as_ref(), &client).map_err(&mut keep);
         let headers = static_headers(&settings.headers).map_err(&mut keep);
-        let client = Client::new(setup, authorities.ok().flatten());
         let base = match settings.auth {
             Some(_) => client::base_of_secret(&settings.base_url, &client),
             None => client::base(&settings.base_url, &client),
         };
         let base = base.map_err(|problem| keep(vec![problem]));
-        match (base, proof, headers) {
-            (Ok(base), Ok(proof), Ok(headers)) if problems.is_empty() => {
-                Ok(Self { client, base, proof, headers, success: settings.success })
+        let probe = match (&base, settings.probe.as_deref()) {
+            (Ok(base), Some(path)) => egress::join(base, path).map(Some),
+            _ => Ok(None),
+        };
+        let probe = probe.map_err(|text| keep(vec![Problem::bad_value("probe", text)]));
+        match (base, proof, headers, probe) {
+            (Ok(base), Ok(proof), Ok(headers), Ok(probe)) if problems.is_empty() => {
+                let Settings { success, max_answer_bytes, .. } = settings;
+                Ok(Self { client, base, proof, headers, success, max_answer_bytes, probe })
             }
             _ => Err(problems),
         }
@@ -171,20 +170,15 @@ impl Api {
     }
 
     async fn send(&self, order: &Order) -> Result<Done, Trouble> {
-        let mut request = self.request(order)?;
-        let mut redact = Redact::default();
-        if let Some((name, scheme, key)) = &self.proof {
-            let secret = key.current();
-            redact = redact.and(&secret);
-            let value = match scheme {
-                Scheme::Bearer => [b"Bearer ", secret.expose()].concat(),
-                Scheme::Basic => format!("Basic {}", STANDARD.encode(secret.expose())).into_bytes(),
-                Scheme::Plain => secret.expose().to_vec(),
-            };
-            request.headers.insert(name.clone(), client::secret_value(&value)?);
+        let request = self.request(order)?;
+        let mut shown = self.proof.show(&self.client).await?;
+        let mut answer = self.client.send(order, shown.on(&request)).await?;
+        // A 401 says that nothing was done.
+        if answer.status == 401 && self.proof.forget(&shown) {
+            shown = self.proof.show(&self.client).await?;
+            answer = self.client.send(order, shown.on(&request)).await?;
         }
-        let answer = self.client.send(order, request).await?;
-        let done = answer.judge(&redact)?;
+        let done = answer.judge(&self.proof.redact())?;
         match &self.success {
             Some(success) => success.judge(&answer, done),
             None => Ok(done),
@@ -209,8 +203,16 @@ impl Connector for Api {
         Box::pin(self.send(order))
     }
 
+    fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {
+        Box::pin(self.answer(question))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
+    }
+
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {
-        self.proof.iter().flat_map(|(_, _, key)| key.rings()).collect()
+        self.proof.rings().into_iter().chain(self.client.rings()).collect()
     }
 }
 
@@ -240,18 +242,6 @@ impl Success {
 /// Nothing is sent for nothing.
 fn encoded(body: &Value) -> Bytes {
     if body.is_null() { Bytes::new() } else { body.to_string().into() }
-}
-
-fn proof(setup: &Setup<'_>, auth: &Auth) -> Result<(HeaderName, Scheme, Key), Vec<Problem>> {
-    match auth {
-        Auth::Bearer { bearer } => Ok((AUTHORIZATION, Scheme::Bearer, setup.secret("auth.bearer", bearer)?)),
-        Auth::Basic { basic } => Ok((AUTHORIZATION, Scheme::Basic, setup.secret("auth.basic", basic)?)),
-        Auth::Header { header, value } => {
-            let name = HeaderName::from_bytes(header.as_bytes());
-            let bad = |_| vec![Problem::bad_value("auth.header", "is not the name of an HTTP header")];
-            Ok((name.map_err(bad)?, Scheme::Plain, setup.secret("auth.value", value)?))
-        }
-    }
 }
 
 fn static_headers(written: &BTreeMap<String, String>) -> Result<HeaderMap, Vec<Problem>> {

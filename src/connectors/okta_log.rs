@@ -16,20 +16,23 @@ use url::Url;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
 use crate::connectors::log::{EventLog, From, Page, Reading};
-use crate::connectors::okta_log::access::Access;
+use crate::connectors::okta_log::access::{Access, Shown, Written};
 use crate::connectors::okta_log::share::Share;
 use crate::connectors::setup::{Problem, Setup};
 use crate::connectors::{Trouble, What};
 use crate::secret::{Ring, SecretSource};
 
-mod access;
+pub mod access;
 mod filter;
-mod share;
+pub mod share;
 #[cfg(test)]
 mod tests;
 
 /// Where the log is in an org.
 const PATH: &str = "/api/v1/logs";
+
+/// All that is asked for.
+const SCOPE: &str = "okta.logs.read";
 
 /// The most events that Okta puts on a page.
 const PAGE: &str = "1000";
@@ -66,7 +69,14 @@ impl SystemLog {
         let client = Client::new(setup, None);
         let org = egress::target(settings.org_url, client.egress());
         let org = org.map_err(|problem| vec![Problem::bad_value("org_url", problem)])?;
-        let access = Access::new(setup, settings, &org)?;
+        let written = Written {
+            token: settings.token,
+            client_id: settings.client_id,
+            private_key: settings.private_key,
+            key_id: settings.key_id,
+            scope: SCOPE.to_owned(),
+        };
+        let access = Access::new(setup, written, &org)?;
         let filter = filter::of(settings.types);
         let read = format!("{} {}", org.origin().ascii_serialization(), filter.as_deref().unwrap_or("*"));
         let label = hex::encode(&Sha256::digest(read)[..8]);
@@ -79,9 +89,9 @@ impl SystemLog {
             From::Window { since, until } => self.first(*since, *until)?,
             From::Next(link) => self.within(link)?,
         };
-        let mut answer = self.get(&url).await?;
-        if answer.status == 401 && self.access.forget() {
-            answer = self.get(&url).await?;
+        let (mut answer, shown) = self.get(&url).await?;
+        if answer.status == 401 && self.access.forget(&shown) {
+            answer = self.get(&url).await?.0;
         }
         let rest = self.share.lock().unwrap_or_else(PoisonError::into_inner).after(&answer.headers);
         match answer.status {
@@ -93,11 +103,12 @@ impl SystemLog {
         Ok(Page { events: events(answer.body.into())?, next, rest })
     }
 
-    async fn get(&self, url: &Url) -> Result<Answer, Trouble> {
+    async fn get(&self, url: &Url) -> Result<(Answer, Shown), Trouble> {
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
-        headers.insert(AUTHORIZATION, self.access.proof(&self.client).await?);
+        let shown = self.access.proof(&self.client).await?;
+        headers.insert(AUTHORIZATION, shown.value.clone());
         let request = Outgoing { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
-        self.client.ask(request, MAX_PAGE_BYTES).await
+        Ok((self.client.ask(request, MAX_PAGE_BYTES).await?, shown))
     }
 
     fn first(&self, since: i64, until: i64) -> Result<Url, Trouble> {
@@ -133,9 +144,7 @@ impl SystemLog {
     }
 
     fn next(&self, headers: &HeaderMap) -> Result<Option<String>, Trouble> {
-        let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-        let next = links.flat_map(links_of).find(|(_, parameters)| is_next(parameters));
-        next.map(|(link, _)| self.within(link).map(String::from)).transpose()
+        next_link(headers).map(|link| self.within(link).map(String::from)).transpose()
     }
 
     /// Why there is no page, and what to do.
@@ -153,7 +162,9 @@ impl SystemLog {
         };
         let message = match status {
             401 => format!("Okta answered 401: {}{said}", self.access.mend()),
-            403 => format!("Okta answered 403: {}{said}", self.access.permit()),
+            403 => {
+                format!("Okta answered 403: {}{said}", self.access.permit("read the System Log", SCOPE, "Read Only"))
+            }
             404 => format!("Okta answered 404: is `org_url` the address of an org?{said}"),
             300..=399 => {
                 format!("Okta answered {status}, a redirect, and none is followed: is `org_url` the org's own address?")
@@ -185,6 +196,12 @@ fn events(body: Bytes) -> Result<Vec<Bytes>, Trouble> {
         Trouble::refused(format!("Okta answered 200 without a list of events ({problem}): is `org_url` an org?"))
     })?;
     Ok(raw.into_iter().map(|event| body.slice_ref(event.get().as_bytes())).collect())
+}
+
+/// Where the next page is, of all links of an answer.
+pub(super) fn next_link(headers: &HeaderMap) -> Option<&str> {
+    let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    links.flat_map(links_of).find(|(_, parameters)| is_next(parameters)).map(|(link, _)| link)
 }
 
 /// The addresses of a `Link` header with their parameters. Addresses may hold commas.

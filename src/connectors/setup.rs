@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::connectors::Connector;
 use crate::connectors::cache::Rules;
+use crate::connectors::proxy::Proxy;
 use crate::secret::{Environment, Ring, Secret, SecretSource, Source};
 
 /// A connector, or everything that is wrong with its section.
@@ -54,6 +55,8 @@ pub struct Setup<'a> {
     /// For one try, from connecting to the end of the answer.
     pub timeout: Duration,
     pub allow_private: bool,
+    /// What requests over HTTP go through.
+    pub proxy: Option<Proxy>,
     /// Where relative paths start.
     pub root: &'a Path,
     pub secrets: Secrets,

@@ -35,6 +35,7 @@ impl Owned {
             settings: &self.settings,
             timeout: self.timeout,
             allow_private: self.allow_private,
+            proxy: None,
             root: &self.folder,
             secrets: Secrets::Load,
             environment: |_| None,
@@ -182,6 +183,13 @@ pub(super) fn made(kind: &Kind, folder: &Path, settings: &Value) -> Box<dyn Conn
 
 pub(super) fn try_made(kind: &Kind, folder: &Path, settings: &Value) -> Result<Box<dyn Connector>, Vec<Problem>> {
     (kind.make)(&setup(folder, settings).setup())
+}
+
+/// The same on a connector that others can hold, with so long for a try.
+pub(super) fn hasty(kind: &Kind, folder: &Path, settings: &Value, timeout: Duration) -> Arc<dyn Connector> {
+    let owned = Owned { timeout, ..setup(folder, settings) };
+    let connector = (kind.make)(&owned.setup()).unwrap_or_else(|problems| panic!("{problems:?}"));
+    connector.into()
 }
 
 /// An order of one task.

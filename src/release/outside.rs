@@ -18,6 +18,7 @@ use crate::connectors::Connected;
 use crate::connectors::cache::{Cache, Rules};
 use crate::connectors::okta_log;
 use crate::connectors::okta_log::SystemLog;
+use crate::connectors::proxy::Proxy;
 use crate::connectors::setup::{Problem, Setup};
 use crate::finding::Finding;
 use crate::release::build::Secrets;
@@ -26,6 +27,9 @@ use crate::release::convert::retry_of;
 use crate::release::{Reconcile, Release};
 use crate::script::compile::Compiler;
 use crate::secret::{Ring, SecretSource};
+
+/// Settings of connectors that name a file which is read again when it changes, beside `{ file = … }`.
+const CERTIFICATES: [&str; 3] = ["client_cert_file", "client_key_file", "certificate_file"];
 
 /// What sections may say.
 pub(super) fn facts() -> Vec<ConnectorFacts> {
@@ -47,15 +51,17 @@ pub(super) fn connected(
     let Some(kind) = connectors::kind(&written.kind) else {
         return Err(vec![Problem::bad_value("kind", format!("there is no kind `{}`", written.kind))]);
     };
-    let setup = Setup {
+    let mut setup = Setup {
         name,
         settings: &written.settings,
         timeout: Duration::from_millis(written.common.timeout_ms),
         allow_private: written.common.allow_private,
+        proxy: None,
         root: &place.root,
         secrets: setup_secrets(secrets),
         environment: config::environment,
     };
+    setup.proxy = written.common.proxy.as_ref().map(|proxy| proxy_of(&setup, kind.name, proxy)).transpose()?;
     Ok(Connected {
         name: name.to_owned(),
         connector: (kind.make)(&setup)?,
@@ -65,7 +71,21 @@ pub(super) fn connected(
         lookups: Semaphore::new(written.common.lookups as usize),
         cache: written.common.cache.as_ref().map(rules_of).or(kind.cache).map(Cache::new),
         breaker: Arc::default(),
+        rings: setup.proxy.iter().flat_map(Proxy::rings).collect(),
     })
+}
+
+fn proxy_of(setup: &Setup<'_>, kind: &str, written: &config::connectors::Proxy) -> Result<Proxy, Vec<Problem>> {
+    use config::connectors::Proxy as Written;
+    if !connectors::PROXIED.contains(&kind) {
+        let problem =
+            Problem::bad_value("proxy", format!("a connector of kind `{kind}` speaks no HTTP: it uses no proxy"));
+        return Err(vec![problem.help("remove `proxy`")]);
+    }
+    match written {
+        Written::Address(url) => Proxy::new(setup, url, None, false),
+        Written::Table { url, auth, allow_private } => Proxy::new(setup, url, auth.as_ref(), *allow_private),
+    }
 }
 
 fn rules_of(written: &config::connectors::Cache) -> Rules {
@@ -111,6 +131,7 @@ pub(super) fn log(
         settings: &serde_json::Map::new(),
         timeout: Duration::from_millis(written.timeout_ms),
         allow_private: written.allow_private,
+        proxy: None,
         root: &place.root,
         secrets: setup_secrets(secrets),
         environment: config::environment,
@@ -147,7 +168,7 @@ fn types(route: &Route) -> Vec<String> {
 
 /// Reads files that hold secrets again; a file that cannot be read keeps its secret.
 pub(super) fn rotate(connected: &Arc<Connected>) {
-    rotate_rings(Some(&connected.name), None, &connected.connector.secrets());
+    rotate_rings(Some(&connected.name), None, &connected.secrets().collect::<Vec<_>>());
 }
 
 /// The same for the log that a route reads.
@@ -174,7 +195,7 @@ fn rotate_rings(connector: Option<&str>, route: Option<&str>, rings: &[Arc<Ring>
 
 /// Files that were just made, because they were to be made and not there.
 pub(super) fn created(connected: &Arc<Connected>) -> Vec<std::path::PathBuf> {
-    connected.connector.secrets().iter().flat_map(|ring| ring.created().to_vec()).collect()
+    connected.secrets().flat_map(|ring| ring.created().to_vec()).collect()
 }
 
 /// Every file that secrets come from, as written: wherever a key says `{ file = … }`.
@@ -185,6 +206,15 @@ pub(super) fn files(config: &Config) -> Vec<&str> {
         SecretSource::Env { .. } => None,
     });
     let mut files: Vec<&str> = of_logs.collect();
+    let proxies = config.connectors.values().filter_map(|one| one.common.proxy.as_ref()?.auth());
+    files.extend(proxies.filter_map(|source| match source {
+        SecretSource::File { file, .. } => Some(file.as_str()),
+        SecretSource::Env { .. } => None,
+    }));
+    for connector in config.connectors.values() {
+        let named = CERTIFICATES.iter().filter_map(|key| connector.settings.get(*key));
+        files.extend(named.filter_map(serde_json::Value::as_str));
+    }
     let mut values: Vec<&serde_json::Value> =
         config.connectors.values().flat_map(|one| one.settings.values()).collect();
     while let Some(value) = values.pop() {

@@ -345,7 +345,7 @@ async fn an_app_gets_a_token_with_its_key_and_another_one_when_it_is_refused() {
         Algorithm::ES256,
     ));
     let failure = cycle(&gateway).await.expect_err("refused").to_string();
-    assert!(failure.contains("`client_id`, `private_key` and `key_id` must be those of the app"), "{failure}");
+    assert!(failure.contains("`client_id`, `private_key` and `key_id` must be those of the client"), "{failure}");
     assert_eq!(org.inner().tokens, 2);
 }
 

@@ -59,7 +59,7 @@ zebra = 1
 retry = { atempts = 3 }
 "#,
         &[
-            r#"4:1 config/unknown-key `connectors.out.zebra`: unknown key `zebra` (known here: `kind`, `path`, `rotate_bytes`, `keep_files`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private` and `retry`)"#,
+            r#"4:1 config/unknown-key `connectors.out.zebra`: unknown key `zebra` (known here: `kind`, `path`, `rotate_bytes`, `keep_files`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private`, `proxy` and `retry`)"#,
             r#"5:11 config/unknown-key `connectors.out.retry.atempts`: unknown key `atempts` (did you mean `attempts`?)"#,
         ],
     ),
@@ -111,7 +111,7 @@ passwrd = "hunter"
             r#"6:12 config/literal-secret `connectors.hr.base_url`: a password is never written into the file (name the secret by `{ env = … }` or `{ file = … }` in a key of its own)"#,
             r#"7:19 config/literal-secret `connectors.hr.auth.bearer`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
             r#"12:12 config/literal-secret `connectors.mail.password`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
-            r#"13:1 config/unknown-key `connectors.mail.passwrd`: unknown key `passwrd` (known here: `kind`, `host`, `port`, `tls`, `user`, `password`, `from`, `to`, `ca_file`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private` and `retry`)"#,
+            r#"13:1 config/unknown-key `connectors.mail.passwrd`: unknown key `passwrd` (known here: `kind`, `host`, `port`, `tls`, `user`, `password`, `from`, `to`, `ca_file`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private`, `proxy` and `retry`)"#,
         ],
     ),
     (

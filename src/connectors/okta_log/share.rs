@@ -6,13 +6,13 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 /// Okta's windows are a minute long.
-pub(super) const UNKNOWN_RESET: Duration = Duration::from_mins(1);
+pub const UNKNOWN_RESET: Duration = Duration::from_mins(1);
 
 /// No window is longer; a reset beyond it is a wrong clock.
 const LONGEST_RESET: Duration = Duration::from_mins(10);
 
 /// Our requests in the window that Okta last told of.
-pub(super) struct Share {
+pub struct Share {
     most: f64,
     /// When it ends, in seconds since 1970.
     window: i64,
@@ -20,12 +20,12 @@ pub(super) struct Share {
 }
 
 impl Share {
-    pub(super) fn new(most: f64) -> Self {
+    pub fn new(most: f64) -> Self {
         Self { most, window: 0, used: 0 }
     }
 
     /// Counts a request by the headers of its answer: how long to rest, if our share is used up.
-    pub(super) fn after(&mut self, headers: &HeaderMap) -> Option<Duration> {
+    pub fn after(&mut self, headers: &HeaderMap) -> Option<Duration> {
         let remaining = number(headers, "x-rate-limit-remaining")?;
         let reset = number(headers, "x-rate-limit-reset")?;
         if reset != self.window {
@@ -40,7 +40,7 @@ impl Share {
 }
 
 /// How long until the window ends, by Okta's own clock where it says what time it is.
-pub(super) fn until_reset(headers: &HeaderMap) -> Option<Duration> {
+pub fn until_reset(headers: &HeaderMap) -> Option<Duration> {
     let reset = number(headers, "x-rate-limit-reset")?;
     let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date.trim()).ok());
