@@ -56,9 +56,7 @@ fn every_example_of_a_test_is_one() {
     let config = fs::read_to_string(folder.path().join("gateway.toml")).unwrap();
     let events =
         "[routes.events]\npath = \"/okta/events\"\nhook = \"okta.event\"\nauth = \"okta\"\nscript = \"joined.rhai\"\n";
-    let asked = ["hr", "legacy", "corp", "org"]
-        .map(|name| format!("[connectors.{name}]\nkind = \"http\"\nbase_url = \"https://{name}.example\"\n"));
-    write("gateway.toml", &format!("{config}\n{events}\n{}", asked.concat()));
+    write("gateway.toml", &format!("{config}\n{events}"));
     write("scripts/joined.rhai", hooks::find("okta.event").unwrap().samples[0].script);
     write("scripts/joined_test.rhai", &tests(true));
     write("scripts/registration_test.rhai", &tests(false));
