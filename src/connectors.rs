@@ -237,6 +237,25 @@ impl Order {
     }
 }
 
+impl Probed {
+    pub fn new(found: impl Into<String>, needs: &[&str]) -> Self {
+        Self { found: found.into(), needs: needs.iter().map(|need| (*need).to_owned()).collect() }
+    }
+}
+
+/// What kept an action from being done keeps a question from being answered.
+impl From<Trouble> for question::Trouble {
+    fn from(trouble: Trouble) -> Self {
+        let reason = match (trouble.what, trouble.status) {
+            (_, Some(401 | 403 | 407)) => Reason::Denied,
+            (_, Some(429)) => Reason::Limited,
+            (What::NotDelivered { .. } | What::MaybeDelivered, _) => Reason::Unreachable,
+            (What::Refused, _) => Reason::Rejected,
+        };
+        Self::new(reason, trouble.message)
+    }
+}
+
 impl Connected {
     /// With the rules that hold where the configuration says nothing.
     pub fn new(name: impl Into<String>, connector: Box<dyn Connector>) -> Self {

@@ -1,5 +1,7 @@
-//! `check`: load the bundle as the server would, and say everything that is wrong with it. Changes nothing.
+//! `check`: load the bundle as the server would, and say everything that is wrong with it; with `--online` also whether the
+//! systems outside can be reached. Changes nothing.
 
+mod online;
 mod sarif;
 
 use anyhow::{Result, bail};
@@ -30,6 +32,9 @@ pub struct Args {
     /// Do not look for secrets: for CI, where there are none.
     #[arg(long)]
     no_secrets: bool,
+    /// Ask every outside system whether it can be reached and lets us in, without changing anything there.
+    #[arg(long, conflicts_with = "no_secrets")]
+    online: bool,
     /// Fail on warnings, too.
     #[arg(long)]
     deny_warnings: bool,
@@ -54,6 +59,8 @@ struct Outcome {
     /// Unknown where the configuration cannot be read.
     scripts: Option<usize>,
     release: Option<Release>,
+    /// What was found outside, with `--online`.
+    online: Option<Vec<online::Seen>>,
 }
 
 /// # Errors
@@ -63,7 +70,10 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         return explain(global, code);
     }
     let place = bundle::place(global)?;
-    let outcome = Outcome::of(&place, if args.no_secrets { Secrets::Skip } else { Secrets::Check });
+    let mut outcome = Outcome::of(&place, if args.no_secrets { Secrets::Skip } else { Secrets::Check });
+    if let (true, Some(release)) = (args.online, &outcome.release) {
+        outcome.online = Some(online::look(release)?);
+    }
     if let Some(unreadable) = outcome.findings.iter().find(|finding| finding.code == "config/unreadable") {
         bail!(unreadable.one_line());
     }
@@ -73,7 +83,8 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         Format::Sarif => output::json(&sarif::log(&outcome.findings, &place.root)),
     }
     let failed = outcome.findings.iter().any(|finding| args.deny_warnings || finding.severity == Severity::Error);
-    Ok(if failed { Status::Failed } else { Status::Good })
+    let unreachable = outcome.online.as_ref().is_some_and(|seen| !online::all_good(seen));
+    Ok(if failed || unreachable { Status::Failed } else { Status::Good })
 }
 
 fn explain(global: &Global, name: &str) -> Result<Status> {
@@ -95,7 +106,7 @@ fn explain(global: &Global, name: &str) -> Result<Status> {
 impl Outcome {
     fn of(place: &Place, secrets: Secrets) -> Self {
         match build::read(place) {
-            Err(findings) => Self { findings, scripts: None, release: None },
+            Err(findings) => Self { findings, scripts: None, release: None, online: None },
             Ok(reading) => Self::assembled(place, reading, secrets),
         }
     }
@@ -104,11 +115,11 @@ impl Outcome {
         let names = reading.texts.scripts.keys();
         let scripts = Some(names.filter(|name| !is_test(name)).count());
         match build::assemble(place, reading, None, secrets, &Metrics::new()) {
-            Err(findings) => Self { findings, scripts, release: None },
+            Err(findings) => Self { findings, scripts, release: None, online: None },
             Ok(release) => {
                 let mut findings = release.warnings.clone();
                 findings.extend(suite::findings(&release));
-                Self { findings, scripts, release: Some(release) }
+                Self { findings, scripts, release: Some(release), online: None }
             }
         }
     }
@@ -116,6 +127,10 @@ impl Outcome {
     fn print(&self) {
         if !self.findings.is_empty() {
             output::line(output::rendered(&self.findings));
+            output::line("");
+        }
+        if let Some(seen) = &self.online {
+            online::print(seen);
             output::line("");
         }
         let scripts = self.scripts.map(|number| counted(number, "script"));
@@ -150,6 +165,7 @@ impl Outcome {
             "warnings": count(Severity::Warning),
             "scripts": self.scripts,
             "release": release,
+            "online": self.online.as_deref().map(online::json),
         })
     }
 }

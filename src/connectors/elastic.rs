@@ -22,7 +22,8 @@ use crate::connectors::entry;
 use crate::connectors::entry::Entry;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use crate::question;
 use crate::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
@@ -92,16 +93,34 @@ impl Index {
 
     async fn send(&self, order: &Order) -> Result<Done, Trouble> {
         let body = body(order)?.into();
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))]);
-        let mut redact = Redact::default();
+        let (mut headers, redact) = self.proven()?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        let request = Outgoing { method: http::Method::POST, url: self.url.clone(), headers, body };
+        let answer = self.client.send(order, request).await?;
+        judge(&answer, &redact)
+    }
+}
+
+impl Index {
+    /// The header that says who we are, and what must not be told of an answer.
+    fn proven(&self) -> Result<(HeaderMap, Redact), Trouble> {
+        let (mut headers, mut redact) = (HeaderMap::new(), Redact::default());
         if let Some((key, value)) = self.proof.value() {
             redact = redact.and(&key).and(&Secret::new(value.clone()));
             redact = STANDARD.decode(key.expose()).into_iter().fold(redact, |all, inner| all.and(&Secret::new(inner)));
             headers.insert(AUTHORIZATION, client::secret_value(&[self.proof.scheme(), &value].concat())?);
         }
-        let request = Outgoing { method: http::Method::POST, url: self.url.clone(), headers, body };
-        let answer = self.client.send(order, request).await?;
-        judge(&answer, &redact)
+        Ok((headers, redact))
+    }
+
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        let (headers, redact) = self.proven()?;
+        if headers.is_empty() {
+            return self.client.probe(&self.url).await;
+        }
+        let url = self.url.join("../_security/_authenticate").map_err(|error| Trouble::refused(error.to_string()))?;
+        self.client.ask_who_we_are(url, headers, &redact).await?;
+        Ok(Probed::new("Elasticsearch knows the key", &["`create_doc` and `auto_configure` on the index"]))
     }
 }
 
@@ -124,6 +143,10 @@ impl Connector for Index {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

@@ -16,7 +16,9 @@ use serde_json::value::RawValue;
 use crate::command::{Action, Task};
 use crate::connectors::entry;
 use crate::connectors::setup::{Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Trouble};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
+use crate::question;
+use crate::question::Reason;
 
 #[cfg(test)]
 mod tests;
@@ -94,6 +96,24 @@ impl Lines {
     }
 }
 
+impl Log {
+    /// Whether it could be written: the file, or the nearest folder that is there.
+    fn probed(&self) -> Result<Probed, question::Trouble> {
+        let nearest = self.path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+        match rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK) {
+            Ok(()) if nearest == self.path || nearest.is_dir() => Ok(Probed::new("it can be written", &[])),
+            Ok(()) => {
+                let text = format!("`{}` is no folder", nearest.display());
+                Err(question::Trouble::new(Reason::Rejected, text))
+            }
+            Err(error) => {
+                let text = format!("`{}` cannot be written: {error}", nearest.display());
+                Err(question::Trouble::new(Reason::Denied, text))
+            }
+        }
+    }
+}
+
 impl Connector for Lines {
     fn kind(&self) -> &'static str {
         KIND.name
@@ -117,6 +137,10 @@ impl Connector for Lines {
                 Err(error) => Err(Trouble::maybe_delivered(format!("writing was broken off: {error}"))),
             }
         })
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(std::future::ready(self.log.probed())))
     }
 }
 

@@ -17,7 +17,8 @@ use crate::connectors::egress;
 use crate::connectors::jira::issue::{Defaults, Edition};
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Trouble};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
+use crate::question;
 use crate::secret::{Ring, SecretSource};
 
 mod issue;
@@ -155,6 +156,19 @@ impl Jira {
         Ok(Outgoing { method: Method::POST, url, headers, body: body.to_string().into() })
     }
 
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        let (headers, redact) = self.proof()?;
+        let path = match self.edition() {
+            Edition::Cloud => "/rest/api/3/myself",
+            Edition::Server => "/rest/api/2/myself",
+        };
+        let url = egress::join(&self.base, path).map_err(Trouble::refused)?;
+        self.client.ask_who_we_are(url, headers, &redact).await?;
+        let project = &self.defaults.project;
+        let needs = format!("Browse Projects and Create Issues in `{project}`");
+        Ok(Probed::new("Jira knows the account", &[&needs]))
+    }
+
     /// The headers of a request, and what must not be told of its answer.
     fn proof(&self) -> Result<(HeaderMap, Redact), Trouble> {
         let (value, redact) = match &self.access {
@@ -186,6 +200,10 @@ impl Connector for Jira {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

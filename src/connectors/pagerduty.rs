@@ -18,7 +18,7 @@ use crate::connectors::pagerduty::alert::Alert;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Done, Order, Performing, Probing, Trouble, What};
 use crate::secret::{Ring, Secret, SecretSource};
 
 mod alert;
@@ -191,6 +191,10 @@ impl Connector for PagerDuty {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.client.probe(&self.api)))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

@@ -20,7 +20,8 @@ use crate::connectors::egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use crate::question;
 use crate::secret::{Ring, SecretSource};
 
 #[cfg(test)]
@@ -167,6 +168,14 @@ impl ServiceNow {
         Ok(records.iter().find(ours).map(|record| record["number"].as_str().unwrap_or("a record").to_owned()))
     }
 
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        let (headers, redact) = self.proof()?;
+        let mut url = self.table.clone();
+        url.query_pairs_mut().append_pair("sysparm_limit", "1").append_pair("sysparm_fields", "sys_id");
+        self.client.ask_who_we_are(url, headers, &redact).await?;
+        Ok(Probed::new("the table can be read", &["a role that reads and creates records of the table"]))
+    }
+
     /// The headers of a request, and what must not be told of its answer.
     fn proof(&self) -> Result<(HeaderMap, Redact), Trouble> {
         let (value, redact) = client::basic(&self.user, &self.password.current())?;
@@ -196,6 +205,10 @@ impl Connector for ServiceNow {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

@@ -16,7 +16,8 @@ use crate::connectors::egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use crate::question;
 use crate::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
@@ -139,6 +140,27 @@ impl Slack {
         }
     }
 
+    /// A webhook would post whatever it is sent, so nothing is.
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        match &self.way {
+            Way::Webhook { url } => {
+                let url = webhook(&url.current(), &self.client);
+                let url = url.map_err(|text| Trouble::refused(format!("its `url` {text}")))?;
+                self.client.probe(&url).await
+            }
+            Way::Bot { api, token, .. } => {
+                let secret = token.current();
+                let redact = Redact::default().and(&secret);
+                let mut headers = client::json();
+                headers.insert(AUTHORIZATION, client::secret_value(&[b"Bearer ", secret.expose()].concat())?);
+                let url = egress::join(api, "/auth.test").map_err(Trouble::refused)?;
+                let answer = self.client.ask_who_we_are(url, headers, &redact).await?;
+                judge_bot(&answer, answer.judge(&redact)?)?;
+                Ok(Probed::new("Slack knows the bot", &["scope `chat:write`, and the bot invited to the channel"]))
+            }
+        }
+    }
+
     async fn post(
         &self,
         order: &Order,
@@ -170,6 +192,10 @@ impl Connector for Slack {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

@@ -24,7 +24,8 @@ use crate::connectors::egress::Egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::smtp::letter::Letter;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use crate::question;
 use crate::secret::{Ring, Secret, SecretSource};
 
 mod letter;
@@ -136,6 +137,18 @@ impl Relay {
         }
     }
 
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        let password = self.login.as_ref().map(|(_, key)| key.current());
+        let redact = self.redact(password.as_deref());
+        let session = Session { relay: self, redact, handed_over: AtomicBool::new(false) };
+        let late = |_| Err(Trouble::not_delivered("it did not answer in time"));
+        let logged_in = tokio::time::timeout(self.timeout, session.log_in(password)).await.unwrap_or_else(late);
+        let mut connection = logged_in?;
+        let _ = tokio::time::timeout(Duration::from_secs(1), connection.quit()).await;
+        let found = if self.login.is_some() { "the relay let us in" } else { "the relay accepts connections" };
+        Ok(Probed::new(found, &[&format!("to send as {}", self.from.email)]))
+    }
+
     fn redact(&self, password: Option<&Secret>) -> Redact {
         let (Some((user, _)), Some(password)) = (&self.login, password) else { return Redact::default() };
         // As `AUTH PLAIN` sends it.
@@ -157,6 +170,10 @@ impl Connector for Relay {
         Box::pin(self.send(order))
     }
 
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
+    }
+
     fn secrets(&self) -> Vec<Arc<Ring>> {
         self.login.iter().flat_map(|(_, key)| key.rings()).collect()
     }
@@ -172,6 +189,16 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn run(&self, letter: &Letter, password: Option<Arc<Secret>>) -> Result<Done, Trouble> {
+        let mut connection = self.log_in(password).await?;
+        let done = self.hand_over(&mut connection, letter).await;
+        // The mail is taken or it is not; how the farewell goes does not matter.
+        if done.is_ok() {
+            let _ = tokio::time::timeout(Duration::from_secs(1), connection.quit()).await;
+        }
+        done
+    }
+
+    async fn log_in(&self, password: Option<Arc<Secret>>) -> Result<AsyncSmtpConnection, Trouble> {
         let mut connection = self.connect().await?;
         if let (Some((user, _)), Some(password)) = (&self.relay.login, password) {
             let password = String::from_utf8_lossy(password.expose()).into_owned();
@@ -179,12 +206,7 @@ impl Session<'_> {
             let login = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             login.map_err(|error| self.trouble("at the login", &error))?;
         }
-        let done = self.hand_over(&mut connection, letter).await;
-        // The mail is taken or it is not; how the farewell goes does not matter.
-        if done.is_ok() {
-            let _ = tokio::time::timeout(Duration::from_secs(1), connection.quit()).await;
-        }
-        done
+        Ok(connection)
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Trouble> {

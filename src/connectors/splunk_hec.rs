@@ -17,7 +17,8 @@ use crate::connectors::entry;
 use crate::connectors::entry::Entry;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use crate::question;
 use crate::secret::{Ring, SecretSource};
 
 #[cfg(test)]
@@ -149,6 +150,17 @@ impl Collector {
     }
 }
 
+impl Collector {
+    /// The collector tells its health to everybody.
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        let health = self.url.join("health").map_err(|error| Trouble::refused(error.to_string()))?;
+        self.client
+            .ask_who_we_are(health, http::HeaderMap::new(), &Redact::default().and(&self.token.current()))
+            .await?;
+        Ok(Probed::new("the collector is healthy; the token is tried at the first entry", &["a token for the index"]))
+    }
+}
+
 impl Connector for Collector {
     fn kind(&self) -> &'static str {
         KIND.name
@@ -160,6 +172,10 @@ impl Connector for Collector {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

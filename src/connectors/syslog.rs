@@ -18,7 +18,8 @@ use crate::connectors::entry::Entry;
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::syslog::connection::{Connection, Receiver};
 use crate::connectors::syslog::message::Form;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
+use crate::question;
 
 mod connection;
 mod message;
@@ -214,6 +215,13 @@ impl Syslog {
     }
 }
 
+impl Syslog {
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        self.receiver.connect(self.timeout).await?;
+        Ok(Probed::new("it accepts connections", &[]))
+    }
+}
+
 impl Connector for Syslog {
     fn kind(&self) -> &'static str {
         KIND.name
@@ -226,5 +234,9 @@ impl Connector for Syslog {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
     }
 }

@@ -17,7 +17,8 @@ use crate::connectors::egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use crate::question;
 use crate::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
@@ -74,6 +75,13 @@ impl Teams {
     }
 }
 
+impl Teams {
+    async fn probed(&self) -> Result<Probed, question::Trouble> {
+        let url = workflow(&self.url.current(), &self.client);
+        self.client.probe(&url.map_err(|text| Trouble::refused(format!("its `url` {text}")))?).await
+    }
+}
+
 impl Connector for Teams {
     fn kind(&self) -> &'static str {
         KIND.name
@@ -85,6 +93,10 @@ impl Connector for Teams {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.probed()))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

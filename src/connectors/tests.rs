@@ -14,6 +14,8 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::connectors::setup::{Problem, Secrets, Setup};
 
+mod probes;
+
 /// Settings that own what a [`Setup`] borrows.
 pub(super) struct Owned {
     folder: PathBuf,

@@ -23,7 +23,7 @@ use crate::connectors::egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Trouble};
+use crate::connectors::{Connector, Done, Order, Performing, Probing, Trouble};
 use crate::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
@@ -126,6 +126,10 @@ impl Connector for Webhook {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         Box::pin(self.send(order))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.client.probe(&self.base)))
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {

@@ -24,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "connectors",
             "store",
             "command",
+            "question",
             "finding",
             "secret",
             "telemetry",

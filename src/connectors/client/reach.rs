@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{HeaderMap, Method};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -12,8 +14,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use crate::connectors::client::Client;
+use crate::connectors::Probed;
+use crate::connectors::client::{Answer, Client, MAX_ANSWER_BYTES, Outgoing};
 use crate::connectors::egress::NoAddress;
+use crate::connectors::redact::Redact;
 use crate::question::{Reason, Trouble};
 
 impl Client {
@@ -27,6 +31,26 @@ impl Client {
             Ok(reached) => reached,
             Err(_) => Err(Trouble::new(Reason::Timeout, "it did not accept a connection in time")),
         }
+    }
+
+    /// The same, for a target that would act if it were asked anything.
+    ///
+    /// # Errors
+    /// As [`Client::reach`].
+    pub async fn probe(&self, url: &Url) -> Result<Probed, Trouble> {
+        let found = self.reach(url).await?;
+        Ok(Probed::new(format!("{found}; whether it lets us in is known at the first action"), &[]))
+    }
+
+    /// Asks something that changes nothing and that only those get answered who are let in.
+    ///
+    /// # Errors
+    /// There is no answer, or a bad one.
+    pub async fn ask_who_we_are(&self, url: Url, headers: HeaderMap, redact: &Redact) -> Result<Answer, Trouble> {
+        let request = Outgoing { method: Method::GET, url, headers, body: Bytes::new() };
+        let answer = self.look(request, MAX_ANSWER_BYTES).await?;
+        answer.judge(redact)?;
+        Ok(answer)
     }
 
     async fn connect(&self, url: &Url) -> Result<String, Trouble> {

@@ -234,3 +234,36 @@ fn a_check_makes_no_secret() {
     assert_eq!(bundle.run(&["check"]).status, 0);
     assert!(!bundle.path().join("secrets").exists());
 }
+
+/// Two that are there, one that is not; the second one's folder cannot be asked without a connection.
+#[test]
+fn online_every_connector_is_asked_and_one_that_is_away_fails() {
+    let bundle = Bundle::new();
+    let config = bundle.read("gateway.toml");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = listener.local_addr().unwrap().port();
+    let away = crate::process::free_port();
+    let connectors = |ports: &[(&str, u16)]| {
+        let one = |(name, port): &(&str, u16)| {
+            format!(
+                "[connectors.{name}]\nkind = \"http\"\nbase_url = \"http://127.0.0.1:{port}\"\nallow_private = true\n"
+            )
+        };
+        ports.iter().map(one).collect::<String>()
+    };
+    let file = "[connectors.out]\nkind = \"file\"\npath = \"data/out.jsonl\"\n";
+    bundle.write("gateway.toml", &format!("{config}\n{file}{}", connectors(&[("hr", there)])));
+    let checked = bundle.run(&["check", "--online"]);
+    assert_eq!(checked.status, 0, "{}{}", checked.out, checked.err);
+    assert!(checked.out.contains("reached connectors.hr (http): it accepts connections"), "{}", checked.out);
+    assert!(checked.out.contains("reached connectors.out (file): it can be written"), "{}", checked.out);
+    assert!(!bundle.path().join("data").exists(), "a check makes nothing");
+    bundle.write("gateway.toml", &format!("{config}\n{}", connectors(&[("hr", there), ("desk", away)])));
+    let checked = bundle.run(&["check", "--online", "--json"]);
+    assert_eq!(checked.status, 1, "{}{}", checked.out, checked.err);
+    let found: Value = serde_json::from_str(&checked.out).unwrap();
+    assert_eq!(found["online"][0]["key"], "connectors.desk");
+    assert_eq!((&found["online"][0]["reached"], &found["online"][0]["reason"]), (&json!(false), &json!("unreachable")));
+    assert_eq!(found["online"][1]["reached"], true);
+    assert_eq!(bundle.run(&["check"]).status, 0, "without --online nobody is asked");
+}
