@@ -39,6 +39,8 @@ pub enum Task {
     Forward,
     /// A mail.
     Email(Mail),
+    /// A change to the account of a person.
+    Account(Account),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +65,29 @@ pub struct Mail {
     pub reply_to: Option<String>,
 }
 
+/// What is done to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub verb: Verb,
+    /// Id or login.
+    pub user: String,
+    /// Id of the group that the user is added to, or removed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    ClearSessions,
+    SuspendUser,
+    UnsuspendUser,
+    DeactivateUser,
+    AddToGroup,
+    RemoveFromGroup,
+    RevokeSignInSessions,
+}
+
 /// A key and how long it counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -82,6 +107,16 @@ impl Action {
             Task::Request { method, .. } => method.name(),
             Task::Forward => "forward",
             Task::Email(_) => "email",
+            Task::Account(account) => account.verb.name(),
+        }
+    }
+
+    /// It takes something away from somebody: what guards of connectors watch over.
+    pub fn is_destructive(&self) -> bool {
+        match &self.task {
+            Task::Account(account) => !matches!(account.verb, Verb::UnsuspendUser | Verb::AddToGroup),
+            Task::Request { method, .. } => *method == Method::Delete,
+            Task::Notify { .. } | Task::Forward | Task::Email(_) => false,
         }
     }
 
@@ -98,6 +133,21 @@ impl Method {
             Self::Put => "put",
             Self::Patch => "patch",
             Self::Delete => "delete",
+        }
+    }
+}
+
+impl Verb {
+    /// The word scripts use for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClearSessions => "clear_sessions",
+            Self::SuspendUser => "suspend_user",
+            Self::UnsuspendUser => "unsuspend_user",
+            Self::DeactivateUser => "deactivate_user",
+            Self::AddToGroup => "add_to_group",
+            Self::RemoveFromGroup => "remove_from_group",
+            Self::RevokeSignInSessions => "revoke_sign_in_sessions",
         }
     }
 }

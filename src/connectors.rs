@@ -30,12 +30,14 @@ pub mod cache;
 pub mod client;
 pub mod egress;
 pub mod elastic;
+pub mod entra;
 pub mod entry;
 pub mod file;
 pub mod http;
 pub mod jira;
 pub mod log;
 pub mod oauth;
+pub mod okta;
 pub mod okta_log;
 pub mod pagerduty;
 pub mod proxy;
@@ -47,12 +49,15 @@ pub mod smtp;
 pub mod splunk_hec;
 pub mod syslog;
 pub mod teams;
+pub mod unsent;
 pub mod webhook;
 pub mod wording;
 
 /// Every kind, in the order of the reference.
 pub const KINDS: &[Kind] = &[
     http::KIND,
+    okta::KIND,
+    entra::KIND,
     webhook::KIND,
     slack::KIND,
     teams::KIND,
@@ -69,6 +74,8 @@ pub const KINDS: &[Kind] = &[
 /// The kinds that speak HTTP, whose requests may go through a proxy.
 pub const PROXIED: &[&str] = &[
     http::KIND.name,
+    okta::KIND.name,
+    entra::KIND.name,
     webhook::KIND.name,
     slack::KIND.name,
     teams::KIND.name,
@@ -109,6 +116,11 @@ pub trait Connector: Send + Sync {
     /// `hookgate check --online` says. Nothing where that cannot be known without doing something.
     fn probe(&self) -> Option<Probing<'_>> {
         None
+    }
+
+    /// Ids under which it acts at the provider itself, so that events of its own making reach no rule.
+    fn own_actors(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Its own secrets, which are read again when their files change.

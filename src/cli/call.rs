@@ -251,6 +251,10 @@ fn asked(action: &Action) -> String {
         Task::Request { path, body, .. } => text.push_str(&format!(" {path} {body}")),
         Task::Forward => {}
         Task::Email(mail) => text.push_str(&format!(" to {}: {}", mail.to.join(", "), mail.subject)),
+        Task::Account(account) => {
+            let group = account.group.as_ref().map_or_else(String::new, |group| format!(" {group}"));
+            text.push_str(&format!(" {}{group}", account.user));
+        }
     }
     if action.after_ms.is_some() {
         text.push_str(&format!(", after {:?}", action.delay()));

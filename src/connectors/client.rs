@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use url::Url;
@@ -133,7 +133,11 @@ impl Client {
 
     async fn exchange(&self, request: Outgoing, most: usize) -> Result<Answer, Broken> {
         let client = self.client().map_err(Broken::Made)?;
-        let Outgoing { method, url, headers, body } = request;
+        let Outgoing { method, url, mut headers, body } = request;
+        // Some servers refuse a body that is not said to be empty (RFC 9110 8.6).
+        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let sent = client.request(method, url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(Broken::Sent)?;
         let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());

@@ -39,7 +39,7 @@ impl Entry {
             }
             Task::Notify { message: message @ Value::Object(_) } => to_raw_value(message),
             Task::Notify { message } => to_raw_value(&json!({ "message": wording::text_of(message) })),
-            Task::Request { .. } | Task::Email(_) => {
+            Task::Request { .. } | Task::Email(_) | Task::Account(_) => {
                 return Err(Trouble::refused("it takes notifications and events, and nothing else"));
             }
         };
@@ -65,7 +65,7 @@ pub fn check(kind: &str, action: &Action) -> Result<(), String> {
         Task::Notify { message: Value::Object(fields) } if fields.is_empty() => Err("the map is empty".to_owned()),
         Task::Notify { message: Value::String(_) | Value::Object(_) } => Ok(()),
         Task::Notify { .. } => Err("a message is a text or a map".to_owned()),
-        Task::Request { .. } | Task::Email(_) => {
+        Task::Request { .. } | Task::Email(_) | Task::Account(_) => {
             Err(format!("a connector of kind `{kind}` takes `notify` and `forward`, not `{}`", action.name()))
         }
     }

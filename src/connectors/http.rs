@@ -162,6 +162,7 @@ impl Api {
                 (client::method(*method), path.as_str(), body)
             }
             Task::Email(_) => return Err(Trouble::refused("it sends no mail")),
+            Task::Account(_) => return Err(Trouble::refused("it knows no accounts")),
         };
         let url = egress::join(&self.base, path).map_err(Trouble::refused)?;
         let mut headers = if body.is_empty() { HeaderMap::new() } else { client::json() };
@@ -195,7 +196,8 @@ impl Connector for Api {
         match &action.task {
             Task::Email(_) => Err("an `http` connector sends no mail: `email` needs one of kind `smtp`".to_owned()),
             Task::Request { path, .. } => egress::join(&self.base, path).map(|_| ()),
-            _ => Ok(()),
+            Task::Account(account) => Err(wording::no_accounts(KIND.name, account.verb)),
+            Task::Notify { .. } | Task::Forward => Ok(()),
         }
     }
 

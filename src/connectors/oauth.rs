@@ -20,9 +20,9 @@ use crate::connectors::Trouble;
 use crate::connectors::client;
 use crate::connectors::client::{Client, Outgoing};
 use crate::connectors::oauth::assertion::Statement;
-use crate::connectors::oauth::refusal::NoToken;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::Key;
+use crate::connectors::unsent::Unsent;
 use crate::question::Reason;
 use crate::secret::{Ring, Secret};
 
@@ -74,7 +74,7 @@ struct State {
     kept: Option<Kept>,
     /// How many requests have ended, and how the last of them did.
     ended: u64,
-    last: Option<Result<Arc<Secret>, NoToken>>,
+    last: Option<Result<Arc<Secret>, Unsent>>,
 }
 
 struct Kept {
@@ -109,7 +109,7 @@ impl Tokens {
     ///
     /// # Errors
     /// There is none, and why. Nothing was done with any.
-    pub async fn current(&self, client: &Client) -> Result<Presented, NoToken> {
+    pub async fn current(&self, client: &Client) -> Result<Presented, Unsent> {
         let before = {
             let state = self.state();
             if let Some(secret) = self.kept(&state) {
@@ -161,7 +161,11 @@ impl Tokens {
 
     /// What is to be read again when files change.
     pub fn rings(&self) -> Vec<Arc<Ring>> {
-        self.grant.proof.key().rings()
+        let certificate = match &self.grant.proof {
+            Proof::Statement(statement) => statement.certificate.as_ref(),
+            Proof::Secret(_) | Proof::BasicSecret(_) => None,
+        };
+        self.grant.proof.key().rings().into_iter().chain(certificate.into_iter().flat_map(Key::rings)).collect()
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -174,19 +178,19 @@ impl Tokens {
         state.kept.as_ref().filter(good).map(|kept| kept.secret.clone())
     }
 
-    async fn fetch(&self, client: &Client) -> Result<Kept, NoToken> {
+    async fn fetch(&self, client: &Client) -> Result<Kept, Unsent> {
         let grant = &self.grant;
         let by = grant.proof.key().current();
         let asked = Instant::now();
-        let answer = client.look(grant.request(&by)?, MAX_ANSWER_BYTES).await.map_err(|trouble| NoToken {
+        let answer = client.look(grant.request(&by)?, MAX_ANSWER_BYTES).await.map_err(|trouble| Unsent {
             message: format!("{} gave no token: {}", grant.giver, trouble.message),
-            ..NoToken::new(trouble.reason, "")
+            ..Unsent::new(trouble.reason, "")
         })?;
         if answer.status != 200 {
             return Err(refusal::of(grant, &answer, &self.redact()));
         }
         let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| {
-            NoToken::new(
+            Unsent::new(
                 Reason::BadAnswer,
                 format!("{} answered 200 without a token: is it the right address?", grant.giver),
             )
@@ -195,15 +199,15 @@ impl Tokens {
             None => {}
             Some(kind) if kind.eq_ignore_ascii_case("bearer") => {}
             Some(kind) if kind.eq_ignore_ascii_case("dpop") => {
-                return Err(NoToken::new(Reason::Denied, refusal::NO_DPOP));
+                return Err(Unsent::new(Reason::Denied, refusal::NO_DPOP));
             }
             Some(_) => {
                 let text = format!("{} gave a token that is not of the type \"Bearer\"", grant.giver);
-                return Err(NoToken::new(Reason::Denied, text));
+                return Err(Unsent::new(Reason::Denied, text));
             }
         }
         if granted.access_token.is_empty() {
-            return Err(NoToken::new(Reason::BadAnswer, format!("{} gave an empty token", grant.giver)));
+            return Err(Unsent::new(Reason::BadAnswer, format!("{} gave an empty token", grant.giver)));
         }
         let life = Duration::from_secs(granted.expires_in.unwrap_or(USUAL_LIFE_S).min(LONGEST_LIFE_S)).mul_f64(0.8);
         Ok(Kept { secret: Arc::new(Secret::new(granted.access_token.into_bytes())), until: asked + life, by })
@@ -230,7 +234,7 @@ impl Proof {
 }
 
 impl Grant {
-    fn request(&self, by: &Secret) -> Result<Outgoing, NoToken> {
+    fn request(&self, by: &Secret) -> Result<Outgoing, Unsent> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         for (name, value) in [("scope", &self.scope), ("audience", &self.audience)] {
@@ -252,13 +256,13 @@ impl Grant {
                 let coded = |bytes: &[u8]| form_urlencoded::byte_serialize(bytes).collect::<String>();
                 let both = format!("{}:{}", coded(self.client_id.as_bytes()), coded(by.expose()));
                 let value = client::secret_value(format!("Basic {}", STANDARD.encode(both)).as_bytes());
-                headers.insert(AUTHORIZATION, value.map_err(|trouble| NoToken::new(Reason::Denied, trouble.message))?);
+                headers.insert(AUTHORIZATION, value.map_err(|trouble| Unsent::new(Reason::Denied, trouble.message))?);
             }
             Proof::Statement(statement) => {
                 let signed = statement.sign(&self.client_id, &self.token_url, by);
                 form.append_pair("client_id", &self.client_id);
                 form.append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-                form.append_pair("client_assertion", &signed.map_err(|text| NoToken::new(Reason::Denied, text))?);
+                form.append_pair("client_assertion", &signed.map_err(|text| Unsent::new(Reason::Denied, text))?);
             }
         }
         Ok(Outgoing { method: Method::POST, url: self.token_url.clone(), headers, body: form.finish().into() })

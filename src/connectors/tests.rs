@@ -71,7 +71,11 @@ impl Server {
     }
 
     pub(super) async fn with(doings: impl IntoIterator<Item = Then>, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("a port"), doings, tls)
+    }
+
+    /// On a port that is open already, so that what it says can name its address.
+    pub(super) fn on(listener: TcpListener, doings: impl IntoIterator<Item = Then>, tls: Option<TlsAcceptor>) -> Self {
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let (doings, noted): (Vec<Then>, _) = (doings.into_iter().collect(), seen.clone());

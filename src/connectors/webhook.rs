@@ -120,6 +120,7 @@ impl Connector for Webhook {
                 "a webhook is a `post`, not a `{}`: other methods need a connector of kind `http`",
                 action.name()
             )),
+            Task::Account(account) => Err(wording::no_accounts(KIND.name, account.verb)),
             Task::Email(_) => Err("a `webhook` connector sends no mail: `email` needs one of kind `smtp`".to_owned()),
         }
     }
@@ -150,7 +151,9 @@ fn body(order: &Order) -> Result<(&str, Bytes), Trouble> {
         }
         Task::Request { method: Method::Post, path, body: Value::Null } => Ok((path, Bytes::new())),
         Task::Request { method: Method::Post, path, body } => Ok((path, body.to_string().into())),
-        Task::Request { .. } | Task::Email(_) => Err(Trouble::refused("it takes `notify`, `post` and `forward`")),
+        Task::Request { .. } | Task::Email(_) | Task::Account(_) => {
+            Err(Trouble::refused("it takes `notify`, `post` and `forward`"))
+        }
     }
 }
 

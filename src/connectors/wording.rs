@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::command::{Action, Task};
+use crate::command::{Action, Task, Verb};
 use crate::connectors::Order;
 
 /// Of many, as many are listed.
@@ -45,7 +45,17 @@ pub fn one(task: &Task) -> String {
         Task::Email(mail) => mail.subject.clone(),
         Task::Request { path, body, .. } => format!("{path} {body}"),
         Task::Forward => "an event".to_owned(),
+        Task::Account(account) => account.verb.name().to_owned(),
     }
+}
+
+/// Why a connector of this kind cannot change an account; for the author of the script.
+pub fn no_accounts(kind: &str, verb: Verb) -> String {
+    let other = match verb {
+        Verb::RevokeSignInSessions => "entra",
+        _ => "okta",
+    };
+    format!("a connector of kind `{kind}` cannot `{}`: that needs one of kind `{other}`", verb.name())
 }
 
 /// A message as text; of a map what it says in words, or all of it.

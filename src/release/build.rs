@@ -115,7 +115,15 @@ pub fn assemble(
     if let Some(compiler) = &compiler {
         let scripts = work.scripts(compiler, before_compiler);
         let (config, accesses) = (&document.config, &gates);
-        let parts = Parts { config, scripts: &scripts, accesses, logs: &logs, tables: &tables, metrics };
+        let parts = Parts {
+            config,
+            scripts: &scripts,
+            accesses,
+            logs: &logs,
+            connectors: &connectors,
+            tables: &tables,
+            metrics,
+        };
         let written = document.config.routes.iter().enumerate();
         routes.extend(written.filter_map(|(number, (name, route))| parts.route(number, name, route)));
         let wanted = scripts.keys().map(|key| key.0.as_str()).collect();

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::auth::Gate;
 use crate::config;
 use crate::config::Config;
+use crate::connectors::Connectors;
 use crate::connectors::Retry;
 use crate::hooks;
 use crate::hooks::Hook;
@@ -37,6 +38,7 @@ pub(super) struct Parts<'a> {
     pub(super) scripts: &'a Scripts,
     pub(super) accesses: &'a Accesses,
     pub(super) logs: &'a Logs,
+    pub(super) connectors: &'a Connectors,
     pub(super) tables: &'a Arc<Tables>,
     pub(super) metrics: &'a Metrics,
 }
@@ -69,7 +71,7 @@ impl Parts<'_> {
             limits,
             plan,
             metrics: self.metrics.route(name),
-            own_actors: own_actors(route),
+            own_actors: own_actors(route, self.connectors),
             reconcile: self.logs.get(name).cloned(),
         })
     }
@@ -117,10 +119,11 @@ impl Parts<'_> {
     }
 }
 
-/// Who acts for us: those that are named, and the app that reads the log.
-fn own_actors(route: &config::routes::Route) -> Vec<String> {
+/// Who acts for us: those that are named, the app that reads the log, and connectors that change things at a provider.
+fn own_actors(route: &config::routes::Route, connectors: &Connectors) -> Vec<String> {
     let app = route.reconcile.iter().filter_map(|reconcile| reconcile.client_id.as_ref());
-    route.own_actors.iter().chain(app).cloned().collect()
+    let acting = connectors.iter().flat_map(|connected| connected.connector.own_actors());
+    route.own_actors.iter().chain(app).cloned().chain(acting).collect()
 }
 
 fn lane(route: &str, rule: &str) -> Arc<str> {

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use crate::connectors::Trouble;
 use crate::connectors::client;
 use crate::connectors::client::{Client, Outgoing};
-use crate::connectors::oauth::refusal::NoToken;
 use crate::connectors::oauth::settings::OAuth2;
 use crate::connectors::oauth::{Presented, Tokens};
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Problem, Setup};
+use crate::connectors::unsent::Unsent;
 use crate::question::Reason;
 use crate::secret::{Ring, SecretSource};
 
@@ -95,8 +95,8 @@ impl Proof {
     ///
     /// # Errors
     /// There is no token, or the secret fits into no header.
-    pub(super) async fn show(&self, client: &Client) -> Result<Shown, NoToken> {
-        let unfit = |trouble: Trouble| NoToken::new(Reason::Denied, trouble.message);
+    pub(super) async fn show(&self, client: &Client) -> Result<Shown, Unsent> {
+        let unfit = |trouble: Trouble| Unsent::new(Reason::Denied, trouble.message);
         match self {
             Self::Nothing => Ok(Shown { header: None, token: None }),
             Self::Secret(name, scheme, key) => {

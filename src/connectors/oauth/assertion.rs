@@ -20,8 +20,8 @@ const LIFE_S: i64 = 300;
 pub struct Statement {
     pub key: Key,
     pub key_id: Option<String>,
-    /// The SHA-256 of the certificate that the key belongs to, in base64url: asks for PS256 in place of RS256 (Entra ID).
-    pub thumbprint: Option<String>,
+    /// The certificate that the key belongs to, where the key is found by it (Entra ID): asks for PS256 in place of RS256.
+    pub certificate: Option<Key>,
 }
 
 impl Statement {
@@ -31,16 +31,19 @@ impl Statement {
     /// The key is none any more; for people.
     pub fn sign(&self, client_id: &str, audience: &Url, key: &Secret) -> Result<String, String> {
         let (algorithm, key) = signer(key).ok_or("`private_key` is no longer a private key in PEM form")?;
-        let algorithm = match (algorithm, &self.thumbprint) {
-            (Algorithm::RS256, Some(_)) => Algorithm::PS256,
-            (algorithm, _) => algorithm,
+        let found_by = self.certificate.as_ref().map(|certificate| thumbprint(certificate.current().expose()));
+        let (algorithm, x5t_s256) = match (algorithm, found_by) {
+            (algorithm, None) => (algorithm, None),
+            (_, Some(None)) => return Err("`certificate_file` no longer holds a certificate in PEM form".to_owned()),
+            (Algorithm::RS256, Some(thumbprint)) => (Algorithm::PS256, thumbprint),
+            (algorithm, Some(thumbprint)) => (algorithm, thumbprint),
         };
         let now = Timestamp::now().as_second();
         let claims = json!({
             "iss": client_id, "sub": client_id, "aud": audience.as_str(),
             "iat": now, "exp": now + LIFE_S, "jti": uuid::Uuid::new_v4().to_string(),
         });
-        let header = Header { kid: self.key_id.clone(), x5t_s256: self.thumbprint.clone(), ..Header::new(algorithm) };
+        let header = Header { kid: self.key_id.clone(), x5t_s256, ..Header::new(algorithm) };
         jsonwebtoken::encode(&header, &claims, &key)
             .map_err(|_| "`private_key` cannot sign: is it a whole RSA or P-256 key?".to_owned())
     }

@@ -1,56 +1,19 @@
 //! Why there is no token, and what to do about it (RFC 6749 5.2).
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::connectors::client::Answer;
 use crate::connectors::oauth::{Grant, Proof};
 use crate::connectors::okta_log::share;
 use crate::connectors::redact::Redact;
-use crate::connectors::{Trouble, What};
-use crate::question;
+use crate::connectors::unsent::Unsent;
 use crate::question::Reason;
 
 pub const NO_DPOP: &str = "the client must prove possession of its tokens (DPoP), which the gateway does not: turn off \
                            \"Require Demonstrating Proof of Possession\" in the app";
 
-/// There is no token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoToken {
-    pub reason: Reason,
-    /// What the one who gives tokens answered, if it did.
-    pub status: Option<u16>,
-    pub retry_after: Option<Duration>,
-    /// For people, without secrets.
-    pub message: String,
-}
-
-impl NoToken {
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, status: None, retry_after: None, message: message.into() }
-    }
-}
-
-impl From<NoToken> for question::Trouble {
-    fn from(error: NoToken) -> Self {
-        Self::new(error.reason, error.message)
-    }
-}
-
-/// Nothing went out without a token: it may be tried again, unless that would end the same.
-impl From<NoToken> for Trouble {
-    fn from(error: NoToken) -> Self {
-        let what = match error.reason {
-            Reason::Denied | Reason::Rejected | Reason::Forbidden => What::Refused,
-            _ => What::NotDelivered { retry_after: error.retry_after },
-        };
-        Self { what, status: error.status, message: error.message }
-    }
-}
-
 /// What an answer other than 200 means.
-pub(super) fn of(grant: &Grant, answer: &Answer, redact: &Redact) -> NoToken {
+pub(super) fn of(grant: &Grant, answer: &Answer, redact: &Redact) -> Unsent {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let code = body["error"].as_str().unwrap_or_default();
     let description = redact.excerpt(body["error_description"].as_str().unwrap_or_default());
@@ -77,7 +40,7 @@ pub(super) fn of(grant: &Grant, answer: &Answer, redact: &Redact) -> NoToken {
         Reason::Limited => Some(answer.retry_after.or_else(reset).unwrap_or(share::UNKNOWN_RESET)),
         _ => answer.retry_after,
     };
-    NoToken { reason, status: Some(answer.status), retry_after, message }
+    Unsent { reason, status: Some(answer.status), retry_after, message }
 }
 
 fn denied(grant: &Grant, code: &str) -> (Reason, String) {

@@ -85,7 +85,7 @@ impl OAuth2 {
                 let name = below("private_key");
                 let key = setup.secret(&name, private_key)?;
                 assertion::check(&name, &key)?;
-                Ok(Proof::Statement(Statement { key, key_id: self.key_id.clone(), thumbprint: None }))
+                Ok(Proof::Statement(Statement { key, key_id: self.key_id.clone(), certificate: None }))
             }
             (None, None) => {
                 let message = "`client_secret` is missing, or `private_key`";

@@ -9,10 +9,10 @@ use crate::connectors::client;
 use crate::connectors::client::Client;
 use crate::connectors::oauth::assertion;
 use crate::connectors::oauth::assertion::Statement;
-use crate::connectors::oauth::refusal::NoToken;
 use crate::connectors::oauth::{Grant, Presented, Proof, Tokens};
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Problem, Setup};
+use crate::connectors::unsent::Unsent;
 use crate::question::Reason;
 use crate::secret::{Ring, SecretSource};
 
@@ -54,7 +54,7 @@ impl Access {
                     proof: Proof::Statement(Statement {
                         key,
                         key_id: written.key_id.map(str::to_owned),
-                        thumbprint: None,
+                        certificate: None,
                     }),
                     scope: Some(written.scope),
                     audience: None,
@@ -69,8 +69,8 @@ impl Access {
     ///
     /// # Errors
     /// There is no token.
-    pub async fn proof(&self, client: &Client) -> Result<Shown, NoToken> {
-        let unfit = |trouble: crate::connectors::Trouble| NoToken::new(Reason::Denied, trouble.message);
+    pub async fn proof(&self, client: &Client) -> Result<Shown, Unsent> {
+        let unfit = |trouble: crate::connectors::Trouble| Unsent::new(Reason::Denied, trouble.message);
         match self {
             Self::Token(key) => {
                 let value = client::secret_value(&[b"SSWS ", key.current().expose()].concat()).map_err(unfit)?;

@@ -72,6 +72,7 @@ fn content(task: &Task, default: &[Mailbox]) -> Result<Content, String> {
         }
         Task::Request { method, .. } => return Err(format!("it sends mail: it takes no `{}`", method.name())),
         Task::Forward => return Err("it sends mail: it takes no `forward`".to_owned()),
+        Task::Account(account) => return Err(wording::no_accounts("smtp", account.verb)),
     };
     plain("the subject", &subject)?;
     let read = |all: &[String]| all.iter().map(|one| named(one)).collect::<Result<Vec<_>, _>>();

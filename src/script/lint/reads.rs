@@ -9,7 +9,22 @@ use crate::script::lint::values::links;
 use crate::script::prelude::lookups;
 
 /// The functions whose first argument names a connector.
-pub const ACTIONS: [&str; 7] = ["notify", "post", "put", "patch", "delete", "email", "forward"];
+pub const ACTIONS: [&str; 14] = [
+    "notify",
+    "post",
+    "put",
+    "patch",
+    "delete",
+    "email",
+    "forward",
+    "clear_sessions",
+    "suspend_user",
+    "unsuspend_user",
+    "deactivate_user",
+    "add_to_group",
+    "remove_from_group",
+    "revoke_sign_in_sessions",
+];
 
 /// Names that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,6 +271,8 @@ mod tests {
             [named("hr", 16), named("chat", 42),]
         );
         assert_eq!(reads("fn f() { forward(\"siem\") }").connectors, these(&["siem"]));
+        let two = "fn f(x) { [suspend_user(\"org\", x.id), revoke_sign_in_sessions(\"m365\", x.login)] }";
+        assert_eq!(reads(two).connectors, these(&["m365", "org"]));
         assert_eq!(found("fn f() { http(\"hr\").get(`/x`).json }"), [named("hr", 15)]);
         assert_eq!(reads("fn f(x) { sql(x).row(\"\") }").connectors, Names::Any);
         assert_eq!(reads("fn http(x) { x } fn f(x) { http(\"own\") }").connectors, Names::none());

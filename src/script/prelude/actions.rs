@@ -1,5 +1,5 @@
-//! What a script asks the gateway to do afterwards: `notify`, `post`, `email`, `forward` and how often. Nothing is done
-//! here: a call makes an [`Action`], and the script returns it. No secret can become part of one.
+//! What a script asks the gateway to do afterwards: `notify`, `post`, `email`, `forward`, what is to change in accounts, and
+//! how often. Nothing is done here: a call makes an [`Action`], and the script returns it. No secret can become part of one.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::command::{Action, Method, Task, Window};
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::{Fallible, duration, json, printed};
 
+mod account;
 mod mail;
 
 /// The heading of the page, and what tells these commands from those of a hook.
@@ -135,8 +136,10 @@ fn after(action: &Action, length: &str) -> Fallible<Action> {
 }
 
 fn digest(action: &Action, keyed: &Dynamic, length: &str) -> Fallible<Action> {
-    if action.task == Task::Forward {
-        return wrong("digest", "events are forwarded one by one");
+    match action.task {
+        Task::Forward => return wrong("digest", "events are forwarded one by one"),
+        Task::Account(_) => return wrong("digest", "accounts are changed one by one"),
+        _ => {}
     }
     Ok(Action { digest: Some(window("digest", keyed, length)?), ..action.clone() })
 }
@@ -153,6 +156,7 @@ pub(super) fn register(library: &mut Library) {
     printed::<Action>(library, shown);
     register_telling(library);
     register_requests(library);
+    account::register(library);
     register_times(library);
 }
 

@@ -69,6 +69,18 @@ fn a_call_makes_an_action_as_it_is_kept() {
             json!({"connector": "mail", "do": "email", "to": ["a@b.example", "c@d.example"], "subject": "S",
                 "text": "T\nU", "html": "<b>T</b>", "cc": ["e@f.example"], "reply_to": "g@h.example"}),
         ),
+        (
+            r#"suspend_user("org", "00u7")"#,
+            json!({"connector": "org", "do": "account", "verb": "suspend_user", "user": "00u7"}),
+        ),
+        (
+            r#"revoke_sign_in_sessions("m365", email("a@example.com"))"#,
+            json!({"connector": "m365", "do": "account", "verb": "revoke_sign_in_sessions", "user": "a@example.com"}),
+        ),
+        (
+            r#"remove_from_group("org", "00u7", "00g1")"#,
+            json!({"connector": "org", "do": "account", "verb": "remove_from_group", "user": "00u7", "group": "00g1"}),
+        ),
     ];
     for (script, expected) in rows {
         assert_eq!(kept(script), expected, "{script}");
@@ -203,6 +215,24 @@ fn what_is_wrong_says_nothing_of_people() {
         let error = made(script).expect_err(script);
         assert!(!error.contains("dora"), "{error}");
     }
+}
+
+#[test]
+fn an_account_is_named_by_a_text() {
+    for verb in ["clear_sessions", "suspend_user", "unsuspend_user", "deactivate_user", "revoke_sign_in_sessions"] {
+        refused(
+            &format!(r#"{verb}("org", nobody)"#),
+            &format!("`{verb}`: a user is an id or a login, as a text, not nothing"),
+        );
+        refused(&format!(r#"{verb}("org", " ")"#), "and this one is empty");
+        refused(&format!(r#"{verb}("org", ["dora"])"#), "not an array");
+        assert_eq!(kept(&format!(r#"{verb}("org", "00u7").after("1m").once("k", "1h")"#))["verb"], verb);
+        refused(&format!(r#"{verb}("org", "00u7").digest("k", "1h")"#), "accounts are changed one by one");
+    }
+    refused(r#"add_to_group("org", "00u7", nobody)"#, "`add_to_group`: a group is an id, as a text, not nothing");
+    refused(r#"add_to_group("org", "a\nb", "00g1")"#, "letters that cannot be seen");
+    refused(r#"let x = "x"; x.pad(300, "x"); suspend_user("org", x)"#, "256 are the most");
+    refused(r#"suspend_user("org", pin)"#, "never carries a secret");
 }
 
 #[test]

@@ -1,0 +1,41 @@
+//! Nothing was sent, because something was missing before: a token, or room in a rate limit. In the words of actions it may be
+//! tried again, unless that would end the same; in those of questions it is a reason.
+
+use std::time::Duration;
+
+use crate::connectors::{Trouble, What};
+use crate::question;
+use crate::question::Reason;
+
+/// Why nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    pub reason: Reason,
+    /// What the one who gives tokens answered, if it did.
+    pub status: Option<u16>,
+    pub retry_after: Option<Duration>,
+    /// For people, without secrets.
+    pub message: String,
+}
+
+impl Unsent {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, status: None, retry_after: None, message: message.into() }
+    }
+}
+
+impl From<Unsent> for question::Trouble {
+    fn from(error: Unsent) -> Self {
+        Self::new(error.reason, error.message)
+    }
+}
+
+impl From<Unsent> for Trouble {
+    fn from(error: Unsent) -> Self {
+        let what = match error.reason {
+            Reason::Denied | Reason::Rejected | Reason::Forbidden => What::Refused,
+            _ => What::NotDelivered { retry_after: error.retry_after },
+        };
+        Self { what, status: error.status, message: error.message }
+    }
+}

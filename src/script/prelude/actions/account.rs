@@ -1,0 +1,121 @@
+//! What is to change in the account of a person, at the provider or at another one. Whom an id belongs to, and whether it is
+//! one, the provider says.
+
+use rhai::Dynamic;
+use serde_json::Value;
+
+use crate::command::{Account, Action, Task, Verb};
+use crate::script::library::{Doc, Library};
+use crate::script::prelude::Fallible;
+use crate::script::prelude::actions::{json_of, kind, wrong};
+
+/// The longest id or login.
+const MAX_ID_BYTES: usize = 256;
+
+fn of(verb: Verb, connector: &str, user: &Dynamic) -> Fallible<Action> {
+    made(connector, verb, user, None)
+}
+
+fn with_group(verb: Verb, connector: &str, user: &Dynamic, group: &Dynamic) -> Fallible<Action> {
+    made(connector, verb, user, Some(group))
+}
+
+fn made(connector: &str, verb: Verb, user: &Dynamic, group: Option<&Dynamic>) -> Fallible<Action> {
+    let account = || {
+        let user = id(user, "a user is an id or a login")?;
+        let group = group.map(|group| id(group, "a group is an id")).transpose()?;
+        Ok::<_, String>(Account { verb, user, group })
+    };
+    match account() {
+        Ok(account) => Ok(Action::new(connector, Task::Account(account))),
+        Err(problem) => wrong(verb.name(), problem),
+    }
+}
+
+fn id(value: &Dynamic, what: &str) -> Result<String, String> {
+    let text = match json_of(value)? {
+        Value::String(text) => text,
+        other => return Err(format!("{what}, as a text, not {}", kind(&other))),
+    };
+    if text.trim().is_empty() {
+        return Err(format!("{what}, and this one is empty"));
+    }
+    if text.len() > MAX_ID_BYTES {
+        return Err(format!("{what}, and this one is {} bytes long: {MAX_ID_BYTES} are the most", text.len()));
+    }
+    match text.chars().any(char::is_control) {
+        true => Err(format!("{what}, and this one has letters that cannot be seen")),
+        false => Ok(text),
+    }
+}
+
+pub(super) fn register(library: &mut Library) {
+    register_okta(library);
+    register_groups(library);
+    library.command(
+        Doc::new(
+            "revoke_sign_in_sessions(connector: string, user: string) -> Action",
+            "Asks Microsoft Entra to end the sessions of a user, by id or user principal name (kind `entra`). It is a request: browsers and refresh tokens follow within minutes, access tokens live on for an hour or more.",
+            r#"revoke_sign_in_sessions("m365", "dora@corp.example")"#,
+        ),
+        |connector: &str, user: Dynamic| of(Verb::RevokeSignInSessions, connector, &user),
+    );
+}
+
+fn register_okta(library: &mut Library) {
+    library
+        .command(
+            Doc::new(
+                "clear_sessions(connector: string, user: string) -> Action",
+                "Ends the sessions of a user at Okta, by id or login, revokes what OAuth tokens it has, and forgets its devices (kind `okta`).",
+                r#"clear_sessions("org", "00u7")"#,
+            ),
+            |connector: &str, user: Dynamic| of(Verb::ClearSessions, connector, &user),
+        )
+        .command(
+            Doc::new(
+                "suspend_user(connector: string, user: string) -> Action",
+                "Suspends a user at Okta, by id or login, until `unsuspend_user` (kind `okta`).",
+                r#"suspend_user("org", "00u7").once("suspend:00u7", "1h")"#,
+            ),
+            |connector: &str, user: Dynamic| of(Verb::SuspendUser, connector, &user),
+        )
+        .command(
+            Doc::new(
+                "unsuspend_user(connector: string, user: string) -> Action",
+                "Takes back the suspension of a user at Okta (kind `okta`).",
+                r#"unsuspend_user("org", "dora@corp.example")"#,
+            ),
+            |connector: &str, user: Dynamic| of(Verb::UnsuspendUser, connector, &user),
+        )
+        .command(
+            Doc::new(
+                "deactivate_user(connector: string, user: string) -> Action",
+                "Deactivates a user at Okta, which takes away its applications. Cannot simply be taken back (kind `okta`).",
+                r#"deactivate_user("org", "00u7").after("7d")"#,
+            ),
+            |connector: &str, user: Dynamic| of(Verb::DeactivateUser, connector, &user),
+        );
+}
+
+fn register_groups(library: &mut Library) {
+    library
+        .command(
+            Doc::new(
+                "add_to_group(connector: string, user: string, group: string) -> Action",
+                "Adds a user to a group at Okta, both by id (kind `okta`).",
+                r#"add_to_group("org", "00u7", "00g1")"#,
+            ),
+            |connector: &str, user: Dynamic, group: Dynamic| with_group(Verb::AddToGroup, connector, &user, &group),
+        )
+        .command(
+            Doc::new(
+                "remove_from_group(connector: string, user: string, group: string) -> Action",
+                "Removes a user from a group at Okta, both by id (kind `okta`).",
+                r#"remove_from_group("org", "00u7", "00g1")"#,
+            ),
+            |connector: &str, user: Dynamic, group: Dynamic| {
+                with_group(Verb::RemoveFromGroup, connector, &user, &group)
+            },
+        );
+}
