@@ -51,6 +51,7 @@ pub mod syslog;
 pub mod teams;
 pub mod unsent;
 pub mod webhook;
+pub mod wire;
 pub mod wording;
 
 /// Every kind, in the order of the reference.

@@ -1,21 +1,17 @@
 //! The connection to a receiver: opened within its time, watched for its end, and kept for the next message.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
 use url::Host;
 
 use crate::connectors::Trouble;
 use crate::connectors::egress::Egress;
+use crate::connectors::wire::Trust;
 
 /// After this long without a message a connection is not used again: what stands between may have forgotten it, and then
 /// what is written to it vanishes.
@@ -29,14 +25,7 @@ pub(super) struct Receiver {
     host: Host,
     port: u16,
     egress: Egress,
-    tls: Option<Tls>,
-}
-
-struct Tls {
-    /// Certificates of authorities to trust besides those of the system, as PEM.
-    authorities: Option<Vec<u8>>,
-    /// Made at the first connection: it loads the system's certificates.
-    config: OnceLock<Arc<ClientConfig>>,
+    tls: Option<Trust>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -53,7 +42,7 @@ pub(super) struct Connection {
 
 impl Receiver {
     pub(super) fn with_tls(host: Host, port: u16, egress: Egress, authorities: Option<Vec<u8>>) -> Self {
-        Self { host, port, egress, tls: Some(Tls { authorities, config: OnceLock::new() }) }
+        Self { host, port, egress, tls: Some(Trust::new(authorities)) }
     }
 
     pub(super) fn in_the_clear(host: Host, port: u16, egress: Egress) -> Self {
@@ -83,41 +72,7 @@ impl Receiver {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
-        let config = match tls.config.get() {
-            Some(config) => config,
-            None => {
-                let made = tls.config()?;
-                tls.config.get_or_init(|| made)
-            }
-        };
-        let stream = TlsConnector::from(config.clone()).connect(self.name()?, stream).await?;
-        Ok(Box::new(stream))
-    }
-
-    /// What the certificate must say.
-    fn name(&self) -> io::Result<ServerName<'static>> {
-        match &self.host {
-            Host::Domain(name) => ServerName::try_from(name.clone()).map_err(io::Error::other),
-            Host::Ipv4(address) => Ok(ServerName::from(IpAddr::from(*address))),
-            Host::Ipv6(address) => Ok(ServerName::from(IpAddr::from(*address))),
-        }
-    }
-}
-
-impl Tls {
-    fn config(&self) -> io::Result<Arc<ClientConfig>> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for certificate in CertificateDer::pem_slice_iter(self.authorities.as_deref().unwrap_or_default()) {
-            roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
+        Ok(Box::new(tls.secure(&self.host, stream).await?))
     }
 }
 
