@@ -47,6 +47,7 @@ pub mod setup;
 pub mod slack;
 pub mod smtp;
 pub mod splunk_hec;
+pub mod sql;
 pub mod syslog;
 pub mod teams;
 pub mod unsent;
@@ -69,6 +70,7 @@ pub const KINDS: &[Kind] = &[
     splunk_hec::KIND,
     elastic::KIND,
     syslog::KIND,
+    sql::KIND,
     file::KIND,
 ];
 

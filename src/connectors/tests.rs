@@ -15,6 +15,7 @@ use super::*;
 use crate::connectors::setup::{Problem, Secrets, Setup};
 
 mod probes;
+pub(super) mod servers;
 
 /// Settings that own what a [`Setup`] borrows.
 pub(super) struct Owned {
