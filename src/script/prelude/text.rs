@@ -80,6 +80,38 @@ fn is_latin_or_punctuation(letter: char) -> bool {
 /// RFC 3986, 2.3: what needs no encoding anywhere in a URL.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// RFC 4515, 3: in a value of a filter five characters are written as a backslash and two hex digits.
+fn ldap_escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '*' | '(' | ')' | '\\' | '\0' => escaped.push_str(&in_hex(letter)),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// RFC 4514, 2.4: what means something in a name, anywhere or at its ends, gets a backslash.
+fn dn_escape(text: &str) -> String {
+    let last = text.chars().count().saturating_sub(1);
+    let mut escaped = String::with_capacity(text.len());
+    for (at, letter) in text.chars().enumerate() {
+        match letter {
+            '"' | '+' | ',' | ';' | '<' | '>' | '=' | '\\' => escaped.extend(['\\', letter]),
+            '#' if at == 0 => escaped.extend(['\\', letter]),
+            ' ' if at == 0 || at == last => escaped.extend(['\\', letter]),
+            '\0'..='\x1f' | '\x7f' => escaped.push_str(&in_hex(letter)),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn in_hex(letter: char) -> String {
+    format!("\\{:02x}", u32::from(letter))
+}
+
 /// Whether the pattern matches somewhere in the text.
 ///
 /// # Errors
@@ -134,7 +166,28 @@ pub(super) fn register(library: &mut Library) {
             }
         },
     );
+    register_escapes(library);
     register_parts(library);
+}
+
+/// For what goes into an LDAP search or bind.
+fn register_escapes(library: &mut Library) {
+    library.function(
+        Doc::new(
+            "ldap_escape(text: string) -> string",
+            "For a value in the filter of an LDAP search (RFC 4515): `*`, `(`, `)`, `\\` and NUL lose their meaning.",
+            r#""(uid=" + ldap_escape("*)(uid=*") + ")" == "(uid=\\2a\\29\\28uid=\\2a)""#,
+        ),
+        |text: &str| ldap_escape(text),
+    );
+    library.function(
+        Doc::new(
+            "dn_escape(text: string) -> string",
+            "For a value in the name of an LDAP entry (RFC 4514): `,`, `+`, `=`, quotes, blanks at the ends and all else that would end it or begin another lose their meaning.",
+            r##""uid=" + dn_escape("lee, ann+x") + ",ou=people" == "uid=lee\\, ann\\+x,ou=people" && dn_escape("#1 ") == "\\#1\\ ""##,
+        ),
+        |text: &str| dn_escape(text),
+    );
 }
 
 /// What Rhai's strings lack and policies need.
@@ -184,6 +237,26 @@ fn register_parts(library: &mut Library) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_value_ends_it() {
+        for (text, in_filter, in_name) in [
+            ("ann", "ann", "ann"),
+            ("*)(uid=*", "\\2a\\29\\28uid=\\2a", "*)(uid\\=*"),
+            ("a,b", "a,b", "a\\,b"),
+            ("a+b", "a+b", "a\\+b"),
+            ("a\\2a", "a\\5c2a", "a\\\\2a"),
+            ("a\0b", "a\\00b", "a\\00b"),
+            (" #a ", " #a ", "\\ #a\\ "),
+            ("#a#", "#a#", "\\#a#"),
+            (" ", " ", "\\ "),
+            ("\"<a>;\n", "\"<a>;\n", "\\\"\\<a\\>\\;\\0a"),
+            ("J\u{f6}rg \u{1f600}", "J\u{f6}rg \u{1f600}", "J\u{f6}rg \u{1f600}"),
+            ("", "", ""),
+        ] {
+            assert_eq!((ldap_escape(text).as_str(), dn_escape(text).as_str()), (in_filter, in_name), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_wrong_pattern_explains_itself() {
