@@ -35,6 +35,7 @@ pub mod entry;
 pub mod file;
 pub mod http;
 pub mod jira;
+pub mod ldap;
 pub mod log;
 pub mod oauth;
 pub mod okta;
@@ -71,6 +72,7 @@ pub const KINDS: &[Kind] = &[
     elastic::KIND,
     syslog::KIND,
     sql::KIND,
+    ldap::KIND,
     file::KIND,
 ];
 

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 pub(in crate::connectors) mod mariadb;
 pub(in crate::connectors) mod postgres;
+pub(in crate::connectors) mod slapd;
 
 /// A program that runs until this is dropped.
 pub(in crate::connectors) struct Running {
