@@ -40,6 +40,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("ldap/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Ldap::new(setup)?)),
+    answers: Some("ldap"),
+    cache: None,
 };
 
 /// After this long without a question a connection is not used again.
@@ -382,10 +384,6 @@ impl Connector for Ldap {
     fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
         let text = "it only answers questions";
         Box::pin(std::future::ready(Err(crate::connectors::Trouble::refused(text))))
-    }
-
-    fn answers(&self) -> &'static [&'static str] {
-        &["ldap"]
     }
 
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {

@@ -36,6 +36,8 @@ pub const KIND: Kind = Kind {
     guide: include_str!("sql/guide.md"),
     settings: Settings::json_schema,
     make: |setup| Ok(Box::new(Sql::new(setup)?)),
+    answers: Some("sql"),
+    cache: None,
 };
 
 /// After this long without a question a connection is not used again: what stands between may have forgotten it.
@@ -342,10 +344,6 @@ impl Connector for Sql {
     fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
         let text = "it only answers questions";
         Box::pin(std::future::ready(Err(crate::connectors::Trouble::refused(text))))
-    }
-
-    fn answers(&self) -> &'static [&'static str] {
-        &["sql"]
     }
 
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {

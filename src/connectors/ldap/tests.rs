@@ -95,7 +95,7 @@ fn settings_that_mean_nothing_are_refused() {
 async fn it_does_nothing_but_answer() {
     let folder = tempfile::tempdir().expect("a folder");
     let ldap = ldap(folder.path(), &json!({ "url": "ldaps://dc.example" }));
-    assert_eq!(ldap.answers(), ["ldap"]);
+    assert_eq!(super::KIND.answers, Some("ldap"));
     let order = order(Task::Forward);
     let refused = Connector::check(&ldap, &order.action).expect_err("refused");
     assert_eq!(refused, "a connector of kind `ldap` only answers questions: it does no `forward`");

@@ -99,7 +99,7 @@ fn settings_that_mean_nothing_are_refused() {
 async fn it_does_nothing_but_answer() {
     let folder = tempfile::tempdir().expect("a folder");
     let sql = sql(folder.path(), &json!({ "url": "sqlite:legacy.db" }));
-    assert_eq!(sql.answers(), ["sql"]);
+    assert_eq!(super::KIND.answers, Some("sql"));
     let order = order(Task::Forward);
     let refused = sql.check(&order.action).expect_err("refused");
     assert_eq!(refused, "a connector of kind `sql` only answers questions: it does no `forward`");
