@@ -94,6 +94,10 @@ impl Link {
         let trouble = |error: Error| trouble(&error, &redact, asked.limits);
         self.connection.query_drop("START TRANSACTION READ ONLY").await.map_err(trouble)?;
         let answer = self.read(asked).await;
+        // What was not read stands in the way: the connection is not used again.
+        if answer.as_ref().is_err_and(|trouble| trouble.reason == Reason::TooLarge) {
+            return answer;
+        }
         let ended = self.connection.query_drop("ROLLBACK").await.map_err(trouble);
         answer.and_then(|answer| ended.map(|()| answer))
     }
@@ -116,6 +120,9 @@ impl Link {
         while let Some(row) = rows.next().await.map_err(trouble)? {
             if full.is_ok() && gathered.wants_more() {
                 full = cells(row, gathered.columns().len()).and_then(|cells| gathered.add(cells));
+            }
+            if let Err(Trouble { reason: Reason::TooLarge, .. }) = &full {
+                return full.map(|()| Value::Null);
             }
         }
         drop(rows);

@@ -109,6 +109,7 @@ async fn what_cannot_be_answered_names_its_column_and_no_data() {
         ("select id, id from t", Reason::Rejected, "two columns are called `id`"),
         ("select seq from seq_1_to_6", Reason::TooLarge, "more than 5 rows"),
         ("select seq from seq_1_to_100000000", Reason::TooLarge, "more than 5 rows"),
+        ("select seq from seq_1_to_1000000000 limit 900000000", Reason::TooLarge, "more than 5 rows"),
         ("select repeat('x', 3000) r from seq_1_to_5", Reason::TooLarge, "longer than 10000 bytes"),
         ("select repeat('x', 15000000) r", Reason::TooLarge, "longer than 10000 bytes"),
     ] {
