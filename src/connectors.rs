@@ -33,6 +33,7 @@ pub mod elastic;
 pub mod entra;
 pub mod entry;
 pub mod file;
+pub mod guard;
 pub mod http;
 pub mod jira;
 pub mod ldap;
@@ -123,6 +124,12 @@ pub trait Connector: Send + Sync {
         None
     }
 
+    /// Under which names the account is known that an action changes, id and login, so that those can be found that are
+    /// protected. None where that cannot be asked, or is not there.
+    fn names_of<'a>(&'a self, _action: &'a Action) -> Naming<'a> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Ids under which it acts at the provider itself, so that events of its own making reach no rule.
     fn own_actors(&self) -> Vec<String> {
         Vec::new()
@@ -136,6 +143,7 @@ pub trait Connector: Send + Sync {
 
 pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Done, Trouble>> + Send + 'a>>;
 pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<Value, question::Trouble>> + Send + 'a>>;
+pub type Naming<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, question::Trouble>> + Send + 'a>>;
 pub type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probed, question::Trouble>> + Send + 'a>>;
 
 /// A system that is there and lets us in.
@@ -216,6 +224,8 @@ pub struct Connected {
     pub cache: Option<Cache>,
     /// Of actions and lookups alike.
     pub breaker: Arc<Breaker>,
+    /// What may not go out, where the settings say so.
+    pub guard: Option<guard::Guard>,
     /// Secrets of what every kind has, which are read again when their files change.
     pub rings: Vec<Arc<Ring>>,
 }
@@ -285,6 +295,7 @@ impl Connected {
             lookups: Semaphore::new(64),
             cache: None,
             breaker: Arc::default(),
+            guard: None,
             rings: Vec::new(),
         }
     }

@@ -28,6 +28,7 @@ use crate::telemetry::metrics::Metrics;
 
 pub mod act;
 pub mod backoff;
+mod guard;
 pub mod intake;
 pub mod outbox;
 pub mod reconcile;

@@ -43,6 +43,10 @@ pub struct Common {
     /// What requests go through, for kinds that speak HTTP. Proxies of the environment are never used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
+    /// What keeps a mistake small: for actions that take something away, which are `delete` and what changes accounts, but for
+    /// `add_to_group` and `unsuspend_user`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
     /// How often, and for how long, an action that failed is tried again.
     pub retry: Retry,
 }
@@ -67,6 +71,26 @@ pub struct Cache {
 impl Default for Cache {
     fn default() -> Self {
         Self { ttl_s: 60, negative_s: 10, stale_s: 600, entries: 10_000 }
+    }
+}
+
+/// What is never done through a connector, and how much of it in an hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Guard {
+    /// Ids and logins of accounts that are never touched, such as those for emergencies. Best name both of each.
+    pub protect: Vec<String>,
+    /// How many such actions may go out within an hour; the others are dead letters.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_per_hour: u32,
+    /// Name of the connector that is notified, once an hour, when there were more.
+    #[schemars(length(min = 1))]
+    pub alert: Option<String>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { protect: Vec::new(), max_per_hour: 25, alert: None }
     }
 }
 
@@ -108,6 +132,7 @@ impl Default for Common {
             cache: None,
             allow_private: false,
             proxy: None,
+            guard: None,
             retry: Retry::default(),
         }
     }

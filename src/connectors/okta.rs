@@ -18,7 +18,7 @@ use crate::connectors::egress;
 use crate::connectors::okta::org::{Family, Org};
 use crate::connectors::okta_log::access::{Access, Written};
 use crate::connectors::setup::{Kind, Problem, Setup};
-use crate::connectors::{Connector, LookingUp, Order, Performing, Probed, Probing};
+use crate::connectors::{Connector, LookingUp, Naming, Order, Performing, Probed, Probing};
 use crate::question::{Question, Trouble};
 use crate::secret::{Ring, SecretSource};
 
@@ -154,6 +154,10 @@ impl Connector for Okta {
 
     fn probe(&self) -> Option<Probing<'_>> {
         Some(Box::pin(self.probed()))
+    }
+
+    fn names_of<'a>(&'a self, action: &'a Action) -> Naming<'a> {
+        Box::pin(account::names(&self.org, action))
     }
 
     fn own_actors(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use crate::command::Action;
 use crate::connectors::{Done, Order, Trouble, What};
 use crate::delivery::Delivery;
+use crate::delivery::guard;
 use crate::delivery::work::{Next, Verdict};
 use crate::release::Release;
 use crate::store::Leased;
@@ -23,6 +24,11 @@ pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased
     // The configuration may have changed since the script asked.
     if let Err(problem) = connected.connector.check(&action) {
         return Verdict::dead("refused", problem);
+    }
+    if let Some(verdict) = guard::stops(delivery, &connected, job, &action).await {
+        delivery.metrics.action_attempt(&connected.name, verdict.result);
+        told(job, &connected.name, &verdict);
+        return verdict;
     }
     let order = order(job, action);
     let breaker = &connected.breaker;

@@ -256,7 +256,12 @@ impl Work<'_> {
                 Err(problems) => self.outside(&format!("connectors.{name}"), problems),
             }
         }
-        Connectors::new(made)
+        let made = Connectors::new(made);
+        for (name, problem) in outside::unheard(&self.document.config, &made) {
+            let key = format!("connectors.{name}.guard.alert");
+            self.findings.push(self.document.finding("config/bad-value", &key, problem));
+        }
+        made
     }
 
     /// Where routes look for what their hooks never delivered.

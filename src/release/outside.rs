@@ -8,18 +8,20 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
+use crate::command::{Action, Task};
 use crate::config;
 use crate::config::connectors::Connector;
 use crate::config::reconcile;
 use crate::config::routes::Route;
 use crate::config::{Config, ConnectorFacts};
 use crate::connectors;
-use crate::connectors::Connected;
 use crate::connectors::cache::{Cache, Rules};
+use crate::connectors::guard::Guard;
 use crate::connectors::okta_log;
 use crate::connectors::okta_log::SystemLog;
 use crate::connectors::proxy::Proxy;
 use crate::connectors::setup::{Problem, Setup};
+use crate::connectors::{Connected, Connectors};
 use crate::finding::Finding;
 use crate::release::build::Secrets;
 use crate::release::bundle::Place;
@@ -71,6 +73,7 @@ pub(super) fn connected(
         lookups: Semaphore::new(written.common.lookups as usize),
         cache: written.common.cache.as_ref().map(rules_of).or(kind.cache).map(Cache::new),
         breaker: Arc::default(),
+        guard: written.common.guard.as_ref().map(guard_of),
         rings: setup.proxy.iter().flat_map(Proxy::rings).collect(),
     })
 }
@@ -86,6 +89,22 @@ fn proxy_of(setup: &Setup<'_>, kind: &str, written: &config::connectors::Proxy) 
         Written::Address(url) => Proxy::new(setup, url, None, false),
         Written::Table { url, auth, allow_private } => Proxy::new(setup, url, auth.as_ref(), *allow_private),
     }
+}
+
+fn guard_of(written: &config::connectors::Guard) -> Guard {
+    Guard::new(&written.protect, written.max_per_hour, written.alert.clone())
+}
+
+/// Connectors whose guard would tell nobody: name, and why.
+pub(super) fn unheard(config: &Config, connectors: &Connectors) -> Vec<(String, String)> {
+    let alert = |(name, written): (&String, &Connector)| {
+        let alert = written.common.guard.as_ref()?.alert.as_deref()?;
+        // One that is there and could not be made has been complained about.
+        let broken = config.connectors.contains_key(alert) && connectors.get(alert).is_none();
+        let notify = Action::new(alert, Task::Notify { message: "The guard has stopped actions.".into() });
+        connectors.check(&notify).err().filter(|_| !broken).map(|problem| (name.clone(), problem))
+    };
+    config.connectors.iter().filter_map(alert).collect()
 }
 
 fn rules_of(written: &config::connectors::Cache) -> Rules {

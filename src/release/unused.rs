@@ -81,7 +81,10 @@ impl<'a> Work<'a> {
             return Vec::new();
         }
         let all = self.all();
-        let unused = self.document.config.connectors.keys().filter(|name| !all.connectors.may_have(name));
+        let connectors = &self.document.config.connectors;
+        let guards = connectors.values().filter_map(|one| one.common.guard.as_ref()?.alert.as_ref());
+        let alerts: Vec<&String> = guards.collect();
+        let unused = connectors.keys().filter(|name| !all.connectors.may_have(name) && !alerts.contains(name));
         let complaint = |name: &String| {
             let message = format!("no script names the connector `{name}`");
             self.document.warning("config/unused-connector", &format!("connectors.{name}"), message).help("remove it")

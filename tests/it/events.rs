@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{SECRET, TestGateway};
 
 mod ends;
+mod guard;
 mod order;
 mod tickets;
 

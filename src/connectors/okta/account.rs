@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::Value;
 
-use crate::command::{Account, Task, Verb};
+use crate::command::{Account, Action, Task, Verb};
 use crate::connectors::client::Answer;
 use crate::connectors::okta::org::{Family, Org, error_code, is_okta, segment};
 use crate::connectors::{Done, Order, Trouble, What};
@@ -74,24 +74,38 @@ fn path(account: &Account) -> Result<(Method, String), String> {
     })
 }
 
+/// Id and login of the user that an action changes; none if there is no such user.
+pub(super) async fn names(org: &Org, action: &Action) -> Result<Vec<String>, question::Trouble> {
+    let Task::Account(account) = &action.task else { return Ok(Vec::new()) };
+    let Some(user) = read(org, &account.user).await? else { return Ok(Vec::new()) };
+    let names = [&user["id"], &user["profile"]["login"]];
+    Ok(names.into_iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+/// A user, now; nothing if there is none.
+async fn read(org: &Org, user: &str) -> Result<Option<Value>, question::Trouble> {
+    let segment = segment(user).map_err(|text| question::Trouble::new(Reason::Rejected, text))?;
+    let answer = org.look(&format!("/api/v1/users/{segment}"), Family::User).await?;
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    match answer.status {
+        200 if body["id"].is_string() => Ok(Some(body)),
+        404 if is_okta(&answer) => Ok(None),
+        _ => Err(org.refusal(&answer, "read users", "okta.users.read", ROLE)),
+    }
+}
+
 /// The status of a user, now; nothing if there is none.
 async fn state(org: &Org, user: &str) -> Result<Option<String>, Trouble> {
-    let path = format!("/api/v1/users/{}", segment(user).map_err(Trouble::refused)?);
-    let unknown = |trouble: question::Trouble| {
+    let user = read(org, user).await.map_err(|trouble| {
         let message = format!("whether it is so already cannot be seen: {}", trouble.message);
         let what = match trouble.reason {
             Reason::Denied | Reason::Rejected | Reason::Forbidden => What::Refused,
             _ => What::NotDelivered { retry_after: None },
         };
         Trouble { what, status: None, message }
-    };
-    let answer = org.look(&path, Family::User).await.map_err(unknown)?;
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    match (answer.status, body["status"].as_str()) {
-        (200, Some(status)) => Ok(Some(status.chars().filter(char::is_ascii_graphic).take(40).collect())),
-        (404, _) if is_okta(&answer) => Ok(None),
-        _ => Err(unknown(org.refusal(&answer, "read users", "okta.users.read", ROLE))),
-    }
+    })?;
+    let status = user.as_ref().map(|user| user["status"].as_str().unwrap_or("UNKNOWN"));
+    Ok(status.map(|status| status.chars().filter(char::is_ascii_graphic).take(40).collect()))
 }
 
 /// The answer may mean that the user is as it should be.

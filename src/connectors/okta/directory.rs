@@ -100,7 +100,7 @@ async fn pages(org: &Org, request: &Request, first: Answer) -> Result<Value, Tro
         let next = org.next(link, &request.path).ok_or_else(|| {
             Trouble::new(Reason::BadAnswer, "the link to the next page leads away from `org_url`, and is not followed")
         })?;
-        answer = org.look(&next.to_owned(), request.family).await?;
+        answer = org.look(next, request.family).await?;
     }
     let text = format!("the user is in more than {} groups", all.len());
     Err(Trouble::new(Reason::TooLarge, text))

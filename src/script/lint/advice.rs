@@ -91,7 +91,7 @@ impl Review {
     }
 
     /// Makes a command on trial. An argument that is not known stands for anything: it is tried with two values, and only
-    /// what is refused in the same words for both is a refusal of the others.
+    /// what is refused in the same words for both, and for a path, too, is a refusal of the others.
     pub(crate) fn refused(&self, form: &Form, receiver: Option<Dynamic>, given: &[Option<Dynamic>]) -> Option<Refused> {
         if given.iter().all(Option::is_none) {
             return None;
@@ -104,8 +104,12 @@ impl Review {
             receiver.clone().map(Some).into_iter().chain(known).collect()
         };
         let text = self.text(form, filled(0)?)?;
-        if given.iter().any(Option::is_none) && self.text(form, filled(1)?)? != text {
-            return None;
+        if given.iter().any(Option::is_none) {
+            if self.text(form, filled(1)?)? != text {
+                return None;
+            }
+            // What is a path, and no name, may be taken.
+            self.text(form, filled(2)?)?;
         }
         let code = self.advice.refusals.iter().find(|refusal| text.contains(refusal.says));
         let (message, help) = match text.split_once("; ") {
@@ -131,12 +135,12 @@ fn own_text(error: EvalAltResult) -> Option<String> {
     }
 }
 
-/// One of two values that a parameter of this written shape takes.
+/// One of three values that a parameter of this written shape takes.
 fn anything(shape: &str, which: usize) -> Option<Dynamic> {
     let shape = shape.split(" or ").next().unwrap_or(shape).trim();
     match shape {
-        "string" | "any" => Some(["one", "two"][which].into()),
-        "int" | "integer" => Some(Dynamic::from([1_i64, 2][which])),
+        "string" | "any" => Some(["one", "two", "/three"][which].into()),
+        "int" | "integer" => Some(Dynamic::from([1_i64, 2, 3][which])),
         _ => None,
     }
 }

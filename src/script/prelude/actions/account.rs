@@ -50,7 +50,7 @@ fn id(value: &Dynamic, what: &str) -> Result<String, String> {
 }
 
 pub(super) fn register(library: &mut Library) {
-    register_okta(library);
+    register_status(library);
     register_groups(library);
     library.command(
         Doc::new(
@@ -62,12 +62,12 @@ pub(super) fn register(library: &mut Library) {
     );
 }
 
-fn register_okta(library: &mut Library) {
+fn register_status(library: &mut Library) {
     library
         .command(
             Doc::new(
                 "clear_sessions(connector: string, user: string) -> Action",
-                "Ends the sessions of a user at Okta, by id or login, revokes what OAuth tokens it has, and forgets its devices (kind `okta`).",
+                "Ends the sessions of a user at the identity provider, by id or login, revokes its OAuth tokens, and forgets its devices.",
                 r#"clear_sessions("org", "00u7")"#,
             ),
             |connector: &str, user: Dynamic| of(Verb::ClearSessions, connector, &user),
@@ -75,7 +75,7 @@ fn register_okta(library: &mut Library) {
         .command(
             Doc::new(
                 "suspend_user(connector: string, user: string) -> Action",
-                "Suspends a user at Okta, by id or login, until `unsuspend_user` (kind `okta`).",
+                "Suspends a user at the identity provider, by id or login, until `unsuspend_user`.",
                 r#"suspend_user("org", "00u7").once("suspend:00u7", "1h")"#,
             ),
             |connector: &str, user: Dynamic| of(Verb::SuspendUser, connector, &user),
@@ -83,7 +83,7 @@ fn register_okta(library: &mut Library) {
         .command(
             Doc::new(
                 "unsuspend_user(connector: string, user: string) -> Action",
-                "Takes back the suspension of a user at Okta (kind `okta`).",
+                "Takes back the suspension of a user.",
                 r#"unsuspend_user("org", "dora@corp.example")"#,
             ),
             |connector: &str, user: Dynamic| of(Verb::UnsuspendUser, connector, &user),
@@ -91,7 +91,7 @@ fn register_okta(library: &mut Library) {
         .command(
             Doc::new(
                 "deactivate_user(connector: string, user: string) -> Action",
-                "Deactivates a user at Okta, which takes away its applications. Cannot simply be taken back (kind `okta`).",
+                "Deactivates a user at the identity provider, which takes away its applications. That cannot simply be taken back.",
                 r#"deactivate_user("org", "00u7").after("7d")"#,
             ),
             |connector: &str, user: Dynamic| of(Verb::DeactivateUser, connector, &user),
@@ -103,7 +103,7 @@ fn register_groups(library: &mut Library) {
         .command(
             Doc::new(
                 "add_to_group(connector: string, user: string, group: string) -> Action",
-                "Adds a user to a group at Okta, both by id (kind `okta`).",
+                "Adds a user to a group at the identity provider, both by id.",
                 r#"add_to_group("org", "00u7", "00g1")"#,
             ),
             |connector: &str, user: Dynamic, group: Dynamic| with_group(Verb::AddToGroup, connector, &user, &group),
@@ -111,7 +111,7 @@ fn register_groups(library: &mut Library) {
         .command(
             Doc::new(
                 "remove_from_group(connector: string, user: string, group: string) -> Action",
-                "Removes a user from a group at Okta, both by id (kind `okta`).",
+                "Removes a user from a group at the identity provider, both by id.",
                 r#"remove_from_group("org", "00u7", "00g1")"#,
             ),
             |connector: &str, user: Dynamic, group: Dynamic| {

@@ -30,6 +30,10 @@ fn step(step: Kv) -> Fallible<Value> {
     if step.key().is_empty() || step.key().len() > MAX_KEY_BYTES {
         return Err(format!("`kv.{name}`: a key is a text of 1 to {MAX_KEY_BYTES} bytes").into());
     }
+    // What begins like this is the gateway's own.
+    if step.key().starts_with('\u{1}') {
+        return Err(format!("`kv.{name}`: a key begins with something that can be seen").into());
+    }
     let connector = ImmutableString::from(KV);
     super::ask(name, &connector, Ask::Kv(step)).map(|answer| answer.value)
 }
