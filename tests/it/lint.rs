@@ -443,6 +443,7 @@ const COMMANDS: &[(&str, &str, &[&str])] = &[
             "error script/refused-argument 2:73: `post`: a path leads on from the connector's address, so it begins with one `/`",
         ],
     ),
+    ("okta.event", "[delete(\"hr\", `/people/${request.id}`), post(\"hr\", `/a/${request.id}`, request.id)]", &[]),
     ("okta.telephony", "block(\"no\", params.mode ?? request.channel)", &[]),
     ("okta.telephony", "send([via(\"a\"), via(request.channel)])", &[]),
     (
