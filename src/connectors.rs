@@ -21,6 +21,7 @@ use crate::connectors::breaker::Breaker;
 use crate::connectors::cache::Cache;
 use crate::connectors::setup::Kind;
 use crate::finding::nearest;
+use crate::message::{Message, Sent};
 use crate::question;
 use crate::question::{Question, Reason};
 use crate::secret::Ring;
@@ -47,12 +48,17 @@ pub mod redact;
 pub mod servicenow;
 pub mod setup;
 pub mod slack;
+pub mod sms;
+pub mod sms_template;
 pub mod smtp;
+pub mod sns;
 pub mod splunk_hec;
 pub mod sql;
 pub mod syslog;
 pub mod teams;
+pub mod twilio;
 pub mod unsent;
+pub mod vonage;
 pub mod webhook;
 pub mod wire;
 pub mod wording;
@@ -75,6 +81,10 @@ pub const KINDS: &[Kind] = &[
     sql::KIND,
     ldap::KIND,
     file::KIND,
+    twilio::KIND,
+    vonage::KIND,
+    sns::KIND,
+    sms_template::KIND,
 ];
 
 /// The kinds that speak HTTP, whose requests may go through a proxy.
@@ -90,6 +100,10 @@ pub const PROXIED: &[&str] = &[
     servicenow::KIND.name,
     splunk_hec::KIND.name,
     elastic::KIND.name,
+    twilio::KIND.name,
+    vonage::KIND.name,
+    sns::KIND.name,
+    sms_template::KIND.name,
 ];
 
 /// The kind of this name.
@@ -118,6 +132,20 @@ pub trait Connector: Send + Sync {
         Box::pin(std::future::ready(Err(question::Trouble::new(Reason::Rejected, text))))
     }
 
+    /// Whether scripts may name it in `via`.
+    fn delivers_messages(&self) -> bool {
+        false
+    }
+
+    /// Sends a message to its person, once, or says why it was not sent. The message is never told in what it says.
+    fn deliver_message<'a>(&'a self, message: &'a Message) -> Delivering<'a> {
+        let _ = message;
+        Box::pin(std::future::ready(Err(Trouble::refused(format!(
+            "a connector of kind `{}` sends no codes",
+            self.kind()
+        )))))
+    }
+
     /// Whether its system can be reached and lets us do what we are for, without changing anything: what
     /// `hookgate check --online` says. Nothing where that cannot be known without doing something.
     fn probe(&self) -> Option<Probing<'_>> {
@@ -142,6 +170,7 @@ pub trait Connector: Send + Sync {
 }
 
 pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Done, Trouble>> + Send + 'a>>;
+pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Sent, Trouble>> + Send + 'a>>;
 pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<Value, question::Trouble>> + Send + 'a>>;
 pub type Naming<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, question::Trouble>> + Send + 'a>>;
 pub type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probed, question::Trouble>> + Send + 'a>>;
@@ -356,6 +385,18 @@ impl Connectors {
         }
     }
 
+    /// Whether a script may send a message through this.
+    ///
+    /// # Errors
+    /// There is no such connector, or it sends none; for the author of the script.
+    pub fn check_way(&self, name: &str) -> Result<(), String> {
+        let found = self.by_name.get(name).ok_or_else(|| self.unknown(name))?;
+        match found.connector.delivers_messages() {
+            true => Ok(()),
+            false => Err(format!("`{name}`: {}", no_codes(found.connector.kind()))),
+        }
+    }
+
     /// What is said of a name that no connector has.
     pub fn unknown(&self, name: &str) -> String {
         let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
@@ -366,6 +407,14 @@ impl Connectors {
         };
         format!("there is no connector `{name}`: {hint}")
     }
+}
+
+/// Kinds whose connectors send codes.
+pub const SENDERS: [&str; 4] = [twilio::KIND.name, vonage::KIND.name, sns::KIND.name, sms_template::KIND.name];
+
+/// What is said of a connector in `via` that is none of them.
+pub fn no_codes(kind: &str) -> String {
+    format!("a connector of kind `{kind}` sends no codes: `via` needs one of kind `{}`", SENDERS.join("`, `"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::gateway::decide::{Decision, Failure};
 use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
+use crate::gateway::sending::Errand;
 use crate::hooks::{Decoded, Facts, Reply};
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
@@ -25,6 +26,7 @@ pub mod decide;
 pub mod guard;
 pub mod record;
 pub mod refusal;
+pub mod sending;
 
 /// Answers calls with the release in force.
 pub struct Gateway {
@@ -102,13 +104,40 @@ impl Gateway {
         }
     }
 
+    /// Sends what has to be sent before the reply leaves; of a preview, nothing.
+    async fn sent(
+        &self,
+        release: &Arc<Release>,
+        route: &Route,
+        facts: &Facts,
+        mut decision: Decision,
+        deadline: Instant,
+    ) -> Decision {
+        let Some(sending) = decision.sending.take().filter(|_| !facts.preview) else { return decision };
+        let Ok(_permit) = route.permits.try_acquire() else {
+            return decision.failed(release, route, Failure::Busy(route.limits.concurrent));
+        };
+        let errand = Errand {
+            delivery: self.delivery.clone(),
+            metrics: self.metrics.clone(),
+            release: release.clone(),
+            route: route.name.clone(),
+            call: facts.id.as_ref().map_or_else(|| decision.id.clone(), ToString::to_string),
+            sending,
+            deadline,
+        };
+        let outcome = sending::send(errand).await;
+        decision.settled(release, route, outcome)
+    }
+
     /// The reply to a decoded call; of a call seen before, the reply it got then.
-    async fn reply(&self, release: &Release, route: &Route, request: Decoded, record: &mut Record) -> Reply {
+    async fn reply(&self, release: &Arc<Release>, route: &Route, request: Decoded, record: &mut Record) -> Reply {
         let deadline = record.received() + Duration::from_millis(route.limits.deadline_ms);
         let decide = || async {
             let decision =
                 decide::decide(&self.lanes, self.delivery.lookups(), release, route, &request, deadline).await;
-            self.kept(release, route, &request.facts, decision).await
+            let decision = self.kept(release, route, &request.facts, decision).await;
+            self.sent(release, route, &request.facts, decision, deadline).await
         };
         let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {
             return record.decided(decide().await);

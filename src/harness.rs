@@ -26,6 +26,7 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
     functions::running::register(&mut library);
     functions::mocks::register(library.family("Mocks"));
     functions::lookups::register(&mut library);
+    functions::sending::register(&mut library);
     functions::assertions::register(library.family("Assertions"));
     functions::marks::register(library.family("Rows and marks"));
     library.finish()

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::command::{Action, Task};
+use crate::message::{Outcome, Sending};
 use crate::script::library::{Finished, Library};
 use crate::script::lint::advice::Advice;
 
@@ -103,6 +104,22 @@ pub trait Contract: Sized + 'static {
     /// # Errors
     /// A command that the provider would ignore or that would void the whole answer.
     fn reply(request: &Self::Request, commands: Commands<Self::Command>, mark: &Mark) -> Result<Reply, CommandError>;
+
+    /// What has to be sent to somebody before there is an answer. [`Contract::reply`] then gives the one for when the first
+    /// connector takes it.
+    ///
+    /// # Errors
+    /// It cannot be sent to anybody.
+    fn sending(request: &Self::Request, commands: &Commands<Self::Command>) -> Result<Option<Sending>, CommandError> {
+        let _ = (request, commands);
+        Ok(None)
+    }
+
+    /// The reply once sending has ended; nothing where the declared answer is to be given.
+    fn settled(outcome: &Outcome, mark: &Mark) -> Option<Reply> {
+        let _ = (outcome, mark);
+        None
+    }
 
     /// The declared answer for when the script cannot give one.
     fn failed(declared: &Declared, mark: &Mark) -> Reply;
@@ -214,9 +231,12 @@ pub struct Reply {
 }
 
 /// What a script asked for: the answer, and what the gateway is to do besides.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Encoded {
+    /// Where something has to be sent first, the reply for when the first connector takes it.
     pub reply: Reply,
+    /// Nobody has checked yet that there are such connectors.
+    pub sending: Option<Sending>,
     /// In the order of the script. Nobody has checked yet that there are such connectors.
     pub actions: Vec<Action>,
 }
@@ -248,6 +268,7 @@ pub struct Hook {
     pub encode: fn(&Decoded, Dynamic, &Mark) -> Result<Encoded, CommandError>,
     /// The commands of the hook among what a script returned, as JSON: `"allow"`, `{"deny": {"text": "…"}}`.
     pub describe: fn(&Dynamic) -> Vec<Value>,
+    pub settled: fn(&Outcome, &Mark) -> Option<Reply>,
     pub failed: fn(&Declared, &Mark) -> Reply,
     pub effect: fn(&Reply) -> String,
 }
@@ -304,6 +325,7 @@ impl Hook {
             read: |decoded, path| C::read(&decoded.typed::<C>(), path),
             encode: encode::<C>,
             describe: describe_commands::<C>,
+            settled: C::settled,
             failed: C::failed,
             effect: C::effect,
         }
@@ -336,7 +358,9 @@ fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Res
     if !C::EVENTS && actions.iter().any(|action| action.task == Task::Forward) {
         return Err(CommandError::NothingToForward { hook: C::NAME });
     }
-    Ok(Encoded { reply: C::reply(&decoded.typed::<C>(), commands, mark)?, actions })
+    let request = decoded.typed::<C>();
+    let sending = C::sending(&request, &commands)?;
+    Ok(Encoded { reply: C::reply(&request, commands, mark)?, sending, actions })
 }
 
 fn describe_commands<C: Contract>(returned: &Dynamic) -> Vec<Value> {

@@ -16,7 +16,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`message`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -33,6 +33,7 @@ pub mod gateway;
 pub mod harness;
 pub mod hooks;
 pub mod lookup;
+pub mod message;
 pub mod password;
 pub mod question;
 pub mod release;

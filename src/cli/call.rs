@@ -182,6 +182,10 @@ impl Work<'_> {
         for action in &decision.actions {
             output::line(asked(action));
         }
+        if let Some(sending) = &decision.sending {
+            let ways = sending.ways.join(", then ");
+            output::line(format_args!("{} through {ways}; nothing is sent here", paint(BOLD, "send")));
+        }
         output::line(format_args!("{} {}", paint(BOLD, "→"), (self.route.hook.effect)(reply)));
     }
 
@@ -196,6 +200,7 @@ impl Work<'_> {
             "notes": decision.reply.notes,
             "actions": decision.actions,
             "lookups": decision.journal.lookups().map(lookup_json).collect::<Value>(),
+            "send": decision.sending.as_ref().map(|sending| &sending.ways),
             "logs": decision.logs.iter().map(log_json).collect::<Value>(),
             "failure": decision.failure.as_ref().map(failure_json),
             "script_us": u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),

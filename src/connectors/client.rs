@@ -35,10 +35,15 @@ mod silence;
 mod tests;
 
 /// More of an answer to an order is not read.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// How long a connection may take for a message that a caller waits for.
+pub const CONNECT_SOON: Duration = Duration::from_millis(800);
 
 pub struct Client {
     timeout: Duration,
+    /// Less than all of the time, so that "never connected" is told apart from "never answered".
+    connect: Duration,
     egress: Egress,
     /// Certificates of authorities to trust besides those that everybody trusts, as PEM.
     authorities: Option<Vec<u8>>,
@@ -85,8 +90,19 @@ impl Client {
         Self { proxy: setup.proxy.clone(), ..Self::with(setup.timeout, egress, authorities) }
     }
 
+    /// For messages that a caller waits for: who does not accept a connection soon leaves time for the next.
+    pub fn for_messages(setup: &Setup<'_>) -> Self {
+        Self::for_messages_with(setup, None)
+    }
+
+    pub fn for_messages_with(setup: &Setup<'_>, authorities: Option<Vec<u8>>) -> Self {
+        let client = Self::new(setup, authorities);
+        Self { connect: client.connect.min(CONNECT_SOON), ..client }
+    }
+
     fn with(timeout: Duration, egress: Egress, authorities: Option<Vec<u8>>) -> Self {
-        Self { timeout, egress, authorities, identity: None, proxy: None, made: Mutex::default() }
+        let connect = timeout.mul_f64(0.75);
+        Self { timeout, connect, egress, authorities, identity: None, proxy: None, made: Mutex::default() }
     }
 
     /// The same, which shows a certificate of its own.
@@ -205,8 +221,7 @@ impl Client {
         let egress = self.proxy.as_ref().map_or(&self.egress, Proxy::egress);
         let mut builder = reqwest::Client::builder()
             .timeout(self.timeout)
-            // Less than all of the time, so that "never connected" is told apart from "never answered".
-            .connect_timeout(self.timeout.mul_f64(0.75))
+            .connect_timeout(self.connect)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .dns_resolver(egress.clone())

@@ -24,7 +24,7 @@ use crate::connectors::{Connector, Done, LookingUp, Order, Performing, Probing, 
 use crate::question::Question;
 use crate::secret::Ring;
 
-mod auth;
+pub(super) mod auth;
 mod look;
 #[cfg(test)]
 mod tests;
@@ -91,7 +91,7 @@ fn one_mebibyte() -> usize {
 /// A field that a good answer has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Success {
+pub(super) struct Success {
     /// Name of the field; dots lead into inner objects.
     #[schemars(length(min = 1))]
     field: String,
@@ -219,6 +219,17 @@ impl Connector for Api {
 }
 
 impl Success {
+    /// Whether the field is there and as it must be.
+    pub(super) fn is_in(&self, body: &Value) -> bool {
+        let found = self.field.split('.').try_fold(body, |value, name| value.get(name));
+        found == Some(&json!(self.equals))
+    }
+
+    /// What was missing, for people.
+    pub(super) fn wanted(&self) -> String {
+        format!("`{}` being {}", self.field, json!(self.equals))
+    }
+
     fn judge(&self, answer: &Answer, done: Done) -> Result<Done, Trouble> {
         let status = Some(answer.status);
         if !answer.complete {
@@ -226,17 +237,10 @@ impl Success {
             return Err(Trouble { what: What::MaybeDelivered, status, message });
         }
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let found = self.field.split('.').try_fold(&body, |value, name| value.get(name));
-        if found == Some(&json!(self.equals)) {
+        if self.is_in(&body) {
             return Ok(done);
         }
-        let message = format!(
-            "it answered {} without `{}` being {}: {}",
-            answer.status,
-            self.field,
-            json!(self.equals),
-            done.note
-        );
+        let message = format!("it answered {} without {}: {}", answer.status, self.wanted(), done.note);
         Err(Trouble { what: What::Refused, status, message })
     }
 }
@@ -246,7 +250,7 @@ fn encoded(body: &Value) -> Bytes {
     if body.is_null() { Bytes::new() } else { body.to_string().into() }
 }
 
-fn static_headers(written: &BTreeMap<String, String>) -> Result<HeaderMap, Vec<Problem>> {
+pub(super) fn static_headers(written: &BTreeMap<String, String>) -> Result<HeaderMap, Vec<Problem>> {
     let mut headers = HeaderMap::new();
     let mut problems = Vec::new();
     for (name, value) in written {

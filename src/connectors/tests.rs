@@ -13,6 +13,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::connectors::setup::{Problem, Secrets, Setup};
+use crate::message::Channel;
+use crate::secret::Secret;
 
 mod probes;
 pub(super) mod servers;
@@ -212,6 +214,64 @@ pub(super) fn order(task: Task) -> Order {
         doubt: false,
         gathered: Vec::new(),
         gathered_count: 0,
+    }
+}
+
+/// A message whose number, text and code are canaries.
+pub(super) fn message(channel: Channel) -> Message {
+    Message {
+        to: "+14155550199".to_owned(),
+        channel,
+        text: Secret::new(*b"Your code is 907 441 & more"),
+        code: Secret::new(*b"907441"),
+        locale: Some("EN-US".to_owned()),
+        key: "key-1".to_owned(),
+    }
+}
+
+/// How connectors that send codes take answers which are no success, whatever the provider: what comes of a status, of
+/// silence, of a connection that breaks, of garbage and of an answer that never ends. None of it tells the message.
+pub(super) async fn sends_as_all_do(make: impl Fn(&Server) -> Box<dyn Connector>) {
+    let again = |seconds: Option<u64>| What::NotDelivered { retry_after: seconds.map(Duration::from_secs) };
+    let echo = "{\"message\":\"+14155550199 14155550199 Your code is 907 441 & more 907441\"}";
+    let say = |status: &str, headers: &str, body: &str| Then::Say(response(status, headers, body));
+    let table = [
+        (say("400 Bad Request", "", echo), What::Refused),
+        (say("401 Unauthorized", "", echo), What::Refused),
+        (say("403 Forbidden", "", ""), What::Refused),
+        (say("301 Moved", "Location: /x\r\n", ""), What::Refused),
+        (say("429 Too Many Requests", "Retry-After: 7\r\n", echo), again(Some(7))),
+        (say("500 Internal Server Error", "", echo), again(None)),
+        (say("503 Service Unavailable", "", echo), again(None)),
+        (say("200 OK", "", "<html>907441"), What::MaybeDelivered),
+        (say("200 OK", "", ""), What::MaybeDelivered),
+        (say("200 OK", "", "{\"half\":"), What::MaybeDelivered),
+        (Then::Say("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"sid\":".to_owned()), What::MaybeDelivered),
+        (Then::Close, What::MaybeDelivered),
+        (Then::Silence, What::MaybeDelivered),
+        (Then::Drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n".to_owned()), What::MaybeDelivered),
+    ];
+    for (then, what) in table {
+        let server = Server::new([then]).await;
+        let trouble = make(&server).deliver_message(&message(Channel::Sms)).await.expect_err("no success");
+        assert_eq!(trouble.what, what, "{}", trouble.message);
+        for canary in ["4155550199", "907441", "907 441", "code is"] {
+            assert!(!format!("{trouble:?}").contains(canary), "{trouble:?}");
+        }
+    }
+    let server = Server::saying("200 OK", "", "{}").await;
+    let nobody = make(&server);
+    drop(server);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let trouble = nobody.deliver_message(&message(Channel::Sms)).await.expect_err("nobody listens");
+    assert_eq!(trouble.what, again(None), "{}", trouble.message);
+}
+
+#[test]
+fn every_kind_that_sends_codes_is_known_as_one() {
+    for kind in KINDS {
+        let has_guide = kind.guide.contains("via(");
+        assert_eq!(SENDERS.contains(&kind.name), has_guide, "{}", kind.name);
     }
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::command::Action;
 use crate::hooks::{Decoded, Encoded, Mark, Reply};
 use crate::lookup::Lookups;
+use crate::message::{Outcome, Sending, Tried};
 use crate::release::{Plan, Release, Route};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
@@ -20,6 +21,8 @@ pub struct Decision {
     /// Sortable by time; also in the reply's `debugContext`.
     pub id: String,
     pub reply: Reply,
+    /// What has to be sent before the reply leaves: it is the one for when the first connector takes it.
+    pub sending: Option<Sending>,
     /// What the gateway is to do besides; its connectors can do each of them.
     pub actions: Vec<Action>,
     pub failure: Option<Failure>,
@@ -39,6 +42,8 @@ pub enum Failure {
     NoThread,
     #[error("{0}")]
     Script(Box<ScriptError>),
+    #[error("no provider took the message ({})", Outcome::reasons(.0))]
+    NotSent(Vec<Tried>),
     #[error("the actions of the script could not be kept: {0}")]
     Store(StoreError),
 }
@@ -49,6 +54,7 @@ impl Failure {
         match self {
             Self::Busy(_) | Self::NoThread => "busy",
             Self::Script(error) => error.reason(),
+            Self::NotSent(_) => "not_sent",
             Self::Store(_) => "store",
         }
     }
@@ -93,7 +99,9 @@ pub async fn decide(
         }
     };
     match outcome {
-        Ok(Encoded { reply, actions }) => (decision.reply, decision.actions) = (reply, actions),
+        Ok(Encoded { reply, sending, actions }) => {
+            (decision.reply, decision.sending, decision.actions) = (reply, sending, actions);
+        }
         Err(failure) => {
             decision.reply = (route.hook.failed)(on_failure, &mark);
             decision.failure = Some(failure);
@@ -112,15 +120,34 @@ impl Decision {
             self.reply = (route.hook.failed)(on_failure, &mark);
         }
         self.actions.clear();
+        self.sending = None;
         self.failure = Some(failure);
         self
+    }
+
+    /// The same call once its message was sent, or was not.
+    #[must_use]
+    pub fn settled(mut self, release: &Release, route: &Route, outcome: Outcome) -> Self {
+        let script = match &route.plan {
+            Plan::Reply { script, .. } => script.file(),
+            Plan::Rules(_) => "",
+        };
+        let mark = Mark { decision: &self.id, release: release.label(), script };
+        match ((route.hook.settled)(&outcome, &mark), outcome) {
+            (Some(reply), _) => {
+                self.reply = reply;
+                self
+            }
+            (None, Outcome::Failed(tried)) => self.failed(release, route, Failure::NotSent(tried)),
+            (None, _) => self.failed(release, route, Failure::NotSent(Vec::new())),
+        }
     }
 }
 
 impl Decision {
     fn of(reply: Reply) -> Self {
-        let (actions, logs, journal) = Default::default();
-        Self { id: String::new(), reply, actions, failure: None, logs, journal, took: Duration::ZERO }
+        let (sending, actions, logs, journal) = Default::default();
+        Self { id: String::new(), reply, sending, actions, failure: None, logs, journal, took: Duration::ZERO }
     }
 
     #[cfg(test)]

@@ -206,6 +206,7 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
         compiler: suite.compiler.clone(),
         connectors: suite.connectors.clone(),
         surroundings: Arc::new(surroundings),
+        sends: std::collections::BTreeMap::default(),
         deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),
     })
 }

@@ -5,3 +5,4 @@ pub(super) mod lookups;
 pub(super) mod marks;
 pub(super) mod mocks;
 pub(super) mod running;
+pub(super) mod sending;

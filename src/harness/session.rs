@@ -3,6 +3,7 @@
 //! Functions of tests reach it through [`with`]; it is never borrowed while a script runs.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use rhai::{Dynamic, EvalAltResult, Map};
 use crate::connectors::Connectors;
 use crate::harness::outcome::{Outcome, Seen};
 use crate::harness::run::Suite;
+use crate::harness::stage::Fails;
 use crate::harness::subject::{Binding, Subject};
 use crate::script::compile::Compiler;
 use crate::script::context::{Mocked, Surroundings, World};
@@ -23,6 +25,8 @@ pub(super) struct Session {
     pub(super) subject: Arc<Subject>,
     pub(super) compiler: Arc<Compiler>,
     pub(super) connectors: Arc<Connectors>,
+    /// Connectors that fail to send messages.
+    pub(super) sends: BTreeMap<String, Fails>,
     /// Which of the subject's bindings runs.
     pub(super) binding: usize,
     pub(super) surroundings: Arc<Surroundings>,
@@ -89,6 +93,7 @@ impl Session {
             subject,
             compiler: suite.compiler.clone(),
             connectors: suite.connectors.clone(),
+            sends: BTreeMap::new(),
             binding: 0,
             surroundings,
             mocked: Mocked::at(now, 0),

@@ -1,5 +1,6 @@
 //! One call as the gateway makes it: decode, script, check, encode; in a world that the test made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,10 +9,13 @@ use rhai::Dynamic;
 use serde_json::Value;
 
 use crate::connectors::Connectors;
-use crate::harness::outcome::{Outcome, Parts};
+use crate::harness::functions::sending;
+use crate::harness::outcome;
+use crate::harness::outcome::Parts;
 use crate::harness::session::{Fallible, Session};
 use crate::harness::subject::Binding;
 use crate::hooks::{Decoded, Encoded, HookError, Mark, Reply};
+use crate::message::{Outcome, Sending};
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, World};
 use crate::script::run::Call;
@@ -24,8 +28,21 @@ pub struct Stage {
     pub connectors: Arc<Connectors>,
     pub surroundings: Arc<Surroundings>,
     pub world: World,
+    /// How connectors fail when they are to send a message; the others take it.
+    pub sends: BTreeMap<String, Fails>,
     /// The script has its own deadline, but no later than this.
     pub deadline: Instant,
+}
+
+/// How a connector fails to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fails {
+    /// The request went out and no answer came.
+    Timeout,
+    /// The provider says no.
+    Refused,
+    /// It cannot be reached, or is in trouble.
+    NotDelivered,
 }
 
 /// What replies of tests point back at.
@@ -40,6 +57,7 @@ impl Stage {
             connectors: session.connectors.clone(),
             surroundings: session.surroundings.clone(),
             world: session.world(binding),
+            sends: session.sends.clone(),
             deadline: session.deadline,
         })
     }
@@ -48,14 +66,14 @@ impl Stage {
     ///
     /// # Errors
     /// The body is no call of the hook: the gateway would run no script.
-    pub fn perform(&self, body: &Value) -> Result<Vec<Outcome>, HookError> {
+    pub fn perform(&self, body: &Value) -> Result<Vec<outcome::Outcome>, HookError> {
         let body = Bytes::from(body.to_string());
         let hook = self.binding.hook;
         let requests = if hook.events { (hook.split)(&body)? } else { vec![(hook.decode)(&body)?] };
         Ok(requests.iter().map(|request| self.answer(request)).collect())
     }
 
-    fn answer(&self, request: &Decoded) -> Outcome {
+    fn answer(&self, request: &Decoded) -> outcome::Outcome {
         let Binding { hook, script, on_failure, wants, .. } = &self.binding;
         let mark = Mark { decision: MARK, release: MARK, script: script.file() };
         let deadline = Instant::now() + Duration::from_millis(self.binding.limits.deadline_ms);
@@ -74,7 +92,8 @@ impl Stage {
             Err(error) => Err(error),
         };
         let (reply, actions, error) = match encoded {
-            Ok(Encoded { reply, actions }) => (reply, actions, None),
+            Ok(Encoded { reply, actions, sending: None }) => (reply, actions, None),
+            Ok(Encoded { actions, sending: Some(sending), .. }) => (self.sent(&sending, &mark), actions, None),
             Err(error) => {
                 let declared = on_failure.as_ref().map(|declared| (hook.failed)(declared, &mark));
                 (declared.unwrap_or(Reply::empty(503)), Vec::new(), Some(error))
@@ -84,13 +103,39 @@ impl Stage {
         let effect = (hook.effect)(&reply);
         let (logs, operations, took) = (run.logs, run.operations, run.took);
         let lookups = run.journal.lookups().cloned().collect();
-        Outcome::new(Parts { reply, commands, actions, lookups, logs, error, effect, wanted, operations, took })
+        outcome::Outcome::new(Parts {
+            reply,
+            commands,
+            actions,
+            lookups,
+            logs,
+            error,
+            effect,
+            wanted,
+            operations,
+            took,
+        })
+    }
+
+    /// The reply to a message that no provider gets: the first one takes it whom the test did not let fail.
+    fn sent(&self, sending: &Sending, mark: &Mark) -> Reply {
+        let outcome = sending::pretend(sending, &self.sends);
+        let mut reply = (self.binding.hook.settled)(&outcome, mark).unwrap_or_else(|| {
+            let declared = self.binding.on_failure.as_ref();
+            declared.map_or(Reply::empty(503), |declared| (self.binding.hook.failed)(declared, mark))
+        });
+        if let Outcome::Failed(tried) = &outcome {
+            reply.notes.push(format!("no provider took the message ({})", Outcome::reasons(tried)));
+        }
+        reply
     }
 
     /// As the gateway does: the hook takes it, and the connectors do.
     fn encode(&self, request: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Encoded, String> {
         let encoded = (self.binding.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
         encoded.actions.iter().try_for_each(|action| self.connectors.check(action))?;
+        let ways = encoded.sending.iter().flat_map(|sending| &sending.ways);
+        ways.into_iter().try_for_each(|way| self.connectors.check_way(way))?;
         Ok(encoded)
     }
 }

@@ -44,6 +44,4 @@ pub enum CommandError {
     NothingToForward { hook: &'static str },
     #[error("the reply would be {bytes} bytes long; the provider takes less than {limit}")]
     TooLarge { bytes: usize, limit: usize },
-    #[error("`send` needs connectors that send codes, and this version has none")]
-    NeedsConnectors,
 }

@@ -64,6 +64,14 @@ impl<C> Commands<C> {
         self.groups
     }
 
+    /// The commands in order, to look at.
+    pub fn iter(&self) -> impl Iterator<Item = &C> {
+        self.groups.iter().flat_map(|group| match group {
+            Group::Loose(command) => std::slice::from_ref(command),
+            Group::Together(commands) => commands.as_slice(),
+        })
+    }
+
     /// The commands in order, groups dissolved.
     pub fn flat(self) -> impl Iterator<Item = C> {
         self.groups.into_iter().flat_map(|group| match group {

@@ -22,7 +22,7 @@ use crate::script::prelude;
 pub(crate) const MARK: Mark = Mark { decision: "d-1", release: "r-1", script: "s.rhai" };
 
 /// What a script returns, or the text of its error.
-fn run(hook: &'static Hook, request: &Decoded, script: &str) -> Result<Dynamic, String> {
+pub(crate) fn run(hook: &'static Hook, request: &Decoded, script: &str) -> Result<Dynamic, String> {
     let libraries = [prelude::library(), (hook.library)()];
     let engine = engine::sandbox(&libraries, &Limits::default(), Modules::new(BTreeMap::default()), Dialect::Script);
     let ast = engine.compile(script).map_err(|error| error.to_string())?;
@@ -120,12 +120,6 @@ fn names_and_entries_are_unique() {
     assert!(find("okta.tokn").is_none());
 }
 
-/// What has no example, and why.
-const WITHOUT_EXAMPLE: [(&str, &str); 2] = [
-    ("via", "there is nothing that it could name: this version has no connectors that send codes"),
-    ("send", "it needs connectors that send codes, and this version has none"),
-];
-
 /// Whether the example of an entry is what its page says, for this call: something true or, of a command, something that a
 /// script may return.
 fn shows(hook: &'static Hook, request: &str, entry: &Entry) -> Result<(), String> {
@@ -156,8 +150,7 @@ fn every_entry_has_an_example_that_a_sample_bears_out() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    assert_eq!(without, WITHOUT_EXAMPLE.map(|(name, _)| name));
-    assert!(WITHOUT_EXAMPLE.iter().all(|(_, why)| !why.is_empty()));
+    assert!(without.is_empty(), "without an example: {without:?}");
 }
 
 /// What a script returns, taken apart.

@@ -116,14 +116,20 @@ fn rules_of(written: &config::connectors::Cache) -> Rules {
     }
 }
 
-/// Connectors that scripts name and nobody configured, or that cannot be asked what they are asked.
+/// Connectors that scripts name and nobody configured, or that cannot be asked what they are asked, or
+/// that cannot send the codes that they are to send.
 pub(super) fn wrong(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str>) -> Vec<Finding> {
     let known: Vec<&str> = config.connectors.keys().map(String::as_str).collect();
     let answers = |name: &str, function: &str| {
         let kind = config.connectors.get(name).and_then(|written| connectors::kind(&written.kind));
         kind.is_some_and(|kind| kind.answers == Some(function))
     };
-    compiler.wrong_connectors(wanted, &known, &answers)
+    let mut findings = compiler.wrong_connectors(wanted, &known, &answers);
+    findings.extend(compiler.wrong_ways(wanted, |name| {
+        let kind = config.connectors.get(name)?.kind.as_str();
+        (!connectors::SENDERS.contains(&kind)).then(|| connectors::no_codes(kind))
+    }));
+    findings
 }
 
 fn setup_secrets(secrets: Secrets) -> connectors::setup::Secrets {

@@ -13,7 +13,7 @@ use hookgate::hooks;
 use hookgate::script::engine;
 use hookgate::telemetry::metrics::Metrics;
 
-use crate::harness::TestGateway;
+use crate::harness::{TestGateway, sender};
 use crate::mistakes;
 
 mod connectors;
@@ -189,6 +189,7 @@ fn goes_live(hook: &hooks::Hook, script: &str) {
          on_failure = {on_failure}\n[routes.hook.params]\npartner_domains = [\"partner.example\"]\n",
         hook.name,
     );
+    let config = format!("{config}{}", ["acme", "other", "codes"].map(sender).concat());
     let mut shared = Vec::new();
     files(&root().join("scripts/lib"), ".rhai", &mut shared);
     let shared = shared.iter().map(|path| {

@@ -154,6 +154,14 @@ pub fn started(place: &Place, live: &Arc<Live>, metrics: &Arc<Metrics>) -> (Gate
     (Gateway::new(live.clone(), lanes, delivery.clone(), metrics.clone()), delivery)
 }
 
+/// The section of a connector that could send codes.
+pub fn sender(name: &str) -> String {
+    format!(
+        "\n[connectors.{name}]\nkind = \"sms_template\"\nbase_url = \"https://sms.example\"\n\
+         form = {{ to = \"{{to}}\", text = \"{{text}}\" }}\n"
+    )
+}
+
 /// Says that a test has not run, where nothing hides it: the test runner swallows what `println` writes. Where everything
 /// must run, it fails instead.
 pub fn skipped(why: &str) {

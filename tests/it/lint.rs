@@ -27,6 +27,8 @@ use hookgate::script::lint::codes::testing::TESTED;
 use hookgate::script::lint::codes::{Code, Stage};
 use hookgate::telemetry::metrics::Metrics;
 
+use crate::harness::sender;
+
 /// Codes that no single script can show.
 const WITHOUT_EXAMPLE: [&str; 8] = [
     "script/unused-file",
@@ -76,6 +78,11 @@ impl Bundle {
         }
         if script.contains("(\"hr\"") {
             config += "\n[connectors.hr]\nkind = \"http\"\nbase_url = \"https://hr.example\"\n";
+        }
+        for name in ["a", "acme", "codes", "other"] {
+            if script.contains(&format!("via(\"{name}\"")) {
+                config += &sender(name);
+            }
         }
         fs::write(path("gateway.toml"), config).unwrap();
         fs::write(path("scripts/hook.rhai"), script).unwrap();

@@ -27,4 +27,5 @@ mod reconcile;
 mod reload;
 mod replies;
 mod scale;
+mod sending;
 mod transport;

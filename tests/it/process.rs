@@ -45,7 +45,7 @@ pub fn sample(hook: &str) -> &'static str {
 
 /// A gateway in a process of its own, logging JSON at the level `trace`. Killed at the end whatever happens.
 pub struct Served {
-    _folder: TempDir,
+    folder: TempDir,
     pub port: u16,
     pub admin: u16,
     printed: NamedTempFile,
@@ -74,7 +74,7 @@ impl Served {
             .stdout(log)
             .spawn()
             .unwrap();
-        let mut served = Self { _folder: folder, port, admin, printed, child };
+        let mut served = Self { folder, port, admin, printed, child };
         served.wait_until_ready();
         served
     }
@@ -86,6 +86,11 @@ impl Served {
             assert!(self.child.try_wait().unwrap().is_none(), "the gateway ended:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A GET at the admin listener, head included.

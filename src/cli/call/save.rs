@@ -41,6 +41,7 @@ pub(super) fn save(work: &Work, name: &str, body: &bytes::Bytes) -> Result<()> {
         compiler: Arc::clone(&work.release.compiler),
         connectors: Arc::clone(&work.release.connectors),
         surroundings: binding.surroundings.clone(),
+        sends: std::collections::BTreeMap::default(),
         deadline: Instant::now() + std::time::Duration::from_millis(test::limits().deadline_ms),
         binding,
     };

@@ -22,7 +22,7 @@ use crate::secret::{Ring, SecretSource};
 /// What is presented to the API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
-pub(super) enum Auth {
+pub(in crate::connectors) enum Auth {
     /// `Authorization: Bearer …`
     Bearer {
         /// The token.
@@ -48,27 +48,31 @@ pub(super) enum Auth {
     },
 }
 
-pub(super) enum Proof {
+pub(in crate::connectors) enum Proof {
     Nothing,
     Secret(HeaderName, Scheme, Key),
     Token(Box<Tokens>),
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Scheme {
+pub(in crate::connectors) enum Scheme {
     Bearer,
     Basic,
     Plain,
 }
 
 /// What one request presents.
-pub(super) struct Shown {
+pub(in crate::connectors) struct Shown {
     header: Option<(HeaderName, HeaderValue)>,
     token: Option<Presented>,
 }
 
 impl Proof {
-    pub(super) fn new(setup: &Setup<'_>, auth: Option<&Auth>, client: &Client) -> Result<Self, Vec<Problem>> {
+    pub(in crate::connectors) fn new(
+        setup: &Setup<'_>,
+        auth: Option<&Auth>,
+        client: &Client,
+    ) -> Result<Self, Vec<Problem>> {
         match auth {
             None => Ok(Self::Nothing),
             Some(Auth::Bearer { bearer }) => {
@@ -87,7 +91,7 @@ impl Proof {
     }
 
     /// Something is presented, so that a refusal may be about it.
-    pub(super) fn is_some(&self) -> bool {
+    pub(in crate::connectors) fn is_some(&self) -> bool {
         !matches!(self, Self::Nothing)
     }
 
@@ -95,7 +99,7 @@ impl Proof {
     ///
     /// # Errors
     /// There is no token, or the secret fits into no header.
-    pub(super) async fn show(&self, client: &Client) -> Result<Shown, Unsent> {
+    pub(in crate::connectors) async fn show(&self, client: &Client) -> Result<Shown, Unsent> {
         let unfit = |trouble: Trouble| Unsent::new(Reason::Denied, trouble.message);
         match self {
             Self::Nothing => Ok(Shown { header: None, token: None }),
@@ -117,14 +121,14 @@ impl Proof {
     }
 
     /// Drops a token that was refused. Whether trying once more makes sense.
-    pub(super) fn forget(&self, shown: &Shown) -> bool {
+    pub(in crate::connectors) fn forget(&self, shown: &Shown) -> bool {
         match (self, &shown.token) {
             (Self::Token(tokens), Some(token)) => tokens.forget(token),
             _ => false,
         }
     }
 
-    pub(super) fn redact(&self) -> Redact {
+    pub(in crate::connectors) fn redact(&self) -> Redact {
         match self {
             Self::Nothing => Redact::default(),
             Self::Secret(_, _, key) => Redact::default().and(&key.current()),
@@ -132,7 +136,7 @@ impl Proof {
         }
     }
 
-    pub(super) fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(in crate::connectors) fn rings(&self) -> Vec<Arc<Ring>> {
         match self {
             Self::Nothing => Vec::new(),
             Self::Secret(_, _, key) => key.rings(),
@@ -143,7 +147,7 @@ impl Proof {
 
 impl Shown {
     /// The request with it.
-    pub(super) fn on(&self, request: &Outgoing) -> Outgoing {
+    pub(in crate::connectors) fn on(&self, request: &Outgoing) -> Outgoing {
         let mut request = request.clone();
         request.headers.extend(self.header.clone());
         request

@@ -17,14 +17,15 @@ use crate::hooks::okta::wire::{Text, WebRequest};
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
+use crate::message;
+use crate::message::{Outcome, Sending};
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::{Advice, Conflict};
 use crate::script::prelude::phone::Phone;
 use crate::script::prelude::secret::Hidden;
+use crate::secret::Secret;
 
 mod verdict;
-
-pub use verdict::{Outcome, Tried, settled};
 
 use verdict::Verdict;
 
@@ -159,6 +160,16 @@ impl Contract for Telephony {
         verdict::reply(commands, mark)
     }
 
+    fn sending(request: &Request, commands: &Commands<Verdict>) -> Result<Option<Sending>, CommandError> {
+        let Some(Verdict::Send { ways, to }) = commands.iter().next() else { return Ok(None) };
+        let ways = ways.iter().map(|way| way.name().to_owned()).collect();
+        message(request, to.as_ref()).map(|message| Some(Sending { message, ways }))
+    }
+
+    fn settled(outcome: &Outcome, mark: &Mark) -> Option<Reply> {
+        verdict::settled(outcome, mark)
+    }
+
     fn failed(declared: &Declared, mark: &Mark) -> Reply {
         verdict::failed(declared.word, mark)
     }
@@ -181,6 +192,44 @@ impl Data {
     fn message<T>(&self, part: impl Fn(&Message) -> Option<T>) -> Option<T> {
         self.message.as_ref().and_then(part)
     }
+}
+
+/// What the gateway is to send. The key is the gateway's to make.
+fn message(request: &Request, to: Option<&ImmutableString>) -> Result<message::Message, CommandError> {
+    let data = request.data();
+    let invalid = |problem: &str| CommandError::Invalid { problem: problem.to_owned() };
+    let phone = || {
+        let text = data.message(|message| message.phone.clone())?;
+        Phone::new(text, None).ok().map(|phone| phone.e164().clone())
+    };
+    let to = to.cloned().or_else(phone).filter(|number| !number.is_empty()).ok_or_else(|| {
+        invalid("`send` needs a number with `+` and country, and that of this call is none: give it one that is, as in `send([via(\"a\")], phone(request.phone.text, \"US\"))`")
+    })?;
+    let channel = match data.message(|message| message.channel.as_deref().map(channel)).as_deref() {
+        Some("sms") | None => message::Channel::Sms,
+        Some("voice") => message::Channel::Voice,
+        Some(_) => {
+            return Err(invalid("`send` knows the channels `sms` and `voice`: leave others to Okta, with `block`"));
+        }
+    };
+    let code = data.message(|message| message.otp.clone()).filter(|code| !code.is_empty());
+    let code = code.ok_or_else(|| invalid("the call has no code that `send` could send"))?;
+    let text = data.message(|message| message.text.clone()).filter(|text| !text.is_empty());
+    let text = match text {
+        Some(text) => Secret::new(text.reveal().as_bytes()),
+        // Okta writes no text for calls; connectors have one of their own.
+        None => {
+            Secret::new(zeroize::Zeroizing::new(format!("Your verification code is {}.", code.reveal())).as_bytes())
+        }
+    };
+    Ok(message::Message {
+        to: to.to_string(),
+        channel,
+        text,
+        code: Secret::new(code.reveal().as_bytes()),
+        locale: data.message(|message| message.locale.clone()).map(|locale| locale.to_string()),
+        key: String::new(),
+    })
 }
 
 /// The name of the flow as Okta sent it.

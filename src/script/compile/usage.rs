@@ -112,6 +112,24 @@ fn wrong_kind(file: &File, (name, function): (&str, &str), place: Position, othe
     Finding { length: name.chars().count() + 2, ..finding.help(help) }
 }
 
+impl Compiler {
+    /// Connectors that these scripts send codes through and that send none: `problem` says why not, if so.
+    pub fn wrong_ways(&self, wanted: &BTreeSet<&str>, problem: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
+        let names: BTreeSet<String> = wanted.iter().flat_map(|script| tree(script, &self.files)).collect();
+        let mut findings = Vec::new();
+        for file in names.iter().filter_map(|name| self.files.get(name)) {
+            for Named { name, function, place } in reads::connectors(&file.ast) {
+                let Some(name) = name.filter(|_| function == reads::WAY) else { continue };
+                let Some(problem) = problem(&name) else { continue };
+                let finding = Finding::error("script/sends-no-codes", &file.label, format!("`{name}` sends no codes"));
+                let finding = finding.at(&file.source, place.line().unwrap_or(0), place.position().unwrap_or(0));
+                findings.push(Finding { length: name.chars().count() + 2, ..finding.help(problem) });
+            }
+        }
+        findings
+    }
+}
+
 fn unknown_connector(file: &File, name: &str, place: Position, known: &[&str]) -> Finding {
     let message = format!("there is no connector `{name}`");
     let finding = Finding::error("script/unknown-connector", &file.label, message);

@@ -26,6 +26,9 @@ pub const ACTIONS: [&str; 14] = [
     "revoke_sign_in_sessions",
 ];
 
+/// The function that names a connector to send a message through.
+pub const WAY: &str = "via";
+
 /// Names that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Names {
@@ -139,8 +142,9 @@ pub(crate) struct Named {
 pub(crate) fn connectors(ast: &AST) -> Vec<Named> {
     let own = |name: &str| ast.iter_functions().any(|function| function.name == name);
     // `email(text)` makes a value of a text.
-    let is_action =
-        |name: &str, arguments: usize| ACTIONS.contains(&name) && !own(name) && (name != "email" || arguments == 2);
+    let is_action = |name: &str, arguments: usize| {
+        (ACTIONS.contains(&name) || name == WAY) && !own(name) && (name != "email" || arguments == 2)
+    };
     let is_lookup = |name: &str, arguments: usize| lookups::FUNCTIONS.contains(&name) && !own(name) && arguments == 1;
     let named = |name: Option<&str>, function: &str, place: Position| Named {
         name: name.map(str::to_owned),
@@ -280,6 +284,7 @@ mod tests {
             assert_eq!(reads(source).connectors, Names::Any, "{source}");
         }
         assert_eq!(reads("fn f(x) { email(\"a@b.example\").domain + email(x).domain }").connectors, Names::none());
+        assert_eq!(reads("fn f() { send([via(\"a\"), via(\"b\")]) }").connectors, these(&["a", "b"]));
         assert_eq!(reads("fn post(x) { x } fn f(x) { post(\"own\") }").connectors, Names::none());
         assert_eq!(reads("fn f(x) { x.email + x.delete + lib::post(\"own\") }").connectors, Names::none());
     }

@@ -14,6 +14,7 @@ use hookgate::release::suite;
 use hookgate::script::library::{Entry, Kind};
 use hookgate::telemetry::metrics::Metrics;
 
+use crate::harness::sender;
 use crate::process::{hookgate, sample};
 
 /// Everything that is no type.
@@ -56,7 +57,7 @@ fn every_example_of_a_test_is_one() {
     let config = fs::read_to_string(folder.path().join("gateway.toml")).unwrap();
     let events =
         "[routes.events]\npath = \"/okta/events\"\nhook = \"okta.event\"\nauth = \"okta\"\nscript = \"joined.rhai\"\n";
-    write("gateway.toml", &format!("{config}\n{events}"));
+    write("gateway.toml", &format!("{config}\n{events}{}", sender("codes")));
     write("scripts/joined.rhai", hooks::find("okta.event").unwrap().samples[0].script);
     write("scripts/joined_test.rhai", &tests(true));
     write("scripts/registration_test.rhai", &tests(false));

@@ -1,5 +1,6 @@
 use super::*;
 use crate::hooks::tests::{MARK, body, refusal, reply_to, value_of};
+use crate::message::Tried;
 
 const HOOK: &str = "okta.telephony";
 
@@ -24,7 +25,6 @@ fn wrong_arguments_are_refused_where_they_stand() {
         (r#"send([via("a"), via("a")])"#, "`a` twice"),
         (r#"send([via("a"), via("b"), via("c"), via("d"), via("e")])"#, "at most"),
         (r#"send([via("")])"#, "name of a connector"),
-        (r#"send([via("a"), via("b")])"#, "needs connectors"),
         (r#"via("a")"#, "where a command of `okta.telephony` belongs"),
         (r#"[sent("a", "1"), block("x", "swallow")]"#, "more than one verdict"),
         (r#"[[sent("a", "1"), sent("b", "2")]]"#, "more than one verdict"),
@@ -134,27 +134,48 @@ fn every_outcome_of_sending_has_its_reply() {
             "Okta waits for the code that acme delivers",
         ),
         (
-            Outcome::Pending { connector: connector(), id: "2".into() },
-            r#"{"commands":[{"type":"com.okta.telephony.action","value":[{"status":"PENDING","provider":"acme","transactionId":"2"}]}]}"#,
-            "Okta waits for the code that acme delivers",
-        ),
-        (
             Outcome::Unknown { connector: connector() },
             r#"{"commands":[{"type":"com.okta.telephony.action","value":[{"status":"PENDING","provider":"acme","transactionMetadata":"no answer in time"}]}]}"#,
             "Okta waits for the code that acme delivers",
         ),
-        (
-            Outcome::Failed(vec![
-                Tried { connector: "a".into(), reason: "status 500".into() },
-                Tried { connector: "b".into(), reason: "refused".into() },
-            ]),
-            r#"{"error":{"errorSummary":"no provider took the message (a: status 500; b: refused)"}}"#,
-            "Okta sends the code through its own providers",
-        ),
     ];
     for (outcome, expected, effect) in table {
-        let reply = settled(&outcome, &MARK);
+        let reply = Telephony::settled(&outcome, &MARK).unwrap();
         assert_eq!(body(&reply).to_string(), expected);
         assert_eq!(Telephony::effect(&reply), effect);
     }
+    let tried = vec![Tried { connector: "a".into(), reason: "it answered 500".into() }];
+    assert_eq!(Telephony::settled(&Outcome::Failed(tried), &MARK), None);
+}
+
+/// What would be sent for a script's `send`.
+fn sending(call: &str, script: &str) -> Result<Sending, String> {
+    let hook = crate::hooks::find(HOOK).unwrap();
+    let request = (hook.decode)(&call.to_owned().into()).unwrap();
+    let returned = crate::hooks::tests::run(hook, &request, &format!("fn on_telephony(request) {{ {script} }}"))?;
+    let encoded = (hook.encode)(&request, returned, &MARK).map_err(|error| error.to_string())?;
+    Ok(encoded.sending.unwrap())
+}
+
+#[test]
+fn a_message_has_what_providers_need() {
+    let sent = sending(SMS, r#"send([via("a"), via("b")])"#).unwrap();
+    assert_eq!(sent.ways, ["a", "b"]);
+    let message = &sent.message;
+    assert_eq!((message.to.as_str(), message.channel.name()), ("+447400123456", "sms"));
+    assert_eq!((message.code.expose(), message.text.expose()), (&b"004711"[..], &b"Your code is 004711"[..]));
+    assert_eq!(message.locale.as_deref(), Some("EN-GB"));
+    assert!(!format!("{sent:?}").contains("4711") && !format!("{sent:?}").contains("7400"), "{sent:?}");
+
+    let error = sending(VOICE, r#"send([via("a")])"#).unwrap_err();
+    assert!(error.contains("needs a number with `+`"), "{error}");
+    let sent = sending(VOICE, r#"send([via("a")], phone("+" + request.phone.text))"#).unwrap();
+    assert_eq!((sent.message.to.as_str(), sent.message.channel.name()), ("+447400123456", "voice"));
+    assert_eq!(sent.message.text.expose(), b"Your verification code is 52713.");
+    let error = sending(SMS, r#"send([via("a")], phone("12", "GB"))"#).unwrap_err();
+    assert!(error.contains("a number that can exist"), "{error}");
+    let other = SMS.replace("\"SMS\"", "\"pigeon\"");
+    assert!(sending(&other, r#"send([via("a")])"#).unwrap_err().contains("leave others to Okta"));
+    let none = SMS.replace("\"004711\"", "null");
+    assert!(sending(&none, r#"send([via("a")])"#).unwrap_err().contains("has no code"));
 }

@@ -151,6 +151,23 @@ fn on_registration(request) {
         stage: Stage::Load,
     },
     Code {
+        code: "script/sends-no-codes",
+        title: "A connector that sends no codes",
+        why: "`via` names a connector that sends a one-time code to a phone: one of kind `twilio`, `vonage`, `sns` or \
+              `sms_template`. Through any other no code would arrive, and that would be noticed only when somebody waits for it.",
+        bad: r#"
+fn on_telephony(_request) {
+    send([via("chat")])
+}
+"#,
+        good: r#"
+fn on_telephony(_request) {
+    send([via("codes")])
+}
+"#,
+        stage: Stage::Load,
+    },
+    Code {
         code: "script/nested-import",
         title: "An import inside a function",
         why: "An import at the top runs once, when the script is loaded. Inside a function it runs at every call.",
