@@ -16,6 +16,7 @@ mod harness;
 mod layers;
 mod limits;
 mod lint;
+mod lookups;
 mod lsp;
 mod mistakes;
 mod mutants;
