@@ -24,7 +24,7 @@ kind = "http"
 path = "out.jsonl"
 "#,
         &[
-            r#"1:1 config/missing-key `connectors.out.kind`: `kind` is missing (it must be `http`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`)"#,
+            r#"1:1 config/missing-key `connectors.out.kind`: `kind` is missing (it must be `http`, `okta`, `entra`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`)"#,
         ],
     ),
     (
@@ -34,7 +34,7 @@ kind = "flie"
 path = "out.jsonl"
 "#,
         &[
-            r#"2:8 config/bad-value `connectors.out.kind`: must be `http`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`, not `flie` (did you mean `file`?)"#,
+            r#"2:8 config/bad-value `connectors.out.kind`: must be `http`, `okta`, `entra`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`, not `flie` (did you mean `file`?)"#,
         ],
     ),
     (
@@ -59,7 +59,7 @@ zebra = 1
 retry = { atempts = 3 }
 "#,
         &[
-            r#"4:1 config/unknown-key `connectors.out.zebra`: unknown key `zebra` (known here: `kind`, `path`, `rotate_bytes`, `keep_files`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private`, `proxy` and `retry`)"#,
+            r#"4:1 config/unknown-key `connectors.out.zebra`: unknown key `zebra` (known here: `kind`, `path`, `rotate_bytes`, `keep_files`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private`, `proxy`, `guard` and `retry`)"#,
             r#"5:11 config/unknown-key `connectors.out.retry.atempts`: unknown key `atempts` (did you mean `attempts`?)"#,
         ],
     ),
@@ -111,7 +111,7 @@ passwrd = "hunter"
             r#"6:12 config/literal-secret `connectors.hr.base_url`: a password is never written into the file (name the secret by `{ env = … }` or `{ file = … }` in a key of its own)"#,
             r#"7:19 config/literal-secret `connectors.hr.auth.bearer`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
             r#"12:12 config/literal-secret `connectors.mail.password`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
-            r#"13:1 config/unknown-key `connectors.mail.passwrd`: unknown key `passwrd` (known here: `kind`, `host`, `port`, `tls`, `user`, `password`, `from`, `to`, `ca_file`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private`, `proxy` and `retry`)"#,
+            r#"13:1 config/unknown-key `connectors.mail.passwrd`: unknown key `passwrd` (known here: `kind`, `host`, `port`, `tls`, `user`, `password`, `from`, `to`, `ca_file`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private`, `proxy`, `guard` and `retry`)"#,
         ],
     ),
     (
