@@ -254,8 +254,8 @@ async fn what_waits_takes_so_much_memory_and_no_more() {
     let mut waiting: Vec<_> = (0..12).map(|number| Box::pin(store.accept(heavy(number)))).collect();
     let looked: Vec<_> = waiting.iter_mut().map(futures_poll).collect();
     let refused = looked.iter().filter(|answer| matches!(answer, Some(Err(StoreError::Busy)))).count();
-    // One or two are with the writer, eight fit in line.
-    assert!((2..=4).contains(&refused), "{refused} refused");
+    // None, one or two are with the writer yet; of eight, which are a little over the limit, seven fit in line.
+    assert!((2..=5).contains(&refused), "{refused} refused");
     blocker.execute_batch("ROLLBACK").unwrap();
 }
 

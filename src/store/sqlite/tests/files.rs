@@ -80,6 +80,8 @@ async fn the_command_line_works_beside_the_gateway() {
     gateway.settle(job.token, Attempt::default(), End::Dead).await.unwrap();
     let which = Selection::All(Box::new(Query { state: Some(JobState::Dead), ..Query::default() }));
     assert_eq!(beside.operate(Operation::Replay { which, force: false }).await, Ok(1));
+    // Each of the two has a clock of its own, and they may be a millisecond apart.
+    tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(gateway.claim(share(), Duration::from_secs(30)).await.unwrap().jobs.len(), 1);
 }
 
