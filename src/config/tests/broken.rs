@@ -24,7 +24,7 @@ kind = "http"
 path = "out.jsonl"
 "#,
         &[
-            r#"1:1 config/missing-key `connectors.out.kind`: `kind` is missing (it must be `http`, `okta`, `entra`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`)"#,
+            r#"1:1 config/missing-key `connectors.out.kind`: `kind` is missing (it must be `http`, `okta`, `entra`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog`, `sql`, `ldap`, `file`, `twilio`, `vonage`, `sns` or `sms_template`)"#,
         ],
     ),
     (
