@@ -190,7 +190,8 @@ impl<'a> Walker<'a, '_> {
                 key if link.index => self.index(shape, key),
                 Expr::Property(property, position) => self.property(shape, &property.2, *position, &mut path),
                 Expr::MethodCall(call, position) => {
-                    let changes = MUTATORS.contains(&call.name.as_str());
+                    // A method of that name on a value of ours, such as `kv.set`, does what its page says.
+                    let changes = MUTATORS.contains(&call.name.as_str()) && !self.is_host_value(shape);
                     if let (1, true, Some(root)) =
                         (index, changes, root_name(links).filter(|root| self.is_constant(root)))
                     {
