@@ -20,6 +20,7 @@ mod connectors;
 mod examples;
 mod first_rule;
 mod readme;
+mod scripts;
 mod testing;
 
 fn root() -> &'static Path {
