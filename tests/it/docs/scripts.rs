@@ -46,7 +46,8 @@ fn loaded(page: &str, config: &str) -> Release {
     let folder = tempfile::tempdir().unwrap();
     copied(&root().join("scripts"), folder.path());
     copied(&root().join("tables"), folder.path());
-    let auth = "[auth.okta]\nscheme = \"header\"\nheader = \"authorization\"\nsecrets = [{ file = \"secrets/okta\" }]\n";
+    let auth =
+        "[auth.okta]\nscheme = \"header\"\nheader = \"authorization\"\nsecrets = [{ file = \"secrets/okta\" }]\n";
     let place = Place::of(&folder.path().join("gateway.toml"));
     fs::write(folder.path().join("gateway.toml"), format!("{config}\n{auth}")).unwrap();
     build::check(&place, Secrets::Skip, &Metrics::new())
@@ -63,7 +64,8 @@ fn what_a_page_has_for_gateway_toml_loads_with_its_script() {
         for part in parts {
             let release = loaded(&name, &part);
             let file = format!("{name}.rhai");
-            let of_rules = release.config.routes.values().flat_map(|route| route.rules.values().map(|rule| &rule.script));
+            let of_rules =
+                release.config.routes.values().flat_map(|route| route.rules.values().map(|rule| &rule.script));
             let mut run = release.config.routes.values().filter_map(|route| route.script.as_ref()).chain(of_rules);
             assert!(run.any(|script| *script == file), "{name}: no route or rule runs {file}\n{part}");
             let warnings = release.warnings.iter().filter(|warning| !warning.code.starts_with("script/"));
@@ -75,7 +77,8 @@ fn what_a_page_has_for_gateway_toml_loads_with_its_script() {
 
 /// The words in code of the first column of the page's table.
 fn explained(name: &str, text: &str) -> BTreeSet<String> {
-    let table = text.split("\n## Parameters\n").nth(1).unwrap_or_else(|| panic!("docs/scripts/{name}.md: no `## Parameters`"));
+    let table =
+        text.split("\n## Parameters\n").nth(1).unwrap_or_else(|| panic!("docs/scripts/{name}.md: no `## Parameters`"));
     let table = table.split("\n## ").next().unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| row.split('`').next()).map(str::to_owned).collect()
@@ -119,7 +122,8 @@ fn every_script_that_answers_calls_has_a_page() {
     let pages: BTreeSet<String> = pages().into_iter().map(|(name, _)| name).collect();
     let readme = fs::read_to_string(root().join("scripts/README.md")).unwrap();
     let place = Place::of(&root().join("gateway.toml"));
-    let release = build::check(&place, Secrets::Skip, &Metrics::new()).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    let release =
+        build::check(&place, Secrets::Skip, &Metrics::new()).unwrap_or_else(|findings| panic!("{findings:#?}"));
     for route in release.config.routes.values() {
         let Some(script) = &route.script else { continue };
         let name = script.trim_end_matches(".rhai");
