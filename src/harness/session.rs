@@ -25,8 +25,8 @@ pub(super) struct Session {
     pub(super) subject: Arc<Subject>,
     pub(super) compiler: Arc<Compiler>,
     pub(super) connectors: Arc<Connectors>,
-    /// Connectors that fail to send messages.
-    pub(super) sends: BTreeMap<String, Fails>,
+    /// Connectors that take messages, and how they fail.
+    pub(super) sends: BTreeMap<String, Option<Fails>>,
     /// Which of the subject's bindings runs.
     pub(super) binding: usize,
     pub(super) surroundings: Arc<Surroundings>,

@@ -302,12 +302,20 @@ fn test_nobody() {
     assert_eq(outcome.notes, ["no provider took the message (one: refused; two: not delivered)"]);
 }
 
+/// what is not configured may be said to be outside
+fn test_outside() {
+    mock_send("elsewhere", "taken");
+    set_params(#{ ways: ["elsewhere", "one"] });
+    assert_eq(run().reply.commands[0].value[0].provider, "elsewhere");
+    set_params(#{ ways: ["nowhere"] });
+    assert_fails(run(), "there is no connector `nowhere`");
+}
+
 /// words and names are checked
 fn test_words() {
     let table = [
-        ["one", "slow", "`mock_send` knows \"timeout\", \"refused\", \"not_delivered\""],
+        ["one", "slow", "`mock_send` knows \"taken\", \"timeout\", \"refused\", \"not_delivered\""],
         ["chat", "refused", "sends no codes"],
-        ["nobody", "refused", "there is no connector `nobody`"],
     ];
     for row in table {
         let told = "";
@@ -317,10 +325,11 @@ fn test_words() {
 }
 "#;
     let (one, two) = (Provider::new(200, GOOD).await, Provider::new(200, GOOD).await);
-    let files = [("scripts/hook.rhai", SCRIPT), ("scripts/hook_test.rhai", tests)];
+    let script = "fn on_telephony(request) { send((params.ways ?? [\"one\", \"two\"]).map(|way| via(way))) }";
+    let files = [("scripts/hook.rhai", script), ("scripts/hook_test.rhai", tests)];
     let gateway = TestGateway::bundle(&config(&one.url, &two.url), &files);
     let trials = tokio::task::spawn_blocking(move || tested(&gateway)).await.unwrap();
-    assert_eq!(trials.len(), 5);
+    assert_eq!(trials.len(), 6);
     let failed: Vec<_> = trials.iter().filter(|trial| trial.failed()).map(|trial| &trial.complaints).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!((one.begun(), two.begun()), (0, 0));

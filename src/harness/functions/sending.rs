@@ -8,18 +8,22 @@ use crate::harness::stage::Fails;
 use crate::message::{Outcome, Sending, Tried};
 use crate::script::library::{Doc, Library};
 
-const WORDS: [(&str, Fails); 3] =
-    [("timeout", Fails::Timeout), ("refused", Fails::Refused), ("not_delivered", Fails::NotDelivered)];
+const WORDS: [(&str, Option<Fails>); 4] = [
+    ("taken", None),
+    ("timeout", Some(Fails::Timeout)),
+    ("refused", Some(Fails::Refused)),
+    ("not_delivered", Some(Fails::NotDelivered)),
+];
 
 /// The provider's id of a message in tests.
 const ID: &str = "test-1";
 
 /// How sending ends when nobody is asked: as the gateway does it, with providers that take everything but as the test says.
-pub(in crate::harness) fn pretend(sending: &Sending, fails: &BTreeMap<String, Fails>) -> Outcome {
+pub(in crate::harness) fn pretend(sending: &Sending, fails: &BTreeMap<String, Option<Fails>>) -> Outcome {
     let mut tried = Vec::new();
     for connector in &sending.ways {
         let connector = connector.clone();
-        let reason = match fails.get(&connector) {
+        let reason = match fails.get(&connector).copied().flatten() {
             None => return Outcome::Delivered { connector, id: ID.to_owned() },
             Some(Fails::Timeout) => return Outcome::Unknown { connector },
             Some(Fails::Refused) => "refused",
@@ -37,7 +41,10 @@ fn mock_send(connector: &str, how: &str) -> Fallible<()> {
         format!("`mock_send` knows {}, not \"{how}\"", words.join(", "))
     })?;
     session::with("mock_send", |session| {
-        session.connectors.check_way(connector)?;
+        // Others need not be configured: a test says what is outside.
+        if session.connectors.get(connector).is_some() {
+            session.connectors.check_way(connector)?;
+        }
         session.sends.insert(connector.to_owned(), fails);
         Ok(())
     })?
@@ -47,8 +54,10 @@ pub(crate) fn register(library: &mut Library) {
     library.reader(
         Doc::new(
             "mock_send(connector: string, how: string)",
-            "Lets a connector fail when the gateway is to `send` through it: `timeout` (nobody knows whether it was sent, and no other is tried), `refused`, `not_delivered` (both: the next one is tried). Nothing is ever sent in a test; until then every connector takes what it gets.",
-r#"mock_send("codes", "refused"); run().failure == ()"#,
+            "How a connector takes what the gateway is to `send` through it: `taken`, `timeout` (nobody knows whether it was sent, and \
+             no other is tried), `refused`, `not_delivered` (both: the next one is tried). It need not be configured; those that are \
+             take what they get until a test says otherwise. Nothing is ever sent in a test.",
+            r#"mock_send("codes", "refused"); run().failure == ()"#,
         ),
         mock_send,
     );
