@@ -196,6 +196,8 @@ pub struct Parcel {
     pub body: Bytes,
     /// Somebody asked for it to run once more.
     pub replay: bool,
+    /// When it was kept, in milliseconds since 1970; nothing for one that is not kept, as in a test.
+    pub received: Option<i64>,
 }
 
 /// How a reply points back at what made it.

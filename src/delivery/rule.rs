@@ -34,6 +34,7 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
         envelope: job.event.envelope.clone(),
         body: job.event.body.clone(),
         replay: job.replay > 0,
+        received: Some(job.event.received),
     };
     let Some(event) = (route.hook.unpack)(parcel) else {
         return Verdict::dead("no_event", format!("`{}` carries no events", route.hook.name));

@@ -41,6 +41,7 @@ struct Inner {
     /// The same byte for byte.
     sent: Bytes,
     replay: bool,
+    received: Option<i64>,
 }
 
 /// What the events of one POST have in common.
@@ -131,14 +132,16 @@ impl Contract for EventHook {
 
     fn pack(event: &Event) -> Parcel {
         let key = event.0.key.as_deref().unwrap_or_default().to_owned();
-        Parcel { key, envelope: event.0.delivery.kept.clone(), body: event.0.sent.clone(), replay: event.0.replay }
+        let Inner { delivery, sent, replay, received, .. } = &*event.0;
+        Parcel { key, envelope: delivery.kept.clone(), body: sent.clone(), replay: *replay, received: *received }
     }
 
     fn unpack(parcel: Parcel) -> Option<Event> {
         let delivery = Arc::new(Delivery::restored(&parcel.envelope));
         let (value, problem) = read(&parcel.body);
         let key = (!parcel.key.is_empty()).then(|| parcel.key.into());
-        Some(Event(Arc::new(Inner { delivery, key, value, problem, sent: parcel.body, replay: parcel.replay })))
+        let Parcel { body: sent, replay, received, .. } = parcel;
+        Some(Event(Arc::new(Inner { delivery, key, value, problem, sent, replay, received })))
     }
 
     fn read(event: &Event, path: &str) -> Vec<ImmutableString> {
@@ -255,7 +258,7 @@ impl Event {
     fn made(delivery: Arc<Delivery>, index: usize, sent: Bytes, (value, problem): (Value, Option<String>)) -> Self {
         let place = || Some(format!("{}/{index}", delivery.id.as_ref()?).into());
         let key = text(&value, "/uuid").filter(|uuid| !uuid.is_empty()).or_else(place);
-        Self(Arc::new(Inner { delivery, key, value, problem, sent, replay: false }))
+        Self(Arc::new(Inner { delivery, key, value, problem, sent, replay: false, received: None }))
     }
 
     /// What keeps rules from seeing this event, in words.

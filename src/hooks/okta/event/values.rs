@@ -3,6 +3,7 @@
 //! The parts of an event (`actor`, `outcome`, `client`, `transaction`) are always there and empty where Okta sent `null`,
 //! as its previews do: `event.actor.login` is `()` then, not an error. A `target(…)` that is not there is `()`.
 
+use jiff::Timestamp;
 use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use crate::hooks::okta::request;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json;
 use crate::script::prelude::net::Ip;
+use crate::script::prelude::time::Time;
 
 type This<'a> = &'a mut Event;
 
@@ -201,6 +203,17 @@ fn register_delivery(library: &mut Library) {
                 "event.time > event.published",
             ),
             |event: This| request::time(&event.0.delivery.time),
+        )
+        .property(
+            Doc::new(
+                "Event.received: Time",
+                "When this gateway kept it; `()` where it is not kept, as in tests. The same however often a rule is tried.",
+                "event.received == ()",
+            ),
+            |event: This| {
+                let kept = event.0.received.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+                kept.map_or(Dynamic::UNIT, |kept| Dynamic::from(Time(kept)))
+            },
         );
 }
 
