@@ -25,6 +25,31 @@ pub struct Action {
     /// Together with all others of this key that are asked for within the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Window>,
+    /// Only if a user is in one of these states when it is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_while: Option<State>,
+    /// When it is done, it gets what came of the other actions of the same run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub with_results: bool,
+}
+
+/// States of a user, and who knows in which one it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// A connector that answers questions about users.
+    pub connector: String,
+    /// Id or login.
+    pub user: String,
+    /// In the provider's words; [`GONE`] for a user that is no longer there.
+    pub states: Vec<String>,
+}
+
+/// The state of a user whom the provider does not know any more.
+pub const GONE: &str = "GONE";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// What is done. A connector says which of these it can do.
@@ -97,7 +122,15 @@ pub struct Window {
 
 impl Action {
     pub fn new(connector: impl Into<String>, task: Task) -> Self {
-        Self { connector: connector.into(), task, after_ms: None, once: None, digest: None }
+        Self {
+            connector: connector.into(),
+            task,
+            after_ms: None,
+            once: None,
+            digest: None,
+            only_while: None,
+            with_results: false,
+        }
     }
 
     /// The word scripts use for it: `notify`, `post`, ….

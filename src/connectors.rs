@@ -377,6 +377,11 @@ impl Connectors {
     /// # Errors
     /// There is no such connector, or it cannot do that; for the author of the script.
     pub fn check(&self, action: &Action) -> Result<(), String> {
+        if let Some(state) = &action.only_while
+            && self.by_name.get(&state.connector).is_none()
+        {
+            return Err(self.unknown(&state.connector));
+        }
         match self.by_name.get(&action.connector) {
             Some(found) => {
                 found.connector.check(action).map_err(|problem| format!("`{}`: {problem}", action.connector))

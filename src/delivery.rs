@@ -28,10 +28,12 @@ use crate::telemetry::metrics::Metrics;
 
 pub mod act;
 pub mod backoff;
+mod condition;
 mod guard;
 pub mod intake;
 pub mod outbox;
 pub mod reconcile;
+mod results;
 pub mod rule;
 mod told;
 pub mod upkeep;

@@ -264,6 +264,12 @@ fn asked(action: &Action) -> String {
     if action.after_ms.is_some() {
         text.push_str(&format!(", after {:?}", action.delay()));
     }
+    if let Some(state) = &action.only_while {
+        text.push_str(&format!(", only while {} is {} at {}", state.user, state.states.join(" or "), state.connector));
+    }
+    if action.with_results {
+        text.push_str(", with what came of the others");
+    }
     for (word, window) in [("once", &action.once), ("digest", &action.digest)] {
         if let Some(window) = window {
             text.push_str(&format!(", {word} in {:?} for `{}`", window.time(), window.key));

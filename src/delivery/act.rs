@@ -7,14 +7,14 @@ use tracing::{info, warn};
 use crate::command::Action;
 use crate::connectors::{Done, Order, Trouble, What};
 use crate::delivery::Delivery;
-use crate::delivery::guard;
 use crate::delivery::work::{Next, Verdict};
+use crate::delivery::{condition, guard, results};
 use crate::release::Release;
 use crate::store::Leased;
 
 /// Does the action once.
 pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased) -> Verdict {
-    let action = match serde_json::from_slice::<Action>(&job.body) {
+    let mut action = match serde_json::from_slice::<Action>(&job.body) {
         Ok(action) => action,
         Err(error) => return Verdict::dead("unreadable", format!("the action cannot be read: {error}")),
     };
@@ -25,7 +25,16 @@ pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased
     if let Err(problem) = connected.connector.check(&action) {
         return Verdict::dead("refused", problem);
     }
-    if let Some(verdict) = guard::stops(delivery, &connected, job, &action).await {
+    // What is not done anyway does not count for the guard.
+    let stopped = match condition::in_the_way(release, &action).await {
+        None => guard::stops(delivery, &connected, job, &action).await,
+        some => some,
+    };
+    let stopped = match stopped {
+        None if action.with_results => results::put_into(delivery, job, &mut action.task).await,
+        other => other,
+    };
+    if let Some(verdict) = stopped {
         delivery.metrics.action_attempt(&connected.name, verdict.result);
         told(job, &connected.name, &verdict);
         return verdict;

@@ -7,7 +7,7 @@ use rhai::{Dynamic, ImmutableString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::command::{Action, Method, Task, Window};
+use crate::command::{Action, Method, State, Task, Window};
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::{Fallible, duration, json, printed};
 
@@ -144,6 +144,30 @@ fn digest(action: &Action, keyed: &Dynamic, length: &str) -> Fallible<Action> {
     Ok(Action { digest: Some(window("digest", keyed, length)?), ..action.clone() })
 }
 
+fn only_while(action: &Action, connector: &str, user: &str, states: &rhai::Array) -> Fallible<Action> {
+    let made = || {
+        let states = states.iter().map(|state| state.clone().into_string().map_err(|_| "a state is a text".to_owned()));
+        let states = states.collect::<Result<Vec<_>, String>>()?;
+        match (user.trim().is_empty(), states.is_empty()) {
+            (true, _) => Err("needs the id of a user".to_owned()),
+            (_, true) => Err("needs states, such as `[\"DEPROVISIONED\"]`".to_owned()),
+            _ => Ok(State { connector: connector.to_owned(), user: user.to_owned(), states }),
+        }
+    };
+    let state = made().or_else(|problem| wrong("only_while", problem))?;
+    Ok(Action { only_while: Some(state), ..action.clone() })
+}
+
+fn with_results(action: &Action) -> Fallible<Action> {
+    match &action.task {
+        Task::Forward => wrong("with_results", "an event is forwarded as it came"),
+        Task::Request { body, .. } if !body.is_object() => {
+            wrong("with_results", "the body must be a map: it gets a member `results`")
+        }
+        _ => Ok(Action { with_results: true, ..action.clone() }),
+    }
+}
+
 fn shown(action: &Action) -> ImmutableString {
     serde_json::to_string(action).unwrap_or_default().into()
 }
@@ -258,6 +282,22 @@ fn register_times(library: &mut Library) {
                 r#"notify("alerts", "Dora joined").digest("joined:00g1", "60s")"#,
             ),
             |action: This, keyed: Dynamic, length: &str| digest(action, &keyed, length),
+        )
+        .command(
+            Doc::new(
+                "Action.only_while(connector: string, user: string, states: array) -> Action",
+                "Only if the user is in one of these states when it is to be done, read from Okta just before each try, past any cache: `\"DEPROVISIONED\"`, `\"SUSPENDED\"`, …, or `\"GONE\"` for a user that is no longer there. Otherwise it ends without having been done, and the record says so; while Okta does not answer, it is tried again.",
+                r#"delete("hr", "/people/7").after("1d").only_while("org", "00u7", ["DEPROVISIONED", "GONE"])"#,
+            ),
+            |action: This, connector: &str, user: &str, states: rhai::Array| only_while(action, connector, user, &states),
+        )
+        .command(
+            Doc::new(
+                "Action.with_results() -> Action",
+                "When it is done, it says what came of the other actions of the same run: lines at the end of a text or mail, a member `results` of a map. With `.after(…)`, a report.",
+                r#"notify("alerts", "Dora has left").after("15m").with_results()"#,
+            ),
+            |action: This| with_results(action),
         );
 }
 
