@@ -65,6 +65,10 @@ struct Settings {
     headers: BTreeMap<String, String>,
     /// What an answer must hold to count as a good one, for an API that answers 200 to errors, too.
     success: Option<Success>,
+    /// Statuses that count as done besides 2xx: `[404, 410]` where what is to be deleted may be gone already.
+    #[serde(default)]
+    #[schemars(inner(range(min = 400, max = 499)))]
+    also_done: Vec<u16>,
     /// PEM file with authorities that are trusted besides those of the system.
     #[schemars(length(min = 1))]
     ca_file: Option<String>,
@@ -114,6 +118,7 @@ struct Api {
     proof: Proof,
     headers: HeaderMap,
     success: Option<Success>,
+    also_done: Vec<u16>,
     max_answer_bytes: usize,
     probe: Option<Url>,
 }
@@ -141,8 +146,8 @@ impl Api {
         let probe = probe.map_err(|text| keep(vec![Problem::bad_value("probe", text)]));
         match (base, proof, headers, probe) {
             (Ok(base), Ok(proof), Ok(headers), Ok(probe)) if problems.is_empty() => {
-                let Settings { success, max_answer_bytes, .. } = settings;
-                Ok(Self { client, base, proof, headers, success, max_answer_bytes, probe })
+                let Settings { success, also_done, max_answer_bytes, .. } = settings;
+                Ok(Self { client, base, proof, headers, success, also_done, max_answer_bytes, probe })
             }
             _ => Err(problems),
         }
@@ -178,6 +183,10 @@ impl Api {
         if answer.status == 401 && self.proof.forget(&shown) {
             shown = self.proof.show(&self.client).await?;
             answer = self.client.send(order, shown.on(&request)).await?;
+        }
+        if self.also_done.contains(&answer.status) {
+            let note = format!("it answered {}, which counts as done", answer.status);
+            return Ok(Done { status: Some(answer.status), note });
         }
         let done = answer.judge(&self.proof.redact())?;
         match &self.success {

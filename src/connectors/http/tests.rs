@@ -139,6 +139,21 @@ async fn an_api_that_answers_200_to_errors_is_asked_what_it_means() {
 }
 
 #[tokio::test]
+async fn what_is_gone_already_counts_as_deleted_where_the_settings_say_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (status, settings, good) in [
+        ("404 Not Found", json!({ "also_done": [404, 410] }), true),
+        ("410 Gone", json!({ "also_done": [404, 410] }), true),
+        ("403 Forbidden", json!({ "also_done": [404, 410] }), false),
+        ("404 Not Found", json!({}), false),
+    ] {
+        let server = Server::saying(status, "", "{}").await;
+        let outcome = api(folder.path(), &server, settings).perform(&order(Task::Forward)).await;
+        assert_eq!(outcome.is_ok(), good, "{status}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_it_cannot_do_is_said_before_anything_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::saying("200 OK", "", "").await;
