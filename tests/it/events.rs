@@ -11,6 +11,7 @@ use crate::harness::{SECRET, TestGateway};
 
 mod ends;
 mod guard;
+mod leaving;
 mod order;
 mod tickets;
 

@@ -101,6 +101,26 @@ fn how_often_and_when_is_said_afterwards() {
 }
 
 #[test]
+fn a_state_and_a_report_are_kept() {
+    let whole = kept(r#"delete("c", "/a").only_while("org", "00u1", ["SUSPENDED", "GONE"])"#);
+    assert_eq!(whole["only_while"], json!({"connector": "org", "user": "00u1", "states": ["SUSPENDED", "GONE"]}));
+    assert!(whole.get("with_results").is_none());
+    for script in [r#"notify("c", "x")"#, r#"notify("c", #{ a: 1 })"#, r#"post("c", "", #{ a: 1 })"#] {
+        assert_eq!(kept(&format!("{script}.with_results()"))["with_results"], true, "{script}");
+    }
+    for (script, part) in [
+        (r#"notify("c", "x").only_while("org", " ", ["A"])"#, "needs the id of a user"),
+        (r#"notify("c", "x").only_while("org", "00u1", [])"#, "needs states"),
+        (r#"notify("c", "x").only_while("org", "00u1", [7])"#, "a state is a text"),
+        (r#"forward("c").with_results()"#, "forwarded as it came"),
+        (r#"delete("c", "/a").with_results()"#, "the body must be a map"),
+    ] {
+        let problem = made(script).expect_err(script);
+        assert!(problem.contains(part), "{script}: {problem}");
+    }
+}
+
+#[test]
 fn times_and_keys_that_mean_nothing_are_refused() {
     for (time, part) in [
         ("0s", "no time at all"),
