@@ -149,3 +149,117 @@ async fn a_report_says_what_came_of_the_others() {
     assert!(text[3].starts_with("- vpn delete /users/8: not done: the user is ACTIVE by now"), "{}", text[3]);
     assert_eq!(text[4], "- vpn delete /users/9: not yet due");
 }
+
+/// The script that ships, with these lines in its parameters.
+fn shipped(port: u16, parameters: &str) -> TestGateway {
+    let config = format!(
+        r#"
+[auth.test]
+scheme = "header"
+secrets = [{{ file = "secret" }}]
+[connectors.out]
+kind = "file"
+path = "out.jsonl"
+[connectors.pager]
+kind = "file"
+path = "pager.jsonl"
+[connectors.vpn]
+kind = "http"
+base_url = "http://127.0.0.1:{port}"
+allow_private = true
+retry = {{ attempts = 3, first_ms = 1, most_ms = 10 }}
+[connectors.org]
+kind = "okta"
+org_url = "http://127.0.0.1:{port}"
+token = {{ file = "secret" }}
+allow_private = true
+[routes.hook]
+path = "/hook"
+hook = "okta.event"
+auth = "test"
+[routes.hook.rules.leave]
+events = ["user.lifecycle.*"]
+script = "deprovision.rhai"
+order_by = "target.User.id"
+hold_ms = 1
+[routes.hook.rules.leave.params]
+dry_run = false
+okta = "org"
+report = "out"
+page = "pager"
+{parameters}
+"#
+    );
+    let files = [
+        ("scripts/deprovision.rhai", include_str!("../../../scripts/deprovision.rhai")),
+        ("scripts/lib/people.rhai", include_str!("../../../scripts/lib/people.rhai")),
+        ("scripts/lib/steps.rhai", include_str!("../../../scripts/lib/steps.rhai")),
+    ];
+    TestGateway::bundle(&config, &files)
+}
+
+fn leaving(id: &str, kind: &str, user: &str) -> serde_json::Value {
+    let target = json!([{ "id": user, "type": "User", "alternateId": format!("{user}@corp.example") }]);
+    event(id, json!({ "eventType": format!("user.lifecycle.{kind}"), "target": target }))
+}
+
+#[tokio::test]
+async fn the_script_for_leavers_goes_on_after_a_failed_step_and_a_restart_and_reports() {
+    let (port, asked) = server(Arc::new(Mutex::new("DEPROVISIONED"))).await;
+    let steps = r#"report_after = "900ms"
+steps = [
+    { name = "vpn", connector = "vpn", verb = "delete", path = "/vpn/{login}" },
+    { name = "git", connector = "vpn", verb = "delete", path = "/broken/{id}" },
+    { name = "chat", connector = "vpn", verb = "post", path = "/chat/{id}" },
+    { name = "mail", connector = "vpn", verb = "delete", path = "/mail/{id}", grace = "400ms" },
+]"#;
+    let gateway = shipped(port, steps);
+    let one = [leaving("e1", "deactivate", "00u1")];
+    assert_eq!(gateway.post(delivery("d1", &one)).await.0, 204);
+    // Okta says it twice, and once more under another id.
+    assert_eq!(gateway.post(delivery("d2", &one)).await.0, 204);
+    assert_eq!(gateway.post(delivery("d3", &[leaving("e2", "deactivate", "00u1")])).await.0, 204);
+    let gateway = gateway.restarted().await;
+    gateway.work().await;
+    let mut requests = asked.lock().unwrap().clone();
+    requests.sort();
+    assert_eq!(
+        requests,
+        ["DELETE /broken/00u1", "DELETE /mail/00u1", "DELETE /vpn/00u1%40corp.example", "POST /chat/00u1"],
+        "each once, also those behind the one that failed"
+    );
+    let told = out(&gateway);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let text = told[0]["message"].as_str().unwrap();
+    for part in ["/vpn/00u1%40corp.example: done, 204", "/broken/00u1: FAILED after 1 try", "/mail/00u1: done, 204"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_script_for_leavers_stops_at_its_cap_and_wakes_people_once() {
+    let (port, asked) = server(Arc::new(Mutex::new("DEPROVISIONED"))).await;
+    let steps = r#"max_per_hour = 5
+report_after = "1ms"
+steps = [{ name = "vpn", connector = "vpn", verb = "delete", path = "/vpn/{id}" }]"#;
+    let gateway = shipped(port, steps);
+    let users: Vec<String> = (0..60).map(|number| format!("00u{number}")).collect();
+    let events: Vec<_> = users.iter().map(|user| leaving(&format!("e-{user}"), "deactivate", user)).collect();
+    assert_eq!(gateway.post(delivery("d1", &events)).await.0, 204);
+    // What is not done is told in one digest, minutes later: nobody waits for it here.
+    let woken = async {
+        for _ in 0..600 {
+            let health = gateway.delivery.health();
+            let pages = std::fs::read_to_string(gateway.place.root.join("pager.jsonl")).unwrap_or_default();
+            if out(&gateway).len() == 5 && !pages.is_empty() && health.running == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! { () = woken => {}, () = gateway.work() => {} }
+    assert_eq!(asked.lock().unwrap().len(), 5);
+    let pages = std::fs::read_to_string(gateway.place.root.join("pager.jsonl")).unwrap_or_default();
+    assert_eq!(pages.lines().count(), 1, "{pages}");
+    assert!(pages.contains("more than 5 users leave within an hour"), "{pages}");
+}
