@@ -13,6 +13,7 @@ mod ends;
 mod guard;
 mod leaving;
 mod order;
+mod siem;
 mod tickets;
 
 /// A gateway whose one rule runs this script; what it asks of the connector `out` goes to a file.
@@ -81,6 +82,15 @@ fn messages(gateway: &TestGateway) -> Vec<String> {
 fn jobs(dossier: &Dossier, kind: JobKind) -> Vec<(JobState, Vec<&str>)> {
     let jobs = dossier.jobs.iter().filter(|job| job.kind == kind);
     jobs.map(|job| (job.state, job.tries.iter().map(|attempt| attempt.result.as_str()).collect())).collect()
+}
+
+#[tokio::test]
+async fn a_rule_knows_when_its_event_was_kept() {
+    let gateway = gateway(r#"fn on_event(event) { notify("out", event.received.format()) }"#);
+    assert_eq!(gateway.post(delivery("d1", &[event("e1", json!({}))])).await.0, 204);
+    gateway.work().await;
+    let told: jiff::Timestamp = messages(&gateway)[0].parse().expect("a time");
+    assert_eq!(told.as_millisecond(), gateway.event("e1").await.event.received);
 }
 
 #[tokio::test]
