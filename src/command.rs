@@ -29,7 +29,7 @@ pub struct Action {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_while: Option<State>,
     /// When it is done, it gets what came of the other actions of the same run.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub with_results: bool,
 }
 
@@ -46,11 +46,6 @@ pub struct State {
 
 /// The state of a user whom the provider does not know any more.
 pub const GONE: &str = "GONE";
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_false(value: &bool) -> bool {
-    !*value
-}
 
 /// What is done. A connector says which of these it can do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
