@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
+use tracing::warn;
 
 use crate::connectors::breaker::{Breaker, Room};
 use crate::connectors::cache::{Cache, Known, landing};
 use crate::connectors::{Connected, Connectors};
 use crate::question::state::State;
 use crate::question::{Answer, Answered, Ask, KV, Kv, Question, Reason, Trouble};
+use crate::script::journal::Journal;
 use crate::script::lanes::{Answering, Outside};
 use crate::store::clock;
 use crate::store::{Step, Store, StoreError};
@@ -118,6 +120,23 @@ impl Lookups {
     }
 }
 
+/// Writes to the log which lookups of a run got no answer and why, whether or not the script caught that. `run` is what the run
+/// was for: a decision or an event.
+pub fn tell_failures(route: &str, run: &str, journal: &Journal) {
+    for lookup in journal.lookups() {
+        if let Err(trouble) = &lookup.answered {
+            warn!(
+                route.name = route,
+                run,
+                connector.name = lookup.question.connector,
+                reason = trouble.reason.name(),
+                error = %trouble,
+                "lookup failed"
+            );
+        }
+    }
+}
+
 /// One question under the connector's permits and breaker.
 async fn performed(connected: &Connected, question: &Question, until: Instant) -> Result<Value, Trouble> {
     let started = Instant::now();
@@ -160,7 +179,7 @@ impl<'a> Attempt<'a> {
         if !outage {
             self.breaker.answered();
         } else if self.breaker.failed(Instant::now(), None) {
-            tracing::warn!(connector.name = connector, "connector is given a rest");
+            warn!(connector.name = connector, "connector is given a rest");
         }
     }
 }

@@ -10,9 +10,11 @@ use crate::delivery::outbox;
 use crate::delivery::outbox::Origin;
 use crate::delivery::work::{Next, Verdict};
 use crate::hooks::{Decoded, Mark, Parcel};
+use crate::lookup;
 use crate::release::{Plan, Release, Route, Rule};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
+use crate::script::journal::Journal;
 use crate::script::run::{Call, Cause};
 use crate::store::{Leased, NewJob};
 
@@ -39,11 +41,12 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
     let Some(event) = (route.hook.unpack)(parcel) else {
         return Verdict::dead("no_event", format!("`{}` carries no events", route.hook.name));
     };
-    let mut logs = Vec::new();
-    let started = Instant::now();
-    let decided = decide(delivery, release, (route, rule), (job, &event), &mut logs).await;
-    logs.iter().for_each(|line| tell_logged(route, rule, job, line));
-    let script_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let mut seen = Seen::default();
+    let decided = decide(delivery, release, (route, rule), (job, &event), &mut seen).await;
+    seen.logs.iter().for_each(|line| tell_logged(route, rule, job, line));
+    lookup::tell_failures(&route.name, &job.event.id.to_string(), &seen.journal);
+    let script_us = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
+    let lookups = seen.journal.summary();
     let attempt = job.token.attempt;
     match decided {
         Ok(actions) => {
@@ -55,6 +58,7 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
                 attempt,
                 actions.count = actions.len(),
                 script_us,
+                lookups,
                 "rule ran"
             );
             let detail = format!("{} asked for", counted(actions.len()));
@@ -68,6 +72,7 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
                 event.r#type = job.event.kind,
                 attempt,
                 script_us,
+                lookups,
                 reason = failure.reason(),
                 error = %failure,
                 "rule failed"
@@ -109,12 +114,21 @@ impl Failure {
     }
 }
 
+/// What is told of a run, however it ended.
+#[derive(Default)]
+struct Seen {
+    logs: Vec<LogLine>,
+    journal: Journal,
+    /// In the script alone.
+    took: Duration,
+}
+
 async fn decide(
     delivery: &Delivery,
     release: &Release,
     (route, rule): (&Route, &Rule),
     (job, event): (&Leased, &Decoded),
-    logs: &mut Vec<LogLine>,
+    seen: &mut Seen,
 ) -> Result<Vec<Action>, Failure> {
     let script = &rule.script;
     let call = Call {
@@ -125,8 +139,8 @@ async fn decide(
     };
     let outside = delivery.lookups.of(&release.connectors, Some(origin(job)), job.event.flags.preview);
     let run = delivery.lanes.run(script, call, &outside).await;
-    *logs = run.logs;
-    route.metrics.script_seconds.observe(run.took);
+    *seen = Seen { logs: run.logs, journal: run.journal, took: run.took };
+    route.metrics.script_seconds.observe(seen.took);
     let misfit = |problem: &str| Failure::Script(Box::new(release.compiler.misfit(script, problem)));
     let returned = run.result.map_err(|failed| match failed.cause {
         Cause::Busy => Failure::NoThread,

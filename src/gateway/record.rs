@@ -17,6 +17,7 @@ use crate::delivery::Receipt;
 use crate::gateway::decide::{Decision, Failure};
 use crate::gateway::refusal::{Fault, Refusal};
 use crate::hooks::{Facts, REQUEST_ID_HEADERS, Reply};
+use crate::lookup;
 use crate::release::{Release, Route};
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
 
@@ -174,6 +175,10 @@ impl Record {
             );
             return;
         }
+        if let Some(decision) = decision {
+            lookup::tell_failures(route.unwrap_or_default(), &decision.id, &decision.journal);
+        }
+        let lookups = decision.and_then(|decision| decision.journal.summary());
         let failure: Option<&Failure> = decision.and_then(|decision| decision.failure.as_ref());
         match failure {
             None => info!(
@@ -186,6 +191,7 @@ impl Record {
                 preview,
                 reply.status = status,
                 script_us,
+                lookups,
                 duration_us,
                 "call answered"
             ),
@@ -199,6 +205,7 @@ impl Record {
                 preview,
                 reply.status = status,
                 script_us,
+                lookups,
                 duration_us,
                 reason = failure.reason(),
                 error = %failure,

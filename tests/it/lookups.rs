@@ -51,7 +51,9 @@ impl Api {
     /// The connector `hr` for this API.
     fn connector(&self, more: &str) -> String {
         let port = self.port;
-        format!("[connectors.hr]\nkind = \"http\"\nbase_url = \"http://127.0.0.1:{port}\"\nallow_private = true\n{more}\n")
+        format!(
+            "[connectors.hr]\nkind = \"http\"\nbase_url = \"http://127.0.0.1:{port}\"\nallow_private = true\n{more}\n"
+        )
     }
 }
 
@@ -112,10 +114,9 @@ async fn a_status_is_an_answer_and_a_dead_api_is_not() {
 #[tokio::test]
 async fn an_api_that_hangs_costs_no_more_than_the_deadline_and_the_script_has_the_last_word() {
     let api = Api::new(Duration::from_secs(60), "200 OK", "").await;
-    let caught = BY_HR.replace("let found = http", "let found = #{ status: 0 };\n try { found = http").replace(
-        "text });",
-        "text }); } catch (error) { return deny_field(\"email\", `Try again: ${error.kind}.`); }",
-    );
+    let caught = BY_HR
+        .replace("let found = http", "let found = #{ status: 0 };\n try { found = http")
+        .replace("text });", "text }); } catch (error) { return deny_field(\"email\", `Try again: ${error.kind}.`); }");
     let gateway = gateway(&caught, &api.connector("timeout_ms = 60_000"), "limits = { deadline_ms = 600 }");
     let (reply, took) = ask(&gateway, "one").await;
     assert!(reply.to_string().contains("Try again: timeout."), "{reply}");
