@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookgate::hooks;
 use hookgate::hooks::{Hook, Mark, Reply};
 use hookgate::release::Plan;
-use hookgate::script::context::World;
+use hookgate::script::context::{Mocked, World};
 use hookgate::script::run::Call;
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -123,7 +124,7 @@ fn ruled(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
     let run = rule.script.run(&Call {
         request: event.request.clone(),
         surroundings: rule.surroundings.clone(),
-        world: World::Real,
+        world: World::Mocked(Arc::new(Mocked::at(jiff::Timestamp::now(), 10_000))),
         deadline: Instant::now() + Duration::from_secs(10),
     });
     let returned = run.result.unwrap_or_else(|error| panic!("the rule failed: {error:?}"));
