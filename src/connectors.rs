@@ -378,7 +378,7 @@ impl Connectors {
     /// There is no such connector, or it cannot do that; for the author of the script.
     pub fn check(&self, action: &Action) -> Result<(), String> {
         if let Some(state) = &action.only_while
-            && self.by_name.get(&state.connector).is_none()
+            && !self.by_name.contains_key(&state.connector)
         {
             return Err(self.unknown(&state.connector));
         }

@@ -286,7 +286,7 @@ fn register_times(library: &mut Library) {
         .command(
             Doc::new(
                 "Action.only_while(connector: string, user: string, states: array) -> Action",
-                "Only if the user is in one of these states when it is to be done, read from Okta just before each try, past any cache: `\"DEPROVISIONED\"`, `\"SUSPENDED\"`, …, or `\"GONE\"` for a user that is no longer there. Otherwise it ends without having been done, and the record says so; while Okta does not answer, it is tried again.",
+                "Only if the user is in one of these states when it is to be done, read just before each try, past any cache: `\"DEPROVISIONED\"`, `\"SUSPENDED\"`, …, or `\"GONE\"` for a user that is no longer there. Otherwise it ends without having been done, and the record says so; while its state cannot be read, it is tried again.",
                 r#"delete("hr", "/people/7").after("1d").only_while("org", "00u7", ["DEPROVISIONED", "GONE"])"#,
             ),
             |action: This, connector: &str, user: &str, states: rhai::Array| only_while(action, connector, user, &states),
