@@ -1,7 +1,7 @@
 //! `http`: an API that takes JSON, and webhooks; what it answers to questions.
 //!
 //! Never leaves `base_url`: the path that a script gives is joined to it. Never reads a body to decide, unless `success`
-//! says what a good one holds. To a question every status is an answer, but for those that are about us ([`look`]).
+//! says what a good one holds. To a question every status is an answer, but for those that are about us (`look`).
 
 use std::collections::BTreeMap;
 

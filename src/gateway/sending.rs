@@ -4,7 +4,7 @@
 //! Who certainly did not send is followed by the next, whatever the reason: another provider may reach the number. Once a
 //! request is out and no answer came, nobody else is tried: the person may have the code, and a second message would be worse
 //! than a late one. Of one call one message is sent, also when its caller goes away in the middle, after a new release, and
-//! after a restart: the store remembers it for an hour ([`Claim`]). Nothing of the message is kept or told.
+//! after a restart: the store remembers it for an hour (`Claim`). Nothing of the message is kept or told.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
