@@ -34,7 +34,7 @@ kind = "flie"
 path = "out.jsonl"
 "#,
         &[
-            r#"2:8 config/bad-value `connectors.out.kind`: must be `http`, `okta`, `entra`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog` or `file`, not `flie` (did you mean `file`?)"#,
+            r#"2:8 config/bad-value `connectors.out.kind`: must be `http`, `okta`, `entra`, `webhook`, `slack`, `teams`, `pagerduty`, `jira`, `servicenow`, `smtp`, `splunk_hec`, `elastic`, `syslog`, `sql`, `ldap`, `file`, `twilio`, `vonage`, `sns` or `sms_template`, not `flie` (did you mean `file`?)"#,
         ],
     ),
     (

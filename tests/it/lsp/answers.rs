@@ -171,11 +171,13 @@ fn definitions_are_found_across_files() {
 #[test]
 fn functions_and_constants_are_listed() {
     let mut editor = Editor::example();
-    editor.show("scripts/password_import.rhai");
-    let uri = editor.uri("scripts/password_import.rhai");
+    let file = "scripts/password_import.rhai";
+    editor.write(file, "const NOBODY = 7;\n\nfn on_password_import(request) {\n    helper(request)\n}\n\nfn helper(request) { request.username.len() + NOBODY }\n");
+    editor.show(file);
+    let uri = editor.uri(file);
     let found = editor.ask("textDocument/documentSymbol", json!({ "textDocument": { "uri": uri } }));
     let names: Vec<&Value> = found.as_array().unwrap().iter().map(|symbol| &symbol["name"]).collect();
-    assert_eq!(names, ["NOBODY", "on_password_import"]);
+    assert_eq!(names, ["NOBODY", "on_password_import", "helper"]);
 }
 
 #[test]
