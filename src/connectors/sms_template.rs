@@ -18,7 +18,7 @@ use crate::connectors::http::{Success, static_headers};
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::sms;
 use crate::connectors::sms::template;
-use crate::connectors::{Connector, Delivering, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Delivering, Order, Performing, Probing, Trouble, What};
 use crate::message::{Channel, Message, Sent};
 use crate::secret::Ring;
 
@@ -277,6 +277,10 @@ impl Connector for Template {
 
     fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
         Box::pin(std::future::ready(Err(Trouble::refused("it sends codes and nothing else"))))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.client.probe(&self.url)))
     }
 
     fn delivers_messages(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::sms;
-use crate::connectors::{Connector, Delivering, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Delivering, Order, Performing, Probing, Trouble, What};
 use crate::message::{Message, Sent};
 use crate::secret::{Ring, SecretSource};
 
@@ -136,6 +136,10 @@ impl Connector for Sns {
 
     fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
         Box::pin(std::future::ready(Err(Trouble::refused("it sends codes and nothing else"))))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.client.probe(&self.api)))
     }
 
     fn delivers_messages(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::connectors::egress;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::sms;
 use crate::connectors::sms::template;
-use crate::connectors::{Connector, Delivering, Order, Performing, Trouble, What};
+use crate::connectors::{Connector, Delivering, Order, Performing, Probing, Trouble, What};
 use crate::message::{Channel, Message, Sent};
 use crate::secret::{Ring, SecretSource};
 
@@ -150,6 +150,10 @@ impl Connector for Twilio {
 
     fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
         Box::pin(std::future::ready(Err(Trouble::refused("it sends codes and nothing else"))))
+    }
+
+    fn probe(&self) -> Option<Probing<'_>> {
+        Some(Box::pin(self.client.probe(&self.api)))
     }
 
     fn delivers_messages(&self) -> bool {

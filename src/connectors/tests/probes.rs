@@ -40,6 +40,8 @@ fn kinds(url: &str) -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ),
         ("http", json!({ "base_url": url }), "", ""),
         ("http", json!({ "base_url": url, "auth": { "bearer": secret }, "probe": "/health" }), "GET /health ", "{}"),
+        ("vonage", json!({ "api_key": "a1b2c3d4", "api_secret": secret, "from": "Example", "api_url": url }), "", ""),
+        ("sms_template", json!({ "base_url": url, "json": { "to": "{to}", "text": "{text}" } }), "", ""),
         ("file", json!({ "path": "out/log.jsonl" }), "", ""),
     ]
 }
