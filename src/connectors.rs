@@ -116,14 +116,26 @@ pub trait Connector: Send + Sync {
     /// The word in `kind`.
     fn kind(&self) -> &'static str;
 
-    /// Whether it can do this at all: found when the script returns it, before anything is kept.
+    /// Whether it can do this at all: found when the script returns it, before anything is kept. A kind that only answers
+    /// questions or sends codes can do nothing.
     ///
     /// # Errors
     /// Why not, for the author of the script.
-    fn check(&self, action: &Action) -> Result<(), String>;
+    fn check(&self, action: &Action) -> Result<(), String> {
+        let (kind, action) = (self.kind(), action.name());
+        Err(match self.delivers_messages() {
+            true => format!(
+                "a connector of kind `{kind}` sends codes, with `via(…)` in `okta.telephony`, and takes no `{action}`"
+            ),
+            false => format!("a connector of kind `{kind}` only answers questions: it does no `{action}`"),
+        })
+    }
 
     /// Does it, once.
-    fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a>;
+    fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
+        let problem = self.check(&order.action).err().unwrap_or_else(|| "it does nothing".to_owned());
+        Box::pin(std::future::ready(Err(Trouble::refused(problem))))
+    }
 
     /// Answers a question of the family that its kind answers, once. Keeps nothing and waits for no turn: that is `lookup`'s. Whoever asks
     /// stops listening when the time of the connector or of the run is over.

@@ -14,7 +14,6 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::command::Action;
 use crate::connectors::client;
 use crate::connectors::egress::Egress;
 use crate::connectors::ldap::connection::{Connection, Directory, Protection};
@@ -22,7 +21,7 @@ use crate::connectors::ldap::message::{Outcome, Request, Response, Search};
 use crate::connectors::ldap::values::Binary;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wire::Trust;
-use crate::connectors::{Connector, LookingUp, Order, Performing, Probed, Probing};
+use crate::connectors::{Connector, LookingUp, Probed, Probing};
 use crate::question::{Ask, Question, Reason, Trouble};
 use crate::secret::{Ring, Secret, SecretSource};
 
@@ -375,15 +374,6 @@ fn ended(outcome: &Outcome) -> Trouble {
 impl Connector for Ldap {
     fn kind(&self) -> &'static str {
         KIND.name
-    }
-
-    fn check(&self, action: &Action) -> Result<(), String> {
-        Err(format!("a connector of kind `{}` only answers questions: it does no `{}`", KIND.name, action.name()))
-    }
-
-    fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
-        let text = "it only answers questions";
-        Box::pin(std::future::ready(Err(crate::connectors::Trouble::refused(text))))
     }
 
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {

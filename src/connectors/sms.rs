@@ -9,7 +9,6 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::command::Action;
 use crate::connectors::client::Answer;
 use crate::connectors::{Trouble, What};
 use crate::message::{Channel, Message};
@@ -19,17 +18,6 @@ pub mod template;
 
 /// The longest id of a provider that is told.
 const MOST_ID: usize = 128;
-
-/// Said to scripts that want anything else of such a connector.
-///
-/// # Errors
-/// Always.
-pub fn no_actions(kind: &str, action: &Action) -> Result<(), String> {
-    Err(format!(
-        "a connector of kind `{kind}` sends codes, with `via(…)` in `okta.telephony`, and takes no `{}`",
-        action.name()
-    ))
-}
 
 /// A secret as text. What arrived in JSON is UTF-8.
 pub fn revealed(secret: &Secret) -> &str {

@@ -9,7 +9,6 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::command::Action;
 use crate::connectors::client;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
@@ -18,7 +17,7 @@ use crate::connectors::http::{Success, static_headers};
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::sms;
 use crate::connectors::sms::template;
-use crate::connectors::{Connector, Delivering, Order, Performing, Probing, Trouble, What};
+use crate::connectors::{Connector, Delivering, Probing, Trouble, What};
 use crate::message::{Channel, Message, Sent};
 use crate::secret::Ring;
 
@@ -269,14 +268,6 @@ fn at<'a>(json: &'a Value, path: &str) -> &'a Value {
 impl Connector for Template {
     fn kind(&self) -> &'static str {
         KIND.name
-    }
-
-    fn check(&self, action: &Action) -> Result<(), String> {
-        sms::no_actions(KIND.name, action)
-    }
-
-    fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
-        Box::pin(std::future::ready(Err(Trouble::refused("it sends codes and nothing else"))))
     }
 
     fn probe(&self) -> Option<Probing<'_>> {

@@ -11,14 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::command::Action;
 use crate::connectors::client;
 use crate::connectors::egress::Egress;
 use crate::connectors::setup::{Key, Kind, Problem, Secrets, Setup};
 use crate::connectors::sql::reading::{Asked, Limits};
 use crate::connectors::sql::target::{Engine, Server, Target};
 use crate::connectors::wire::Trust;
-use crate::connectors::{Connector, LookingUp, Order, Performing, Probed, Probing};
+use crate::connectors::{Connector, LookingUp, Probed, Probing};
 use crate::question::{Ask, Question, Reason, Take, Trouble};
 use crate::secret::{Ring, Secret, SecretSource};
 
@@ -335,15 +334,6 @@ impl Link {
 impl Connector for Sql {
     fn kind(&self) -> &'static str {
         KIND.name
-    }
-
-    fn check(&self, action: &Action) -> Result<(), String> {
-        Err(format!("a connector of kind `{}` only answers questions: it does no `{}`", KIND.name, action.name()))
-    }
-
-    fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
-        let text = "it only answers questions";
-        Box::pin(std::future::ready(Err(crate::connectors::Trouble::refused(text))))
     }
 
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {

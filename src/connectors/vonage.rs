@@ -7,13 +7,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::command::Action;
 use crate::connectors::client;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::sms;
-use crate::connectors::{Connector, Delivering, Order, Performing, Probing, Trouble, What};
+use crate::connectors::{Connector, Delivering, Probing, Trouble, What};
 use crate::message::{Message, Sent};
 use crate::secret::{Ring, SecretSource};
 
@@ -95,14 +94,6 @@ impl Vonage {
 impl Connector for Vonage {
     fn kind(&self) -> &'static str {
         KIND.name
-    }
-
-    fn check(&self, action: &Action) -> Result<(), String> {
-        sms::no_actions(KIND.name, action)
-    }
-
-    fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
-        Box::pin(std::future::ready(Err(Trouble::refused("it sends codes and nothing else"))))
     }
 
     fn probe(&self) -> Option<Probing<'_>> {
