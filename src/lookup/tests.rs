@@ -152,6 +152,24 @@ async fn the_breaker_opens_after_failures_and_closes_after_its_rest() {
     assert!(ask(all, "down", "b").await.is_ok());
 }
 
+/// Runs have half a minute less than the connector: it is as silent for them.
+#[tokio::test]
+async fn who_is_silent_for_a_second_is_given_a_rest_and_who_had_less_is_not() {
+    let silent = |name| Connected { timeout: Duration::from_secs(30), ..connected(name, Other::new(60_000, 0)) };
+    let all = connectors([silent("silent"), silent("hasty")]);
+    let ask_for = |name: &'static str, time: u64| async move {
+        let until = Instant::now() + Duration::from_millis(time);
+        lookups().of(all, None, false).answer(&question(name, "a"), until).await.expect_err("no answer")
+    };
+    let asking: Vec<_> = (0..5).map(|_| tokio::spawn(ask_for("silent", 1_010))).collect();
+    let hasty: Vec<_> = (0..5).map(|_| tokio::spawn(ask_for("hasty", 500))).collect();
+    for one in asking.into_iter().chain(hasty) {
+        assert_eq!(one.await.expect("no panic").reason, Reason::Timeout);
+    }
+    assert_eq!(ask_for("silent", 100).await.reason, Reason::Unreachable, "it rests");
+    assert_eq!(ask_for("hasty", 100).await.reason, Reason::Timeout, "nobody gave it time");
+}
+
 #[tokio::test]
 async fn a_probe_that_nobody_waited_for_does_not_keep_the_breaker_open() {
     let other = Other::new(200, 5);
