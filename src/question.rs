@@ -261,6 +261,11 @@ impl Reason {
         Self::Forbidden,
     ];
 
+    /// The reason of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// `timeout`, `bad_answer`, …
     pub fn name(self) -> &'static str {
         match self {

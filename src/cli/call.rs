@@ -68,7 +68,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         Plan::Reply { .. } => work.reply(&body)?,
     };
     if let Some(name) = &args.save_case {
-        save::save(&work, name, &body)?;
+        save::save(&work, name, &body, &work.bench.asked())?;
     }
     Ok(status)
 }

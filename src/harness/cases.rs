@@ -18,7 +18,9 @@ use crate::harness::stage::Stage;
 use crate::harness::subject::{Binding, Subject};
 use crate::harness::test;
 use crate::harness::trial::{Complaint, Trial, Verdict};
-use crate::script::context::{Mocked, World};
+use crate::question::{Answer, KV, Reason, Trouble};
+use crate::script::context::{Mock, Mocked, World};
+use crate::script::journal::Lookup;
 use crate::script::prelude::json::dynamic_from_json;
 use crate::script::prelude::time::Time;
 use crate::script::table::{Kind, Table};
@@ -44,9 +46,59 @@ pub struct Golden {
     pub tables: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<String>,
+    /// What the script is answered when it asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lookups: Vec<Looked>,
     /// What must come of it, one for each event of a batch. Absent in a new case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Vec<Expected>>,
+}
+
+/// The answer to one question, or why there was none.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Looked {
+    pub connector: String,
+    /// In the words of `outcome.lookups`: `GET /people/7`.
+    pub asked: String,
+    /// Of a statement; whatever they are, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Vec<Value>>,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub answer: Value,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
+    /// The `kind` of trouble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fails: Option<String>,
+}
+
+impl Looked {
+    /// What came of a lookup; nothing for the small state of scripts, which a case has of its own.
+    pub fn of(lookup: &Lookup) -> Option<Self> {
+        let question = &lookup.question;
+        if question.family() == KV {
+            return None;
+        }
+        let parameters = (!question.parameters().is_empty()).then(|| question.parameters().to_vec());
+        let (answer, stale, fails) = match &lookup.answered {
+            Ok(answer) => (answer.value.clone(), answer.stale, None),
+            Err(trouble) => (Value::Null, false, Some(trouble.reason.name().to_owned())),
+        };
+        Some(Self { connector: question.connector.clone(), asked: question.words(), parameters, answer, stale, fails })
+    }
+
+    fn mock(&self) -> Result<Mock, String> {
+        let answered = match &self.fails {
+            None => Ok(Answer { value: self.answer.clone(), stale: self.stale }),
+            Some(kind) => {
+                let reason = Reason::named(kind).ok_or_else(|| format!("`lookups`: nothing fails with `{kind}`"))?;
+                Err(Trouble::new(reason, format!("the case says that this lookup fails: {kind}")))
+            }
+        };
+        let (connector, words) = (self.connector.clone(), self.asked.clone());
+        Ok(Mock { family: None, connector, words, parameters: self.parameters.clone(), answered })
+    }
 }
 
 /// What must come of one run.
@@ -201,7 +253,7 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
     surroundings.tables = Arc::new(tables);
     let now = Time::parse(golden.now.as_deref().unwrap_or(NOON)).map_err(|problem| format!("`now`: {problem}"))?;
     Ok(Stage {
-        world: world(&binding, now),
+        world: world(&binding, now, &golden.lookups)?,
         binding,
         compiler: suite.compiler.clone(),
         connectors: suite.connectors.clone(),
@@ -211,10 +263,14 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
     })
 }
 
-/// A world in which it is `now`, with the deadline of the route.
-pub fn world(binding: &Binding, now: Time) -> World {
+/// A world in which it is `now`, with the deadline of the route and these answers.
+///
+/// # Errors
+/// One of them is none.
+pub fn world(binding: &Binding, now: Time, lookups: &[Looked]) -> Result<World, String> {
     let remaining_ms = i64::try_from(binding.limits.deadline_ms).unwrap_or(i64::MAX);
-    World::Mocked(Arc::new(Mocked::at(now.0, remaining_ms)))
+    let answers = lookups.iter().map(Looked::mock).collect::<Result<_, _>>()?;
+    Ok(World::Mocked(Arc::new(Mocked { answers, ..Mocked::at(now.0, remaining_ms) })))
 }
 
 /// A table as a test gives it, of the kind that the configuration says.

@@ -11,19 +11,20 @@ use crate::cli::call::{Work, unknown};
 use crate::cli::output;
 use crate::cli::output::{GOOD, paint};
 use crate::harness::cases;
-use crate::harness::cases::Golden;
+use crate::harness::cases::{Golden, Looked};
 use crate::harness::stage::Stage;
 use crate::harness::subject::{Binding, stem};
 use crate::harness::test;
 use crate::release::suite;
+use crate::script::journal::Lookup;
 use crate::script::prelude::json::json_from_dynamic;
 use crate::script::prelude::time::Time;
 
-/// Runs the call once more as its case will be run, and writes the case.
+/// Runs the call once more as its case will be run, with the answers that it got (`asked`), and writes the case.
 ///
 /// # Errors
 /// The name will not do, there is such a case, the body is no JSON or no call of the hook, or the file cannot be written.
-pub(super) fn save(work: &Work, name: &str, body: &bytes::Bytes) -> Result<()> {
+pub(super) fn save(work: &Work, name: &str, body: &bytes::Bytes, asked: &[Lookup]) -> Result<()> {
     if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-')) {
         bail!("`{name}` cannot be the name of a case: use letters, digits, `_` and `-`");
     }
@@ -36,8 +37,9 @@ pub(super) fn save(work: &Work, name: &str, body: &bytes::Bytes) -> Result<()> {
     }
     // A case is read by people and compared: to the second is enough.
     let now = Time(Timestamp::from_second(Timestamp::now().as_second()).context("the clock of this machine is off")?);
+    let lookups: Vec<Looked> = asked.iter().filter_map(Looked::of).collect();
     let stage = Stage {
-        world: cases::world(&binding, now),
+        world: cases::world(&binding, now, &lookups).map_err(anyhow::Error::msg)?,
         compiler: Arc::clone(&work.release.compiler),
         connectors: Arc::clone(&work.release.connectors),
         surroundings: binding.surroundings.clone(),
@@ -50,6 +52,7 @@ pub(super) fn save(work: &Work, name: &str, body: &bytes::Bytes) -> Result<()> {
         request: serde_json::from_slice(body).context("a case needs a body that is JSON")?,
         params: params(&stage.binding)?,
         now: Some(now.0.to_string()),
+        lookups,
         ..Golden::default()
     };
     let golden = cases::record(&stage, golden).map_err(|error| anyhow::anyhow!("no case was saved: {error}"))?;

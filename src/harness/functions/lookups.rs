@@ -97,7 +97,7 @@ fn entry(name: &str, written: Value) -> Result<Value, Box<EvalAltResult>> {
 }
 
 fn mock_failure(connector: &str, question: &str, kind: &str) -> Fallible<()> {
-    let reason = Reason::ALL.into_iter().find(|reason| reason.name() == kind).ok_or_else(|| {
+    let reason = Reason::named(kind).ok_or_else(|| {
         let kinds: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
         format!("`mock_failure`: there is no kind `{kind}`; there are: {}", kinds.join(", "))
     })?;

@@ -1,6 +1,7 @@
 //! `call`.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 
 use hookgate::hooks;
 use serde_json::{Value, json};
@@ -229,4 +230,42 @@ fn a_call_becomes_a_case_that_is_run_as_a_test() {
     assert_eq!((accepted.status, accepted.err.contains(file)), (0, true), "{}", accepted.err);
     assert!(bundle.read(file).contains("closed"));
     assert_eq!(bundle.run(&["test", "--filter", "case/first"]).status, 0);
+}
+
+/// What was looked up then is what the case finds, when nobody is there any more.
+#[test]
+fn a_case_keeps_the_answers_of_its_lookups() {
+    let bundle = Bundle::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = std::thread::spawn(move || {
+        for body in ["{\"team\":\"payroll\"}", ""] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).unwrap() > 0);
+            let status = if body.is_empty() { "503 Down" } else { "200 OK" };
+            let length = body.len();
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        }
+    });
+    let config = bundle.read("gateway.toml");
+    let connector =
+        format!("[connectors.hr]\nkind = \"http\"\nbase_url = \"http://127.0.0.1:{port}\"\nallow_private = true\n");
+    bundle.write("gateway.toml", &format!("{config}\n{connector}"));
+    bundle.write(
+        "scripts/registration.rhai",
+        "fn on_registration(request) {\n    let found = http(\"hr\").get(\"/people\", #{ email: request.email.text });\n    \
+         let second = \"\";\n    try { http(\"hr\").get(\"/more\"); } catch (error) { second = error.kind; }\n    \
+         set_profile(\"team\", `${found.json.team} ${second}`)\n}\n",
+    );
+    bundle.write("call.json", crate::process::sample("okta.registration"));
+    let saved = bundle.run(&["call", "signup", "call.json", "--save-case", "asked"]);
+    assert_eq!(saved.status, 0, "{}{}", saved.out, saved.err);
+    serving.join().unwrap();
+    let case: serde_json::Value = serde_json::from_str(&bundle.read("scripts/cases/registration/asked.json")).unwrap();
+    assert_eq!(case["lookups"][0]["answer"]["text"], "{\"team\":\"payroll\"}");
+    assert_eq!(case["lookups"][1], json!({ "connector": "hr", "asked": "GET /more", "fails": "unreachable" }));
+    assert_eq!(case["expected"][0]["reply"]["commands"][0]["value"]["team"], "payroll unreachable");
+    let tested = bundle.run(&["test", "--filter", "case/asked"]);
+    assert_eq!((tested.status, tested.out.contains("1 passed")), (0, true), "{}", tested.out);
 }
