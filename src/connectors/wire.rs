@@ -7,15 +7,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
+use crate::connectors::client::identity::Identity;
 use crate::connectors::egress::{Egress, NoAddress};
 use crate::question::{Reason, Trouble};
 
@@ -59,14 +61,31 @@ impl Trust {
         if let Some(config) = self.config.get() {
             return Ok(config.clone());
         }
+        let config = self.builder()?.with_no_client_auth();
+        Ok(self.config.get_or_init(|| Arc::new(config)).clone())
+    }
+
+    fn builder(&self) -> io::Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
         let (roots, _) = self.roots()?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(self.config.get_or_init(|| Arc::new(config)).clone())
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Ok(builder.map_err(io::Error::other)?.with_root_certificates(roots))
+    }
+
+    /// The same as [`Trust::secure`], once, with a certificate of our own where there is one.
+    ///
+    /// # Errors
+    /// As there, or our key does not fit.
+    pub async fn secure_as<S>(&self, identity: Option<&Identity>, host: &Host, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let shown = identity.filter(|identity| !identity.is_empty());
+        let Some((chain, key)) = shown.and_then(|identity| Some((identity.chain(), identity.private_key()?))) else {
+            return self.secure(host, stream).await;
+        };
+        let config = self.builder()?.with_client_auth_cert(chain, key).map_err(io::Error::other)?;
+        TlsConnector::from(Arc::new(config)).connect(server_name(host)?, stream).await
     }
 
     /// TLS over a stream, with a certificate of this host.

@@ -55,7 +55,7 @@ impl Identity {
     }
 
     /// Secrets were not looked for.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::connectors) fn is_empty(&self) -> bool {
         self.key.current().expose().is_empty()
     }
 
@@ -73,11 +73,11 @@ impl Identity {
         pem
     }
 
-    pub(super) fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(in crate::connectors) fn chain(&self) -> Vec<CertificateDer<'static>> {
         CertificateDer::pem_slice_iter(self.certificate.current().expose()).filter_map(Result::ok).collect()
     }
 
-    pub(super) fn private_key(&self) -> Option<PrivateKeyDer<'static>> {
+    pub(in crate::connectors) fn private_key(&self) -> Option<PrivateKeyDer<'static>> {
         PrivateKeyDer::from_pem_slice(self.key.current().expose()).ok()
     }
 
