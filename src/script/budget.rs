@@ -117,14 +117,18 @@ pub fn leave_worker() -> Result<(), Box<EvalAltResult>> {
         if state.patience_until.get().is_none() {
             return Ok(());
         }
-        state.stopped.set(state.stopped.get().or(Some(Stopped::Patience)));
-        Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into())
+        Err(state.end(Stopped::Patience))
     })
 }
 
-/// Notes why the run ends; whoever calls this ends it.
-pub fn stop(why: Stopped) {
-    STATE.with(|state| state.stopped.set(state.stopped.get().or(Some(why))));
+/// Notes why the run ends, and gives what ends it.
+pub fn end(why: Stopped) -> Box<EvalAltResult> {
+    STATE.with(|state| state.end(why))
+}
+
+/// Ends a run on purpose; no script can catch that.
+pub fn ended() -> Box<EvalAltResult> {
+    EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
 }
 
 /// The engine's progress callback: `Some` ends the run.
@@ -158,6 +162,11 @@ impl State {
         self.max_bytes.swap(&other.max_bytes);
         self.tick.swap(&other.tick);
         self.stopped.swap(&other.stopped);
+    }
+
+    fn end(&self, why: Stopped) -> Box<EvalAltResult> {
+        self.stopped.set(self.stopped.get().or(Some(why)));
+        ended()
     }
 
     fn step(&self) -> Option<Stopped> {

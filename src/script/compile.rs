@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Position, Scope};
+use rhai::{AST, Engine, EvalAltResult, Scope};
 use tokio::sync::Semaphore;
 
 use crate::finding::{Finding, Severity};
@@ -388,8 +388,8 @@ impl Compiler {
                 return self.placed(error, spot);
             }
             Cause::Error(error) => (error, None),
-            Cause::Stopped(stopped) => (terminated(), limit_of(stopped)),
-            Cause::Busy => (terminated(), Some(Limit::Deadline)),
+            Cause::Stopped(stopped) => (budget::ended(), limit_of(stopped)),
+            Cause::Busy => (budget::ended(), Some(Limit::Deadline)),
         };
         let lost = innermost_position(&error).is_none();
         let run = diagnose::Run { file: &script.label, entry: script.entry, stopped, last_seen: None };
@@ -442,10 +442,6 @@ pub const TEST_SUFFIX: &str = "_test.rhai";
 /// Whether a file holds tests.
 pub fn is_test(name: &str) -> bool {
     name.ends_with(TEST_SUFFIX)
-}
-
-fn terminated() -> Box<EvalAltResult> {
-    EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
 }
 
 fn limit_of(stopped: Stopped) -> Option<Limit> {

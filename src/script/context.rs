@@ -17,7 +17,7 @@ use crate::question::state::State;
 use crate::question::{Answer, Answered, Ask, Question};
 use crate::script::budget;
 use crate::script::budget::Stopped;
-use crate::script::journal::{Journal, Lookup, MAX_LOOKUPS, Noted, ended};
+use crate::script::journal::{Journal, Lookup, MAX_LOOKUPS, Noted};
 use crate::script::table::Table;
 
 /// The reloadable tables of a release, by name.
@@ -208,8 +208,7 @@ impl Context {
             return Ok(answered);
         }
         self.asked = Some(question);
-        budget::stop(Stopped::Asked);
-        Err(ended())
+        Err(budget::end(Stopped::Asked))
     }
 }
 

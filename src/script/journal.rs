@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rhai::{Dynamic, EvalAltResult, ImmutableString, Position};
+use rhai::{EvalAltResult, ImmutableString};
 
 use crate::password::Problem;
 use crate::question::{Answered, Question};
+use crate::script::budget;
 
 /// Questions that one run may ask.
 pub const MAX_LOOKUPS: usize = 100;
@@ -76,7 +77,7 @@ impl Journal {
     /// The earlier run read something else here; or it ended here, and no more may be added.
     pub fn noted<T>(&mut self, take: impl FnOnce(&Noted) -> Option<T>) -> Result<Option<T>, Box<EvalAltResult>> {
         let Some(noted) = self.noted.get(self.next) else {
-            return if self.closed { Err(ended()) } else { Ok(None) };
+            return if self.closed { Err(budget::ended()) } else { Ok(None) };
         };
         let taken = take(noted).ok_or("a run that was repeated took another way: this is a defect of the gateway")?;
         self.next += 1;
@@ -112,9 +113,4 @@ impl Journal {
             _ => None,
         })
     }
-}
-
-/// Ends a run on purpose; no script can catch that.
-pub fn ended() -> Box<EvalAltResult> {
-    EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
 }
