@@ -6,7 +6,6 @@
 //! To add a kind: write its file, and add it to the modules and to [`KINDS`]. A provider's own log, which is only read, is
 //! an [`EventLog`](log::EventLog).
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,13 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use crate::command::{Action, Task};
-use crate::connectors::breaker::Breaker;
-use crate::connectors::cache::Cache;
 use crate::connectors::setup::Kind;
-use crate::finding::nearest;
 use crate::message::{Message, Sent};
 use crate::question;
 use crate::question::{Question, Reason};
@@ -29,6 +24,7 @@ use crate::secret::Ring;
 pub mod breaker;
 pub mod cache;
 pub mod client;
+pub mod connected;
 pub mod egress;
 pub mod elastic;
 pub mod entra;
@@ -63,6 +59,8 @@ pub mod webhook;
 pub mod wire;
 pub mod wording;
 
+pub use crate::connectors::connected::{Connected, Connectors, Retry};
+
 /// Every kind, in the order of the reference.
 pub const KINDS: &[Kind] = &[
     http::KIND,
@@ -87,25 +85,6 @@ pub const KINDS: &[Kind] = &[
     sms_template::KIND,
 ];
 
-/// The kinds that speak HTTP, whose requests may go through a proxy.
-pub const PROXIED: &[&str] = &[
-    http::KIND.name,
-    okta::KIND.name,
-    entra::KIND.name,
-    webhook::KIND.name,
-    slack::KIND.name,
-    teams::KIND.name,
-    pagerduty::KIND.name,
-    jira::KIND.name,
-    servicenow::KIND.name,
-    splunk_hec::KIND.name,
-    elastic::KIND.name,
-    twilio::KIND.name,
-    vonage::KIND.name,
-    sns::KIND.name,
-    sms_template::KIND.name,
-];
-
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
@@ -123,7 +102,7 @@ pub trait Connector: Send + Sync {
     /// Why not, for the author of the script.
     fn check(&self, action: &Action) -> Result<(), String> {
         let (kind, action) = (self.kind(), action.name());
-        Err(match self.delivers_messages() {
+        Err(match sends_codes(kind) {
             true => format!(
                 "a connector of kind `{kind}` sends codes, with `via(…)` in `okta.telephony`, and takes no `{action}`"
             ),
@@ -140,13 +119,7 @@ pub trait Connector: Send + Sync {
     /// Answers a question of the family that its kind answers, once. Keeps nothing and waits for no turn: that is `lookup`'s. Whoever asks
     /// stops listening when the time of the connector or of the run is over.
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {
-        let text = format!("a connector of kind `{}` answers no `{}`", self.kind(), question.family());
-        Box::pin(std::future::ready(Err(question::Trouble::new(Reason::Rejected, text))))
-    }
-
-    /// Whether scripts may name it in `via`.
-    fn delivers_messages(&self) -> bool {
-        false
+        Box::pin(std::future::ready(Err(question.not_for(self.kind()))))
     }
 
     /// Sends a message to its person, once, or says why it was not sent. The message is never told in what it says.
@@ -244,55 +217,6 @@ pub enum What {
     Refused,
 }
 
-/// The connectors of a release, by name.
-#[derive(Default)]
-pub struct Connectors {
-    by_name: BTreeMap<String, Arc<Connected>>,
-}
-
-/// A connector under its name, with the rules that delivery keeps for it.
-pub struct Connected {
-    pub name: String,
-    pub connector: Box<dyn Connector>,
-    pub retry: Retry,
-    /// Actions in work at once.
-    pub concurrent: usize,
-    /// For one question.
-    pub timeout: Duration,
-    /// One for each question that may be out at once.
-    pub lookups: Semaphore,
-    /// Answers that are kept, where the settings say so.
-    pub cache: Option<Cache>,
-    /// Of actions and lookups alike.
-    pub breaker: Arc<Breaker>,
-    /// What may not go out, where the settings say so.
-    pub guard: Option<guard::Guard>,
-    /// Secrets of what every kind has, which are read again when their files change.
-    pub rings: Vec<Arc<Ring>>,
-}
-
-/// How often, and for how long, something is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    pub attempts: u32,
-    /// The longest wait before the second try; it doubles with each. The real wait is chance below it (full jitter).
-    pub first: Duration,
-    pub most: Duration,
-    /// After this long since it was asked for it is given up.
-    pub give_up: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            attempts: 20,
-            first: Duration::from_secs(1),
-            most: Duration::from_mins(15),
-            give_up: Duration::from_hours(24),
-        }
-    }
-}
-
 impl Order {
     /// How many actions go out with this one, itself included.
     pub fn count(&self) -> u64 {
@@ -324,29 +248,6 @@ impl From<Trouble> for question::Trouble {
     }
 }
 
-impl Connected {
-    /// With the rules that hold where the configuration says nothing.
-    pub fn new(name: impl Into<String>, connector: Box<dyn Connector>) -> Self {
-        Self {
-            name: name.into(),
-            connector,
-            retry: Retry::default(),
-            concurrent: 8,
-            timeout: Duration::from_secs(5),
-            lookups: Semaphore::new(64),
-            cache: None,
-            breaker: Arc::default(),
-            guard: None,
-            rings: Vec::new(),
-        }
-    }
-
-    /// Its secrets, which are read again when their files change.
-    pub fn secrets(&self) -> impl Iterator<Item = Arc<Ring>> {
-        self.connector.secrets().into_iter().chain(self.rings.iter().cloned())
-    }
-}
-
 impl Trouble {
     pub fn refused(message: impl Into<String>) -> Self {
         Self { what: What::Refused, status: None, message: message.into() }
@@ -371,67 +272,15 @@ impl Trouble {
     }
 }
 
-impl Connectors {
-    pub fn new(all: impl IntoIterator<Item = Arc<Connected>>) -> Self {
-        Self { by_name: all.into_iter().map(|one| (one.name.clone(), one)).collect() }
-    }
-
-    pub fn get(&self, name: &str) -> Option<&Arc<Connected>> {
-        self.by_name.get(name)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Connected>> {
-        self.by_name.values()
-    }
-
-    /// Whether a script may ask for this.
-    ///
-    /// # Errors
-    /// There is no such connector, or it cannot do that; for the author of the script.
-    pub fn check(&self, action: &Action) -> Result<(), String> {
-        if let Some(state) = &action.only_while
-            && !self.by_name.contains_key(&state.connector)
-        {
-            return Err(self.unknown(&state.connector));
-        }
-        match self.by_name.get(&action.connector) {
-            Some(found) => {
-                found.connector.check(action).map_err(|problem| format!("`{}`: {problem}", action.connector))
-            }
-            None => Err(self.unknown(&action.connector)),
-        }
-    }
-
-    /// Whether a script may send a message through this.
-    ///
-    /// # Errors
-    /// There is no such connector, or it sends none; for the author of the script.
-    pub fn check_way(&self, name: &str) -> Result<(), String> {
-        let found = self.by_name.get(name).ok_or_else(|| self.unknown(name))?;
-        match found.connector.delivers_messages() {
-            true => Ok(()),
-            false => Err(format!("`{name}`: {}", no_codes(found.connector.kind()))),
-        }
-    }
-
-    /// What is said of a name that no connector has.
-    pub fn unknown(&self, name: &str) -> String {
-        let names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
-        let hint = match (nearest(name, names.iter().copied()), names.is_empty()) {
-            (_, true) => "gateway.toml has no [connectors]".to_owned(),
-            (Some(near), _) => format!("did you mean `{near}`? There are: {}", names.join(", ")),
-            (None, _) => format!("there are: {}", names.join(", ")),
-        };
-        format!("there is no connector `{name}`: {hint}")
-    }
+/// Whether scripts may name connectors of this kind in `via`.
+pub fn sends_codes(name: &str) -> bool {
+    kind(name).is_some_and(|kind| kind.sends_codes)
 }
-
-/// Kinds whose connectors send codes.
-pub const SENDERS: [&str; 4] = [twilio::KIND.name, vonage::KIND.name, sns::KIND.name, sms_template::KIND.name];
 
 /// What is said of a connector in `via` that is none of them.
 pub fn no_codes(kind: &str) -> String {
-    format!("a connector of kind `{kind}` sends no codes: `via` needs one of kind `{}`", SENDERS.join("`, `"))
+    let senders: Vec<&str> = KINDS.iter().filter(|kind| kind.sends_codes).map(|kind| kind.name).collect();
+    format!("a connector of kind `{kind}` sends no codes: `via` needs one of kind `{}`", senders.join("`, `"))
 }
 
 #[cfg(test)]

@@ -153,6 +153,11 @@ impl Question {
         self.connector == other.connector && self.family() == other.family() && self.words() == other.words()
     }
 
+    /// What is said of a question that a connector of this kind does not answer.
+    pub fn not_for(&self, kind: &str) -> Trouble {
+        Trouble::new(Reason::Rejected, format!("a connector of kind `{kind}` answers no `{}`", self.family()))
+    }
+
     /// The parameters of a statement.
     pub fn parameters(&self) -> &[Value] {
         match &self.ask {

@@ -37,6 +37,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Index::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// Members that belong to the index itself: it refuses a document that has one.

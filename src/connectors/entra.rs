@@ -36,6 +36,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Entra::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// The application permission that ending sessions needs, and no more.

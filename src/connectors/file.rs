@@ -31,6 +31,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Lines::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: false,
 };
 
 /// Of a digest, as many actions are written out.

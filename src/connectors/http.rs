@@ -37,6 +37,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Api::new(setup)?)),
     answers: Some("http"),
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// Headers that belong to the request itself, or hold secrets.

@@ -33,6 +33,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Jira::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// More of an answer is not read.

@@ -41,6 +41,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Ldap::new(setup)?)),
     answers: Some("ldap"),
     cache: None,
+    sends_codes: false,
+    proxied: false,
 };
 
 /// After this long without a question a connection is not used again.
@@ -152,10 +154,7 @@ impl Ldap {
         match &question.ask {
             Ask::Bind { dn, password } => self.verify(dn, password).await,
             Ask::Search { base, filter, attributes } => self.search(base, filter, attributes).await,
-            _ => {
-                let text = format!("a connector of kind `{}` answers no `{}`", KIND.name, question.family());
-                Err(Trouble::new(Reason::Rejected, text))
-            }
+            _ => Err(question.not_for(KIND.name)),
         }
     }
 

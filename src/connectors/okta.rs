@@ -36,6 +36,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Okta::new(setup)?)),
     answers: Some("okta"),
     cache: Some(CACHE),
+    sends_codes: false,
+    proxied: true,
 };
 
 /// How long answers are kept unless the section says otherwise.

@@ -33,6 +33,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(PagerDuty::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// The letters and digits of a routing key.

@@ -35,6 +35,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(ServiceNow::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// More of an answer is not read.

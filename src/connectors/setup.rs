@@ -32,6 +32,10 @@ pub struct Kind {
     /// The function by which scripts ask it something ([`Question::family`](crate::question::Question::family)); none if it
     /// answers no questions.
     pub answers: Option<&'static str>,
+    /// Whether it sends the codes of `via(…)`.
+    pub sends_codes: bool,
+    /// Whether it speaks HTTP, so that a proxy can be between.
+    pub proxied: bool,
     /// How long answers are kept unless the section says otherwise.
     pub cache: Option<Rules>,
 }

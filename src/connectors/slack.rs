@@ -31,6 +31,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Slack::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// Slack shows no more of a text, in characters.

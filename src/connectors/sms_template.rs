@@ -32,6 +32,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Template::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: true,
+    proxied: true,
 };
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -272,10 +274,6 @@ impl Connector for Template {
 
     fn probe(&self) -> Option<Probing<'_>> {
         Some(Box::pin(self.client.probe(&self.url)))
-    }
-
-    fn delivers_messages(&self) -> bool {
-        true
     }
 
     fn deliver_message<'a>(&'a self, message: &'a Message) -> Delivering<'a> {

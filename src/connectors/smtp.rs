@@ -40,6 +40,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Relay::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: false,
 };
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -30,6 +30,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Sns::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: true,
+    proxied: true,
 };
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -131,10 +133,6 @@ impl Connector for Sns {
 
     fn probe(&self) -> Option<Probing<'_>> {
         Some(Box::pin(self.client.probe(&self.api)))
-    }
-
-    fn delivers_messages(&self) -> bool {
-        true
     }
 
     fn deliver_message<'a>(&'a self, message: &'a Message) -> Delivering<'a> {

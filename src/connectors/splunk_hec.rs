@@ -32,6 +32,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Collector::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 const PATH: &str = "/services/collector/event";

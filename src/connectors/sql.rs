@@ -37,6 +37,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Sql::new(setup)?)),
     answers: Some("sql"),
     cache: None,
+    sends_codes: false,
+    proxied: false,
 };
 
 /// After this long without a question a connection is not used again: what stands between may have forgotten it.
@@ -216,8 +218,7 @@ impl Sql {
 
     async fn answer(&self, question: &Question) -> Result<Value, Trouble> {
         let Ask::Sql { take, statement, parameters } = &question.ask else {
-            let text = format!("a connector of kind `{}` answers no `{}`", KIND.name, question.family());
-            return Err(Trouble::new(Reason::Rejected, text));
+            return Err(question.not_for(KIND.name));
         };
         let asked = Asked { take: *take, statement, parameters, limits: self.limits };
         asked.check()?;

@@ -32,6 +32,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Teams::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// Teams takes no longer message (contract: downstream actions, section 1).

@@ -27,6 +27,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Vonage::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: true,
+    proxied: true,
 };
 
 /// The longest `client-ref`.
@@ -98,10 +100,6 @@ impl Connector for Vonage {
 
     fn probe(&self) -> Option<Probing<'_>> {
         Some(Box::pin(self.client.probe(&self.api)))
-    }
-
-    fn delivers_messages(&self) -> bool {
-        true
     }
 
     fn deliver_message<'a>(&'a self, message: &'a Message) -> Delivering<'a> {

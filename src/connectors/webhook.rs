@@ -37,6 +37,8 @@ pub const KIND: Kind = Kind {
     make: |setup| Ok(Box::new(Webhook::new(setup)?)),
     answers: None,
     cache: None,
+    sends_codes: false,
+    proxied: true,
 };
 
 /// The bytes of a secret (Standard Webhooks, "Signature scheme").

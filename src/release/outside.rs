@@ -80,7 +80,7 @@ pub(super) fn connected(
 
 fn proxy_of(setup: &Setup<'_>, kind: &str, written: &config::connectors::Proxy) -> Result<Proxy, Vec<Problem>> {
     use config::connectors::Proxy as Written;
-    if !connectors::PROXIED.contains(&kind) {
+    if !connectors::kind(kind).is_some_and(|kind| kind.proxied) {
         let problem =
             Problem::bad_value("proxy", format!("a connector of kind `{kind}` speaks no HTTP: it uses no proxy"));
         return Err(vec![problem.help("remove `proxy`")]);
@@ -127,7 +127,7 @@ pub(super) fn wrong(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str
     let mut findings = compiler.wrong_connectors(wanted, &known, &answers);
     findings.extend(compiler.wrong_ways(wanted, |name| {
         let kind = config.connectors.get(name)?.kind.as_str();
-        (!connectors::SENDERS.contains(&kind)).then(|| connectors::no_codes(kind))
+        (!connectors::sends_codes(kind)).then(|| connectors::no_codes(kind))
     }));
     findings
 }

@@ -13,6 +13,7 @@ use crate::connectors::client;
 use crate::connectors::client::{Answer, Outgoing};
 use crate::connectors::egress;
 use crate::connectors::http::Api;
+use crate::connectors::http::KIND;
 use crate::question::{Ask, Question, Reason, Trouble};
 
 #[cfg(test)]
@@ -22,8 +23,7 @@ impl Api {
     /// `{ status, text }`.
     pub(super) async fn answer(&self, question: &Question) -> Result<Value, Trouble> {
         let Ask::Http { path, body } = &question.ask else {
-            let text = format!("a connector of kind `http` answers no `{}`", question.family());
-            return Err(Trouble::new(Reason::Rejected, text));
+            return Err(question.not_for(KIND.name));
         };
         let url = egress::join(&self.base, path).map_err(|text| Trouble::new(Reason::Rejected, text))?;
         let request = match body {

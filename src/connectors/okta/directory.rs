@@ -4,6 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::connectors::client::Answer;
+use crate::connectors::okta::KIND;
 use crate::connectors::okta::org::{Family, MAX_ANSWER_BYTES, Org, is_okta, segment};
 use crate::connectors::okta_log;
 use crate::question::{Ask, Directory, Question, Reason, Trouble};
@@ -28,8 +29,7 @@ struct Request {
 
 pub(super) async fn answer(org: &Org, question: &Question) -> Result<Value, Trouble> {
     let Ask::Directory(asked) = &question.ask else {
-        let text = format!("a connector of kind `okta` answers no `{}`", question.family());
-        return Err(Trouble::new(Reason::Rejected, text));
+        return Err(question.not_for(KIND.name));
     };
     let request = request(asked).map_err(|text| Trouble::new(Reason::Rejected, text))?;
     let answer = org.look(&request.path, request.family).await?;
