@@ -146,6 +146,22 @@ impl Record {
         }
     }
 
+    /// What the run left out, what its script logged, and which of its lookups had no answer.
+    fn log_run(&self, reply: &Reply) {
+        let (route, ..) = self.names();
+        let decision = self.decision.as_ref();
+        let id = decision.map(|decision| decision.id.as_str());
+        for note in &reply.notes {
+            warn!(route.name = route, decision = id, note, "a command was left out");
+        }
+        let Some(decision) = decision else { return };
+        for line in &decision.logs {
+            let fields = line.fields.as_ref().map(ToString::to_string);
+            info!(route.name = route, decision = id, script.fields = fields, script.text = line.text, "script log");
+        }
+        lookup::tell_failures(route.unwrap_or_default(), &decision.id, &decision.journal);
+    }
+
     fn log_answered(&self, reply: &Reply, took: Duration) {
         let (route, hook, release) = self.names();
         let decision = self.decision.as_ref();
@@ -153,13 +169,7 @@ impl Record {
         let script_us = decision.map(|decision| micros(decision.took));
         let request = self.request();
         let (status, duration_us, outcome, preview) = (reply.status, micros(took), self.outcome(), self.preview);
-        for note in &reply.notes {
-            warn!(route.name = route, decision = id, note, "a command was left out");
-        }
-        for line in decision.iter().flat_map(|decision| &decision.logs) {
-            let fields = line.fields.as_ref().map(ToString::to_string);
-            info!(route.name = route, decision = id, script.fields = fields, script.text = line.text, "script log");
-        }
+        self.log_run(reply);
         if let Some(receipt) = self.receipt {
             info!(
                 route.name = route,
@@ -174,9 +184,6 @@ impl Record {
                 "events kept"
             );
             return;
-        }
-        if let Some(decision) = decision {
-            lookup::tell_failures(route.unwrap_or_default(), &decision.id, &decision.journal);
         }
         let lookups = decision.and_then(|decision| decision.journal.summary());
         let failure: Option<&Failure> = decision.and_then(|decision| decision.failure.as_ref());

@@ -146,6 +146,11 @@ pub(crate) fn register(library: &mut Library) {
             mock_sql(connector, statement, Some(parameters), &rows)
         },
     );
+    register_directories(library);
+}
+
+/// Directories, what fails, and the small state of scripts.
+fn register_directories(library: &mut Library) {
     library.reader(
         Doc::new(
             "mock_ldap(connector: string, question: string, answer: array or bool)",
