@@ -43,8 +43,9 @@ async fn server(state: Arc<Mutex<&'static str>>) -> (u16, Arc<Mutex<Vec<String>>
     (port, changed)
 }
 
-fn gateway(port: u16, script: &str) -> TestGateway {
-    let config = format!(
+/// Who calls, what is outside, and the route, to which lines may be added.
+fn route(port: u16) -> String {
+    format!(
         r#"
 [auth.test]
 scheme = "header"
@@ -66,6 +67,15 @@ allow_private = true
 path = "/hook"
 hook = "okta.event"
 auth = "test"
+"#
+    )
+}
+
+fn gateway(port: u16, script: &str) -> TestGateway {
+    let route = route(port);
+    let config = format!(
+        r#"
+{route}
 script = "hook.rhai"
 "#
     );
@@ -152,31 +162,13 @@ async fn a_report_says_what_came_of_the_others() {
 
 /// The script that ships, with these lines in its parameters.
 fn shipped(port: u16, parameters: &str) -> TestGateway {
+    let route = route(port);
     let config = format!(
         r#"
-[auth.test]
-scheme = "header"
-secrets = [{{ file = "secret" }}]
-[connectors.out]
-kind = "file"
-path = "out.jsonl"
 [connectors.pager]
 kind = "file"
 path = "pager.jsonl"
-[connectors.vpn]
-kind = "http"
-base_url = "http://127.0.0.1:{port}"
-allow_private = true
-retry = {{ attempts = 3, first_ms = 1, most_ms = 10 }}
-[connectors.org]
-kind = "okta"
-org_url = "http://127.0.0.1:{port}"
-token = {{ file = "secret" }}
-allow_private = true
-[routes.hook]
-path = "/hook"
-hook = "okta.event"
-auth = "test"
+{route}
 [routes.hook.rules.leave]
 events = ["user.lifecycle.*"]
 script = "deprovision.rhai"
