@@ -16,7 +16,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`message`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`decision`], [`message`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -25,6 +25,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod connectors;
+pub mod decision;
 pub mod delivery;
 pub mod editor;
 pub mod failpoint;

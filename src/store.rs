@@ -13,6 +13,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::decision;
+use crate::decision::{Capture, Kept, Record};
+
 pub mod clock;
 mod operating;
 pub mod sqlite;
@@ -49,6 +52,15 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Refused`] where a limit of [`state`] is reached.
     async fn state(&self, step: Step) -> Result<serde_json::Value, StoreError>;
+
+    /// Keeps what is to be remembered of decisions. A decision that is known already is not kept again. How many were kept.
+    async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError>;
+
+    /// Records of decisions, newest first.
+    async fn decisions(&self, query: decision::Query) -> Result<decision::Page, StoreError>;
+
+    /// The record of a decision, and what was captured of its call.
+    async fn decision(&self, id: &str) -> Result<Option<(Record, Option<Capture>)>, StoreError>;
 
     /// A value that was kept with [`Intake::bookmark`].
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError>;

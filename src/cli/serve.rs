@@ -118,7 +118,7 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let grace = Duration::from_millis(config.server.stop_grace_ms);
     let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone());
     delivery.look().await;
-    let upkeep = tokio::spawn(upkeep::run(delivery.clone(), keep));
+    let upkeep = tokio::spawn(upkeep::run(delivery.clone(), keep, config.store.keep_decisions));
     let reconcile = tokio::spawn(reconcile::run(delivery.clone()));
     let (work_stop, work_stopping) = channel(false);
     let work = tokio::spawn(work::run(delivery.clone(), work_stopping, grace));

@@ -41,6 +41,70 @@ pub struct Route {
     pub own_actors: Vec<String>,
     /// Where to look for events that the hook never delivered.
     pub reconcile: Option<Reconcile>,
+    /// Whether calls are kept with their decision, without what is secret: `true`, or a table.
+    #[serde(default)]
+    pub capture: Capture,
+}
+
+/// Whether the request and reply of a call are kept beside its decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Capture {
+    /// All of them, for a week, or none.
+    Switch(bool),
+    /// All of them.
+    With {
+        /// Members that are not kept, besides those that are secret anyway: `data.userProfile.ssn`.
+        #[serde(default)]
+        redact: Vec<String>,
+        /// Days after which they are removed.
+        #[serde(default = "a_week")]
+        #[schemars(range(min = 1, max = 365))]
+        keep_days: u32,
+        /// Larger calls are not kept.
+        #[serde(default = "quarter_mebibyte")]
+        #[schemars(range(min = 1, max = 4_194_304))]
+        max_bytes: usize,
+    },
+}
+
+/// What is captured, if anything is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capturing {
+    /// Paths of members that are not kept.
+    pub redact: Vec<Vec<String>>,
+    pub keep_days: u32,
+    pub max_bytes: usize,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self::Switch(false)
+    }
+}
+
+impl Capture {
+    pub fn wanted(&self) -> Option<Capturing> {
+        match self {
+            Self::Switch(false) => None,
+            Self::Switch(true) => {
+                Some(Capturing { redact: Vec::new(), keep_days: a_week(), max_bytes: quarter_mebibyte() })
+            }
+            Self::With { redact, keep_days, max_bytes } => {
+                let path = |path: &String| path.split('.').map(str::to_owned).collect();
+                let redact = redact.iter().map(path).collect();
+                Some(Capturing { redact, keep_days: *keep_days, max_bytes: *max_bytes })
+            }
+        }
+    }
+}
+
+fn a_week() -> u32 {
+    7
+}
+
+fn quarter_mebibyte() -> usize {
+    256 * 1024
 }
 
 /// One of several scripts behind an event route, with the event types it wants.

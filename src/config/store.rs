@@ -12,11 +12,25 @@ pub struct Store {
     /// Days after which records are removed.
     #[schemars(range(min = 1))]
     pub keep_days: u32,
+    /// How many records of decisions are written a second. Failures, refusals and denials go first; what is over is
+    /// counted and not kept. 0 keeps none.
+    #[schemars(range(max = 100_000))]
+    pub decisions_per_second: u32,
+    /// How many records of decisions are kept at most, the newest ones.
+    pub keep_decisions: u64,
+    /// Logins in records of decisions are replaced by a hash: equal ones look equal, and `hookgate explain --user` finds them.
+    pub hash_subjects: bool,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: StoreUrl::Text("sqlite:data/hookgate.db".to_owned()), keep_days: 30 }
+        Self {
+            url: StoreUrl::Text("sqlite:data/hookgate.db".to_owned()),
+            keep_days: 30,
+            decisions_per_second: 1_000,
+            keep_decisions: 1_000_000,
+            hash_subjects: false,
+        }
     }
 }
 

@@ -19,13 +19,13 @@ const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// Ids of events are remembered at least this long, even if events are not kept: providers repeat what they sent.
 const REMEMBER: Duration = Duration::from_hours(7 * 24);
 
-/// Looks after the store until it is dropped. `keep` is how long records are kept.
-pub async fn run(delivery: Arc<Delivery>, keep: Duration) {
+/// Looks after the store until it is dropped. `keep` is how long records are kept, `decisions` how many of decisions.
+pub async fn run(delivery: Arc<Delivery>, keep: Duration, decisions: u64) {
     let mut next_sweep = Instant::now();
     loop {
         delivery.look().await;
         if Instant::now() >= next_sweep {
-            let sweep = Operation::Sweep { keep, remember: keep.max(REMEMBER) };
+            let sweep = Operation::Sweep { keep, remember: keep.max(REMEMBER), decisions };
             match delivery.store().operate(sweep).await {
                 Ok(0) => {}
                 Ok(removed) => info!(events.count = removed, "old events were removed"),

@@ -103,8 +103,9 @@ pub enum Operation {
     /// Removes events of which everything has ended, with their jobs. Their keys stay known: what comes again is still a
     /// duplicate. With `dead`, only dead jobs are removed.
     Purge { which: Selection },
-    /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago.
-    Sweep { keep: Duration, remember: Duration },
+    /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago. Of
+    /// decisions the newest so many stay.
+    Sweep { keep: Duration, remember: Duration, decisions: u64 },
 }
 
 /// Which events an operation is about.

@@ -21,6 +21,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use crate::decision;
+use crate::decision::Capture;
+use crate::decision::Kept;
+use crate::decision::Record;
 use crate::failpoint;
 use crate::store::Accepted;
 use crate::store::Attempt;
@@ -57,6 +61,7 @@ mod accept;
 mod backup;
 mod claim;
 mod connect;
+mod decisions;
 mod fault;
 mod health;
 mod jobs;
@@ -281,6 +286,21 @@ impl Store for Sqlite {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError> {
+        self.as_gateway()?;
+        let rows = decisions.into_iter().map(decisions::Row::of).collect::<Result<Vec<_>, _>>()?;
+        self.write(move |tx| decisions::keep(tx, &rows)).await
+    }
+
+    async fn decisions(&self, query: decision::Query) -> Result<decision::Page, StoreError> {
+        self.readers.read(move |db| decisions::list(db, &query)).await
+    }
+
+    async fn decision(&self, id: &str) -> Result<Option<(Record, Option<Capture>)>, StoreError> {
+        let id = id.to_owned();
+        self.readers.read(move |db| decisions::show(db, &id)).await
+    }
+
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError> {
         let name = format!("bookmark {name}");
         let read = move |db: &rusqlite::Connection| {
@@ -308,7 +328,7 @@ impl Store for Sqlite {
         match operation {
             Operation::Replay { which, force } => self.replay(which, force).await,
             Operation::Purge { which } => self.purge(which).await,
-            Operation::Sweep { keep, remember } => self.sweep(keep, remember).await,
+            Operation::Sweep { keep, remember, decisions } => self.sweep(keep, remember, decisions).await,
         }
     }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hookgate::connectors::What;
+use hookgate::decision;
+use hookgate::decision::{Capture, Kept, Record};
 use hookgate::delivery::Delivery;
 use hookgate::delivery::reconcile;
 use hookgate::delivery::reconcile::{Cycle, Failure};
@@ -373,6 +375,15 @@ impl Store for Full {
     }
     async fn state(&self, step: Step) -> Result<serde_json::Value, StoreError> {
         self.store.state(step).await
+    }
+    async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError> {
+        self.store.record(decisions).await
+    }
+    async fn decisions(&self, query: decision::Query) -> Result<decision::Page, StoreError> {
+        self.store.decisions(query).await
+    }
+    async fn decision(&self, id: &str) -> Result<Option<(Record, Option<Capture>)>, StoreError> {
+        self.store.decision(id).await
     }
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.store.bookmark(name).await

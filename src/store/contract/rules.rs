@@ -373,7 +373,7 @@ pub(crate) async fn a_sweep_takes_what_is_old_and_ended(stand: &mut dyn Stand) {
     stand.accept(event("open", vec![rule("s")])).await;
     stand.advance(seconds(100));
     stand.accept(event("new", Vec::new())).await;
-    let sweep = |remember| Operation::Sweep { keep: seconds(50), remember: seconds(remember) };
+    let sweep = |remember| Operation::Sweep { keep: seconds(50), remember: seconds(remember), decisions: 0 };
     assert_eq!(stand.store().operate(sweep(200)).await, Ok(1));
     assert_eq!(stand.accept(event("ended", Vec::new())).await, Accepted::Duplicate);
     assert_eq!(stand.store().operate(sweep(50)).await, Ok(2), "two old keys");

@@ -133,7 +133,7 @@ impl Trial {
             Step::Replay { which, force } => self.replay(stand, which, force).await,
             Step::Purge { which, dead } => self.purge(stand, which, dead).await,
             Step::Sweep { keep, remember } => {
-                let swept = stand.store().operate(Operation::Sweep { keep, remember }).await;
+                let swept = stand.store().operate(Operation::Sweep { keep, remember, decisions: 0 }).await;
                 assert_eq!(swept, Ok(self.model.sweep(keep, remember)));
             }
             Step::Advance(by) => {

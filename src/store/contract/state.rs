@@ -130,7 +130,7 @@ pub(crate) async fn state_has_limits(stand: &mut dyn Stand) {
 }
 
 fn sweep() -> Operation {
-    Operation::Sweep { keep: seconds(1_000_000), remember: seconds(1_000_000) }
+    Operation::Sweep { keep: seconds(1_000_000), remember: seconds(1_000_000), decisions: 0 }
 }
 
 /// What happens to a store's state.

@@ -10,6 +10,7 @@ use crate::store::Query;
 use crate::store::Selection;
 use crate::store::StoreError;
 use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::decisions;
 use crate::store::sqlite::jobs::millis;
 use crate::store::sqlite::list;
 use crate::store::sqlite::replay;
@@ -90,8 +91,9 @@ impl Sqlite {
     }
 
     /// Removes events that came longer ago than `keep` and have ended, keys first seen longer ago than `remember`, and
-    /// `once` keys whose time is over. How many of these went. Then the state of scripts whose time is over.
-    pub(super) async fn sweep(&self, keep: Duration, remember: Duration) -> Result<u64, StoreError> {
+    /// `once` keys whose time is over. How many of these went. Then the state of scripts and captures whose time is over, and
+    /// decisions from before `keep`, or beyond the newest so many.
+    pub(super) async fn sweep(&self, keep: Duration, remember: Duration, decisions: u64) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let before = now.saturating_sub(millis(keep));
         let mut count = 0;
@@ -119,6 +121,9 @@ impl Sqlite {
         }
         while self.write(|tx| state::forget(tx)).await? == state::CHUNK {}
         while self.write(|tx| state::forget_answers(tx)).await? == state::CHUNK {}
+        while self.write(|tx| decisions::forget_captures(tx)).await? == sweep::CHUNK {}
+        let before = now.saturating_sub(millis(keep));
+        while self.write(move |tx| decisions::forget(tx, before, decisions)).await? == sweep::CHUNK {}
         self.shrink().await?;
         Ok(count)
     }

@@ -55,7 +55,7 @@ async fn what_there_is_of_it_is_counted_and_swept() {
     let [counted, are] = totals(&at(&folder));
     assert_eq!(counted, are);
     assert_eq!((counted.0, counted.2), (1002, 1000));
-    let sweep = || Operation::Sweep { keep: Duration::MAX, remember: Duration::MAX };
+    let sweep = || Operation::Sweep { keep: Duration::MAX, remember: Duration::MAX, decisions: 0 };
     store.clock().advance(Duration::from_secs(25));
     assert_eq!(store.operate(sweep()).await, Ok(0), "only events are counted");
     let [counted, are] = totals(&at(&folder));
