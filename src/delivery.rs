@@ -19,6 +19,7 @@ use crate::delivery::told::Told;
 use crate::failpoint;
 use crate::hooks::{Decoded, Facts};
 use crate::lookup::Lookups;
+use crate::records::Recorder;
 use crate::release::Route;
 use crate::release::live::Live;
 use crate::script::lanes::Lanes;
@@ -52,6 +53,7 @@ pub struct Delivery {
     lanes: Lanes,
     metrics: Arc<Metrics>,
     lookups: Lookups,
+    records: Arc<Recorder>,
     /// Something new is due.
     wake: Notify,
     /// As last seen.
@@ -78,10 +80,17 @@ pub struct Answered<'a> {
 }
 
 impl Delivery {
-    pub fn new(store: Arc<dyn Store>, live: Arc<Live>, lanes: Lanes, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        live: Arc<Live>,
+        lanes: Lanes,
+        metrics: Arc<Metrics>,
+        records: Arc<Recorder>,
+    ) -> Arc<Self> {
         let lookups = Lookups::new(store.clone(), metrics.clone());
         Arc::new(Self {
             lookups,
+            records,
             store,
             live,
             lanes,
@@ -95,6 +104,11 @@ impl Delivery {
     /// Who answers the questions of scripts.
     pub fn lookups(&self) -> &Lookups {
         &self.lookups
+    }
+
+    /// Who remembers what was decided.
+    pub fn records(&self) -> &Arc<Recorder> {
+        &self.records
     }
 
     /// The store, for those who look into it.

@@ -17,6 +17,7 @@ use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::sending::Errand;
 use crate::hooks::{Decoded, Facts, Reply};
+use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
 use crate::script::lanes::Lanes;
@@ -35,11 +36,13 @@ pub struct Gateway {
     delivery: Arc<Delivery>,
     guard: Guard,
     metrics: Arc<Metrics>,
+    records: Arc<Recorder>,
 }
 
 impl Gateway {
     pub fn new(live: Arc<Live>, lanes: Lanes, delivery: Arc<Delivery>, metrics: Arc<Metrics>) -> Self {
-        Self { live, lanes, delivery, guard: Guard::default(), metrics }
+        let records = delivery.records().clone();
+        Self { live, lanes, delivery, guard: Guard::default(), metrics, records }
     }
 
     /// The answer to a call, whatever happens. `received` is when its first byte arrived: the deadline counts from it.
@@ -50,12 +53,12 @@ impl Gateway {
             Method::GET => self.challenge(call, &mut record).await,
             _ => Err(Refusal::Method),
         };
-        record.end(outcome, &self.metrics)
+        record.end(outcome, &self.metrics, &self.records)
     }
 
     /// What the caller hears when the transport refused its call before it was complete.
     pub fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
-        Record::begin(Instant::now(), &HeaderMap::new()).end(Err(refusal), &self.metrics)
+        Record::begin(Instant::now(), &HeaderMap::new()).end(Err(refusal), &self.metrics, &self.records)
     }
 
     async fn handle(&self, call: Request<Bytes>, record: &mut Record) -> Result<Reply, Refusal> {
@@ -68,7 +71,7 @@ impl Gateway {
             return self.accept(route, &body, record).await;
         }
         let request = (route.hook.decode)(&body)?;
-        record.decoded(&request.facts);
+        record.decoded(&request.facts, body);
         Ok(self.reply(&release, route, request, record).await)
     }
 
@@ -140,10 +143,12 @@ impl Gateway {
             self.sent(release, route, &request.facts, decision, deadline).await
         };
         let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {
-            return record.decided(decide().await);
+            let decision = decide().await;
+            return record.decided(decision, request);
         };
-        match self.guard.once((release.id, route.number, id.clone()), decide).await {
-            Answer::First(decision) => record.decided(*decision),
+        let id = id.clone();
+        match self.guard.once((release.id, route.number, id), decide).await {
+            Answer::First(decision) => record.decided(*decision, request),
             Answer::Again(reply) => record.repeated(reply),
         }
     }

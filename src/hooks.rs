@@ -23,9 +23,11 @@ use crate::script::lint::advice::Advice;
 
 mod error;
 pub mod okta;
+pub mod recorded;
 mod returned;
 
 pub use crate::hooks::error::{CommandError, HookError};
+use crate::hooks::recorded::Recorded;
 pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
 
 /// What the author of a hook writes.
@@ -48,6 +50,8 @@ pub trait Contract: Sized + 'static {
     const PROVIDER: Provider;
     /// What scripts should know of the commands before a call comes.
     const ADVICE: &'static Advice = &Advice::NONE;
+    /// What the record of a decision says of its calls.
+    const RECORDED: &'static Recorded = &Recorded::NONE;
     /// Whether one POST carries events for rules (nothing is replied to them) instead of a call to answer.
     const EVENTS: bool = false;
     /// Types of events that answering events can cause: `*` leaves them out.
@@ -113,6 +117,12 @@ pub trait Contract: Sized + 'static {
     fn sending(request: &Self::Request, commands: &Commands<Self::Command>) -> Result<Option<Sending>, CommandError> {
         let _ = (request, commands);
         Ok(None)
+    }
+
+    /// Whether a command keeps somebody from what they came for. Records of such decisions go before others.
+    fn denies(command: &Self::Command) -> bool {
+        let _ = command;
+        false
     }
 
     /// The reply once sending has ended; nothing where the declared answer is to be given.
@@ -241,6 +251,8 @@ pub struct Encoded {
     pub sending: Option<Sending>,
     /// In the order of the script. Nobody has checked yet that there are such connectors.
     pub actions: Vec<Action>,
+    /// Whether somebody is kept from what they came for.
+    pub denied: bool,
 }
 
 /// A hook with its types erased: one row of [`HOOKS`].
@@ -255,6 +267,7 @@ pub struct Hook {
     pub samples: &'static [Sample],
     pub provider: Provider,
     pub advice: &'static Advice,
+    pub recorded: &'static Recorded,
     pub events: bool,
     pub loops: &'static [&'static str],
     pub batch: BatchForm,
@@ -315,6 +328,7 @@ impl Hook {
             samples: C::SAMPLES,
             provider: C::PROVIDER,
             advice: C::ADVICE,
+            recorded: C::RECORDED,
             events: C::EVENTS,
             loops: C::LOOPS,
             batch: C::BATCH,
@@ -362,7 +376,8 @@ fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Res
     }
     let request = decoded.typed::<C>();
     let sending = C::sending(&request, &commands)?;
-    Ok(Encoded { reply: C::reply(&request, commands, mark)?, sending, actions })
+    let denied = commands.iter().any(C::denies);
+    Ok(Encoded { reply: C::reply(&request, commands, mark)?, sending, actions, denied })
 }
 
 fn describe_commands<C: Contract>(returned: &Dynamic) -> Vec<Value> {

@@ -10,6 +10,7 @@
 //! - [`store`]: what must survive
 //! - [`harness`]: tests of scripts
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
+//! - [`records`]: what is remembered of decisions, off the path of calls
 //! - [`lookup`]: the life of a lookup: a script's question, and back
 //! - [`delivery`]: the life of an event: kept, run, its actions done
 //! - [`gateway`]: the life of a call
@@ -37,6 +38,7 @@ pub mod lookup;
 pub mod message;
 pub mod password;
 pub mod question;
+pub mod records;
 pub mod release;
 pub mod script;
 pub mod secret;

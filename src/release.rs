@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::auth::Gate;
 use crate::config::Config;
+pub use crate::config::routes::Capturing;
 use crate::connectors::log::EventLog;
 use crate::connectors::{Connectors, Retry};
 use crate::finding::Finding;
@@ -80,6 +81,8 @@ pub struct Route {
     pub own_actors: Vec<String>,
     /// Where to look for events that the hook never delivered.
     pub reconcile: Option<Arc<Reconcile>>,
+    /// What is kept of a call beside its decision, if anything is.
+    pub capture: Option<Arc<Capturing>>,
 }
 
 /// How a route finds what its hook never delivered. The same one for as long as its settings stay the same.

@@ -29,6 +29,8 @@ use crate::delivery::{reconcile, upkeep, work};
 use crate::failpoint;
 use crate::finding::Finding;
 use crate::gateway::Gateway;
+use crate::records;
+use crate::records::Recorder;
 use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
@@ -116,7 +118,11 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;
     let keep = Duration::from_hours(24 * u64::from(config.store.keep_days));
     let grace = Duration::from_millis(config.server.stop_grace_ms);
-    let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone());
+    let settings =
+        records::Settings { per_second: config.store.decisions_per_second, hash_subjects: config.store.hash_subjects };
+    let records = Recorder::start(store.clone(), metrics.clone(), settings)
+        .context("the thread for records of decisions cannot be started")?;
+    let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone(), records.clone());
     delivery.look().await;
     let upkeep = tokio::spawn(upkeep::run(delivery.clone(), keep, config.store.keep_decisions));
     let reconcile = tokio::spawn(reconcile::run(delivery.clone()));
@@ -149,6 +155,10 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let calls = server::serve(public, settings, Arc::new(Public(gateway)), async move { stopped(&mut stopping).await });
     if let ((), Err(error)) = tokio::join!(calls, stop_work) {
         warn!(%error, "the work on jobs ended with a panic");
+    }
+    // What was decided up to now is still remembered.
+    if timeout(ADMIN_GRACE, records.flush()).await.is_err() {
+        warn!("the last records of decisions were not kept");
     }
     upkeep.abort();
     reconcile.abort();

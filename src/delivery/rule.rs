@@ -2,20 +2,26 @@
 
 use std::time::{Duration, Instant};
 
+use rhai::ImmutableString;
 use tracing::{error, info};
+use uuid::Uuid;
 
 use crate::command::Action;
+use crate::decision::{ActionLine, Failure as Told};
 use crate::delivery::Delivery;
 use crate::delivery::outbox;
 use crate::delivery::outbox::Origin;
 use crate::delivery::work::{Next, Verdict};
 use crate::hooks::{Decoded, Mark, Parcel};
 use crate::lookup;
+use crate::records;
+use crate::records::{Ran, RuleRun, Weight};
 use crate::release::{Plan, Release, Route, Rule};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
 use crate::script::run::{Call, Cause};
+use crate::store::clock;
 use crate::store::{Leased, NewJob};
 
 /// The rule of a job, in the release in force.
@@ -41,13 +47,14 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
     let Some(event) = (route.hook.unpack)(parcel) else {
         return Verdict::dead("no_event", format!("`{}` carries no events", route.hook.name));
     };
-    let mut seen = Seen::default();
+    let mut seen = Seen { id: Uuid::now_v7().simple().to_string(), began: clock::wall(), ..Seen::default() };
     let decided = decide(delivery, release, (route, rule), (job, &event), &mut seen).await;
     seen.logs.iter().for_each(|line| tell_logged(route, rule, job, line));
     lookup::tell_failures(&route.name, &job.event.id.to_string(), &seen.journal);
     let script_us = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
     let lookups = seen.journal.summary();
     let attempt = job.token.attempt;
+    remember(delivery, release, (route, rule), (job, event), &decided, seen);
     match decided {
         Ok(actions) => {
             info!(
@@ -112,12 +119,30 @@ impl Failure {
             Self::Script(error) => error.reason(),
         }
     }
+
+    fn told(&self) -> Told {
+        let place = match self {
+            Self::NoThread => None,
+            Self::Script(error) => Some(&error.finding),
+        };
+        Told {
+            reason: self.reason().to_owned(),
+            text: self.to_string(),
+            file: place.map(|finding| finding.file.clone()),
+            line: place.and_then(|finding| u32::try_from(finding.line).ok()).filter(|line| *line > 0),
+        }
+    }
 }
 
 /// What is told of a run, however it ended.
 #[derive(Default)]
 struct Seen {
+    /// Of this decision.
+    id: String,
+    began: i64,
+    begun: bool,
     logs: Vec<LogLine>,
+    reason: Option<ImmutableString>,
     journal: Journal,
     /// In the script alone.
     took: Duration,
@@ -139,16 +164,55 @@ async fn decide(
     };
     let outside = delivery.lookups.of(&release.connectors, Some(origin(job)), job.event.flags.preview);
     let run = delivery.lanes.run(script, call, &outside).await;
-    *seen = Seen { logs: run.logs, journal: run.journal, took: run.took };
+    (seen.logs, seen.reason, seen.journal, seen.took) = (run.logs, run.reason, run.journal, run.took);
+    seen.begun = !matches!(&run.result, Err(failed) if matches!(failed.cause, Cause::Busy));
     route.metrics.script_seconds.observe(seen.took);
     let misfit = |problem: &str| Failure::Script(Box::new(release.compiler.misfit(script, problem)));
     let returned = run.result.map_err(|failed| match failed.cause {
         Cause::Busy => Failure::NoThread,
         _ => Failure::Script(Box::new(release.compiler.explain(script, *failed))),
     })?;
-    let mark = Mark { decision: "", release: release.label(), script: script.file() };
+    let mark = Mark { decision: &seen.id, release: release.label(), script: script.file() };
     let encoded = release.encode(route, event, returned, &mark).map_err(|problem| misfit(&problem))?;
     Ok(encoded.actions)
+}
+
+/// Hands over what is to be remembered of a run.
+fn remember(
+    delivery: &Delivery,
+    release: &Release,
+    (route, rule): (&Route, &Rule),
+    (job, request): (&Leased, Decoded),
+    decided: &Result<Vec<Action>, Failure>,
+    seen: Seen,
+) {
+    let weight = if decided.is_err() { Weight::Urgent } else { Weight::Plain };
+    if !delivery.records.admits(weight, Instant::now()) {
+        return;
+    }
+    let line = |action: &Action| ActionLine { name: action.name().to_owned(), connector: action.connector.clone() };
+    let (script, surroundings) = (rule.script.clone(), rule.surroundings.clone());
+    let Seen { id, began, begun, reason, journal, took, .. } = seen;
+    delivery.records.record(records::Seen {
+        id,
+        at: began,
+        route: route.name.clone(),
+        hook: Some(route.hook),
+        release: release.label().to_owned(),
+        body: job.event.body.clone(),
+        request_id: None,
+        trace_id: None,
+        preview: job.event.flags.preview,
+        ran: Some(Ran { script, surroundings, request, begun, journal, reason, took }),
+        rule: Some(RuleRun { name: rule.name.clone(), event: job.event.id, attempt: job.token.attempt }),
+        reply: None,
+        status: None,
+        failure: decided.as_ref().err().map(Failure::told),
+        actions: decided.iter().flatten().map(line).collect(),
+        decoded_us: 0,
+        took,
+        capture: None,
+    });
 }
 
 /// What a run is for, the same at every try: what it did to the small state of scripts is not done twice.

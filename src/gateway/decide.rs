@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rhai::ImmutableString;
 use uuid::Uuid;
 
 use crate::command::Action;
@@ -27,6 +28,12 @@ pub struct Decision {
     pub actions: Vec<Action>,
     pub failure: Option<Failure>,
     pub logs: Vec<LogLine>,
+    /// What the script said with `reason(…)`.
+    pub reason: Option<ImmutableString>,
+    /// Whether somebody is kept from what they came for.
+    pub denied: bool,
+    /// Whether the script ran at all.
+    pub begun: bool,
     /// What the script read of the world, lookups among it.
     pub journal: Journal,
     /// In the script alone.
@@ -87,20 +94,26 @@ pub async fn decide(
             let outside = lookups.of(&release.connectors, None, request.facts.preview);
             let run = lanes.run(script, call, &outside).await;
             decision.logs = run.logs;
+            decision.reason = run.reason;
+            decision.begun = true;
             decision.journal = run.journal;
             decision.took = run.took;
             match run.result {
                 Ok(returned) => release
                     .encode(route, request, returned, &mark)
                     .map_err(|problem| Failure::Script(Box::new(release.compiler.misfit(script, &problem)))),
-                Err(failed) if matches!(failed.cause, Cause::Busy) => Err(Failure::NoThread),
+                Err(failed) if matches!(failed.cause, Cause::Busy) => {
+                    decision.begun = false;
+                    Err(Failure::NoThread)
+                }
                 Err(failed) => Err(Failure::Script(Box::new(release.compiler.explain(script, *failed)))),
             }
         }
     };
     match outcome {
-        Ok(Encoded { reply, sending, actions }) => {
+        Ok(Encoded { reply, sending, actions, denied }) => {
             (decision.reply, decision.sending, decision.actions) = (reply, sending, actions);
+            decision.denied = denied;
         }
         Err(failure) => {
             decision.reply = (route.hook.failed)(on_failure, &mark);
@@ -146,8 +159,9 @@ impl Decision {
 
 impl Decision {
     fn of(reply: Reply) -> Self {
-        let (sending, actions, logs, journal) = Default::default();
-        Self { id: String::new(), reply, sending, actions, failure: None, logs, journal, took: Duration::ZERO }
+        let (sending, actions, logs, reason, denied, begun, journal) = Default::default();
+        let (id, failure, took) = (String::new(), None, Duration::ZERO);
+        Self { id, reply, sending, actions, failure, logs, reason, denied, begun, journal, took }
     }
 
     #[cfg(test)]

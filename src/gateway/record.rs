@@ -16,10 +16,13 @@ use crate::auth::{Denied, Verified};
 use crate::delivery::Receipt;
 use crate::gateway::decide::{Decision, Failure};
 use crate::gateway::refusal::{Fault, Refusal};
-use crate::hooks::{Facts, REQUEST_ID_HEADERS, Reply};
+use crate::hooks::{Decoded, Facts, REQUEST_ID_HEADERS, Reply};
 use crate::lookup;
+use crate::records::Recorder;
 use crate::release::{Release, Route};
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
+
+mod remember;
 
 /// Gathers what is known of a call.
 pub struct Record {
@@ -29,7 +32,9 @@ pub struct Record {
     header_id: Option<HeaderValue>,
     request_id: Option<ImmutableString>,
     preview: bool,
-    decision: Option<Decision>,
+    decision: Option<(Decision, Decoded)>,
+    body: Bytes,
+    decoded_us: u64,
     repeated: bool,
     receipt: Option<Receipt>,
 }
@@ -49,6 +54,8 @@ impl Record {
             request_id: None,
             preview: false,
             decision: None,
+            body: Bytes::new(),
+            decoded_us: 0,
             repeated: false,
             receipt: None,
         }
@@ -81,14 +88,16 @@ impl Record {
         }
     }
 
-    pub fn decoded(&mut self, facts: &Facts) {
+    pub fn decoded(&mut self, facts: &Facts, body: Bytes) {
+        self.body = body;
+        self.decoded_us = micros(self.received.elapsed());
         self.request_id = facts.request_id.clone().or_else(|| facts.id.clone());
         self.preview = facts.preview;
     }
 
-    pub fn decided(&mut self, mut decision: Decision) -> Reply {
-        let reply = std::mem::replace(&mut decision.reply, Reply::empty(204));
-        self.decision = Some(decision);
+    pub fn decided(&mut self, decision: Decision, request: Decoded) -> Reply {
+        let reply = decision.reply.clone();
+        self.decision = Some((decision, request));
         reply
     }
 
@@ -102,13 +111,14 @@ impl Record {
         reply
     }
 
-    /// Writes the event and the metrics, and gives the response.
-    pub fn end(self, outcome: Result<Reply, Refusal>, metrics: &Metrics) -> Response<Bytes> {
+    /// Writes the event and the metrics, hands over what is to be remembered, and gives the response.
+    pub fn end(self, outcome: Result<Reply, Refusal>, metrics: &Metrics, records: &Recorder) -> Response<Bytes> {
         let took = self.received.elapsed();
         match outcome {
             Ok(reply) => {
                 self.count(took);
                 self.log_answered(&reply, took);
+                self.remember(records, took);
                 response(reply)
             }
             Err(refusal) => {
@@ -118,6 +128,7 @@ impl Record {
                     known.route.metrics.call_seconds.observe(took);
                 }
                 self.log_refused(&refusal, took);
+                self.remember_refused(&refusal, records, took);
                 refusal.response()
             }
         }
@@ -128,7 +139,7 @@ impl Record {
             _ if self.repeated => "duplicate",
             None if self.receipt.is_some() => "accepted",
             None => "verified",
-            Some(decision) if decision.failure.is_some() => "failed",
+            Some((decision, _)) if decision.failure.is_some() => "failed",
             Some(_) => "replied",
         }
     }
@@ -138,7 +149,7 @@ impl Record {
         let metrics: &RouteMetrics = &known.route.metrics;
         metrics.calls.inc(self.outcome());
         metrics.call_seconds.observe(took);
-        if let Some(decision) = &self.decision {
+        if let Some((decision, _)) = &self.decision {
             metrics.script_seconds.observe(decision.took);
             if let Some(failure) = &decision.failure {
                 metrics.fallback.inc(failure.reason());
@@ -149,7 +160,7 @@ impl Record {
     /// What the run left out, what its script logged, and which of its lookups had no answer.
     fn log_run(&self, reply: &Reply) {
         let (route, ..) = self.names();
-        let decision = self.decision.as_ref();
+        let decision = self.decision.as_ref().map(|(decision, _)| decision);
         let id = decision.map(|decision| decision.id.as_str());
         for note in &reply.notes {
             warn!(route.name = route, decision = id, note, "a command was left out");
@@ -164,7 +175,7 @@ impl Record {
 
     fn log_answered(&self, reply: &Reply, took: Duration) {
         let (route, hook, release) = self.names();
-        let decision = self.decision.as_ref();
+        let decision = self.decision.as_ref().map(|(decision, _)| decision);
         let id = decision.map(|decision| decision.id.as_str());
         let script_us = decision.map(|decision| micros(decision.took));
         let request = self.request();

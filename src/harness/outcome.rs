@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rhai::{Array, Dynamic, Map};
+use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde_json::{Value, json};
 
 use crate::command::Action;
@@ -26,6 +26,7 @@ struct Inner {
     actions: Vec<Action>,
     lookups: Vec<Lookup>,
     logs: Vec<LogLine>,
+    reason: Option<ImmutableString>,
     error: Option<ScriptError>,
     effect: String,
     wanted: bool,
@@ -49,6 +50,8 @@ pub struct Parts {
     /// What the script asked.
     pub lookups: Vec<Lookup>,
     pub logs: Vec<LogLine>,
+    /// `reason(…)`, if the script said one.
+    pub reason: Option<ImmutableString>,
     pub error: Option<ScriptError>,
     /// What the provider does now, in one sentence.
     pub effect: String,
@@ -61,9 +64,22 @@ pub struct Parts {
 
 impl Outcome {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reply, commands, actions, lookups, logs, error, effect, wanted, operations, took } = parts;
+        let Parts { reply, commands, actions, lookups, logs, reason, error, effect, wanted, operations, took } = parts;
         let seen = Arc::default();
-        Self(Arc::new(Inner { reply, commands, actions, lookups, logs, error, effect, wanted, operations, took, seen }))
+        Self(Arc::new(Inner {
+            reply,
+            commands,
+            actions,
+            lookups,
+            logs,
+            reason,
+            error,
+            effect,
+            wanted,
+            operations,
+            took,
+            seen,
+        }))
     }
 
     pub fn error(&self) -> Option<&ScriptError> {
@@ -95,7 +111,7 @@ impl Outcome {
 
     /// Everything that there is, for comparing and printing.
     pub fn json(&self) -> Value {
-        json!({
+        let mut all = json!({
             "status": self.status(),
             "reply": self.reply(),
             "commands": self.0.commands,
@@ -105,7 +121,11 @@ impl Outcome {
             "logs": self.logs(),
             "failure": self.failure(),
             "effect": self.0.effect,
-        })
+        });
+        if let Some(reason) = &self.0.reason {
+            all["reason"] = json!(reason.as_str());
+        }
+        all
     }
 
     /// What the script asked, a map of connector, question and outcome for each.
@@ -195,6 +215,14 @@ pub(super) fn register(library: &mut Library) {
             r#"run_event().logs[0].text.ends_with("joined Payroll")"#,
         ),
         |outcome: &mut Outcome| list(&outcome.logs()),
+    );
+    library.property(
+        Doc::new(
+            "Outcome.reason: string",
+            "What the script said with `reason(…)`, or `()`.",
+            "run_event().reason == ()",
+        ),
+        |outcome: &mut Outcome| outcome.0.reason.clone().map_or(Dynamic::UNIT, Dynamic::from),
     );
     register_circumstances(library);
 }

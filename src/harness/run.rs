@@ -162,7 +162,7 @@ pub fn run(suite: &Suite, options: &Options, progress: &(dyn Fn(&Trial) + Sync))
     let (sender, results) = channel();
     let work = || {
         if options.yielding {
-            lanes::give_way();
+            lanes::give_way(19);
         }
         let mut trials = Vec::new();
         while let Some((index, unit)) = take(&next, &stop, &units, options) {

@@ -92,7 +92,7 @@ impl Stage {
             Err(error) => Err(error),
         };
         let (reply, actions, error) = match encoded {
-            Ok(Encoded { reply, actions, sending: None }) => (reply, actions, None),
+            Ok(Encoded { reply, actions, sending: None, .. }) => (reply, actions, None),
             Ok(Encoded { actions, sending: Some(sending), .. }) => (self.sent(&sending, &mark), actions, None),
             Err(error) => {
                 let declared = on_failure.as_ref().map(|declared| (hook.failed)(declared, &mark));
@@ -101,7 +101,7 @@ impl Stage {
         };
         let wanted = wants.as_ref().is_none_or(|wants| (wants.check)(request));
         let effect = (hook.effect)(&reply);
-        let (logs, operations, took) = (run.logs, run.operations, run.took);
+        let (logs, reason, operations, took) = (run.logs, run.reason, run.operations, run.took);
         let lookups = run.journal.lookups().cloned().collect();
         outcome::Outcome::new(Parts {
             reply,
@@ -109,6 +109,7 @@ impl Stage {
             actions,
             lookups,
             logs,
+            reason,
             error,
             effect,
             wanted,

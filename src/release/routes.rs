@@ -73,6 +73,7 @@ impl Parts<'_> {
             metrics: self.metrics.route(name),
             own_actors: own_actors(route, self.connectors),
             reconcile: self.logs.get(name).cloned(),
+            capture: route.capture.wanted().map(Arc::new),
         })
     }
 

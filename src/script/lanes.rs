@@ -96,7 +96,14 @@ impl Lanes {
         let (started, kept) = (Instant::now(), journal.clone());
         self.advance_slowly(script, call.clone(), journal).await.unwrap_or_else(|cause| {
             let result = Err(Box::new(Failed { cause, spot: None }));
-            Attempted::Done(Run { result, logs: Vec::new(), journal: kept, operations: 0, took: started.elapsed() })
+            Attempted::Done(Run {
+                result,
+                logs: Vec::new(),
+                reason: None,
+                journal: kept,
+                operations: 0,
+                took: started.elapsed(),
+            })
         })
     }
 
@@ -137,15 +144,14 @@ async fn look_up(question: Question, deadline: Instant, outside: &dyn Outside) -
     Lookup { question, answered, took: started.elapsed() }
 }
 
-/// Lets everything else on the machine run first, for the rest of this thread.
-pub fn give_way() {
+/// Lets others run first, for the rest of this thread: 19 lets everybody, 0 nobody.
+pub fn give_way(by: i32) {
     #[cfg(target_os = "linux")] // where it holds for the calling thread alone
-    let _ = rustix::process::nice(19);
+    let _ = rustix::process::nice(by);
 }
 
 fn work(queue: &Mutex<Receiver<Job>>) {
-    #[cfg(target_os = "linux")] // where it holds for the calling thread alone
-    let _ = rustix::process::nice(5);
+    give_way(5);
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {

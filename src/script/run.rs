@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, Position, Scope};
+use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, ImmutableString, Position, Scope};
 use tokio::sync::Semaphore;
 
 use crate::question::Question;
@@ -62,6 +62,8 @@ pub struct Call {
 pub struct Run {
     pub result: Result<Dynamic, Box<Failed>>,
     pub logs: Vec<LogLine>,
+    /// `reason(…)`, if the script said one.
+    pub reason: Option<ImmutableString>,
     /// What was read of the world, for whoever wants to see this run again.
     pub journal: Journal,
     pub operations: u64,
@@ -161,10 +163,10 @@ impl Script {
     pub fn run_function(&self, function: &str, call: &Call) -> Run {
         let ended = self.spend(call, Frame::default(), |script| script.evaluate(function, &mut []));
         let result = ended.unanswered(call).map_or(Ok(()), Err);
-        let Ended { value, stopped, operations, logs, journal, took, .. } = ended;
+        let Ended { value, stopped, operations, logs, reason, journal, took, .. } = ended;
         let result = result.and_then(|()| cause_of(value, stopped));
         let result = result.map_err(|cause| Box::new(Failed { cause, spot: None }));
-        Run { result, logs, journal, operations, took }
+        Run { result, logs, reason, journal, operations, took }
     }
 
     /// Runs as far as that is possible here, from the beginning and with what was read before. Where it does not come to its
@@ -195,8 +197,8 @@ impl Script {
         let started = Instant::now();
         let ((value, context), stopped, operations) =
             budget::spend(&budget, || context::enter(context, || evaluate(self)));
-        let Context { logs, journal, asked, .. } = context;
-        Ended { value, stopped, operations, logs, journal, asked, took: started.elapsed() }
+        let Context { logs, reason, journal, asked, .. } = context;
+        Ended { value, stopped, operations, logs, reason, journal, asked, took: started.elapsed() }
     }
 
     /// `None` when a native function panicked.
@@ -216,10 +218,10 @@ impl Script {
 
     fn finish(&self, call: &Call, ended: Ended) -> Run {
         let unanswered = ended.unanswered(call).map_or(Ok(()), Err);
-        let Ended { value, stopped, operations, logs, journal, took, .. } = ended;
+        let Ended { value, stopped, operations, logs, reason, journal, took, .. } = ended;
         let cause = match unanswered.and_then(|()| cause_of(value, stopped)) {
             Err(cause) => cause,
-            Ok(value) => return Run { result: Ok(value), logs, journal, operations, took },
+            Ok(value) => return Run { result: Ok(value), logs, reason, journal, operations, took },
         };
         // Errors of limits carry no position: the run is pure, so a second one under the debugger finds it.
         let lost = match &cause {
@@ -227,7 +229,7 @@ impl Script {
             _ => true,
         };
         let spot = if lost { trace::locate(self, call, operations, journal.clone()) } else { None };
-        Run { result: Err(Box::new(Failed { cause, spot })), logs, journal, operations, took }
+        Run { result: Err(Box::new(Failed { cause, spot })), logs, reason, journal, operations, took }
     }
 }
 
@@ -256,6 +258,7 @@ struct Ended {
     stopped: Option<Stopped>,
     operations: u64,
     logs: Vec<LogLine>,
+    reason: Option<ImmutableString>,
     journal: Journal,
     asked: Option<Question>,
     took: Duration,

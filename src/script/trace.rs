@@ -145,17 +145,23 @@ pub(super) fn locate(script: &Script, call: &Call, operations: u64, journal: Jou
 }
 
 /// The lines that the script ran on this call when it read what the journal says, in order, with the file of each: the first
-/// [`MAX_LINES`] of them. A line that is several steps in a row stands there once.
-pub fn lines(script: &Script, call: &Call, journal: Journal) -> Vec<(String, usize)> {
-    let budget = Budget {
-        operations: script.limits.operations,
-        deadline: call.deadline,
-        memory_bytes: script.limits.memory_bytes,
-        patience: None,
-    };
+/// [`MAX_LINES`] of them. A line that is several steps in a row stands there once. And what the script returned; nothing
+/// where it failed, or took more than `operations` to the end.
+pub fn lines(
+    script: &Script,
+    call: &Call,
+    journal: Journal,
+    operations: u64,
+) -> (Vec<(String, usize)>, Option<Dynamic>) {
     LINES.set(Some(Vec::new()));
-    replay(script, call, &budget, journal.closed());
-    LINES.take().unwrap_or_default()
+    let returned = replay(script, call, &whole(script, call, operations), journal.closed());
+    (LINES.take().unwrap_or_default(), returned)
+}
+
+/// What a run may use that is repeated to its end.
+fn whole(script: &Script, call: &Call, operations: u64) -> Budget {
+    let operations = operations.min(script.limits.operations);
+    Budget { operations, deadline: call.deadline, memory_bytes: script.limits.memory_bytes, patience: None }
 }
 
 /// Whether lines are being kept; then this one is, too.
@@ -171,15 +177,21 @@ fn note_line(file: Option<&str>, line: usize) -> bool {
     })
 }
 
-/// Runs the script under the debugger; what it gives is thrown away.
-fn replay(script: &Script, call: &Call, budget: &Budget, journal: Journal) {
+/// Runs the script under the debugger; nothing if it fails.
+fn replay(script: &Script, call: &Call, budget: &Budget, journal: Journal) -> Option<Dynamic> {
     let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
     let context = Context { journal, ..context };
-    replay_function(script, script.entry, (call.request.clone(),), context, budget);
+    replay_function(script, script.entry, (call.request.clone(),), context, budget)
 }
 
-fn replay_function(script: &Script, function: &str, arguments: impl FuncArgs, context: Context, budget: &Budget) {
-    let _ = budget::spend(budget, || {
+fn replay_function(
+    script: &Script,
+    function: &str,
+    arguments: impl FuncArgs,
+    context: Context,
+    budget: &Budget,
+) -> Option<Dynamic> {
+    let ((result, _), ..) = budget::spend(budget, || {
         context::enter(context, || {
             std::panic::catch_unwind(AssertUnwindSafe(|| {
                 let options = CallFnOptions::new();
@@ -188,6 +200,7 @@ fn replay_function(script: &Script, function: &str, arguments: impl FuncArgs, co
             }))
         })
     });
+    result.ok()?.ok()
 }
 
 /// The position of the innermost error that has one.

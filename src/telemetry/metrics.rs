@@ -37,6 +37,8 @@ pub struct Metrics {
     pub refusals: Counts,
     /// `hookgate_reloads_total{result}`.
     pub reloads: Counts,
+    /// `hookgate_decisions_total{result}`: records of decisions by what became of them.
+    pub decisions: Counts,
     auth: Family<AuthLabels, Counter>,
     events: Family<EventLabels, Counter>,
     missed: Family<RouteLabel, Counter>,
@@ -122,6 +124,7 @@ impl Metrics {
             connections: Gauge::default(),
             refusals: Counts::default(),
             reloads: Counts::default(),
+            decisions: Counts::default(),
             auth: Family::default(),
             events: Family::default(),
             missed: Family::default(),

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hookgate::delivery::{Delivery, work};
 use hookgate::gateway::Gateway;
+use hookgate::records::{Recorder, Settings};
+use hookgate::release::build;
 use hookgate::release::bundle::Place;
 use hookgate::release::live::{Live, Reloaded};
 use hookgate::script::lanes::Lanes;
 use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::store::{Dossier, EventRef};
+use hookgate::store::{Dossier, EventRef, Store};
 use hookgate::telemetry::metrics::Metrics;
 use http::{Method, Request, Response};
 use serde_json::Value;
@@ -150,8 +152,17 @@ pub fn started(place: &Place, live: &Arc<Live>, metrics: &Arc<Metrics>) -> (Gate
     let lanes = Lanes::start().expect("threads can be started");
     let store =
         Arc::new(Sqlite::open(&place.root.join("data/hookgate.db"), Options::default()).expect("a store can be made"));
-    let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone());
+    let records = recorder(store.clone(), metrics, place);
+    let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone(), records);
     (Gateway::new(live.clone(), lanes, delivery.clone(), metrics.clone()), delivery)
+}
+
+/// A recorder with the settings of a bundle.
+pub fn recorder(store: Arc<dyn Store>, metrics: &Arc<Metrics>, place: &Place) -> Arc<Recorder> {
+    let reading = build::read(place).expect("the bundle can be read");
+    let store_of = &reading.document.config.store;
+    let settings = Settings { per_second: store_of.decisions_per_second, hash_subjects: store_of.hash_subjects };
+    Recorder::start(store, metrics.clone(), settings).expect("a thread can be started")
 }
 
 /// The section of a connector that could send codes.

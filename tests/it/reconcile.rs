@@ -415,7 +415,8 @@ async fn what_the_store_cannot_take_is_read_again_later() {
     // Room for the first mark and one page.
     let full = Arc::new(Full { store: gateway.delivery.store().clone(), room: AtomicUsize::new(2) });
     let lanes = Lanes::start().unwrap();
-    gateway.delivery = Delivery::new(full.clone(), gateway.live.clone(), lanes, gateway.metrics.clone());
+    let records = gateway.delivery.records().clone();
+    gateway.delivery = Delivery::new(full.clone(), gateway.live.clone(), lanes, gateway.metrics.clone(), records);
     for _ in 0..3 {
         assert_eq!(cycle(&gateway).await, Err(Failure::Store(StoreError::Full)));
     }

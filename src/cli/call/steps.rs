@@ -15,7 +15,7 @@ use crate::script::trace;
 pub(super) type Step = (String, usize);
 
 pub(super) fn of(script: &Script, call: &Call, journal: Journal) -> Vec<Step> {
-    trace::lines(script, call, journal)
+    trace::lines(script, call, journal, u64::MAX).0
 }
 
 pub(super) fn json(steps: &[Step]) -> Value {

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::hooks::okta;
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::Text;
+use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     BatchForm, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Parcel, Provider,
     Reply, Sample,
@@ -23,6 +24,7 @@ use crate::hooks::{
 use crate::script::library::Library;
 
 mod play;
+mod recorded;
 mod values;
 
 pub struct EventHook;
@@ -98,6 +100,8 @@ impl Contract for EventHook {
         retype: play::retype,
         preview: play::preview,
     };
+
+    const RECORDED: &'static Recorded = &recorded::RECORDED;
 
     type Request = Event;
     type Command = Command;

@@ -15,12 +15,15 @@ use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Text, WebRequest};
+use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::{Advice, Conflict};
 use crate::script::prelude::secret::Hidden;
+
+mod recorded;
 
 pub struct PasswordImport;
 
@@ -137,6 +140,8 @@ fn on_password_import(request) {
         checked: okta::CHECKED,
     };
 
+    const RECORDED: &'static Recorded = &recorded::RECORDED;
+
     type Request = Request;
     type Command = Command;
 
@@ -188,6 +193,10 @@ fn on_password_import(request) {
             return Err(CommandError::Invalid { problem });
         }
         answer(verdict, mark)
+    }
+
+    fn denies(command: &Command) -> bool {
+        *command == Command::Unverified
     }
 
     fn failed(_: &Declared, mark: &Mark) -> Reply {

@@ -16,6 +16,7 @@ use crate::hooks::okta::reply;
 use crate::hooks::okta::reply::{Cause, Failure, Members};
 use crate::hooks::okta::request::{Call, Payload, User, UserData};
 use crate::hooks::okta::wire::{Attributes, WebRequest};
+use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
@@ -25,6 +26,7 @@ use crate::script::prelude::email::Email;
 
 mod advice;
 mod commands;
+mod recorded;
 mod samples;
 
 pub struct Registration;
@@ -105,6 +107,8 @@ impl Contract for Registration {
         checked: okta::CHECKED,
     };
 
+    const RECORDED: &'static Recorded = &recorded::RECORDED;
+
     type Request = Request;
     type Command = Command;
 
@@ -145,6 +149,10 @@ impl Contract for Registration {
         let profile = if request.data().is_progressive() { PROGRESSIVE_PROFILE } else { PROFILE };
         let wire: Vec<_> = commands.into_iter().map(|command| wire(command, profile)).collect();
         reply::reply(&wire, None, mark)
+    }
+
+    fn denies(command: &Command) -> bool {
+        matches!(command, Command::Deny { .. })
     }
 
     fn failed(declared: &Declared, mark: &Mark) -> Reply {

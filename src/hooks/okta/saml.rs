@@ -15,6 +15,7 @@ use crate::hooks::okta::patch::{Draft, Misfit, Operation, Pointer};
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
 use crate::hooks::okta::saml::request::Data;
+use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Mark, Provider, Reply, Sample,
 };
@@ -22,6 +23,7 @@ use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::{Advice, Conflict, Refusal};
 use crate::script::prelude::json;
 
+mod recorded;
 pub mod request;
 mod samples;
 mod value;
@@ -108,6 +110,8 @@ impl Contract for Saml {
         checked: okta::CHECKED,
     };
 
+    const RECORDED: &'static Recorded = &recorded::RECORDED;
+
     type Request = Request;
     type Command = Command;
 
@@ -143,6 +147,10 @@ impl Contract for Saml {
         let command = |(_, operations)| reply::Command { r#type: PATCH, value: operations };
         let commands: Vec<reply::Command<Vec<Operation>>> = patches.into_iter().map(command).collect();
         reply::reply(&commands, None, mark)
+    }
+
+    fn denies(command: &Command) -> bool {
+        matches!(command, Command::Refuse { .. })
     }
 
     fn failed(declared: &Declared, mark: &Mark) -> Reply {

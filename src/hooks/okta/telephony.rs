@@ -14,6 +14,7 @@ use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Text, WebRequest};
+use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
@@ -25,6 +26,7 @@ use crate::script::prelude::phone::Phone;
 use crate::script::prelude::secret::Hidden;
 use crate::secret::Secret;
 
+mod recorded;
 mod verdict;
 
 use verdict::Verdict;
@@ -132,6 +134,8 @@ impl Contract for Telephony {
         checked: okta::CHECKED,
     };
 
+    const RECORDED: &'static Recorded = &recorded::RECORDED;
+
     type Request = Request;
     type Command = Verdict;
 
@@ -168,6 +172,10 @@ impl Contract for Telephony {
 
     fn settled(outcome: &Outcome, mark: &Mark) -> Option<Reply> {
         verdict::settled(outcome, mark)
+    }
+
+    fn denies(command: &Verdict) -> bool {
+        matches!(command, Verdict::Swallow(_))
     }
 
     fn failed(declared: &Declared, mark: &Mark) -> Reply {

@@ -17,6 +17,7 @@ use crate::hooks::okta::request::Call;
 use crate::hooks::okta::token::request::values;
 use crate::hooks::okta::token::request::{Data, TokenData};
 use crate::hooks::okta::wire::Attributes;
+use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Mark, Provider, Reply, Sample,
 };
@@ -26,6 +27,7 @@ use crate::script::prelude::json;
 
 mod advice;
 mod claims;
+mod recorded;
 pub mod request;
 mod samples;
 
@@ -84,6 +86,8 @@ impl Contract for Token {
         checked: okta::CHECKED,
     };
 
+    const RECORDED: &'static Recorded = &recorded::RECORDED;
+
     type Request = Request;
     type Command = Command;
 
@@ -125,6 +129,10 @@ impl Contract for Token {
             |(target, operations): (TokenPatch, _)| reply::Command { r#type: target.command(), value: operations };
         let commands: Vec<_> = patches.into_iter().map(command).collect();
         Ok(Reply { notes, ..reply::reply(&commands, None, mark)? })
+    }
+
+    fn denies(command: &Command) -> bool {
+        matches!(command, Command::Refuse { .. })
     }
 
     fn failed(declared: &Declared, mark: &Mark) -> Reply {

@@ -11,6 +11,7 @@ use crate::hooks::okta;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
 use crate::hooks::okta::user_import::request::Data;
+use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
 };
@@ -19,6 +20,7 @@ use crate::script::lint::advice::Advice;
 use crate::script::prelude::json;
 
 mod advice;
+mod recorded;
 pub mod request;
 mod samples;
 
@@ -75,6 +77,8 @@ impl Contract for UserImport {
         checked: okta::CHECKED,
     };
 
+    const RECORDED: &'static Recorded = &recorded::RECORDED;
+
     type Request = Request;
     type Command = Command;
 
@@ -113,6 +117,10 @@ impl Contract for UserImport {
         one_decision(&commands).map_err(|problem| CommandError::Invalid { problem })?;
         let commands: Vec<_> = commands.into_iter().flat_map(wire).collect();
         reply::reply(&commands, None, mark)
+    }
+
+    fn denies(command: &Command) -> bool {
+        matches!(command, Command::Fail { .. })
     }
 
     fn failed(_: &Declared, _: &Mark) -> Reply {

@@ -71,6 +71,13 @@ fn bounded(text: &str, fields: Option<Value>) -> LogLine {
     LogLine { text, fields }
 }
 
+/// Bytes of a reason that are kept.
+const MAX_REASON_BYTES: usize = 200;
+
+fn cut(code: &str) -> &str {
+    &code[..code.floor_char_boundary(MAX_REASON_BYTES)]
+}
+
 fn log(text: &str, fields: Option<&Dynamic>) -> Fallible<()> {
     let fields = fields.map(json::json_for_reading).transpose().map_err(|message| format!("`log`: {message}"))?;
     context::with("log", |run| write_log(run, text, fields))
@@ -105,6 +112,14 @@ pub(super) fn register(library: &mut Library) {
             r#"log("denied", #{ domain: "example.com", tries: 3 }) == ()"#,
         ),
         |text: &str, fields: Map| log(text, Some(&Dynamic::from_map(fields))),
+    );
+    library.reader(
+        Doc::new(
+            "reason(code: string)",
+            "Why the script decides as it does: a short code of your own, kept with the decision and shown by `hookgate explain`. The last one counts; 200 bytes.",
+            r#"reason("partner_domain") == ()"#,
+        ),
+        |code: &str| context::with("reason", |run| run.reason = Some(cut(code).into())),
     );
     library.reader(
         Doc::new(

@@ -46,6 +46,10 @@ impl Collector for Collected {
         let family = &mut encoder.encode_descriptor("hookgate_reloads", "Attempts to load a release", None, COUNTER)?;
         write_counts(family, &[], "result", &metrics.reloads)?;
 
+        let help = "Records of decisions by what became of them";
+        let family = &mut encoder.encode_descriptor("hookgate_decisions", help, None, COUNTER)?;
+        write_counts(family, &[], "result", &metrics.decisions)?;
+
         let dropped = ConstCounter::new(lines::dropped());
         dropped.encode(encoder.encode_descriptor(
             "hookgate_log_lines_dropped",

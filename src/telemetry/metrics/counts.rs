@@ -24,8 +24,13 @@ struct Slot {
 impl Counts {
     /// Counts one.
     pub fn inc(&self, value: &'static str) {
+        self.add(value, 1);
+    }
+
+    /// Counts so many.
+    pub fn add(&self, value: &'static str, count: u64) {
         let slot = self.slots.iter().find(|slot| *slot.value.get_or_init(|| value) == value);
-        slot.map_or(&self.other, |slot| &slot.count).fetch_add(1, Ordering::Relaxed);
+        slot.map_or(&self.other, |slot| &slot.count).fetch_add(count, Ordering::Relaxed);
     }
 
     /// Each value counted so far with its count.

@@ -78,7 +78,7 @@ struct Cause {
 const ACTION: &str = "com.okta.telephony.action";
 
 /// Who sent when nobody did.
-const OURSELVES: &str = "hookgate";
+pub(super) const OURSELVES: &str = "hookgate";
 
 /// The id in a reply that was made without sending anything: in tests, and for previews.
 const NOT_SENT: &str = "not-sent";

@@ -1,0 +1,20 @@
+//! What the record of a decision says of a sign-in with an old password.
+
+use crate::hooks::Reply;
+use crate::hooks::okta::recorded;
+use crate::hooks::recorded::{Recorded, subject_at};
+
+pub(super) const RECORDED: Recorded = Recorded {
+    subject: |body| subject_at(body, &[], &["/data/context/credential/username"]),
+    outcome,
+    outcomes: &[
+        ("verified", "the password was right, and Okta keeps it"),
+        ("unverified", "the password was wrong, or nobody could tell"),
+    ],
+    captured: &[recorded::ENVELOPE, &[&["data", "context", "credential", "username"], &["data", "action"]]],
+    secret: &[&["data", "context", "credential", "password"]],
+};
+
+fn outcome(reply: &Reply) -> &'static str {
+    if reply.value()["commands"][0]["value"]["credential"] == "VERIFIED" { "verified" } else { "unverified" }
+}

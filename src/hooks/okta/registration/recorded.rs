@@ -1,0 +1,50 @@
+//! What the record of a decision says of a registration.
+
+use serde_json::Value;
+
+use crate::decision::Subject;
+use crate::hooks::Reply;
+use crate::hooks::okta::recorded;
+use crate::hooks::okta::registration::{ACTION, denied};
+use crate::hooks::recorded::{Recorded, subject_at};
+
+pub(super) const RECORDED: Recorded = Recorded {
+    subject,
+    outcome,
+    outcomes: &[
+        ("allowed", "the registration passed as it was"),
+        ("changed", "it passed, and attributes were set"),
+        ("denied", "it was denied"),
+    ],
+    captured: &[
+        recorded::ENVELOPE,
+        &[
+            &["data", "context", "user"],
+            &["data", "userProfile"],
+            &["data", "userProfileUpdate"],
+            &["data", "user", "profile"],
+            &["data", "action"],
+        ],
+    ],
+    secret: &[],
+};
+
+fn subject(body: &Value) -> Subject {
+    let logins = [
+        "/data/userProfile/login",
+        "/data/userProfile/email",
+        "/data/context/user/profile/login",
+        "/data/user/profile/login",
+        "/data/user/profile/email",
+    ];
+    subject_at(body, &["/data/context/user/id"], &logins)
+}
+
+fn outcome(reply: &Reply) -> &'static str {
+    let value = reply.value();
+    if recorded::is_error(&value) || denied(&value) {
+        return "denied";
+    }
+    let mut commands = value["commands"].as_array().into_iter().flatten();
+    if commands.any(|command| command["type"] != ACTION) { "changed" } else { "allowed" }
+}

@@ -1,0 +1,286 @@
+//! Records of decisions: taken off the path of calls, made in the background, kept in batches, shown as they come.
+//!
+//! A call pays for a look at a counter, and for handing over what it has anyway. Everything else happens on one thread that
+//! lets others go first: the run is repeated from its journal for the lines it took ([`make`]), and what may be kept is
+//! picked out. What comes beyond the budget of a second, or faster than the thread can work, is counted and gone; nothing
+//! ever waits for it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rhai::ImmutableString;
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, oneshot};
+use tracing::warn;
+
+use crate::decision::{ActionLine, Failure, Kept, Record};
+use crate::hooks::{Decoded, Hook, Reply};
+use crate::records::budget::Budget;
+use crate::records::subject::Subjects;
+use crate::release::Capturing;
+use crate::script::context::Surroundings;
+use crate::script::journal::Journal;
+use crate::script::lanes;
+use crate::script::run::Script;
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
+
+mod budget;
+mod make;
+pub mod subject;
+
+/// Runs that wait to be recorded, and the bytes of their bodies.
+const MOST_WAITING: usize = 2_048;
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// Records that are kept in one transaction, and how long one waits for others.
+const BATCH: usize = 256;
+const BATCH_EVERY: Duration = Duration::from_millis(200);
+/// Records that a watcher may be behind.
+const WATCHED: usize = 1_024;
+/// A store that takes no records is told about this often.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// Takes runs and keeps their records. One per gateway.
+pub struct Recorder {
+    /// There until the end.
+    inbox: Option<SyncSender<Message>>,
+    thread: Option<JoinHandle<()>>,
+    budget: Budget,
+    /// Bytes of bodies that wait.
+    bytes: Arc<AtomicUsize>,
+    live: broadcast::Sender<Arc<Record>>,
+    metrics: Arc<Metrics>,
+}
+
+/// What may be chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Records a second; 0 keeps none.
+    pub per_second: u32,
+    /// Whether logins are replaced by hashes.
+    pub hash_subjects: bool,
+}
+
+/// What a run leaves behind, or a call that was refused.
+pub struct Seen {
+    pub id: String,
+    /// When the call arrived, or the run began: milliseconds since 1970.
+    pub at: i64,
+    pub route: String,
+    pub hook: Option<&'static Hook>,
+    pub release: String,
+    /// The body of the call, or of the event.
+    pub body: bytes::Bytes,
+    pub request_id: Option<String>,
+    pub trace_id: Option<String>,
+    pub preview: bool,
+    pub ran: Option<Ran>,
+    pub rule: Option<RuleRun>,
+    pub reply: Option<Reply>,
+    pub status: Option<u16>,
+    pub failure: Option<Failure>,
+    pub actions: Vec<ActionLine>,
+    pub decoded_us: u64,
+    pub took: Duration,
+    pub capture: Option<Arc<Capturing>>,
+}
+
+/// A script that ran.
+pub struct Ran {
+    pub script: Arc<Script>,
+    pub surroundings: Arc<Surroundings>,
+    pub request: Decoded,
+    /// Not, if there was no room for it.
+    pub begun: bool,
+    pub journal: Journal,
+    pub reason: Option<ImmutableString>,
+    pub took: Duration,
+}
+
+/// Of the run of a rule.
+pub struct RuleRun {
+    pub name: String,
+    /// Our number of the event.
+    pub event: i64,
+    pub attempt: u32,
+}
+
+/// How much a record matters when there is room for some only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// A call that reached no script: anybody may send such.
+    Refused,
+    Plain,
+    /// Somebody did not get what they came for.
+    Urgent,
+}
+
+enum Message {
+    Seen(Box<Seen>),
+    /// Everything before it is kept when this is answered.
+    Flush(oneshot::Sender<()>),
+}
+
+impl Recorder {
+    /// Starts the thread; `store` is used through the runtime that this is called in.
+    ///
+    /// # Errors
+    /// The system refuses another thread.
+    pub fn start(store: Arc<dyn Store>, metrics: Arc<Metrics>, settings: Settings) -> io::Result<Arc<Self>> {
+        let (inbox, messages) = sync_channel(MOST_WAITING);
+        let (live, _) = broadcast::channel(WATCHED);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let work = Work {
+            messages,
+            bytes: bytes.clone(),
+            live: live.clone(),
+            metrics: metrics.clone(),
+            runtime: Handle::current(),
+            subjects: Subjects::new(store.clone(), settings.hash_subjects),
+            store,
+            batch: Vec::new(),
+            told: None,
+        };
+        let thread = std::thread::Builder::new().name("records".to_owned()).spawn(move || work.run())?;
+        let (inbox, thread) = (Some(inbox), Some(thread));
+        Ok(Arc::new(Self { inbox, thread, budget: Budget::new(settings.per_second), bytes, live, metrics }))
+    }
+
+    /// Whether a record that is finished `now` fits into the budget. If so, it counts.
+    pub fn admits(&self, weight: Weight, now: Instant) -> bool {
+        let admitted = self.budget.take(weight, now);
+        if !admitted {
+            self.metrics.decisions.inc("over_budget");
+        }
+        admitted
+    }
+
+    /// Takes what was admitted. Never waits: if too much waits already, it is counted and gone.
+    pub fn record(&self, seen: Seen) {
+        let size = seen.body.len();
+        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > MOST_BYTES {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            self.metrics.decisions.inc("lost");
+            return;
+        }
+        let sent = self.inbox.as_ref().map(|inbox| inbox.try_send(Message::Seen(Box::new(seen))));
+        if !matches!(sent, Some(Ok(()))) {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            self.metrics.decisions.inc("lost");
+        }
+    }
+
+    /// Records as they are made, from now on. A watcher who is slow misses some.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Record>> {
+        self.live.subscribe()
+    }
+
+    /// How many records there are by what became of them since the start: `kept`, `over_budget`, `lost`.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.metrics.decisions.read()
+    }
+
+    /// Resolves when everything that was taken so far is kept, or could not be.
+    pub async fn flush(&self) {
+        let (reply, done) = oneshot::channel();
+        let Some(inbox) = self.inbox.clone() else { return };
+        // The thread may be busy, and the line full.
+        let asked = tokio::task::spawn_blocking(move || inbox.send(Message::Flush(reply)));
+        if matches!(asked.await, Ok(Ok(()))) {
+            let _ = done.await;
+        }
+    }
+}
+
+/// Keeps what waits, and lets go of the store.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        drop(self.inbox.take());
+        if let Some(thread) = self.thread.take() {
+            // Nothing in it panics that is not caught, and if it did there would be nobody to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread has.
+struct Work {
+    messages: Receiver<Message>,
+    bytes: Arc<AtomicUsize>,
+    live: broadcast::Sender<Arc<Record>>,
+    metrics: Arc<Metrics>,
+    runtime: Handle,
+    subjects: Subjects,
+    store: Arc<dyn Store>,
+    batch: Vec<Kept>,
+    /// When trouble with the store was told last.
+    told: Option<Instant>,
+}
+
+impl Work {
+    /// Works until nobody can send any more.
+    fn run(mut self) {
+        lanes::give_way(5);
+        let mut due = Instant::now() + BATCH_EVERY;
+        loop {
+            let patience =
+                if self.batch.is_empty() { BATCH_EVERY } else { due.saturating_duration_since(Instant::now()) };
+            let mut flushed = None;
+            match self.messages.recv_timeout(patience) {
+                Ok(Message::Seen(seen)) => {
+                    if self.batch.is_empty() {
+                        due = Instant::now() + BATCH_EVERY;
+                    }
+                    self.take(*seen);
+                }
+                Ok(Message::Flush(reply)) => flushed = Some(reply),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.keep(),
+            }
+            if self.batch.len() >= BATCH || Instant::now() >= due || flushed.is_some() {
+                self.keep();
+            }
+            if let Some(reply) = flushed {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn take(&mut self, seen: Seen) {
+        self.bytes.fetch_sub(seen.body.len(), Ordering::Relaxed);
+        let id = seen.id.clone();
+        let make = std::panic::AssertUnwindSafe(|| make::kept(seen, &self.subjects, &self.runtime));
+        let Ok(kept) = std::panic::catch_unwind(make) else {
+            warn!(decision = id, "the record of a decision could not be made: this is a defect of the gateway");
+            return self.metrics.decisions.inc("lost");
+        };
+        // An error means that nobody watches.
+        let _ = self.live.send(Arc::new(kept.record.clone()));
+        self.batch.push(kept);
+    }
+
+    fn keep(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let count = batch.len();
+        let kept = self.runtime.block_on(self.store.record(batch));
+        let result = if kept.is_ok() { "kept" } else { "lost" };
+        self.metrics.decisions.add(result, count as u64);
+        if let Err(problem) = kept {
+            self.tell(&problem, count);
+        }
+    }
+
+    fn tell(&mut self, problem: &StoreError, count: usize) {
+        if self.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
+            warn!(error = %problem, decisions.count = count, "records of decisions could not be kept");
+            self.told = Some(Instant::now());
+        }
+    }
+}

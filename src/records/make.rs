@@ -1,0 +1,153 @@
+//! From what a run left behind to the record that is kept: chosen member by member, nothing is taken over whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use crate::decision::outcome;
+use crate::decision::redact;
+use crate::decision::{Capture, FileLines, Kept, LookupLine, Record, Subject, Times};
+use crate::records::subject::Subjects;
+use crate::records::{Ran, Seen};
+use crate::script::context::World;
+use crate::script::journal::Lookup;
+use crate::script::run::Call;
+use crate::script::trace;
+
+/// Operations and time that repeating a run may take. Most runs take a hundredth of it.
+const OPERATIONS: u64 = 200_000;
+const TIME: Duration = Duration::from_millis(20);
+
+/// Bytes of a text of ours that are kept.
+const MAX_TEXT: usize = 2_000;
+/// Bytes of an id of the provider's.
+const MAX_ID: usize = 256;
+/// Actions and lookups of one run that are kept.
+const MAX_LINES: usize = 100;
+
+/// The record of a run, with what it is found by.
+pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Handle) -> Kept {
+    let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    let recorded = seen.hook.map(|hook| hook.recorded);
+    let subject = recorded.map(|recorded| (recorded.subject)(&body)).unwrap_or_default();
+    let subject = subjects.shown(bounded(subject), runtime);
+    let capture = captured(&seen, &body);
+    let mut record = Record {
+        id: seen.id,
+        at: seen.at,
+        route: seen.route,
+        hook: seen.hook.map(|hook| hook.name.to_owned()).unwrap_or_default(),
+        request_id: seen.request_id.as_deref().map(id),
+        trace_id: seen.trace_id,
+        release: seen.release,
+        preview: seen.preview,
+        status: seen.status,
+        subject,
+        actions: seen.actions.into_iter().take(MAX_LINES).collect(),
+        failure: seen
+            .failure
+            .map(|failure| crate::decision::Failure { text: redact::short(&failure.text, MAX_TEXT), ..failure }),
+        times: Times { decode_us: seen.decoded_us, total_us: micros(seen.took), ..Times::default() },
+        captured: capture.is_some(),
+        ..Record::default()
+    };
+    if let Some(rule) = seen.rule {
+        (record.rule, record.event, record.attempt) = (Some(rule.name), Some(rule.event), Some(rule.attempt));
+    }
+    if let Some(reply) = seen.reply.as_ref().filter(|_| record.rule.is_none()) {
+        record.notes = reply.notes.iter().take(MAX_LINES).map(|note| redact::short(note, MAX_TEXT)).collect();
+        record.effect = seen.hook.map(|hook| redact::short(&(hook.effect)(reply), MAX_TEXT));
+    }
+    record.outcome = match (&record.failure, &seen.ran, &seen.reply, recorded) {
+        (Some(_), None, ..) if record.rule.is_none() => outcome::REFUSED,
+        (Some(_), ..) => outcome::FAILED,
+        _ if record.rule.is_some() && record.actions.is_empty() => outcome::NOTHING,
+        _ if record.rule.is_some() => outcome::ACTED,
+        (_, _, Some(reply), Some(recorded)) => (recorded.outcome)(reply),
+        _ => "answered",
+    }
+    .to_owned();
+    if let Some(ran) = seen.ran {
+        fill(&mut record, ran, seen.hook);
+    }
+    let handles = [&record.event_id, &record.request_id, &record.trace_id, &record.subject.id, &record.subject.login];
+    let handles = handles.into_iter().flatten().cloned().collect();
+    Kept { record, capture, handles }
+}
+
+/// What is known of the run itself.
+fn fill(record: &mut Record, ran: Ran, hook: Option<&'static crate::hooks::Hook>) {
+    let facts = &ran.request.facts;
+    record.event_id = facts.id.as_deref().map(id);
+    record.request_id = facts.request_id.as_deref().map(id).or(record.request_id.take());
+    record.event_type = facts.event_type.as_deref().map(id);
+    record.reason = ran.reason.as_deref().map(str::to_owned);
+    record.script = Some(ran.script.file().to_owned());
+    record.script_hash = Some(ran.script.hash().to_owned());
+    record.lookups = ran.journal.lookups().take(MAX_LINES).map(looked_up).collect();
+    record.times.lookups_us = ran.journal.lookups().map(|lookup| micros(lookup.took)).sum();
+    record.times.script_us = micros(ran.took);
+    if !ran.begun {
+        return;
+    }
+    let call = Call {
+        request: ran.request.request,
+        surroundings: ran.surroundings,
+        world: World::Real,
+        deadline: Instant::now() + TIME,
+    };
+    let (lines, returned) = trace::lines(&ran.script, &call, ran.journal, OPERATIONS);
+    // Without its end it is not known which lines are missing; of a failed run the lines to the failure are all there are.
+    if returned.is_some() || record.failure.is_some() {
+        record.lines = Some(by_file(lines));
+    }
+    if let (Some(returned), Some(hook)) = (returned, hook) {
+        record.commands = Some((hook.describe)(&returned).iter().map(redact::command).collect());
+    }
+}
+
+fn by_file(steps: Vec<(String, usize)>) -> Vec<FileLines> {
+    let mut files: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    for (file, line) in steps {
+        files.entry(file).or_default().insert(u32::try_from(line).unwrap_or(u32::MAX));
+    }
+    files.into_iter().map(|(file, lines)| FileLines { file, lines: lines.into_iter().collect() }).collect()
+}
+
+fn looked_up(lookup: &Lookup) -> LookupLine {
+    LookupLine {
+        connector: lookup.question.connector.clone(),
+        family: lookup.question.family().to_owned(),
+        outcome: lookup.outcome().to_owned(),
+        took_us: micros(lookup.took),
+    }
+}
+
+/// What is captured of a call, if its route wants that.
+fn captured(seen: &Seen, body: &Value) -> Option<Capture> {
+    let (wanted, hook) = (seen.capture.as_ref()?, seen.hook?);
+    let until = Timestamp::now().as_millisecond() + i64::from(wanted.keep_days) * 86_400_000;
+    let reply = seen.reply.as_ref()?;
+    if seen.body.len() + reply.body.len() > wanted.max_bytes {
+        return Some(Capture { too_large: true, until, ..Capture::default() });
+    }
+    let allowed: Vec<&[&str]> = hook.recorded.captured.iter().flat_map(|paths| paths.iter().copied()).collect();
+    let (request, redacted) = redact::request(body, &allowed, hook.recorded.secret, &wanted.redact);
+    Some(Capture { request, reply: reply.value(), too_large: false, redacted, until })
+}
+
+fn bounded(subject: Subject) -> Subject {
+    Subject { id: subject.id.as_deref().map(id), login: subject.login.as_deref().map(id) }
+}
+
+/// An id as the provider wrote it, cut where no id is that long.
+fn id(text: &str) -> String {
+    redact::short(text, MAX_ID)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
