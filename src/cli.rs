@@ -14,6 +14,7 @@ pub mod check;
 pub mod completions;
 pub mod docs;
 pub mod events;
+pub mod explain;
 pub mod init;
 pub mod lsp;
 pub mod output;
@@ -67,6 +68,8 @@ enum Command {
     Call(call::Args),
     /// Be Okta: call a running gateway and say what Okta would do now.
     Simulate(simulate::Args),
+    /// Say why a decision came out as it did.
+    Explain(explain::Args),
     /// Look at the events that were kept, run dead jobs again, copy the store.
     Events(events::Args),
     /// Write a first bundle that works.
@@ -98,6 +101,7 @@ impl CommandLine {
             Command::Test(args) => test::run(&global, &args),
             Command::Call(args) => call::run(&global, &args),
             Command::Simulate(args) => simulate::run(&global, &args),
+            Command::Explain(args) => explain::run(&global, &args),
             Command::Events(args) => events::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),
             Command::Docs(args) => docs::run(&global, &args),

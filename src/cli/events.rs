@@ -5,9 +5,9 @@
 mod backup;
 mod change;
 mod list;
-mod select;
+pub(super) mod select;
 mod show;
-mod text;
+pub(super) mod text;
 
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ mod broken;
 mod bundle;
 mod cases;
 mod cli;
+mod decisions;
 mod docs;
 mod duplicates;
 mod events;

@@ -38,13 +38,13 @@ pub(super) struct Filter {
 
 /// A time, or how long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
+pub(in crate::cli) enum When {
     At(Timestamp),
     Ago(SignedDuration),
 }
 
 impl When {
-    fn millis(self, now: Millis) -> Millis {
+    pub(in crate::cli) fn millis(self, now: Millis) -> Millis {
         match self {
             Self::At(time) => time.as_millisecond(),
             Self::Ago(age) => now.saturating_sub(Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX)),
@@ -62,7 +62,7 @@ fn states() -> impl TypedValueParser<Value = JobState> {
 ///
 /// # Errors
 /// It is neither a time nor an age; how to write it.
-fn when(written: &str) -> Result<When, String> {
+pub(in crate::cli) fn when(written: &str) -> Result<When, String> {
     if let Ok(time) = written.parse::<Timestamp>() {
         return Ok(When::At(time));
     }

@@ -11,7 +11,7 @@ pub(super) fn time(at: Millis) -> String {
 }
 
 /// The same to the millisecond, for programs.
-pub(super) fn exact(at: Millis) -> String {
+pub(in crate::cli) fn exact(at: Millis) -> String {
     Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |time| format!("{time:.3}"))
 }
 
@@ -58,7 +58,7 @@ pub(super) fn flags(event: &EventLine) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Text of others, without what moves the cursor or changes colours.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::cli) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

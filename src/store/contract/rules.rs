@@ -56,6 +56,9 @@ macro_rules! rules {
             who_asks_again_is_answered_the_same,
             a_rate_is_exact_whoever_asks_at_once,
             state_has_limits,
+            decisions_are_found_by_what_they_are_about,
+            pages_of_decisions_stay_in_place_while_others_come,
+            a_sweep_leaves_the_newest_decisions,
         );
     };
     ($make:expr, $($name:ident),+ $(,)?) => {
@@ -70,6 +73,10 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
+pub(crate) use crate::store::contract::decisions::{
+    a_sweep_leaves_the_newest_decisions, decisions_are_found_by_what_they_are_about,
+    pages_of_decisions_stay_in_place_while_others_come,
+};
 pub(crate) use crate::store::contract::state::{
     a_dry_step_tells_and_changes_nothing, a_rate_is_exact_whoever_asks_at_once, state_has_limits,
     state_outlives_the_process, who_asks_again_is_answered_the_same,
