@@ -1,16 +1,18 @@
-//! The admin listener: health, metrics and status, for operators and their tools.
+//! The admin listener: the API, the viewer, metrics and health, for operators and their tools.
 //!
-//! It shows and never changes what the gateway does. Without a token it answers only to a loopback `Host`, so that a
-//! web page in an operator's browser cannot reach it under a name of its own (DNS rebinding).
+//! [`desk`] is all that it may look at and do, [`access`] says who may, [`api`] answers programs and [`viewer`] people.
+//! Without a token it answers only to a loopback `Host`, so that a web page in an operator's browser cannot reach it under
+//! a name of its own (DNS rebinding).
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State as Shared};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware::{self, Next};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -18,24 +20,17 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::admin::access::Access;
+use crate::admin::desk::Desk;
+use crate::admin::problem::Problem;
 use crate::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
 
 pub mod access;
-
-/// What the admin listener shows. Called for every request, so answers are cheap or cached.
-pub trait State: Send + Sync + 'static {
-    /// Whether calls can be answered; otherwise why not, for operators.
-    ///
-    /// # Errors
-    /// The reason, as a sentence without values of calls.
-    fn ready(&self) -> Result<(), String>;
-
-    /// `{version, uptime_s, release: {running, on_disk, state, error, activated_at}, routes: […], queue: {…}}`.
-    fn status(&self) -> serde_json::Value;
-
-    /// The page for Prometheus, in OpenMetrics text.
-    fn metrics(&self) -> String;
-}
+pub mod api;
+pub mod desk;
+mod guard;
+mod login;
+pub mod problem;
+pub mod viewer;
 
 /// Serves until `stop` resolves and the requests in flight are answered.
 ///
@@ -43,31 +38,41 @@ pub trait State: Send + Sync + 'static {
 /// The listener is unusable.
 pub async fn serve(
     listener: TcpListener,
-    state: Arc<dyn State>,
+    desk: Arc<Desk>,
     access: Access,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(state, access)).with_graceful_shutdown(stop).await
+    let service = router(desk, access).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
 /// All paths of the admin listener.
-pub fn router(state: Arc<dyn State>, access: Access) -> Router {
+pub fn router(desk: Arc<Desk>, access: Access) -> Router {
+    let access = Arc::new(access);
     let shown = Router::new()
         .route("/metrics", get(metrics))
-        .route("/api/v1/status", get(status))
+        .merge(api::router())
+        .merge(viewer::router())
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(Arc::new(access), guard));
+        .layer(middleware::from_fn_with_state(access.clone(), guard::guard));
     // Probes of an orchestrator carry no token and call by pod address.
     let probes = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .method_not_allowed_fallback(wrong_method);
-    shown.merge(probes).layer(middleware::map_response(harden)).with_state(state)
+    let strangers = login::router().with_state(access).merge(viewer::open()).method_not_allowed_fallback(wrong_method);
+    shown
+        .merge(probes)
+        .with_state(desk)
+        .merge(strangers)
+        .layer(middleware::from_fn(guard::contain))
+        .layer(middleware::from_fn(guard::peer))
+        .layer(middleware::map_response(guard::harden))
 }
 
-async fn ready(Shared(state): Shared<Arc<dyn State>>) -> Response {
-    match state.ready() {
+async fn ready(State(desk): State<Arc<Desk>>) -> Response {
+    match desk.ready() {
         Ok(()) => Json(json!({"ready": true})).into_response(),
         Err(reason) => {
             (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "reason": reason}))).into_response()
@@ -75,52 +80,16 @@ async fn ready(Shared(state): Shared<Arc<dyn State>>) -> Response {
     }
 }
 
-async fn status(Shared(state): Shared<Arc<dyn State>>) -> Response {
-    Json(state.status()).into_response()
+async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
+    ([(CONTENT_TYPE, METRICS_TYPE)], desk.metrics.encode()).into_response()
 }
 
-async fn metrics(Shared(state): Shared<Arc<dyn State>>) -> Response {
-    ([(CONTENT_TYPE, METRICS_TYPE)], state.metrics()).into_response()
+async fn not_found() -> Problem {
+    Problem::not_found("there is nothing at this path")
 }
 
-async fn not_found() -> Response {
-    problem(StatusCode::NOT_FOUND, "there is nothing at this path")
-}
-
-async fn wrong_method(method: Method) -> Response {
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("`{method}` is not possible here"));
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
-    response
-}
-
-async fn guard(Shared(access): Shared<Arc<Access>>, request: Request, next: Next) -> Response {
-    match access.check(request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(access::Denied::Token) => {
-            let mut response = problem(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong");
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            response
-        }
-        Err(access::Denied::Host) => problem(
-            StatusCode::FORBIDDEN,
-            "without `admin.token` only localhost or a loopback address may be asked for",
-        ),
-    }
-}
-
-async fn harden(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-/// A problem document (RFC 9457).
-fn problem(status: StatusCode, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
-    let kind = [(CONTENT_TYPE, "application/problem+json")];
-    (status, kind, body.to_string()).into_response()
+async fn wrong_method(method: Method) -> Problem {
+    Problem::wrong_method(&method)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 mod listen;
 mod public;
-mod state;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,11 +15,11 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::admin;
+use crate::admin::desk::Desk;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::serve::listen::Listeners;
 use crate::cli::serve::public::Public;
-use crate::cli::serve::state::State;
 use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::config;
@@ -129,13 +128,21 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let (work_stop, work_stopping) = channel(false);
     let work = tokio::spawn(work::run(delivery.clone(), work_stopping, grace));
     let gateway = Gateway::new(live.clone(), lanes, delivery.clone(), metrics.clone());
-    let state = Arc::new(State::new(live.clone(), delivery.clone(), metrics, stopping.clone(), started));
+    let desk = Desk {
+        live: live.clone(),
+        delivery: delivery.clone(),
+        metrics,
+        records: records.clone(),
+        place: place.clone(),
+        stopping: stopping.clone(),
+        started,
+    };
     let _watch = watch::start(place.clone(), live).context("files cannot be watched")?;
     let Listeners { public, settings, admin, access } = listeners;
     let (admin_stop, admin_stopping) = channel(false);
     let mut admin_stopping = admin_stopping;
     let admin_stopped = async move { stopped(&mut admin_stopping).await };
-    let admin_task = tokio::spawn(admin::serve(admin, state, access, admin_stopped));
+    let admin_task = tokio::spawn(admin::serve(admin, Arc::new(desk), access, admin_stopped));
     info!(
         server.listen = %config.server.listen,
         server.tls = settings.tls.is_some(),

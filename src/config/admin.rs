@@ -14,12 +14,14 @@ pub struct Admin {
     /// IP address and port to listen on.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
-    /// What a caller must present. May be absent only while `listen` is a loopback address.
+    /// What an operator must present. Without any token, whoever asks a loopback address is an operator.
     pub token: Option<SecretSource>,
+    /// What a reader must present, who looks at everything but bodies and changes nothing.
+    pub read_token: Option<SecretSource>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)), token: None }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)), token: None, read_token: None }
     }
 }

@@ -52,7 +52,7 @@ impl Check<'_> {
     fn listeners(&mut self) {
         self.address("server");
         let admin = self.address("admin");
-        let has_token = self.source.has("admin.token");
+        let has_token = self.source.has("admin.token") || self.source.has("admin.read_token");
         if admin.is_some_and(|address| !address.ip().is_loopback()) && !has_token {
             let message = "an admin listener that others can reach needs a token";
             let finding = self.source.at_value("config/needs-token", "admin.listen", message).key("admin.token");

@@ -219,7 +219,7 @@ fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &BTreeSet<String>) -> b
     }
     let names_its_source = matches!(steps.last(), Some(&"env" | &"file" | &"create"));
     match steps {
-        ["admin", "token", ..] => !names_its_source,
+        ["admin", "token" | "read_token", ..] => !names_its_source,
         ["auth", _, key, ..] => !names_its_source && !PLAIN_AUTH_KEYS.contains(key),
         ["connectors", _, key] if plain.contains(*key) => value.as_str().is_some_and(has_password),
         ["connectors", _, key, ..] => !names_its_source && !plain.contains(*key),

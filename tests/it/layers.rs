@@ -34,7 +34,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["gateway", "auth", "telemetry"]),
-    ("admin", &["gateway", "release", "telemetry", "secret", "finding"]),
+    (
+        "admin",
+        &[
+            "gateway",
+            "delivery",
+            "lookup",
+            "records",
+            "release",
+            "config",
+            "store",
+            "decision",
+            "telemetry",
+            "secret",
+            "finding",
+        ],
+    ),
     ("editor", &["release", "harness", "config", "hooks", "script", "finding"]),
     (
         "gateway",

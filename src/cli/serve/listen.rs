@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tracing::info;
@@ -15,6 +15,7 @@ use crate::cli::bundle;
 use crate::config;
 use crate::config::Config;
 use crate::release::bundle::Place;
+use crate::secret::{Secret, SecretSource};
 use crate::server::Settings;
 use crate::server::tls::{Tls, TlsFiles};
 use crate::telemetry::metrics::Metrics;
@@ -74,13 +75,24 @@ fn tls(place: &Place, config: &Config, metrics: &Arc<Metrics>) -> Result<Option<
 }
 
 fn access(place: &Place, config: &Config) -> Result<Access> {
-    let Some(written) = &config.admin.token else { return Ok(Access::loopback()) };
-    let source = bundle::source(place, written);
-    let found = source.read(config::environment).context("`admin.token`")?;
-    if found.created {
-        info!(secret = source.label(), "a token for the admin listener was made");
+    let operator = token(place, "admin.token", config.admin.token.as_ref())?;
+    let reader = token(place, "admin.read_token", config.admin.read_token.as_ref())?;
+    if let Some((operator, reader)) = operator.as_ref().zip(reader.as_ref())
+        && operator.matches(reader.expose())
+    {
+        bail!("`admin.token` and `admin.read_token` are the same: readers would be operators");
     }
-    Ok(Access::token(found.secret.expose()))
+    Ok(Access::tokens(operator, reader))
+}
+
+fn token(place: &Place, key: &'static str, written: Option<&SecretSource>) -> Result<Option<Secret>> {
+    let Some(written) = written else { return Ok(None) };
+    let source = bundle::source(place, written);
+    let found = source.read(config::environment).with_context(|| format!("`{key}`"))?;
+    if found.created {
+        info!(secret = source.label(), key, "a token for the admin listener was made");
+    }
+    Ok(Some(found.secret))
 }
 
 #[cfg(test)]

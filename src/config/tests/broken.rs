@@ -260,6 +260,15 @@ listen = "0.0.0.0:8081"
         ],
     ),
     (
+        "literal token of readers",
+        r#"[admin]
+read_token = "hunter2"
+"#,
+        &[
+            r#"2:14 config/literal-secret `admin.read_token`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
+        ],
+    ),
+    (
         "literal token",
         r#"[admin]
 token = "hunter2"
@@ -952,7 +961,7 @@ token = hunter2
 token = 4242
 "#,
         &[
-            r#"2:9 config/wrong-type `admin.token`: must be `{ env = … }` or `{ file = … }`, not a number (What a caller must present. May be absent only while `listen` is a loopback address.)"#,
+            r#"2:9 config/wrong-type `admin.token`: must be `{ env = … }` or `{ file = … }`, not a number (What an operator must present. Without any token, whoever asks a loopback address is an operator.)"#,
         ],
     ),
     (
