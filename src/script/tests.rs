@@ -19,6 +19,7 @@ use crate::script::prelude::secret::Hidden;
 use crate::script::run::{Attempted, Call, Cause, Run, Script, Where};
 
 mod lookups;
+mod traces;
 
 #[derive(Clone)]
 struct Probe;

@@ -27,6 +27,9 @@ const REPLAY_OPERATIONS: u64 = 20_000;
 const REPLAY_TIME: Duration = Duration::from_millis(15);
 
 pub mod coverage;
+mod frame;
+mod reads;
+pub mod steps;
 pub mod values;
 
 /// The engines of one hook under one set of limits.
@@ -87,6 +90,9 @@ impl Chamber {
             engine.register_debugger(
                 |_, debugger| debugger,
                 |mut context, event, node, source, position| {
+                    if steps::seen(&context, event, node, source.unwrap_or_default(), position) {
+                        return Ok(DebuggerCommand::StepInto);
+                    }
                     if values::wanted(node, source, position) {
                         values::note(&mut context, node);
                         return Ok(DebuggerCommand::StepInto);
@@ -95,7 +101,9 @@ impl Chamber {
                     let step = matches!(event, DebuggerEvent::Start | DebuggerEvent::Step)
                         && !matches!(node, ASTNode::Stmt(Stmt::Noop(_)));
                     if let (true, Some(line), Some(column)) = (step, position.line(), position.position()) {
-                        if note_line(source, line) {
+                        // What is outside functions ran when the script was loaded.
+                        let inside = !context.global_runtime_state().debugger().call_stack().is_empty();
+                        if note_line(source, line, inside) {
                             return Ok(DebuggerCommand::StepInto);
                         }
                         let called_from = frames(&context);
@@ -164,13 +172,13 @@ fn whole(script: &Script, call: &Call, operations: u64) -> Budget {
     Budget { operations, deadline: call.deadline, memory_bytes: script.limits.memory_bytes, patience: None }
 }
 
-/// Whether lines are being kept; then this one is, too.
-fn note_line(file: Option<&str>, line: usize) -> bool {
+/// Whether lines are being kept; then this one is, too, if it is `inside` a function.
+fn note_line(file: Option<&str>, line: usize, inside: bool) -> bool {
     LINES.with_borrow_mut(|lines| {
         let Some(lines) = lines else { return false };
         let file = file.unwrap_or_default();
         let again = lines.last().is_some_and(|(last, number)| last == file && *number == line);
-        if !again && lines.len() < MAX_LINES {
+        if inside && !again && lines.len() < MAX_LINES {
             lines.push((file.to_owned(), line));
         }
         true

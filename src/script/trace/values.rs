@@ -7,21 +7,21 @@ use std::cell::{Cell, RefCell};
 
 use rhai::{ASTFlags, ASTNode, EvalContext, Expr, Expression, Position, Stmt};
 
-use crate::script::budget::Budget;
 use crate::script::context::Context;
 use crate::script::prelude::json;
 use crate::script::run::{Call, Script};
-use crate::script::trace::{frames, replay_function};
+use crate::script::trace::{frames, replay_function, whole};
 
 /// A part of an expression as written, and its value.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Shown {
     pub text: String,
+    /// JSON, as much of it as is shown; `()` for what is absent.
     pub value: String,
 }
 
 /// Bytes of a value that are shown.
-const MAX_VALUE_BYTES: usize = 400;
+pub(super) const MAX_VALUE_BYTES: usize = 400;
 /// Parts that are shown of one expression.
 const MAX_PARTS: usize = 12;
 
@@ -53,12 +53,7 @@ pub fn replay(script: &Script, function: &str, call: &Call, places: &[Place]) {
     NOTED.take();
     // A panic in a run before may have left it.
     BUSY.set(false);
-    let budget = Budget {
-        operations: script.limits.operations,
-        deadline: call.deadline,
-        memory_bytes: script.limits.memory_bytes,
-        patience: None,
-    };
+    let budget = whole(script, call, script.limits.operations);
     let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
     replay_function(script, function, (), context, &budget);
     TARGETS.take();
@@ -187,7 +182,7 @@ fn indexed(index: &Expr, options: ASTFlags) -> Option<String> {
     }
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     if text.len() <= MAX_VALUE_BYTES {
         return text.to_owned();
     }
