@@ -164,6 +164,16 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
+/// What to say of a name that nothing has: ``there is no route `sigup`; did you mean `signup`?``
+pub fn unknown(what: &str, name: &str, names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match nearest(name, names.iter().copied()) {
+        Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
+        None if names.is_empty() => format!("there is no {what} `{name}`, and no other {what} either"),
+        None => format!("there is no {what} `{name}`; there is: {}", names.join(", ")),
+    }
+}
+
 fn word_length(line: &str, column: usize) -> usize {
     let rest = || line.chars().skip(column.saturating_sub(1));
     let word = rest().take_while(|c| c.is_alphanumeric() || *c == '_').count();

@@ -14,6 +14,7 @@
 //! - [`lookup`]: the life of a lookup: a script's question, and back
 //! - [`delivery`]: the life of an event: kept, run, its actions done
 //! - [`gateway`]: the life of a call
+//! - [`trial`]: one request tried out, and nothing acts
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
@@ -45,3 +46,4 @@ pub mod secret;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod trial;

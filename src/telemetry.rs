@@ -15,7 +15,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use crate::telemetry::layer::LineLayer;
 use crate::telemetry::lines::Lines;
 
-mod escape;
+pub mod escape;
 pub mod fields;
 pub mod layer;
 pub mod lines;

@@ -1,35 +1,31 @@
-//! `call`: one request through a route's script, without a running gateway and without asking who calls.
-//!
-//! The bundle is built and the script run as the server would. Lookups reach their systems; nothing is sent or kept.
+//! `call`: one request through a route's script, without a running gateway and without asking who calls. Only prints.
 
-mod bench;
 mod rules;
-mod save;
 mod steps;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::body;
 use crate::cli::bundle;
-use crate::cli::call::bench::Bench;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
 use crate::cli::{Global, Status};
 use crate::command::{Action, Task};
 use crate::config::Config;
-use crate::finding::nearest;
-use crate::gateway::decide::{Decision, Failure};
-use crate::hooks::HookError;
+use crate::finding::unknown;
+use crate::lookup::Lookups;
+use crate::release::Release;
 use crate::release::bundle::Place;
-use crate::release::{Plan, Release, Route};
-use crate::script::context::{LogLine, World};
-use crate::script::journal::Lookup;
-use crate::script::run::Call;
+use crate::script::lanes::Lanes;
+use crate::telemetry::escape::visible;
+use crate::telemetry::metrics::Metrics;
+use crate::trial;
+use crate::trial::tried::{Failure, Ran, Tried, TriedLog, TriedLookup};
+use crate::trial::{Bench, Order};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -37,7 +33,7 @@ pub struct Args {
     route: String,
     /// The body of the call as JSON, or a capture with `method`, `headers` and `body`; `-` is stdin.
     file: PathBuf,
-    /// Show each line of the script that ran.
+    /// Show each line of the script that ran, with the values that it changed.
     #[arg(long)]
     trace: bool,
     /// Of an event route: run this rule alone, whether or not it wants the event.
@@ -58,19 +54,28 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let mut reading = bundle::read(&place)?;
     prepare(&mut reading.document.config, args)?;
     let body = body::read(&args.file)?;
-    let release = bundle::assemble(&place, reading)?;
-    let route = release.routes.iter().find(|route| route.name == args.route);
-    let route = route.context("the release lacks a route of its configuration")?;
-    let bench = Bench::new()?;
-    let work = Work { global, args, place: &place, release: &release, route, bench };
-    let status = match &route.plan {
-        Plan::Rules(rules) => rules::run(&work, rules, &body)?,
-        Plan::Reply { .. } => work.reply(&body)?,
-    };
-    if let Some(name) = &args.save_case {
-        save::save(&work, name, &body, &work.bench.asked())?;
+    let release = Arc::new(bundle::assemble(&place, reading)?);
+    let order = Order { route: args.route.clone(), rule: args.rule.clone(), body, trace: args.trace };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let lanes = Lanes::start().context("no thread for scripts")?;
+    let bench = Bench::new(lanes, Lookups::on_trial(Metrics::new()));
+    let tried = runtime.block_on(bench.run(&release, &order))?;
+    if global.json {
+        output::json(&serde_json::to_value(&tried)?);
+    } else {
+        print(&release, &tried, args.rule.as_deref());
     }
-    Ok(status)
+    if let Some(name) = &args.save_case {
+        let draft = runtime.block_on(trial::draft(&release, &order, &tried, name));
+        save(&place, &draft.map_err(|error| anyhow::anyhow!("no case was saved: {error}"))?)?;
+    }
+    Ok(if tried.failed() { Status::Failed } else { Status::Good })
+}
+
+fn save(place: &Place, draft: &trial::case::Draft) -> Result<()> {
+    draft.write(&place.root)?;
+    output::note(format_args!("{} {}; `hookgate test` runs it from now on", paint(GOOD, "saved"), draft.file));
+    Ok(())
 }
 
 /// Checks the names in the arguments, and sets the parameters.
@@ -93,164 +98,80 @@ fn prepare(config: &mut Config, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// `there is no route `sigup`; did you mean `signup`?`
-pub fn unknown(what: &str, name: &str, names: &[String]) -> String {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    match nearest(name, names.iter().copied()) {
-        Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
-        None if names.is_empty() => format!("there is no {what} `{name}`, and no other {what} either"),
-        None => format!("there is no {what} `{name}`; there is: {}", names.join(", ")),
+fn print(release: &Release, tried: &Tried, rule: Option<&str>) {
+    if let Some(refused) = &tried.refused {
+        output::line(format_args!("{} {refused}", paint(BAD, "the gateway would refuse this call:")));
+        return;
+    }
+    match &tried.ran {
+        Some(ran) => print_reply(release, tried, ran),
+        None => rules::print(release, &tried.events, rule),
     }
 }
 
-/// What one call is made of.
-struct Work<'a> {
-    global: &'a Global,
-    args: &'a Args,
-    place: &'a Place,
-    release: &'a Release,
-    route: &'a Arc<Route>,
-    bench: Bench,
+fn print_reply(release: &Release, tried: &Tried, ran: &Ran) {
+    if let Some(trace) = &ran.trace {
+        output::line(steps::listing(trace, release));
+    }
+    if let Some(failure) = &ran.failure {
+        output::line(failed(failure));
+        output::line(format_args!("\n{}", paint(BAD, "so the declared answer is given (on_failure):")));
+    }
+    let time = format!("{} µs in the script", ran.times.script_us);
+    let status = tried.status.unwrap_or_default();
+    output::line(format_args!("{} {}", paint(BOLD, format!("reply {status}")), paint(DIM, time)));
+    if !tried.reply.is_null() {
+        output::line(output::pretty(&tried.reply));
+    }
+    for note in &tried.notes {
+        output::line(format_args!("{} {}", paint(ODD, "note"), visible(note)));
+    }
+    for line in told(ran) {
+        output::line(line);
+    }
+    if let Some(ways) = &tried.send {
+        let ways = ways.join(", then ");
+        output::line(format_args!("{} through {ways}; nothing is sent here", paint(BOLD, "send")));
+    }
+    let effect = tried.effect.as_deref().unwrap_or_default();
+    output::line(format_args!("{} {}", paint(BOLD, "→"), visible(effect)));
 }
 
-impl Work<'_> {
-    fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_millis(self.route.limits.deadline_ms)
-    }
-
-    fn reply(&self, body: &bytes::Bytes) -> Result<Status> {
-        let Plan::Reply { script, surroundings, .. } = &self.route.plan else {
-            bail!("route `{}` has rules and gives no reply", self.route.name);
-        };
-        let request = match (self.route.hook.decode)(body) {
-            Ok(request) => request,
-            Err(error) => return Ok(self.refused(&error)),
-        };
-        let decision = self.bench.decide(self.release, self.route, &request, self.deadline());
-        let steps = self.args.trace.then(|| {
-            let call = Call {
-                request: request.request.clone(),
-                surroundings: surroundings.clone(),
-                world: World::Real,
-                deadline: self.deadline(),
-            };
-            steps::of(script, &call, decision.journal.clone())
-        });
-        if self.global.json {
-            output::json(&self.json(&decision, steps.as_deref()));
-        } else {
-            self.print(&decision, steps.as_deref());
-        }
-        Ok(if decision.failure.is_some() { Status::Failed } else { Status::Good })
-    }
-
-    /// The body is no call of this hook.
-    fn refused(&self, error: &HookError) -> Status {
-        if self.global.json {
-            output::json(
-                &json!({ "route": self.route.name, "hook": self.route.hook.name, "refused": error.to_string() }),
-            );
-        } else {
-            output::line(format_args!("{} {error}", paint(BAD, "the gateway would refuse this call:")));
-        }
-        Status::Failed
-    }
-
-    fn print(&self, decision: &Decision, steps: Option<&[steps::Step]>) {
-        if let Some(steps) = steps {
-            output::line(steps::listing(steps, self.place));
-        }
-        if let Some(failure) = &decision.failure {
-            output::line(failed(failure));
-            output::line(format_args!("\n{}", paint(BAD, "so the declared answer is given (on_failure):")));
-        }
-        let reply = &decision.reply;
-        let time = format!("{} µs in the script", decision.took.as_micros());
-        output::line(format_args!("{} {}", paint(BOLD, format!("reply {}", reply.status)), paint(DIM, time)));
-        if !reply.body.is_empty() {
-            output::line(output::pretty(&reply.value()));
-        }
-        for note in &reply.notes {
-            output::line(format_args!("{} {note}", paint(ODD, "note")));
-        }
-        for lookup in decision.journal.lookups() {
-            output::line(looked_up(lookup));
-        }
-        for log in &decision.logs {
-            output::line(logged(log));
-        }
-        for action in &decision.actions {
-            output::line(asked(action));
-        }
-        if let Some(sending) = &decision.sending {
-            let ways = sending.ways.join(", then ");
-            output::line(format_args!("{} through {ways}; nothing is sent here", paint(BOLD, "send")));
-        }
-        output::line(format_args!("{} {}", paint(BOLD, "→"), (self.route.hook.effect)(reply)));
-    }
-
-    fn json(&self, decision: &Decision, steps: Option<&[steps::Step]>) -> Value {
-        json!({
-            "route": self.route.name,
-            "hook": self.route.hook.name,
-            "release": self.release.hash,
-            "status": decision.reply.status,
-            "reply": decision.reply.value(),
-            "effect": (self.route.hook.effect)(&decision.reply),
-            "notes": decision.reply.notes,
-            "actions": decision.actions,
-            "lookups": decision.journal.lookups().map(lookup_json).collect::<Value>(),
-            "send": decision.sending.as_ref().map(|sending| &sending.ways),
-            "logs": decision.logs.iter().map(log_json).collect::<Value>(),
-            "failure": decision.failure.as_ref().map(failure_json),
-            "script_us": u64::try_from(decision.took.as_micros()).unwrap_or(u64::MAX),
-            "trace": steps.map(steps::json),
-        })
-    }
+/// Reason, lookups, log and actions of a run, a line each.
+fn told(ran: &Ran) -> Vec<String> {
+    let reason = ran.reason.iter().map(|reason| format!("{} {}", paint(BOLD, "reason"), visible(reason)));
+    let lookups = ran.lookups.iter().map(looked_up);
+    reason.chain(lookups).chain(ran.logs.iter().map(logged)).chain(ran.actions.iter().map(asked)).collect()
 }
 
 /// A failure as the author of the script should see it.
 fn failed(failure: &Failure) -> String {
-    match failure {
-        Failure::Script(error) => output::rendered(std::slice::from_ref(&error.finding)),
-        other => format!("{} {other}", paint(BAD, "error:")),
+    match &failure.finding {
+        Some(finding) => output::rendered(std::slice::from_ref(finding)),
+        None => format!("{} {}", paint(BAD, "error:"), visible(&failure.message)),
     }
 }
 
-fn failure_json(failure: &Failure) -> Value {
-    let finding = match failure {
-        Failure::Script(error) => Some(&error.finding),
-        _ => None,
-    };
-    json!({ "reason": failure.reason(), "message": failure.to_string(), "finding": finding })
-}
-
 /// `lookup hr GET /people/7: ok in 12.3 ms`
-fn looked_up(lookup: &Lookup) -> String {
-    let (question, took) = (&lookup.question, lookup.took.as_secs_f64() * 1_000.0);
-    let outcome = match &lookup.answered {
-        Ok(_) => lookup.outcome().to_owned(),
-        Err(trouble) => format!("{}: {trouble}", lookup.outcome()),
+fn looked_up(lookup: &TriedLookup) -> String {
+    let took = lookup.us as f64 / 1_000.0;
+    let outcome = match &lookup.error {
+        None => lookup.outcome.clone(),
+        Some(error) => format!("{}: {error}", lookup.outcome),
     };
-    let (connector, words) = (paint(BOLD, &question.connector), question.words());
+    let (connector, words) = (paint(BOLD, &lookup.connector), &lookup.asked);
+    let (words, outcome) = (visible(words), visible(&outcome));
     format!("{} {connector} {words}: {outcome} {}", paint(GOOD, "lookup"), paint(DIM, format!("in {took:.1} ms")))
 }
 
-fn lookup_json(lookup: &Lookup) -> Value {
-    let took = u64::try_from(lookup.took.as_micros()).unwrap_or(u64::MAX);
-    let trouble = lookup.answered.as_ref().err().map(ToString::to_string);
-    let (connector, asked) = (&lookup.question.connector, lookup.question.words());
-    json!({ "connector": connector, "asked": asked, "outcome": lookup.outcome(), "error": trouble, "us": took })
-}
-
-fn logged(log: &LogLine) -> String {
+fn logged(log: &TriedLog) -> String {
     let fields = log.fields.as_ref().map(|fields| format!(" {fields}")).unwrap_or_default();
-    format!("{} {}{fields}", paint(DIM, "log"), log.text)
+    format!("{} {}", paint(DIM, "log"), visible(&format!("{}{fields}", log.text)))
 }
 
 /// `action notify alerts "Dora joined", once in 10 m`
 fn asked(action: &Action) -> String {
-    let mut text = format!("{} {} {}", paint(GOOD, "action"), action.name(), paint(BOLD, &action.connector));
+    let mut text = String::new();
     match &action.task {
         Task::Notify { message } => text.push_str(&format!(" {message}")),
         Task::Request { path, body, .. } => text.push_str(&format!(" {path} {body}")),
@@ -275,9 +196,6 @@ fn asked(action: &Action) -> String {
             text.push_str(&format!(", {word} in {:?} for `{}`", window.time(), window.key));
         }
     }
-    text
-}
-
-fn log_json(log: &LogLine) -> Value {
-    json!({ "text": log.text, "fields": log.fields })
+    let (name, connector) = (action.name(), paint(BOLD, &action.connector));
+    format!("{} {name} {connector}{}", paint(GOOD, "action"), visible(&text))
 }

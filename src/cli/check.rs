@@ -9,13 +9,12 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::cli::bundle;
-use crate::cli::call::unknown;
 use crate::cli::docs;
 use crate::cli::docs::codes;
 use crate::cli::output;
 use crate::cli::output::{GOOD, counted, paint};
 use crate::cli::{Global, Status};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, unknown};
 use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};

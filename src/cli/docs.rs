@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::cli::call::unknown;
 use crate::cli::docs::named::{Named, Place};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, paint};
 use crate::cli::{Global, Status};
+use crate::finding::unknown;
 use crate::harness;
 use crate::hooks;
 use crate::hooks::Hook;

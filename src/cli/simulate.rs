@@ -18,7 +18,6 @@ use url::Url;
 
 use crate::cli::body;
 use crate::cli::bundle;
-use crate::cli::call::unknown;
 use crate::cli::simulate::client::Client;
 use crate::cli::simulate::deliveries::{Manner, Many};
 use crate::cli::simulate::made::Maker;
@@ -26,6 +25,7 @@ use crate::cli::simulate::report::Report;
 use crate::cli::{Global, Status};
 use crate::config::Config;
 use crate::config::routes::Route;
+use crate::finding::unknown;
 use crate::hooks;
 use crate::hooks::Hook;
 

@@ -3,6 +3,7 @@
 //! Newlines forge lines, escape sequences repaint terminals and direction marks reorder what is read (CVE-2021-42574),
 //! so none of them passes, in either format.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Bytes that need a closer look: controls, the two JSON specials, and lead bytes of hostile characters.
@@ -61,6 +62,24 @@ fn push_escape(line: &mut Vec<u8>, character: char) {
     }
 }
 
+/// Text on its way to a terminal or a page, on one line: what either would act on stands there as `\u001b`.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let acts = |letter: char| letter.is_control() || is_hostile(letter);
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = Vec::with_capacity(text.len() + 16);
+    let mut bytes = [0; 4];
+    for letter in text.chars() {
+        if acts(letter) {
+            push_escape(&mut shown, letter);
+        } else {
+            shown.extend_from_slice(letter.encode_utf8(&mut bytes).as_bytes());
+        }
+    }
+    Cow::Owned(String::from_utf8(shown).unwrap_or_default())
+}
+
 /// Escapes what is formatted into it.
 pub(crate) struct Escaped<'a>(pub(crate) &'a mut Vec<u8>);
 
@@ -92,6 +111,12 @@ mod tests {
     fn nothing_a_terminal_acts_on_passes() {
         assert_eq!(escaped("a\u{1b}[31m\nb\r\t\u{7f}"), "a\\u001b[31m\\nb\\r\\t\\u007f");
         assert_eq!(escaped("\u{9b}31m \u{202e}x\u{2066}\u{2028}\u{61c}"), "\\u009b31m \\u202ex\\u2066\\u2028\\u061c");
+    }
+
+    #[test]
+    fn a_person_sees_quotes_as_they_are_and_everything_that_acts_as_text() {
+        assert_eq!(visible("a \"b\" \\ é"), "a \"b\" \\ é");
+        assert_eq!(visible("\u{1b}[31m\u{9b}\u{202e}\n"), "\\u001b[31m\\u009b\\u202e\\n");
     }
 
     #[test]

@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "server",
             "admin",
             "editor",
+            "trial",
             "gateway",
             "delivery",
             "lookup",
@@ -37,6 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
+            "trial",
             "gateway",
             "delivery",
             "lookup",
@@ -51,6 +53,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("editor", &["release", "harness", "config", "hooks", "script", "finding"]),
+    ("trial", &["lookup", "release", "harness", "hooks", "script", "command", "telemetry", "finding"]),
     (
         "gateway",
         &[
@@ -122,6 +125,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("hooks", &["axum", "tokio", "notify", "std::fs"]),
     ("script", &["axum", "okta", "std::fs"]),
     ("harness", &["axum", "tokio", "okta", "std::fs"]),
+    ("trial", &["axum", "notify", "okta"]),
     ("gateway", &["axum", "notify", "std::fs"]),
     ("delivery", &["axum", "notify", "std::fs", "okta"]),
     ("connectors", &["axum", "rhai"]),

@@ -1,46 +1,47 @@
-//! The lines of a script that a call ran, for `--trace`.
+//! The lines of a script that a call ran, with the values that each changed, for `--trace`.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 
-use serde_json::{Value, json};
+use crate::cli::output::{BAD, BOLD, DIM, ODD, paint};
+use crate::release::Release;
+use crate::script::trace::steps::Step;
+use crate::telemetry::escape::visible;
+use crate::trial::tried::TriedTrace;
 
-use crate::cli::output::{BOLD, DIM, paint};
-use crate::release::bundle::Place;
-use crate::script::journal::Journal;
-use crate::script::run::{Call, Script};
-use crate::script::trace;
+/// Where the values begin, if the line is not longer.
+const VALUES_AT: usize = 48;
 
-/// File and line.
-pub(super) type Step = (String, usize);
-
-pub(super) fn of(script: &Script, call: &Call, journal: Journal) -> Vec<Step> {
-    trace::lines(script, call, journal, u64::MAX).0
-}
-
-pub(super) fn json(steps: &[Step]) -> Value {
-    steps.iter().map(|(file, line)| json!({ "file": file, "line": line })).collect()
-}
-
-/// The lines with their text, a heading at each change of file.
-pub(super) fn listing(steps: &[Step], place: &Place) -> String {
-    let mut sources: HashMap<&str, Vec<String>> = HashMap::new();
+/// The lines with their text, a heading at each change of file, indented by how deep the call is.
+pub(super) fn listing(trace: &TriedTrace, release: &Release) -> String {
     let mut text = String::new();
     let mut last = "";
-    for (file, line) in steps {
-        if file != last {
-            last = file;
-            let _ = writeln!(text, "{}", paint(BOLD, file));
+    for (index, step) in trace.steps.iter().enumerate() {
+        if step.file != last {
+            last = &step.file;
+            let _ = writeln!(text, "{}", paint(BOLD, &step.file));
         }
-        let source = sources.entry(file).or_insert_with(|| {
-            let source = std::fs::read_to_string(place.root.join(file)).unwrap_or_default();
-            source.lines().map(str::to_owned).collect()
-        });
-        let code = line.checked_sub(1).and_then(|index| source.get(index)).map_or("", String::as_str);
-        let _ = writeln!(text, "{} {code}", paint(DIM, format!("{line:>5} |")));
+        let source = release.compiler.source(&step.file).unwrap_or_default();
+        let code = step.line.checked_sub(1).and_then(|index| source.lines().nth(index)).unwrap_or_default();
+        let failed = index + 1 == trace.steps.len() && trace.failed_at.is_some();
+        let _ = writeln!(text, "{}", line(step, code, failed));
     }
-    if steps.len() == trace::MAX_LINES {
-        let _ = writeln!(text, "{}", paint(DIM, format!("      … and more: {} lines are shown", trace::MAX_LINES)));
+    if trace.cut {
+        let more = format!("      … and more: the first {} lines are shown", trace.steps.len());
+        let _ = writeln!(text, "{}", paint(DIM, more));
     }
     text
+}
+
+/// `   12 | let domain = email.domain;      domain = "x.example"`
+fn line(step: &Step, code: &str, failed: bool) -> String {
+    let margin = paint(DIM, format!("{:>5} |{}", step.line, "  ".repeat(step.depth)));
+    let changed: Vec<String> = step.changed.iter().map(|shown| format!("{} = {}", shown.text, shown.value)).collect();
+    let code = visible(code).replace("\\t", "    ");
+    let width = code.chars().count() + 2 * step.depth;
+    let code = if failed { paint(BAD, code) } else { code };
+    if changed.is_empty() {
+        return format!("{margin} {code}");
+    }
+    let gap = " ".repeat(VALUES_AT.saturating_sub(width).max(2));
+    format!("{margin} {code}{gap}{}", paint(ODD, visible(&changed.join(", "))))
 }

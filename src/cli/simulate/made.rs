@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::body;
-use crate::cli::call::unknown;
 use crate::cli::simulate::Args;
+use crate::finding::unknown;
 use crate::hooks::Hook;
 
 /// Makes calls, each fresh.

@@ -35,17 +35,81 @@ fn parameters_can_be_set_for_one_call() {
 }
 
 #[test]
-fn a_trace_holds_the_lines_that_ran_and_no_others() {
+fn a_trace_holds_the_lines_that_ran_with_their_values_and_no_others() {
     let bundle = Bundle::new();
-    let told = signup(&bundle, "mailinator.com", &["--json", "--trace"]).json();
-    let lines: BTreeSet<u64> =
-        told["trace"].as_array().unwrap().iter().map(|step| step["line"].as_u64().unwrap()).collect();
+    let ran = signup(&bundle, "mailinator.com", &["--json", "--trace"]).json()["ran"].clone();
+    let steps = ran["trace"]["steps"].as_array().unwrap();
+    let lines: BTreeSet<u64> = steps.iter().map(|step| step["line"].as_u64().unwrap()).collect();
     let source = bundle.read("scripts/registration.rhai");
     let number = |text: &str| source.lines().position(|line| line.contains(text)).unwrap() as u64 + 1;
     assert!(lines.contains(&number("next year")), "{lines:?}");
     assert!(!lines.contains(&number("domain_in")), "{lines:?}");
+    let first = steps.iter().find(|step| step["line"] == number("let email = request.email;")).unwrap();
+    assert_eq!(first["changed"], json!([{ "text": "email", "value": "\"ann@mailinator.com\"" }]));
+    assert!(ran["read"].as_array().unwrap().contains(&json!("request.email.domain")), "{}", ran["read"]);
+    assert_eq!((&ran["trace"]["cut"], &ran["trace"]["failed_at"]), (&json!(false), &Value::Null));
+
     let text = signup(&bundle, "mailinator.com", &["--trace"]).out;
     assert!(text.contains("scripts/registration.rhai\n") && text.contains("next year"), "{text}");
+    let line = text.lines().find(|line| line.contains("let email = request.email;")).unwrap();
+    assert!(line.ends_with("  email = \"ann@mailinator.com\""), "{line}");
+}
+
+#[test]
+fn a_trace_of_a_failure_ends_where_it_failed() {
+    let bundle = Bundle::new();
+    bundle.write(
+        "scripts/registration.rhai",
+        "fn on_registration(request) {\n    check(request.email.domain)\n}\nfn check(domain) {\n    throw domain;\n}\n",
+    );
+    let ran = signup(&bundle, "new.example", &["--json", "--trace"]).json()["ran"].clone();
+    assert_eq!(ran["trace"]["failed_at"], json!({ "file": "scripts/registration.rhai", "line": 5 }));
+    let last = ran["trace"]["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["depth"], &last["function"]), (&json!(1), &json!("check")));
+    assert_eq!(last["changed"], json!([{ "text": "domain", "value": "\"new.example\"" }]));
+    assert_eq!(ran["failure"]["finding"]["line"], 5);
+}
+
+#[test]
+fn a_trace_shows_no_secret() {
+    let bundle = Bundle::new();
+    bundle.write(
+        "gateway.toml",
+        "[auth.a]\nscheme = \"none\"\n[routes.one]\npath = \"/one\"\nhook = \"okta.password_import\"\nscript = \"one.rhai\"\n\
+         auth = \"a\"\non_failure = \"unverified\"\n",
+    );
+    bundle.write(
+        "scripts/one.rhai",
+        "fn on_password_import(request) {\n    let given = request.password;\n    let all = #{ given: given, raw: request.raw };\n    \
+         log(`${all}`);\n    if check(given) { verified() } else { throw `no ${given}` }\n}\nfn check(code) {\n    code == \"x\"\n}\n",
+    );
+    let sample = crate::process::sample("okta.password_import");
+    let mut body: Value = serde_json::from_str(sample).unwrap();
+    body["data"]["context"]["credential"]["password"] = json!("c4n4ry-in-a-trace");
+    bundle.write("call.json", &body.to_string());
+    for form in [&["--trace"][..], &["--trace", "--json"]] {
+        let ran = bundle.run(&[&["call", "one", "call.json"], form].concat());
+        assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains("***") && ran.out.contains("given"), "{}", ran.out);
+        assert!(!ran.out.contains("c4n4ry") && !ran.err.contains("c4n4ry"), "{}{}", ran.out, ran.err);
+    }
+}
+
+/// Texts of a caller are text on a terminal, too.
+#[test]
+fn hostile_texts_do_nothing_to_a_terminal() {
+    let bundle = Bundle::new();
+    bundle.write(
+        "scripts/registration.rhai",
+        "fn on_registration(request) {\n    let name = request.profile.nickName;\n    log(name);\n    deny(`no ${name}`)\n}\n",
+    );
+    let hostile = "\u{1b}[2J\u{9b}31m\u{202e}<script>";
+    let body = json!({ "data": { "userProfile": { "email": "a@b.example", "login": "a", "nickName": hostile } } });
+    bundle.write("call.json", &body.to_string());
+    let ran = bundle.run(&["call", "signup", "call.json", "--trace"]);
+    assert!(ran.out.contains("\\u001b[2J\\u009b31m\\u202e<script>"), "{}", ran.out);
+    let acts = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
+    assert!(!ran.out.contains(acts), "{:?}", ran.out);
 }
 
 #[test]
@@ -60,7 +124,7 @@ fn a_failing_script_is_shown_with_its_place_and_the_declared_answer() {
     assert_eq!(ran.status, 1);
     assert!(ran.out.contains("registration.rhai:4") && ran.out.contains("lost"), "{}", ran.out);
     assert!(ran.out.contains("Sign-up is not possible right now"), "{}", ran.out);
-    assert_eq!(signup(&bundle, "new.example", &["--json"]).json()["failure"]["reason"], "script_error");
+    assert_eq!(signup(&bundle, "new.example", &["--json"]).json()["ran"]["failure"]["reason"], "script_error");
 }
 
 #[test]
@@ -156,7 +220,7 @@ fn actions_are_shown_and_not_done() {
          email(\"chat\", #{ to: [\"a@b.example\", \"c@d.example\"], subject: \"New\", text: \"x\" }).digest(\"k\", \"1m\")]] }\n",
     );
     let ran = signup(&bundle, "new.example", &["--json"]);
-    let actions = &ran.json()["actions"];
+    let actions = &ran.json()["ran"]["actions"];
     assert_eq!(
         actions[0],
         json!({"connector": "chat", "do": "notify", "message": "ann@new.example", "once": {"key": "a", "ms": 90_000}})

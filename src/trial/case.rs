@@ -1,0 +1,125 @@
+//! A golden case made of a trial: the body, what the script was answered, and what came of it.
+//!
+//! A case is a file of the bundle that people read and compare: it holds the body as it was given, with whatever is secret
+//! in it, and the answers of lookups.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::finding::unknown;
+use crate::harness::cases;
+use crate::harness::cases::{Golden, Looked};
+use crate::harness::stage::Stage;
+use crate::harness::subject::{Binding, stem};
+use crate::harness::test;
+use crate::release::suite;
+use crate::release::{Release, Route};
+use crate::script::journal::Lookup;
+use crate::script::prelude::json::json_from_dynamic;
+use crate::script::prelude::time::Time;
+use crate::trial::{Order, find};
+
+/// A case that is not written yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Path below the bundle: `scripts/cases/registration/quoted.json`.
+    pub file: String,
+    /// JSON.
+    pub text: String,
+}
+
+impl Draft {
+    /// Runs the order once more as its case will be run, with the answers that it got (`asked`). Takes the time and the stack
+    /// of a run: not for a thread that others wait for.
+    ///
+    /// # Errors
+    /// The name will not do, the body is no JSON or no call of the hook, or several rules could be meant.
+    pub fn of(release: &Release, order: &Order, name: &str, asked: &[Lookup]) -> Result<Self, String> {
+        if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
+        {
+            return Err(format!("`{name}` cannot be the name of a case: use letters, digits, `_` and `-`"));
+        }
+        let route = find(release, order).map_err(|error| error.to_string())?;
+        let binding = binding(route, order.rule.as_deref())?;
+        let script = binding.script.file().to_owned();
+        let file = format!("{}/{}/{}/{name}.json", release.config.scripts.dir, cases::FOLDER, stem(&script));
+        // A case is read by people and compared: to the second is enough.
+        let now = Timestamp::from_second(Timestamp::now().as_second());
+        let now = Time(now.map_err(|error| format!("the clock of this machine is off: {error}"))?);
+        let lookups: Vec<Looked> = asked.iter().filter_map(Looked::of).collect();
+        let stage = Stage {
+            world: cases::world(&binding, now, &lookups)?,
+            compiler: Arc::clone(&release.compiler),
+            connectors: Arc::clone(&release.connectors),
+            surroundings: binding.surroundings.clone(),
+            sends: BTreeMap::default(),
+            deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),
+            binding,
+        };
+        let request = serde_json::from_slice(&order.body);
+        let golden = Golden {
+            route: Some(stage.binding.name.clone()),
+            request: request.map_err(|error| format!("a case needs a body that is JSON: {error}"))?,
+            params: params(&stage.binding)?,
+            now: Some(now.0.to_string()),
+            lookups,
+            ..Golden::default()
+        };
+        let golden = cases::record(&stage, golden).map_err(|error| error.to_string())?;
+        Ok(Self { file, text: cases::written(&golden) })
+    }
+
+    /// Writes it below the folder of the bundle.
+    ///
+    /// # Errors
+    /// There is such a case already, or it cannot be written.
+    pub fn write(&self, root: &Path) -> io::Result<()> {
+        let path = root.join(&self.file);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let opened = OpenOptions::new().write(true).create_new(true).open(&path);
+        let mut file = opened.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => io::Error::new(
+                error.kind(),
+                format!(
+                    "there is `{}` already; `hookgate test --accept` updates it, or choose another name",
+                    self.file
+                ),
+            ),
+            kind => io::Error::new(kind, format!("`{}` cannot be written: {error}", self.file)),
+        })?;
+        file.write_all(self.text.as_bytes())
+    }
+}
+
+/// The parameters of the route, so that the case stays what it is when they change.
+fn params(binding: &Binding) -> Result<Option<Map<String, Value>>, String> {
+    let params = rhai::Dynamic::from_map((*binding.surroundings.params).clone());
+    match json_from_dynamic(&params)? {
+        Value::Object(params) if !params.is_empty() => Ok(Some(params)),
+        _ => Ok(None),
+    }
+}
+
+fn binding(route: &Arc<Route>, rule: Option<&str>) -> Result<Binding, String> {
+    let mut bindings = suite::bindings_of(route);
+    let Some(rule) = rule else {
+        if bindings.len() > 1 {
+            return Err(format!("route `{}` has several rules: say which one the case is for", route.name));
+        }
+        return bindings.pop().ok_or_else(|| "this route runs no script".to_owned());
+    };
+    let wanted = format!("{}.{rule}", route.name);
+    let names: Vec<&str> = bindings.iter().map(|binding| binding.name.as_str()).collect();
+    let place = names.iter().position(|name| *name == wanted).ok_or_else(|| unknown("rule", rule, &names))?;
+    Ok(bindings.swap_remove(place))
+}
