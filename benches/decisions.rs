@@ -54,7 +54,8 @@ fn main() {
     let begin = store.now() - i64::try_from(count).unwrap();
     let started = Instant::now();
     for first in (0..count).step_by(BATCH) {
-        let batch: Vec<Kept> = (first..count.min(first + BATCH)).map(|number| kept(number, begin + number as i64)).collect();
+        let batch: Vec<Kept> =
+            (first..count.min(first + BATCH)).map(|number| kept(number, begin + number as i64)).collect();
         runtime.block_on(store.record(batch)).unwrap();
     }
     let each = started.elapsed() / u32::try_from(count).unwrap();
@@ -75,7 +76,10 @@ fn main() {
         ("an event", Query { handle: text("event-4242"), ..all.clone() }),
         ("nobody", Query { handle: text("nobody"), ..all.clone() }),
         ("an hour ago", Query { since: Some(middle), until: Some(middle + 60_000), ..all.clone() }),
-        ("a minute's failures", Query { since: Some(middle), until: Some(middle + 60_000), outcome: text("failed"), ..all.clone() }),
+        (
+            "a minute's failures",
+            Query { since: Some(middle), until: Some(middle + 60_000), outcome: text("failed"), ..all.clone() },
+        ),
         ("long before all", Query { until: Some(begin), ..all.clone() }),
         ("before all, of a route", Query { until: Some(begin), route: text("route-1"), ..all.clone() }),
         ("deep pages", Query { after: Some(count as i64 / 3), outcome: text("denied"), ..all }),

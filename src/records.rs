@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rhai::ImmutableString;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{broadcast, oneshot};
 use tracing::warn;
 
@@ -126,7 +126,7 @@ enum Message {
 }
 
 impl Recorder {
-    /// Starts the thread; `store` is used through the runtime that this is called in.
+    /// Starts the thread.
     ///
     /// # Errors
     /// The system refuses another thread.
@@ -139,7 +139,7 @@ impl Recorder {
             bytes: bytes.clone(),
             live: live.clone(),
             metrics: metrics.clone(),
-            runtime: Handle::current(),
+            runtime: Builder::new_current_thread().build()?,
             subjects: Subjects::new(store.clone(), settings.hash_subjects),
             store,
             batch: Vec::new(),
@@ -213,7 +213,8 @@ struct Work {
     bytes: Arc<AtomicUsize>,
     live: broadcast::Sender<Arc<Record>>,
     metrics: Arc<Metrics>,
-    runtime: Handle,
+    /// Its own: a store answers by futures.
+    runtime: Runtime,
     subjects: Subjects,
     store: Arc<dyn Store>,
     batch: Vec<Kept>,

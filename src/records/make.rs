@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 
 use crate::decision::outcome;
 use crate::decision::redact;
@@ -29,7 +29,7 @@ const MAX_ID: usize = 256;
 const MAX_LINES: usize = 100;
 
 /// The record of a run, with what it is found by.
-pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Handle) -> Kept {
+pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Runtime) -> Kept {
     let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
     let recorded = seen.hook.map(|hook| hook.recorded);
     let subject = recorded.map(|recorded| (recorded.subject)(&body)).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::decision::Subject;
@@ -30,7 +30,7 @@ impl Subjects {
     }
 
     /// The person as recorded. If there is no key to hash with, there is no login.
-    pub(super) fn shown(&self, subject: Subject, runtime: &Handle) -> Subject {
+    pub(super) fn shown(&self, subject: Subject, runtime: &Runtime) -> Subject {
         if !self.hash {
             return Subject { id: subject.id, login: subject.login.map(|login| login.to_lowercase()) };
         }
@@ -39,7 +39,7 @@ impl Subjects {
         Subject { id: subject.id, login }
     }
 
-    fn key(&self, runtime: &Handle) -> Option<&str> {
+    fn key(&self, runtime: &Runtime) -> Option<&str> {
         if self.key.get().is_none() {
             let key = runtime.block_on(made(&*self.store)).ok()?;
             let _ = self.key.set(key);

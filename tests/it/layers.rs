@@ -53,7 +53,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("editor", &["release", "harness", "config", "hooks", "script", "finding"]),
-    ("trial", &["lookup", "release", "harness", "hooks", "script", "command", "telemetry", "finding"]),
+    ("trial", &["lookup", "decision", "release", "harness", "hooks", "script", "command", "telemetry", "finding"]),
     (
         "gateway",
         &[
