@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli::Colour;
 use crate::finding::{Finding, Severity};
+use crate::telemetry::escape::visible;
 
 pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
@@ -81,8 +82,10 @@ pub fn json(value: &Value) {
     line(pretty(value));
 }
 
+/// As JSON on several lines, in which nothing acts on a terminal: only texts hold such letters, and there an escape means them.
 pub fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).expect("a JSON value can always be written")
+    let text = serde_json::to_string_pretty(value).expect("a JSON value can always be written");
+    text.lines().map(visible).collect::<Vec<_>>().join("\n")
 }
 
 /// Why a command cannot run, with its causes.
