@@ -10,9 +10,11 @@ CREATE TABLE decision (
     handles TEXT NOT NULL
 ) STRICT;
 CREATE INDEX decision_at ON decision (at);
-CREATE INDEX decision_route ON decision (route, id);
-CREATE INDEX decision_outcome ON decision (outcome, id);
-CREATE INDEX decision_both ON decision (route, outcome, id);
+-- All that a list needs to find its rows, without reading others.
+CREATE INDEX decision_any ON decision (id, at);
+CREATE INDEX decision_route ON decision (route, id, at);
+CREATE INDEX decision_outcome ON decision (outcome, id, at);
+CREATE INDEX decision_both ON decision (route, outcome, id, at);
 
 -- Its own id, ids of the provider, the user it was about.
 CREATE TABLE decision_handle (

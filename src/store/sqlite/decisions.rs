@@ -101,14 +101,15 @@ pub(super) fn list(db: &Connection, query: &Query) -> rusqlite::Result<Page> {
             and("decision.id <", first.into());
         }
     }
-    let before = query.after.unwrap_or(i64::MAX);
+    and("decision.id <", query.after.unwrap_or(i64::MAX).into());
     let sql = match &query.handle {
         Some(handle) => {
             and("handle.handle =", handle.clone().into());
+            and("handle.decision <", query.after.unwrap_or(i64::MAX).into());
             format!(
                 "SELECT decision.id, record FROM decision_handle AS handle
                  CROSS JOIN decision ON decision.id = handle.decision
-                 WHERE handle.decision < {before}{filter} ORDER BY handle.decision DESC LIMIT {}",
+                 WHERE TRUE{filter} ORDER BY handle.decision DESC LIMIT {}",
                 limit + 1
             )
         }
@@ -118,10 +119,12 @@ pub(super) fn list(db: &Connection, query: &Query) -> rusqlite::Result<Page> {
                 (Some(_), Some(_)) => " INDEXED BY decision_both",
                 (Some(_), None) => " INDEXED BY decision_route",
                 (None, Some(_)) => " INDEXED BY decision_outcome",
-                (None, None) => " NOT INDEXED",
+                (None, None) => " INDEXED BY decision_any",
             };
+            // The index alone says which they are; only their rows are read.
             let most = limit + 1;
-            format!("SELECT id, record FROM decision{index} WHERE id < {before}{filter} ORDER BY id DESC LIMIT {most}")
+            let found = format!("SELECT id FROM decision{index} WHERE TRUE{filter} ORDER BY id DESC LIMIT {most}");
+            format!("SELECT id, record FROM decision WHERE id IN ({found}) ORDER BY id DESC")
         }
     };
     let mut read = db.prepare_cached(&sql)?;
