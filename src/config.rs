@@ -30,6 +30,7 @@ mod source;
 pub mod store;
 mod syntax;
 pub mod tables;
+pub mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub admin: admin::Admin,
     /// Where decisions, events and jobs are kept. A change needs a restart.
     pub store: store::Store,
+    /// Where traces of calls are sent. A change needs a restart.
+    pub telemetry: telemetry::Telemetry,
     /// Where scripts are, and what must hold before they go live.
     pub scripts: scripts::Scripts,
     /// What one run of a script may use.

@@ -58,6 +58,11 @@ pub struct Record {
     pub attempt: Option<u32>,
     /// W3C trace id, 32 hexadecimal digits.
     pub trace_id: Option<String>,
+    /// The caller's span in that trace, 16 hexadecimal digits.
+    pub parent_span: Option<String>,
+    /// Nobody records that trace. Known only while the call is told of, and not kept.
+    #[serde(skip)]
+    pub unsampled: bool,
     pub subject: Subject,
     /// The first twelve digits of the release's hash.
     pub release: String,

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, Response};
 
 use crate::delivery::intake::Way;
 use crate::delivery::{Answered, Delivery};
-use crate::gateway::decide::{Decision, Failure};
+use crate::gateway::decide::{Asked, Decision, Failure};
 use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
@@ -136,9 +136,10 @@ impl Gateway {
     /// The reply to a decoded call; of a call seen before, the reply it got then.
     async fn reply(&self, release: &Arc<Release>, route: &Route, request: Decoded, record: &mut Record) -> Reply {
         let deadline = record.received() + Duration::from_millis(route.limits.deadline_ms);
+        let parent = record.parent();
+        let asked = Asked { deadline, parent: parent.as_ref() };
         let decide = || async {
-            let decision =
-                decide::decide(&self.lanes, self.delivery.lookups(), release, route, &request, deadline).await;
+            let decision = decide::decide(&self.lanes, self.delivery.lookups(), release, route, &request, asked).await;
             let decision = self.kept(release, route, &request.facts, decision).await;
             self.sent(release, route, &request.facts, decision, deadline).await
         };

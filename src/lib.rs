@@ -15,6 +15,7 @@
 //! - [`delivery`]: the life of an event: kept, run, its actions done
 //! - [`gateway`]: the life of a call
 //! - [`trial`]: one request tried out, and nothing acts
+//! - `spans`: traces of calls for a collector
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
@@ -44,6 +45,8 @@ pub mod release;
 pub mod script;
 pub mod secret;
 pub mod server;
+#[cfg(feature = "otel")]
+pub mod spans;
 pub mod store;
 pub mod telemetry;
 pub mod trial;

@@ -22,6 +22,7 @@ use crate::script::lanes::{Answering, Outside};
 use crate::store::clock;
 use crate::store::{Step, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace;
 
 /// Whoever is silent for this long is in trouble, even if the run that asked had no more time to wait.
 const ENOUGH: Duration = Duration::from_secs(1);
@@ -55,6 +56,9 @@ pub struct Asker<'a> {
     origin: Option<String>,
     dry: bool,
     steps: AtomicUsize,
+    /// The trace of the run, and how much it has asked.
+    trace: Option<trace::Run>,
+    asked: AtomicUsize,
 }
 
 impl Lookups {
@@ -69,7 +73,8 @@ impl Lookups {
 
     /// For one run. `dry` leaves the small state of scripts as it is.
     pub fn of<'a>(&'a self, connectors: &'a Connectors, origin: Option<String>, dry: bool) -> Asker<'a> {
-        Asker { lookups: self, connectors, origin, dry, steps: AtomicUsize::new(0) }
+        let (steps, asked) = Default::default();
+        Asker { lookups: self, connectors, origin, dry, steps, trace: None, asked }
     }
 
     async fn ask(&self, connected: &Arc<Connected>, question: &Question, until: Instant) -> Answered {
@@ -101,7 +106,7 @@ impl Lookups {
         cache.join(identity, |sender| {
             let (lookups, connected, question) = (self.clone(), connected.clone(), question.clone());
             let landing = Landing { connected, identity: identity.to_owned() };
-            tokio::spawn(async move {
+            let flight = async move {
                 let connected = &landing.connected;
                 let answered = lookups.perform(connected, &question, Instant::now() + connected.timeout).await;
                 if let (Ok(value), Some(cache)) = (&answered, &connected.cache) {
@@ -109,7 +114,9 @@ impl Lookups {
                 }
                 drop(landing);
                 sender.send_replace(Some(answered.map(Answer::fresh)));
-            });
+            };
+            // Whoever asked first is the one that the other system is told of.
+            tokio::spawn(trace::within(trace::current(), flight));
         })
     }
 
@@ -210,14 +217,23 @@ impl Drop for Landing {
 }
 
 impl Asker<'_> {
+    /// The same for a run in a trace, of which the systems are told that it asks.
+    #[must_use]
+    pub fn traced(self, trace: Option<trace::Run>) -> Self {
+        Self { trace, ..self }
+    }
+
     async fn answered(&self, question: &Question, until: Instant) -> Answered {
+        // In the order of the run's journal.
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
         if let Ask::Kv(step) = &question.ask {
             return self.step(step).await;
         }
         let Some(connected) = self.connectors.get(&question.connector) else {
             return Err(Trouble::new(Reason::Rejected, self.connectors.unknown(&question.connector)));
         };
-        self.lookups.ask(connected, question, until).await
+        let told = self.trace.as_ref().map(|trace| trace.lookup(number));
+        trace::within(told, self.lookups.ask(connected, question, until)).await
     }
 
     async fn step(&self, step: &Kv) -> Answered {

@@ -28,6 +28,7 @@ use crate::script::lanes;
 use crate::script::run::Script;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::Parent;
 
 mod budget;
 mod make;
@@ -76,7 +77,8 @@ pub struct Seen {
     /// The body of the call, or of the event.
     pub body: bytes::Bytes,
     pub request_id: Option<String>,
-    pub trace_id: Option<String>,
+    /// The trace that the caller is in.
+    pub parent: Option<Parent>,
     pub preview: bool,
     pub ran: Option<Ran>,
     pub rule: Option<RuleRun>,

@@ -21,6 +21,7 @@ pub mod layer;
 pub mod lines;
 pub mod metrics;
 mod timestamp;
+pub mod trace;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

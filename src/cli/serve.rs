@@ -2,6 +2,8 @@
 
 mod listen;
 mod public;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::serve::listen::Listeners;
 use crate::cli::serve::public::Public;
+#[cfg(feature = "otel")]
+use crate::cli::serve::traces::Traces;
 use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::config;
@@ -121,6 +125,12 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
         records::Settings { per_second: config.store.decisions_per_second, hash_subjects: config.store.hash_subjects };
     let records = Recorder::start(store.clone(), metrics.clone(), settings)
         .context("the thread for records of decisions cannot be started")?;
+    #[cfg(feature = "otel")]
+    let traces = Traces::start(place, &config, &records, &metrics)?;
+    #[cfg(not(feature = "otel"))]
+    if config.telemetry.endpoint().is_some() {
+        warn!("this program was built without the feature `otel`: no traces are sent");
+    }
     let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone(), records.clone());
     delivery.look().await;
     let upkeep = tokio::spawn(upkeep::run(delivery.clone(), keep, config.store.keep_decisions));
@@ -166,6 +176,10 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     // What was decided up to now is still remembered.
     if timeout(ADMIN_GRACE, records.flush()).await.is_err() {
         warn!("the last records of decisions were not kept");
+    }
+    #[cfg(feature = "otel")]
+    if let Some(traces) = traces {
+        traces.end().await;
     }
     upkeep.abort();
     reconcile.abort();

@@ -27,6 +27,7 @@ use crate::connectors::setup::{Problem, Setup};
 use crate::connectors::{Done, Order, Trouble, What};
 use crate::question;
 use crate::secret::{Ring, Secret};
+use crate::telemetry::trace;
 
 pub mod identity;
 pub mod reach;
@@ -153,6 +154,11 @@ impl Client {
         // Some servers refuse a body that is not said to be empty (RFC 9110 8.6).
         if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(told) = trace::current()
+            && let Ok(value) = HeaderValue::try_from(told.header())
+        {
+            headers.entry(trace::HEADER).or_insert(value);
         }
         let sent = client.request(method, url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(Broken::Sent)?;

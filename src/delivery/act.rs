@@ -11,6 +11,8 @@ use crate::delivery::work::{Next, Verdict};
 use crate::delivery::{condition, guard, results};
 use crate::release::Release;
 use crate::store::Leased;
+use crate::telemetry::trace;
+use crate::telemetry::trace::Told;
 
 /// Does the action once.
 pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased) -> Verdict {
@@ -42,7 +44,8 @@ pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased
     let order = order(job, action);
     let breaker = &connected.breaker;
     breaker.begin();
-    let result = connected.connector.perform(&order).await;
+    let span = Told::action(&job.key, job.token.attempt);
+    let result = trace::within(span, connected.connector.perform(&order)).await;
     let verdict = match result {
         Ok(done) => {
             breaker.answered();

@@ -23,6 +23,7 @@ use crate::script::journal::Journal;
 use crate::script::run::{Call, Cause};
 use crate::store::clock;
 use crate::store::{Leased, NewJob};
+use crate::telemetry::trace;
 
 /// The rule of a job, in the release in force.
 pub(super) fn find<'r>(release: &'r Release, job: &Leased) -> Option<(&'r Route, &'r Rule)> {
@@ -163,6 +164,7 @@ async fn decide(
         deadline: Instant::now() + Duration::from_millis(script.limits().deadline_ms),
     };
     let outside = delivery.lookups.of(&release.connectors, Some(origin(job)), job.event.flags.preview);
+    let outside = outside.traced(trace::Run::of(&seen.id, None));
     let run = delivery.lanes.run(script, call, &outside).await;
     (seen.logs, seen.reason, seen.journal, seen.took) = (run.logs, run.reason, run.journal, run.took);
     seen.begun = !matches!(&run.result, Err(failed) if matches!(failed.cause, Cause::Busy));
@@ -201,7 +203,7 @@ fn remember(
         release: release.label().to_owned(),
         body: job.event.body.clone(),
         request_id: None,
-        trace_id: None,
+        parent: None,
         preview: job.event.flags.preview,
         ran: Some(Ran { script, surroundings, request, begun, journal, reason, took }),
         rule: Some(RuleRun { name: rule.name.clone(), event: job.event.id, attempt: job.token.attempt }),

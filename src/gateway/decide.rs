@@ -16,6 +16,8 @@ use crate::script::journal::Journal;
 use crate::script::lanes::Lanes;
 use crate::script::run::{Call, Cause};
 use crate::store::StoreError;
+use crate::telemetry::trace;
+use crate::telemetry::trace::Parent;
 
 /// What a script decided, or why it could not.
 pub struct Decision {
@@ -67,6 +69,15 @@ impl Failure {
     }
 }
 
+/// What a call brings besides its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// When it must be answered.
+    pub deadline: Instant,
+    /// The trace that it is in.
+    pub parent: Option<&'a Parent>,
+}
+
 /// Runs the route's script on the request. Never fails: a failure has its declared answer.
 pub async fn decide(
     lanes: &Lanes,
@@ -74,7 +85,7 @@ pub async fn decide(
     release: &Release,
     route: &Route,
     request: &Decoded,
-    deadline: Instant,
+    call: Asked<'_>,
 ) -> Decision {
     let Plan::Reply { script, surroundings, on_failure } = &route.plan else {
         unreachable!("the gateway sends events to their rules");
@@ -85,14 +96,15 @@ pub async fn decide(
     let outcome = match route.permits.try_acquire() {
         Err(_) => Err(Failure::Busy(route.limits.concurrent)),
         Ok(_permit) => {
-            let call = Call {
+            let run = Call {
                 request: request.request.clone(),
                 surroundings: surroundings.clone(),
                 world: World::Real,
-                deadline,
+                deadline: call.deadline,
             };
             let outside = lookups.of(&release.connectors, None, request.facts.preview);
-            let run = lanes.run(script, call, &outside).await;
+            let outside = outside.traced(trace::Run::of(&id, call.parent));
+            let run = lanes.run(script, run, &outside).await;
             decision.logs = run.logs;
             decision.reason = run.reason;
             decision.begun = true;

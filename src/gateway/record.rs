@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use rhai::ImmutableString;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use crate::auth::{Denied, Verified};
 use crate::delivery::Receipt;
@@ -21,8 +22,13 @@ use crate::lookup;
 use crate::records::Recorder;
 use crate::release::{Release, Route};
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
+use crate::telemetry::trace;
+use crate::telemetry::trace::Parent;
 
 mod remember;
+
+/// The header by which a caller names its request, and we our answer.
+const REQUEST_ID: &str = "x-request-id";
 
 /// Gathers what is known of a call.
 pub struct Record {
@@ -30,6 +36,9 @@ pub struct Record {
     route: Option<Known>,
     /// From a header, until the body tells: a refused call has none.
     header_id: Option<HeaderValue>,
+    /// What the caller calls its request: it gets that back.
+    given_id: Option<HeaderValue>,
+    parent: Option<Parent>,
     request_id: Option<ImmutableString>,
     preview: bool,
     decision: Option<(Decision, Decoded)>,
@@ -47,10 +56,13 @@ struct Known {
 impl Record {
     pub fn begin(received: Instant, headers: &HeaderMap) -> Self {
         let header_id = REQUEST_ID_HEADERS.iter().find_map(|name| headers.get(*name)).filter(|id| is_sane(id)).cloned();
+        let given_id = headers.get(REQUEST_ID).filter(|id| is_sane(id)).cloned();
         Self {
             received,
             route: None,
             header_id,
+            given_id,
+            parent: parent(headers),
             request_id: None,
             preview: false,
             decision: None,
@@ -63,6 +75,11 @@ impl Record {
 
     pub fn received(&self) -> Instant {
         self.received
+    }
+
+    /// The trace that the caller is in.
+    pub fn parent(&self) -> Option<Parent> {
+        self.parent
     }
 
     pub fn found(&mut self, route: &Arc<Route>, release: &Arc<Release>) {
@@ -118,8 +135,9 @@ impl Record {
             Ok(reply) => {
                 self.count(took);
                 self.log_answered(&reply, took);
+                let id = self.answer_id();
                 self.remember(records, took);
-                response(reply)
+                named(response(reply), id)
             }
             Err(refusal) => {
                 metrics.refusals.inc(refusal.reason());
@@ -128,10 +146,18 @@ impl Record {
                     known.route.metrics.call_seconds.observe(took);
                 }
                 self.log_refused(&refusal, took);
-                self.remember_refused(&refusal, records, took);
-                refusal.response()
+                let id = Uuid::now_v7().simple().to_string();
+                let answer_id = self.given_id.clone().or_else(|| HeaderValue::try_from(id.as_str()).ok());
+                self.remember_refused(id, &refusal, records, took);
+                named(refusal.response(), answer_id)
             }
         }
+    }
+
+    /// What the answer is called: as the caller calls its request, else by the decision.
+    fn answer_id(&self) -> Option<HeaderValue> {
+        let decision = || HeaderValue::try_from(self.decision.as_ref()?.0.id.as_str()).ok();
+        self.given_id.clone().or_else(decision)
     }
 
     fn outcome(&self) -> &'static str {
@@ -179,6 +205,7 @@ impl Record {
         let id = decision.map(|decision| decision.id.as_str());
         let script_us = decision.map(|decision| micros(decision.took));
         let request = self.request();
+        let trace = self.parent.map(|parent| parent.trace());
         let (status, duration_us, outcome, preview) = (reply.status, micros(took), self.outcome(), self.preview);
         self.log_run(reply);
         if let Some(receipt) = self.receipt {
@@ -204,6 +231,7 @@ impl Record {
                 hook.name = hook,
                 release,
                 request.id = request,
+                trace.id = trace,
                 decision = id,
                 outcome,
                 preview,
@@ -218,6 +246,7 @@ impl Record {
                 hook.name = hook,
                 release,
                 request.id = request,
+                trace.id = trace,
                 decision = id,
                 outcome,
                 preview,
@@ -268,8 +297,20 @@ fn is_sane(id: &HeaderValue) -> bool {
     !bytes.is_empty() && bytes.len() <= 128 && bytes.iter().all(plain)
 }
 
+/// Two of them are none (W3C Trace Context, 3.2.1).
+fn parent(headers: &HeaderMap) -> Option<Parent> {
+    let mut written = headers.get_all(trace::HEADER).iter();
+    let first = written.next()?;
+    if written.next().is_some() { None } else { Parent::parse(first.as_bytes()) }
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn named(mut response: Response<Bytes>, id: Option<HeaderValue>) -> Response<Bytes> {
+    response.headers_mut().extend(id.map(|id| (HeaderName::from_static(REQUEST_ID), id)));
+    response
 }
 
 fn response(reply: Reply) -> Response<Bytes> {

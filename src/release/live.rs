@@ -215,7 +215,11 @@ pub fn log_findings(findings: &[Finding]) {
 /// The sections that are read at start only and that differ.
 fn restart_sections(before: &Release, after: &Release) -> Vec<&'static str> {
     let (old, new) = (&before.started_with, &after.config);
-    let changed =
-        [("server", old.server != new.server), ("admin", old.admin != new.admin), ("store", old.store != new.store)];
+    let changed = [
+        ("server", old.server != new.server),
+        ("admin", old.admin != new.admin),
+        ("store", old.store != new.store),
+        ("telemetry", old.telemetry != new.telemetry),
+    ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

@@ -39,6 +39,8 @@ pub struct Metrics {
     pub reloads: Counts,
     /// `hookgate_decisions_total{result}`: records of decisions by what became of them.
     pub decisions: Counts,
+    /// `hookgate_spans_total{result}`: spans by what became of them, where they are sent.
+    pub spans: Counts,
     auth: Family<AuthLabels, Counter>,
     events: Family<EventLabels, Counter>,
     missed: Family<RouteLabel, Counter>,
@@ -51,6 +53,8 @@ pub struct Metrics {
     lookups: Mutex<BTreeMap<Arc<str>, Arc<LookupMetrics>>>,
     release: Mutex<Option<String>>,
     failed_tests: Mutex<Vec<(String, usize)>>,
+    keys_ages: Mutex<Vec<(String, Duration)>>,
+    quotas: Mutex<Vec<(String, f64)>>,
     certificate_expires: AtomicI64,
 }
 
@@ -125,6 +129,7 @@ impl Metrics {
             refusals: Counts::default(),
             reloads: Counts::default(),
             decisions: Counts::default(),
+            spans: Counts::default(),
             auth: Family::default(),
             events: Family::default(),
             missed: Family::default(),
@@ -136,6 +141,8 @@ impl Metrics {
             lookups: Mutex::default(),
             release: Mutex::default(),
             failed_tests: Mutex::default(),
+            keys_ages: Mutex::default(),
+            quotas: Mutex::default(),
             certificate_expires: AtomicI64::new(NEVER),
         })
     }
@@ -185,6 +192,16 @@ impl Metrics {
     /// How many tests of each script failed in the release that was examined last; empty when all passed.
     pub fn set_failed_tests(&self, by_script: &[(String, usize)]) {
         *self.failed_tests.lock().unwrap_or_else(PoisonError::into_inner) = by_script.to_vec();
+    }
+
+    /// `hookgate_keys_age_seconds{auth}`: how old the keys of token issuers are, of those that have some.
+    pub fn set_keys_ages(&self, ages: Vec<(String, Duration)>) {
+        *self.keys_ages.lock().unwrap_or_else(PoisonError::into_inner) = ages;
+    }
+
+    /// `hookgate_quota_used{connector}`: how much of its share of a rate limit each connector has used, from 0 to 1.
+    pub fn set_quotas(&self, used: Vec<(String, f64)>) {
+        *self.quotas.lock().unwrap_or_else(PoisonError::into_inner) = used;
     }
 
     /// When the listener's certificate expires, in seconds since 1970.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hookgate::cli::docs::codes;
 use hookgate::finding::Finding;
 use hookgate::gateway::decide;
-use hookgate::gateway::decide::Failure;
+use hookgate::gateway::decide::{Asked, Failure};
 use hookgate::harness::run;
 use hookgate::harness::run::Options;
 use hookgate::harness::trial::Trial;
@@ -146,7 +146,7 @@ impl Bundle {
             &release,
             &release.routes[0],
             &request,
-            deadline,
+            Asked { deadline, parent: None },
         )
         .await
         .failure

@@ -30,4 +30,5 @@ mod reload;
 mod replies;
 mod scale;
 mod sending;
+mod tracing;
 mod transport;

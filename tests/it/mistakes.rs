@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use annotate_snippets::Renderer;
 use hookgate::finding::{Finding, Severity};
 use hookgate::gateway::decide;
-use hookgate::gateway::decide::Failure;
+use hookgate::gateway::decide::{Asked, Failure};
 use hookgate::hooks;
 use hookgate::hooks::Hook;
 use hookgate::lookup::Lookups;
@@ -178,7 +178,7 @@ impl Mistake {
             release,
             route,
             &request,
-            deadline,
+            Asked { deadline, parent: None },
         ));
         match decision.failure? {
             Failure::Script(error) => Some(Said::from(&error.finding)),

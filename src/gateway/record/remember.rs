@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::command::Action;
 use crate::decision;
@@ -26,7 +25,7 @@ impl Record {
     }
 
     /// A call that reached no script.
-    pub(super) fn remember_refused(self, refusal: &Refusal, records: &Recorder, took: Duration) {
+    pub(super) fn remember_refused(self, id: String, refusal: &Refusal, records: &Recorder, took: Duration) {
         if records.admits(Weight::Refused, self.received + took) {
             let failure = decision::Failure {
                 reason: refusal.reason().to_owned(),
@@ -34,7 +33,7 @@ impl Record {
                 ..decision::Failure::default()
             };
             let status = refusal.status().as_u16();
-            records.record(Seen { failure: Some(failure), status: Some(status), ..self.seen(took) });
+            records.record(Seen { id, failure: Some(failure), status: Some(status), ..self.seen(took) });
         }
     }
 
@@ -49,7 +48,7 @@ impl Record {
             release: known.map(|known| known.release.label().to_owned()).unwrap_or_default(),
             body: self.body,
             request_id,
-            trace_id: None,
+            parent: self.parent,
             preview: self.preview,
             ran: None,
             rule: None,
@@ -63,7 +62,7 @@ impl Record {
         };
         let plan = known.map(|known| &known.route.plan);
         let (Some((decision, request)), Some(Plan::Reply { script, surroundings, .. })) = (self.decision, plan) else {
-            return Seen { id: Uuid::now_v7().simple().to_string(), ..seen };
+            return seen;
         };
         let Decision { id, reply, actions, failure, journal, reason, begun, took, .. } = decision;
         seen.id = id;

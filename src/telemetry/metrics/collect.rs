@@ -49,6 +49,9 @@ impl Collector for Collected {
         let help = "Records of decisions by what became of them";
         let family = &mut encoder.encode_descriptor("hookgate_decisions", help, None, COUNTER)?;
         write_counts(family, &[], "result", &metrics.decisions)?;
+        let help = "Spans of calls by what became of them";
+        let family = &mut encoder.encode_descriptor("hookgate_spans", help, None, COUNTER)?;
+        write_counts(family, &[], "result", &metrics.spans)?;
 
         let dropped = ConstCounter::new(lines::dropped());
         dropped.encode(encoder.encode_descriptor(
@@ -72,6 +75,13 @@ impl Collector for Collected {
                 family.encode_family(&labels.as_slice())?.encode_gauge(&(*number as u64))?;
             }
         }
+        let ages = metrics.keys_ages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ages: Vec<_> = ages.into_iter().map(|(auth, age)| (auth, age.as_secs_f64())).collect();
+        let help = "How old the keys of token issuers are";
+        write_gauges(&mut encoder, ("hookgate_keys_age_seconds", help), "auth", &ages)?;
+        let used = metrics.quotas.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let help = "How much of its share of a rate limit a connector has used";
+        write_gauges(&mut encoder, ("hookgate_quota_used", help), "connector", &used)?;
         let help = "How long the oldest job that is due has waited";
         let age = ConstGauge::new(metrics.queue_age_seconds());
         age.encode(encoder.encode_descriptor("hookgate_queue_age_seconds", help, None, MetricType::Gauge)?)?;
@@ -94,6 +104,24 @@ fn per_lookup(encoder: &mut DescriptorEncoder<'_>, lookups: &Lookups) -> fmt::Re
     let family = &mut encoder.encode_descriptor("hookgate_lookup_seconds", help, None, MetricType::Histogram)?;
     for (name, lookup) in lookups {
         write_histogram(family, &[("connector", name)], &lookup.seconds)?;
+    }
+    Ok(())
+}
+
+/// A gauge for each value of a label; nothing at all where there are none.
+fn write_gauges(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    label: &str,
+    values: &[(String, f64)],
+) -> fmt::Result {
+    if values.is_empty() {
+        return Ok(());
+    }
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (of, value) in values {
+        let labels = [(label, of.as_str())];
+        family.encode_family(&labels.as_slice())?.encode_gauge(value)?;
     }
     Ok(())
 }
