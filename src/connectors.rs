@@ -131,6 +131,12 @@ pub trait Connector: Send + Sync {
         )))))
     }
 
+    /// How much of what it may ask of its system in the present window is used, from 0 to 1; nothing where there is no such limit,
+    /// or none is known yet.
+    fn quota_used(&self) -> Option<f64> {
+        None
+    }
+
     /// Whether its system can be reached and lets us do what we are for, without changing anything: what
     /// `hookgate check --online` says. Nothing where that cannot be known without doing something.
     fn probe(&self) -> Option<Probing<'_>> {

@@ -16,7 +16,7 @@ use crate::auth::Gate;
 use crate::config::Config;
 pub use crate::config::routes::Capturing;
 use crate::connectors::log::EventLog;
-use crate::connectors::{Connectors, Retry};
+use crate::connectors::{Connected, Connectors, Retry};
 use crate::finding::Finding;
 use crate::hooks::{Declared, Decoded, Encoded, Hook, Mark};
 use crate::release::bundle::Named;
@@ -172,6 +172,18 @@ impl Release {
         for access in self.accesses.values() {
             access.start();
         }
+    }
+
+    /// How old the keys of token issuers are, by the name of the scheme.
+    pub fn keys_ages(&self) -> Vec<(String, Duration)> {
+        let ages = self.accesses.iter().filter_map(|(name, access)| Some((name.clone(), access.keys_age()?)));
+        ages.collect()
+    }
+
+    /// How much connectors have used of what they may ask, by name.
+    pub fn quotas(&self) -> Vec<(String, f64)> {
+        let used = |connected: &Arc<Connected>| Some((connected.name.clone(), connected.connector.quota_used()?));
+        self.connectors.iter().filter_map(used).collect()
     }
 
     /// Secret files that were made because they were missing.

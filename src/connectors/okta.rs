@@ -154,6 +154,10 @@ impl Connector for Okta {
         Box::pin(directory::answer(&self.org, question))
     }
 
+    fn quota_used(&self) -> Option<f64> {
+        self.org.quota_used()
+    }
+
     fn probe(&self) -> Option<Probing<'_>> {
         Some(Box::pin(self.probed()))
     }

@@ -55,6 +55,10 @@ impl Delivery {
             _ => {}
         }
         self.metrics.set_queue(health.queue_age_ms, health.dead, health.waiting);
+        if let Some(release) = self.live.current() {
+            self.metrics.set_keys_ages(release.keys_ages());
+            self.metrics.set_quotas(release.quotas());
+        }
         self.health.store(Arc::new(health));
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{info, warn};
 
@@ -88,6 +89,11 @@ impl Access {
         if let Some(keys) = &self.keys {
             keys.start();
         }
+    }
+
+    /// How old keys are that come from an address; nothing where there are none, or none yet.
+    pub fn keys_age(&self) -> Option<Duration> {
+        self.keys.as_ref().filter(|keys| keys.path().is_none())?.age()
     }
 
     /// Files that were just made, because they were to be made and not there.

@@ -8,6 +8,7 @@ mod bundle;
 mod cases;
 mod cli;
 mod decisions;
+mod deploy;
 mod docs;
 mod duplicates;
 mod events;

@@ -121,6 +121,12 @@ impl Org {
         Err(Unsent { retry_after: Some(wait), ..Unsent::new(Reason::Limited, text) })
     }
 
+    /// Of the window of which most is used.
+    pub(super) fn quota_used(&self) -> Option<f64> {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.values().filter_map(|window| window.share.quota_used()).max_by(f64::total_cmp)
+    }
+
     fn count(&self, family: Family, answer: &Answer) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Window { share: Share::new(self.rate_share), rest: None };

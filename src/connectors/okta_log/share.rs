@@ -17,11 +17,20 @@ pub struct Share {
     /// When it ends, in seconds since 1970.
     window: i64,
     used: u64,
+    /// What it allowed all, at our last request.
+    all: u64,
 }
 
 impl Share {
     pub fn new(most: f64) -> Self {
-        Self { most, window: 0, used: 0 }
+        Self { most, window: 0, used: 0, all: 0 }
+    }
+
+    /// How much of our share is used, from 0 to 1; nothing before the first request and after the window.
+    pub fn quota_used(&self) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss, reason = "rate limits are small")]
+        let used = self.used as f64 / (self.most * self.all as f64);
+        (self.window >= Timestamp::now().as_second() && self.all > 0).then_some(used.min(1.0))
     }
 
     /// Counts a request by the headers of its answer: how long to rest, if our share is used up.
@@ -33,6 +42,7 @@ impl Share {
         }
         self.used += 1;
         let all = u64::try_from(remaining).unwrap_or(0) + self.used;
+        self.all = all;
         #[allow(clippy::cast_precision_loss, reason = "rate limits are small")]
         let spent = self.used as f64 >= self.most * all as f64;
         (remaining <= 0 || spent).then(|| until_reset(headers).unwrap_or(UNKNOWN_RESET))
