@@ -15,7 +15,9 @@ use serde::Serialize;
 
 use crate::decision;
 use crate::decision::{Capture, Kept, Record};
+use crate::store::archive::Archive;
 
+pub mod archive;
 pub mod clock;
 mod operating;
 pub mod sqlite;
@@ -78,6 +80,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How the store is and what waits in it.
     async fn health(&self) -> Result<Health, StoreError>;
+
+    /// Past releases and the log of changes.
+    fn archive(&self) -> &dyn Archive;
 
     /// The store's time.
     fn now(&self) -> Millis;

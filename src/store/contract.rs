@@ -21,6 +21,7 @@ use crate::store::Settled;
 use crate::store::Share;
 use crate::store::Store;
 
+pub(crate) mod archive;
 pub(crate) mod decisions;
 pub(crate) mod model;
 pub(crate) mod rules;

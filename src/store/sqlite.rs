@@ -44,6 +44,7 @@ use crate::store::Step;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Token;
+use crate::store::archive::Archive;
 use crate::store::clock::Clock;
 use crate::store::sqlite::fault::Fault;
 pub use crate::store::sqlite::fault::OpenError;
@@ -58,7 +59,9 @@ use crate::store::sqlite::writer::State;
 use crate::store::sqlite::writer::Writer;
 
 mod accept;
+mod archive;
 mod backup;
+mod changes;
 mod claim;
 mod connect;
 mod decisions;
@@ -71,6 +74,7 @@ mod place;
 mod queue;
 mod readers;
 mod recover;
+mod releases;
 mod replay;
 mod settle;
 mod state;
@@ -215,6 +219,10 @@ impl Drop for Sqlite {
 
 #[async_trait]
 impl Store for Sqlite {
+    fn archive(&self) -> &dyn Archive {
+        self
+    }
+
     fn now(&self) -> Millis {
         self.clock.now()
     }

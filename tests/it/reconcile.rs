@@ -16,6 +16,7 @@ use hookgate::delivery::reconcile;
 use hookgate::delivery::reconcile::{Cycle, Failure};
 use hookgate::release::live::Reloaded;
 use hookgate::script::lanes::Lanes;
+use hookgate::store::archive::Archive;
 use hookgate::store::{
     Accepted, Attempt, Claimed, Dossier, End, EventRef, Health, Intake, Millis, Operation, Page, Query, Settled, Share,
     Step, Store, StoreError, Token,
@@ -399,6 +400,9 @@ impl Store for Full {
     }
     async fn health(&self) -> Result<Health, StoreError> {
         self.store.health().await
+    }
+    fn archive(&self) -> &dyn Archive {
+        self.store.archive()
     }
     fn now(&self) -> Millis {
         self.store.now()

@@ -56,6 +56,14 @@ macro_rules! rules {
             who_asks_again_is_answered_the_same,
             a_rate_is_exact_whoever_asks_at_once,
             state_has_limits,
+            a_release_is_kept_by_its_content,
+            a_release_that_comes_again_is_the_newest,
+            the_newest_releases_stay_and_the_texts_of_others_go,
+            a_long_text_comes_back_whole,
+            changes_are_a_chain_that_outlives_the_process,
+            changes_are_filtered_and_paged,
+            a_pin_is_set_and_ended_with_a_change,
+            the_log_of_changes_is_bounded,
             decisions_are_found_by_what_they_are_about,
             pages_of_decisions_stay_in_place_while_others_come,
             a_sweep_leaves_the_newest_decisions,
@@ -73,6 +81,11 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
+pub(crate) use crate::store::contract::archive::{
+    a_long_text_comes_back_whole, a_pin_is_set_and_ended_with_a_change, a_release_is_kept_by_its_content,
+    a_release_that_comes_again_is_the_newest, changes_are_a_chain_that_outlives_the_process,
+    changes_are_filtered_and_paged, the_log_of_changes_is_bounded, the_newest_releases_stay_and_the_texts_of_others_go,
+};
 pub(crate) use crate::store::contract::decisions::{
     a_sweep_leaves_the_newest_decisions, decisions_are_found_by_what_they_are_about,
     pages_of_decisions_stay_in_place_while_others_come,

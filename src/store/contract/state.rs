@@ -197,7 +197,7 @@ pub(crate) async fn agree(stand: &mut dyn Stand, start: i64, moves: Vec<Move>) {
 }
 
 /// Awaits all of them at once.
-async fn join<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+pub(crate) async fn join<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut waiting: Vec<_> = all.map(Box::pin).collect();
     let mut done: Vec<Option<T>> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
