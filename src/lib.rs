@@ -11,6 +11,7 @@
 //! - [`harness`]: tests of scripts
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
 //! - [`records`]: what is remembered of decisions, off the path of calls
+//! - [`history`]: past releases, going back to one, the log of changes
 //! - [`lookup`]: the life of a lookup: a script's question, and back
 //! - [`delivery`]: the life of an event: kept, run, its actions done
 //! - [`gateway`]: the life of a call
@@ -35,6 +36,7 @@ pub mod failpoint;
 pub mod finding;
 pub mod gateway;
 pub mod harness;
+pub mod history;
 pub mod hooks;
 pub mod lookup;
 pub mod message;

@@ -19,7 +19,7 @@ use crate::connectors::log::EventLog;
 use crate::connectors::{Connected, Connectors, Retry};
 use crate::finding::Finding;
 use crate::hooks::{Declared, Decoded, Encoded, Hook, Mark};
-use crate::release::bundle::Named;
+use crate::release::bundle::{Content, Named};
 use crate::release::wanted::Wanted;
 use crate::script::budget::Limits;
 use crate::script::compile::Compiler;
@@ -41,6 +41,7 @@ pub mod tables;
 mod unused;
 pub mod wanted;
 pub mod watch;
+pub mod witness;
 
 /// One release. Nothing in it changes but secrets, which rotate under it.
 pub struct Release {
@@ -61,6 +62,8 @@ pub struct Release {
     /// SHA-256 of the file of each table.
     pub(crate) table_hashes: BTreeMap<String, String>,
     pub(crate) accesses: HashMap<String, Arc<access::Access>>,
+    /// What it was made of, until it goes live: then whoever keeps past releases takes it.
+    pub(crate) content: Option<Content>,
     by_path: HashMap<String, Arc<Route>>,
 }
 

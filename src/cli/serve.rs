@@ -32,16 +32,17 @@ use crate::delivery::{reconcile, upkeep, work};
 use crate::failpoint;
 use crate::finding::Finding;
 use crate::gateway::Gateway;
+use crate::history::{Beginning, Failure, History};
 use crate::records;
 use crate::records::Recorder;
 use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
-use crate::release::gate::Pace;
 use crate::release::live;
 use crate::release::live::Live;
 use crate::release::watch;
+use crate::release::witness::Pinned;
 use crate::script::lanes::Lanes;
 use crate::server;
 use crate::store::Store;
@@ -71,6 +72,10 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long requests at the admin listener may take to finish after the stop.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
+
+/// Why a start failed that was to honour a pin, and the two ways out.
+const PINNED: &str = "an operator went back to an earlier release, which cannot be put in force again; \
+    change a file of the bundle, or end the pin with `hookgate release unpin`, to start with what is on disk";
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -105,17 +110,17 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
 async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> Result<Status> {
     let metrics = Metrics::new();
     let live = Arc::new(Live::new(metrics.clone()));
-    let release =
-        build::assemble(place, reading, None, Secrets::Load, &metrics).or_else(|findings| refuse(log, &findings))?;
-    tell_secrets(&release);
-    let config = release.config.clone();
-    let routes = release.routes.len();
-    let listeners = Listeners::bind(place, &config, &metrics).await?;
+    // Addresses and the store are those of the files, whichever release is in force: only a start reads them.
+    let config = reading.document.config.clone();
     let file = store::path(place, &config)?;
     let store = Sqlite::open(&file, sqlite::Options::default())
         .with_context(|| format!("the store `{}` cannot be opened", file.display()))?;
     let store: Arc<dyn Store> = Arc::new(store);
-    live.admit(release, None, Pace::Start).or_else(|findings| refuse(log, &findings))?;
+    let history = History::start(store.clone(), live.clone(), place.clone());
+    let (release, pinned) = first_release(place, reading, &history, &metrics, log).await?;
+    let routes = release.routes.len();
+    let listeners = Listeners::bind(place, &config, &metrics).await?;
+    live.start(release, pinned).or_else(|findings| refuse(log, &findings))?;
     let (stop, stopping) = channel(false);
     let signals = stop_on_signal(stop)?;
     let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;
@@ -186,9 +191,31 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     // Health can be asked until the last call is answered.
     let _ = admin_stop.send(true);
     end_admin(admin_task).await;
+    history.stop().await;
     signals.abort();
     info!("stopped");
     Ok(Status::Good)
+}
+
+/// The release to begin with: of the files, or the one that an operator went back to.
+async fn first_release(
+    place: &Place,
+    on_disk: Reading,
+    history: &History,
+    metrics: &Arc<Metrics>,
+    log: Log,
+) -> Result<(Release, Option<Pinned>)> {
+    let config = on_disk.document.config.clone();
+    let Beginning { reading, pinned } = match history.begin(on_disk).await {
+        Err(Failure::Refused { findings, .. }) => refuse(log, &findings).context(PINNED)?,
+        begun => begun.context(PINNED)?,
+    };
+    let built = build::assemble(place, reading, None, Secrets::Load, metrics);
+    let built = built.or_else(|findings| refuse(log, &findings));
+    let mut release = if pinned.is_some() { built.context(PINNED)? } else { built? };
+    release.started_with = config;
+    tell_secrets(&release);
+    Ok((release, pinned))
 }
 
 /// Lets the last requests at the admin listener finish.

@@ -2,7 +2,6 @@
 //!
 //! `check`, `serve` and every reload use this and nothing else, so they refuse the same bundles with the same words.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -18,7 +17,7 @@ use crate::hooks;
 use crate::hooks::Hook;
 use crate::release::access;
 use crate::release::bundle;
-use crate::release::bundle::{Place, Texts};
+use crate::release::bundle::{Content, Place, Texts};
 use crate::release::convert::{known, own_limits, table_kind};
 use crate::release::outside;
 use crate::release::routes::{Accesses, Logs, Parts, Scripts};
@@ -33,16 +32,28 @@ use crate::script::prelude::phone;
 use crate::script::run::Script;
 use crate::telemetry::metrics::Metrics;
 
+mod files;
 pub mod survey;
 
 /// What was read of a bundle, before anything is made of it.
 #[derive(Clone)]
 pub struct Reading {
     pub document: Document,
+    /// The text that `document` was made of.
+    pub config: Arc<str>,
     pub texts: Texts,
     pub hash: String,
+    /// Whether it was in force once: then tables may shrink, because they only become what they were.
+    pub was_live: bool,
     /// Whether runs are to note the lines they take: for the coverage of tests.
     pub covered: bool,
+}
+
+impl Reading {
+    /// What it is of: texts shared with it, not copied.
+    pub fn content(&self) -> Content {
+        Content { config: self.config.clone(), texts: self.texts.clone() }
+    }
 }
 
 /// Whether secrets are wanted: a check without them is for CI, where there are none.
@@ -65,15 +76,26 @@ pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
     let text = place.read_config().map_err(|finding| vec![*finding])?;
     let document = parse(place, &text)?;
     let scripts = place.read_scripts(&document.config.scripts.dir);
-    let tables = read_tables(place, &document);
+    let tables = files::read_tables(place, &document);
     match (scripts, tables) {
         (Ok((scripts, fixtures)), Ok(tables)) => {
             let texts = Texts { scripts, tables, fixtures };
             let hash = bundle::hash(&text, &texts);
-            Ok(Reading { document, texts, hash, covered: false })
+            Ok(Reading { document, config: text.into(), texts, hash, was_live: false, covered: false })
         }
         (scripts, tables) => Err([scripts.err(), tables.err()].into_iter().flatten().flatten().collect()),
     }
+}
+
+/// What was in force once, to be made into a release again.
+///
+/// # Errors
+/// What of its configuration this version does not take any more.
+pub fn again(place: &Place, content: Content) -> Result<Reading, Vec<Finding>> {
+    let document = parse(place, &content.config)?;
+    let hash = content.hash();
+    let Content { config, texts } = content;
+    Ok(Reading { document, config, texts, hash, was_live: true, covered: false })
 }
 
 fn parse(place: &Place, text: &str) -> Result<Document, Vec<Finding>> {
@@ -97,7 +119,7 @@ pub fn assemble(
     secrets: Secrets,
     metrics: &Arc<Metrics>,
 ) -> Result<Release, Vec<Finding>> {
-    let Reading { document, texts, hash, covered } = reading;
+    let Reading { document, config, texts, hash, was_live, covered } = reading;
     if texts.scripts.values().any(|source| source.contains("phone")) {
         phone::warm_up();
     }
@@ -106,7 +128,7 @@ pub fn assemble(
     let gates = work.gates(place, before, secrets);
     let connectors = Arc::new(work.connectors(place, before, secrets));
     let logs = work.logs(place, before, secrets);
-    let tables = Arc::new(work.tables(&texts, before));
+    let tables = Arc::new(work.tables(&texts, before.filter(|_| !was_live)));
     let before_compiler = before.map(|before| &*before.compiler);
     let (compiler, wrong) = Compiler::lenient(roles(), &texts.scripts, &document.config.scripts.dir, before_compiler);
     let compiler = if wrong.is_empty() { Ok(compiler) } else { Err(wrong) };
@@ -148,7 +170,7 @@ pub fn assemble(
         connectors,
         warnings: findings,
         compiler: Arc::new(compiler),
-        fixtures: Arc::new(texts.fixtures),
+        fixtures: Arc::new(texts.fixtures.clone()),
         table_hashes: texts
             .tables
             .iter()
@@ -157,6 +179,7 @@ pub fn assemble(
         accesses: gates,
         config: document.config,
         started_with,
+        content: Some(Content { config, texts }),
     })
 }
 
@@ -185,30 +208,6 @@ pub fn roles() -> &'static Roles {
 
 fn role(hook: &Hook) -> Role {
     *roles().find(hook.name).expect("every hook of the table has a role")
-}
-
-fn read_tables(place: &Place, document: &Document) -> Result<BTreeMap<String, Arc<[u8]>>, Vec<Finding>> {
-    let mut read = BTreeMap::new();
-    let mut findings = Vec::new();
-    for (name, table) in &document.config.tables {
-        match read_table(place, document, name, table) {
-            Ok(bytes) => drop(read.insert(name.clone(), bytes)),
-            Err(finding) => findings.push(*finding),
-        }
-    }
-    if findings.is_empty() { Ok(read) } else { Err(findings) }
-}
-
-fn read_table(
-    place: &Place,
-    document: &Document,
-    name: &str,
-    table: &config::tables::Table,
-) -> Result<Arc<[u8]>, Box<Finding>> {
-    place.read_bytes(&table.file, tables::MAX_BYTES as u64).map(Arc::from).map_err(|error| {
-        let text = format!("`{}` cannot be read: {error}", table.file);
-        Box::new(document.finding("table/unreadable", &format!("tables.{name}.file"), text))
-    })
 }
 
 struct Work<'a> {

@@ -32,8 +32,23 @@ pub struct Place {
 /// Texts by path below the scripts folder, with `/`.
 pub type Named = BTreeMap<String, Arc<str>>;
 
-/// The texts of one reading.
+/// Everything that a release is made of, but secrets, which are not in a bundle.
 #[derive(Clone, Debug)]
+pub struct Content {
+    /// The text of `gateway.toml`.
+    pub config: Arc<str>,
+    pub texts: Texts,
+}
+
+impl Content {
+    /// The hash that names it.
+    pub fn hash(&self) -> String {
+        hash(&self.config, &self.texts)
+    }
+}
+
+/// The texts of one reading.
+#[derive(Clone, Debug, Default)]
 pub struct Texts {
     /// By path below the scripts folder, with `/`.
     pub scripts: BTreeMap<String, Arc<str>>,

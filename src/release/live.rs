@@ -2,7 +2,7 @@
 //!
 //! Swapping is one pointer. A refused release changes nothing but the status, which says why until it is mended.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -14,8 +14,9 @@ use crate::finding::{Finding, Severity};
 use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
-use crate::release::bundle::Place;
+use crate::release::bundle::{Content, Place};
 use crate::release::gate::{Gate, Pace, Tested};
+use crate::release::witness::{Activated, Cause, Pinned, Refused, Seen, Witness};
 use crate::telemetry::metrics::Metrics;
 
 /// Files that no writer touched for this long are whole.
@@ -27,8 +28,13 @@ const READINGS: usize = 10;
 pub struct Live {
     current: ArcSwapOption<Release>,
     status: Mutex<Status>,
-    /// One reload at a time: two would race for which is last.
+    /// One reload at a time: two would race for which is last. A rollback does not wait for one, which may run tests for long.
     reloading: Mutex<()>,
+    /// How many releases have gone live. Held while one does, so that all hear of them in one order.
+    turn: Mutex<u64>,
+    witness: OnceLock<Box<dyn Witness>>,
+    /// What went live last while there was no witness.
+    untold: Mutex<Option<Seen>>,
     metrics: Arc<Metrics>,
     gate: Gate,
 }
@@ -45,6 +51,8 @@ pub struct Status {
     pub error: Vec<Finding>,
     pub warnings: Vec<Finding>,
     pub activated_at: Option<String>,
+    /// Why what is on disk is not in force although nothing is wrong with it: an operator went back to an earlier release.
+    pub pinned: Option<Pinned>,
     /// Sections of the configuration that changed and take effect at the next start.
     pub needs_restart: Vec<&'static str>,
     /// The tests of what was tested last: of the release in force, or of the one that was refused.
@@ -58,6 +66,8 @@ pub enum State {
     Current,
     /// What is on disk was refused; the one before is in force.
     Refused,
+    /// An operator went back to an earlier release; what is on disk stays out until it changes.
+    Pinned,
     /// A release is being built.
     #[default]
     Building,
@@ -71,10 +81,48 @@ pub enum Reloaded {
     Refused,
 }
 
+/// Whose wish it is that the files are looked at.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    /// Nobody's: they may have changed.
+    Files,
+    /// An operator's, who wants what is on disk whatever was pinned.
+    By(&'a str),
+}
+
+/// What puts a release in force.
+struct Going<'a> {
+    who: &'a str,
+    cause: Cause,
+    pinned: Option<Pinned>,
+    tests: Option<Tested>,
+    before: Option<&'a Release>,
+    /// The turn that it was built in; if another one has come since, it does not go live. Nothing: it goes live anyway.
+    turn: Option<u64>,
+}
+
 impl Live {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        let (status, reloading, gate) = Default::default();
-        Self { current: ArcSwapOption::empty(), status, reloading, metrics, gate }
+        let (status, reloading, turn, witness, untold, gate) = Default::default();
+        Self { current: ArcSwapOption::empty(), status, reloading, turn, witness, untold, metrics, gate }
+    }
+
+    /// Has this one told of the release in force, and of every one from now on. The first witness to come stays.
+    pub fn tell(&self, witness: Box<dyn Witness>) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.witness.set(witness);
+        let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner).take();
+        untold.into_iter().for_each(|seen| self.told(seen));
+    }
+
+    fn told(&self, seen: Seen) {
+        match self.witness.get() {
+            Some(witness) => witness.saw(seen),
+            None if matches!(seen, Seen::Activated(_)) => {
+                *self.untold.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+            }
+            None => {}
+        }
     }
 
     /// The release in force.
@@ -86,42 +134,111 @@ impl Live {
         self.lock().clone()
     }
 
+    /// Puts the first release in force if its tests pass; a pinned one, which was in force before, without them.
+    ///
+    /// # Errors
+    /// Which tests failed, and why.
+    pub fn start(&self, release: Release, pinned: Option<Pinned>) -> Result<(), Vec<Finding>> {
+        let going = Going { who: "start", cause: Cause::Start, pinned, tests: None, before: None, turn: None };
+        match going.pinned {
+            Some(_) => self.activate(release, going),
+            None => self.admit(release, Pace::Start, going)?,
+        };
+        Ok(())
+    }
+
     /// Reads the bundle, and puts it in force if it is good and new. Blocks while it builds.
     pub fn reload(&self, place: &Place) -> Reloaded {
+        self.look(place, Asked::Files)
+    }
+
+    /// The same by order of `who`: what is on disk goes live, if it is good, although an earlier release was pinned.
+    pub fn reload_for(&self, place: &Place, who: &str) -> Reloaded {
+        self.look(place, Asked::By(who))
+    }
+
+    /// Builds a release again that was in force before, puts it there and pins it: what is on disk now does not go live until
+    /// it changes. Its tests are not run. Blocks while it builds, and waits for no reload.
+    ///
+    /// # Errors
+    /// Why it cannot be built any more: a secret that is gone, a word that this version does not know. Nothing has changed.
+    pub fn roll_back(&self, place: &Place, content: Content, who: &str) -> Result<(), Vec<Finding>> {
+        let before = self.current();
+        let reading = build::again(place, content)?;
+        let release = build::assemble(place, reading, before.as_deref(), Secrets::Load, &self.metrics)?;
+        let on_disk = build::read(place).and_then(|reading| steady(place, reading, true)).map(|reading| reading.hash);
+        let known = self.status();
+        let on_disk = on_disk.ok().or(known.on_disk).or(known.running).filter(|hash| *hash != release.hash);
+        let pinned = on_disk.map(|from| Pinned {
+            to: release.hash.clone(),
+            from,
+            // As the store will tell it, to the millisecond.
+            since: Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default().to_string(),
+            who: who.to_owned(),
+        });
+        let before = before.as_deref();
+        self.activate(release, Going { who, cause: Cause::RolledBack, pinned, tests: None, before, turn: None });
+        Ok(())
+    }
+
+    fn look(&self, place: &Place, asked: Asked<'_>) -> Reloaded {
         let _one = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(reloaded) = self.try_reload(place, asked) {
+                return reloaded;
+            }
+        }
+    }
+
+    /// Nothing if another release went live meanwhile: then everything has to be looked at anew.
+    fn try_reload(&self, place: &Place, asked: Asked<'_>) -> Option<Reloaded> {
+        let turn = *self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current();
         if let Some(before) = &before {
             before.rotate_secrets();
         }
         let reading = match build::read(place) {
             Ok(reading) => reading,
-            Err(findings) => return self.refuse(None, findings),
+            Err(findings) => return Some(self.refuse(None, findings, asked)),
         };
-        let hash = reading.hash.clone();
-        let known = self.lock().clone();
-        if known.state == State::Current && known.running.as_deref() == Some(&hash) {
-            return Reloaded::Unchanged;
+        if self.stays(&reading.hash, asked) {
+            return Some(Reloaded::Unchanged);
         }
         let reading = match steady(place, reading, before.is_some()) {
             Ok(reading) => reading,
-            Err(findings) => return self.refuse(None, findings),
+            Err(findings) => return Some(self.refuse(None, findings, asked)),
         };
-        let hash = reading.hash.clone();
-        match build::assemble(place, reading, before.as_deref(), Secrets::Load, &self.metrics) {
-            Ok(release) => {
-                let pace = if before.is_some() { Pace::Beside } else { Pace::Start };
-                self.admit(release, before.as_deref(), pace)
-                    .unwrap_or_else(|findings| self.refuse(Some(hash), findings))
-            }
-            Err(findings) => self.refuse(Some(hash), findings),
+        if self.stays(&reading.hash, asked) {
+            return Some(Reloaded::Unchanged);
         }
+        let on_disk = (reading.hash.clone(), reading.content());
+        let before = before.as_deref();
+        let going =
+            Going { who: asked.who(), cause: Cause::Files, pinned: None, tests: None, before, turn: Some(turn) };
+        let pace = if before.is_some() { Pace::Beside } else { Pace::Start };
+        build::assemble(place, reading, before, Secrets::Load, &self.metrics)
+            .and_then(|release| self.admit(release, pace, going))
+            .unwrap_or_else(|findings| Some(self.refuse(Some(on_disk), findings, asked)))
+    }
+
+    /// Whether what is on disk changes nothing: it is in force, or an operator does not want it.
+    fn stays(&self, on_disk: &str, asked: Asked<'_>) -> bool {
+        let mut status = self.lock();
+        let held = status.pinned.as_ref().is_some_and(|pinned| pinned.from == on_disk);
+        if held && matches!(asked, Asked::Files) {
+            status.on_disk = Some(on_disk.to_owned());
+            status.state = State::Pinned;
+            status.error.clear();
+            return true;
+        }
+        status.state == State::Current && status.running.as_deref() == Some(on_disk)
     }
 
     /// Puts a release in force if its tests pass.
     ///
     /// # Errors
     /// Which tests failed, and why.
-    pub fn admit(&self, mut release: Release, before: Option<&Release>, pace: Pace) -> Result<Reloaded, Vec<Finding>> {
+    fn admit(&self, mut release: Release, pace: Pace, going: Going<'_>) -> Result<Option<Reloaded>, Vec<Finding>> {
         let examined = self.gate.examine(&release, pace);
         self.metrics.set_failed_tests(&examined.failed_by_script);
         self.lock().tests = examined.tested.clone();
@@ -130,57 +247,83 @@ impl Live {
         }
         release.warnings.extend(examined.warnings.iter().cloned());
         self.gate.keep(&examined);
-        Ok(self.activate(release, before))
+        Ok(self.activate(release, Going { tests: Some(examined.tested), ..going }))
     }
 
-    /// Puts a release in force, tested or not.
-    pub fn activate(&self, release: Release, before: Option<&Release>) -> Reloaded {
-        let needs_restart = before.map_or_else(Vec::new, |before| restart_sections(before, &release));
-        let hash = release.hash.clone();
-        let warnings = release.warnings.clone();
-        let (routes, label) = (release.routes.len(), release.label().to_owned());
-        let same = before.is_some_and(|before| before.hash == hash);
-        release.start();
-        self.current.store(Some(Arc::new(release)));
-        let mut status = self.lock();
-        *status = Status {
-            tests: std::mem::take(&mut status.tests),
-            running: Some(hash.clone()),
-            on_disk: Some(hash.clone()),
-            state: State::Current,
-            error: Vec::new(),
-            warnings: warnings.clone(),
-            activated_at: Some(Timestamp::now().to_string()),
-            needs_restart: needs_restart.clone(),
-        };
-        drop(status);
-        self.metrics.reloads.inc("activated");
-        self.metrics.set_release(&hash);
-        log_findings(&warnings);
-        info!(release = label, routes, again = same, "release is live");
-        if !needs_restart.is_empty() {
-            warn!(sections = needs_restart.join(", "), "configuration changed where only a restart applies it");
+    /// Puts a release in force; nothing if another one came first.
+    fn activate(&self, mut release: Release, going: Going<'_>) -> Option<Reloaded> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if going.turn.is_some_and(|built| built != *turn) {
+            return None;
         }
-        Reloaded::Activated
+        *turn += 1;
+        let Going { who, cause, pinned, tests, before, .. } = going;
+        let content = release.content.take();
+        release.start();
+        let release = Arc::new(release);
+        self.current.store(Some(release.clone()));
+        let (was, unpinned) = self.note_live(&release, pinned.clone());
+        self.metrics.reloads.inc("activated");
+        self.metrics.set_release(&release.hash);
+        log_live(&release, before.is_some_and(|before| before.hash == release.hash), pinned.as_ref());
+        if let Some(content) = content {
+            let (hash, who) = (release.hash.clone(), who.to_owned());
+            let warnings = release.warnings.clone();
+            let activated = Activated { hash, content, who, cause, before: was, pinned, unpinned, warnings, tests };
+            self.told(Seen::Activated(Box::new(activated)));
+        }
+        Some(Reloaded::Activated)
     }
 
-    fn refuse(&self, on_disk: Option<String>, findings: Vec<Finding>) -> Reloaded {
+    /// Puts into the status that a release is in force. What was, and which pin held until now.
+    fn note_live(&self, release: &Release, pinned: Option<Pinned>) -> (Option<String>, Option<Pinned>) {
+        let mut status = self.lock();
+        let tests = std::mem::take(&mut status.tests);
+        let hash = Some(release.hash.clone());
+        let now = Status {
+            tests,
+            on_disk: pinned.as_ref().map(|pinned| pinned.from.clone()).or_else(|| hash.clone()),
+            running: hash,
+            state: if pinned.is_some() { State::Pinned } else { State::Current },
+            error: Vec::new(),
+            warnings: release.warnings.clone(),
+            activated_at: Some(Timestamp::now().to_string()),
+            pinned,
+            needs_restart: restart_sections(release),
+        };
+        let Status { running, pinned, .. } = std::mem::replace(&mut *status, now);
+        (running, pinned)
+    }
+
+    fn refuse(&self, on_disk: Option<(String, Content)>, findings: Vec<Finding>, asked: Asked<'_>) -> Reloaded {
         let mut status = self.lock();
         let news = status.error != findings || status.state != State::Refused;
-        status.on_disk = on_disk;
+        status.on_disk = on_disk.as_ref().map(|(hash, _)| hash.clone());
         status.state = State::Refused;
         status.error.clone_from(&findings);
+        let running = status.running.clone();
         drop(status);
         self.metrics.reloads.inc("refused");
         // The files are tried again on a timer; the log repeats only what is new.
         if news {
             log_findings(&findings);
+            let who = asked.who().to_owned();
+            self.told(Seen::Refused(Box::new(Refused { on_disk, who, running, findings })));
         }
         Reloaded::Refused
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Asked<'_> {
+    fn who(&self) -> &str {
+        match self {
+            Self::Files => "files",
+            Self::By(who) => who,
+        }
     }
 }
 
@@ -212,9 +355,25 @@ pub fn log_findings(findings: &[Finding]) {
     }
 }
 
+fn log_live(release: &Release, again: bool, pinned: Option<&Pinned>) {
+    log_findings(&release.warnings);
+    info!(release = release.label(), routes = release.routes.len(), again, "release is live");
+    if let Some(pinned) = pinned {
+        warn!(
+            held = pinned.from.get(..12).unwrap_or(&pinned.from),
+            by = pinned.who,
+            "an earlier release is in force: what is on disk stays out until it changes, or an operator reloads"
+        );
+    }
+    let sections = restart_sections(release);
+    if !sections.is_empty() {
+        warn!(sections = sections.join(", "), "configuration changed where only a restart applies it");
+    }
+}
+
 /// The sections that are read at start only and that differ.
-fn restart_sections(before: &Release, after: &Release) -> Vec<&'static str> {
-    let (old, new) = (&before.started_with, &after.config);
+fn restart_sections(release: &Release) -> Vec<&'static str> {
+    let (old, new) = (&release.started_with, &release.config);
     let changed = [
         ("server", old.server != new.server),
         ("admin", old.admin != new.admin),

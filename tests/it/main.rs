@@ -15,6 +15,7 @@ mod events;
 mod examples;
 mod gate;
 mod harness;
+mod history;
 mod layers;
 mod limits;
 mod lint;

@@ -1,0 +1,42 @@
+//! Reading the files that the configuration of a bundle names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config;
+use crate::config::Document;
+use crate::finding::Finding;
+use crate::release::bundle::Place;
+use crate::release::tables;
+
+/// The bytes of every table, by its name.
+///
+/// # Errors
+/// Which cannot be read.
+pub(super) fn read_tables(place: &Place, document: &Document) -> Result<BTreeMap<String, Arc<[u8]>>, Vec<Finding>> {
+    let mut read = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (name, table) in &document.config.tables {
+        match read_table(place, document, name, table) {
+            Ok(bytes) => drop(read.insert(name.clone(), bytes)),
+            Err(finding) => findings.push(*finding),
+        }
+    }
+    if findings.is_empty() { Ok(read) } else { Err(findings) }
+}
+
+/// The bytes of one table.
+///
+/// # Errors
+/// Why they cannot be read.
+pub(super) fn read_table(
+    place: &Place,
+    document: &Document,
+    name: &str,
+    table: &config::tables::Table,
+) -> Result<Arc<[u8]>, Box<Finding>> {
+    place.read_bytes(&table.file, tables::MAX_BYTES as u64).map(Arc::from).map_err(|error| {
+        let text = format!("`{}` cannot be read: {error}", table.file);
+        Box::new(document.finding("table/unreadable", &format!("tables.{name}.file"), text))
+    })
+}

@@ -1,0 +1,72 @@
+//! Who is told of releases that went live or were refused: whatever keeps the past of them.
+
+use serde::Serialize;
+
+use crate::finding::Finding;
+use crate::release::bundle::Content;
+use crate::release::gate::Tested;
+
+/// Is told of every release that goes live, in that order, and of each that is refused for a new reason. It is called by the
+/// thread that reloads, with no call of the gateway waiting for it; it neither waits nor calls [`Live`](super::live::Live)
+/// back but for its status.
+pub trait Witness: Send + Sync {
+    fn saw(&self, seen: Seen);
+}
+
+#[derive(Clone, Debug)]
+pub enum Seen {
+    Activated(Box<Activated>),
+    Refused(Box<Refused>),
+}
+
+/// A release went live.
+#[derive(Clone, Debug)]
+pub struct Activated {
+    pub hash: String,
+    pub content: Content,
+    /// `files`, `start`, or who gave the order.
+    pub who: String,
+    pub cause: Cause,
+    /// What was in force before.
+    pub before: Option<String>,
+    /// The pin that holds from now on, and the one that held until now.
+    pub pinned: Option<Pinned>,
+    pub unpinned: Option<Pinned>,
+    pub warnings: Vec<Finding>,
+    /// What its tests came to; of a release that was in force before they are not run again.
+    pub tests: Option<Tested>,
+}
+
+/// Why a release went live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The process began.
+    Start,
+    /// The files are what it is made of.
+    Files,
+    /// An operator wanted an earlier one.
+    RolledBack,
+}
+
+/// What is on disk was refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The hash and the content of the files; nothing where they cannot be read.
+    pub on_disk: Option<(String, Content)>,
+    pub who: String,
+    /// What stays in force.
+    pub running: Option<String>,
+    pub findings: Vec<Finding>,
+}
+
+/// An earlier release is in force, and what is on disk stays out until it changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pinned {
+    /// Hash of the release in force.
+    pub to: String,
+    /// Hash of the files that do not go live.
+    pub from: String,
+    /// RFC 3339.
+    pub since: String,
+    pub who: String,
+}
