@@ -18,6 +18,7 @@ pub mod explain;
 pub mod init;
 pub mod lsp;
 pub mod output;
+pub mod release;
 pub mod serve;
 pub mod simulate;
 pub mod store;
@@ -72,6 +73,8 @@ enum Command {
     Explain(explain::Args),
     /// Look at the events that were kept, run dead jobs again, copy the store.
     Events(events::Args),
+    /// Look at past releases, compare them, verify the log of changes.
+    Release(release::Args),
     /// Write a first bundle that works.
     Init(init::Args),
     /// Reference of hooks and functions, and the schema of gateway.toml.
@@ -103,6 +106,7 @@ impl CommandLine {
             Command::Simulate(args) => simulate::run(&global, &args),
             Command::Explain(args) => explain::run(&global, &args),
             Command::Events(args) => events::run(&global, &args),
+            Command::Release(args) => release::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),
             Command::Docs(args) => docs::run(&global, &args),
             Command::Lsp(args) => lsp::run(&global, &args),

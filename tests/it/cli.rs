@@ -11,6 +11,7 @@ mod call;
 mod check;
 mod events;
 mod reference;
+mod release;
 mod serve;
 mod simulate;
 mod test;
