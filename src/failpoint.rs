@@ -1,4 +1,4 @@
-//! Places where a test may end the process at once, as `kill -9` would, to see what is left of its work.
+//! Places where a test may end the process at once, as `kill -9` would, to see what is left of its work; or make it panic.
 //!
 //! It never does anything in a process that was not armed, and reads no environment: who starts the process arms it.
 
@@ -28,6 +28,14 @@ pub fn arm(text: &str) {
 /// Whether the process is to end at `name`.
 pub fn is_armed(name: &str) -> bool {
     ARMED.load(Ordering::Relaxed) && POINT.get().is_some_and(|point| point.name == name)
+}
+
+/// Panics if the process was armed for this place: what a defect of the gateway would do.
+///
+/// # Panics
+/// So.
+pub fn panic(name: &str) {
+    assert!(!is_armed(name), "the failpoint `{name}` was reached");
 }
 
 /// Ends the process if it was armed for this place.

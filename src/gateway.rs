@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, Response};
 
 use crate::delivery::intake::Way;
 use crate::delivery::{Answered, Delivery};
+use crate::failpoint;
 use crate::gateway::decide::{Asked, Decision, Failure};
 use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
@@ -72,6 +73,7 @@ impl Gateway {
         }
         let request = (route.hook.decode)(&body)?;
         record.decoded(&request.facts, body);
+        failpoint::panic("gateway.decoded");
         Ok(self.reply(&release, route, request, record).await)
     }
 

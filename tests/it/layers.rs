@@ -74,6 +74,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "question",
             "telemetry",
             "finding",
+            "failpoint",
         ],
     ),
     (
