@@ -5,6 +5,7 @@ mod actions;
 mod auth;
 mod broken;
 mod bundle;
+mod canaries;
 mod cases;
 mod cli;
 mod decisions;

@@ -55,6 +55,11 @@ pub struct Served {
 impl Served {
     /// Serves a configuration without `server` and `admin`, and waits until it is ready.
     pub fn start(config: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_with(config, files, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub fn start_with(config: &str, files: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (port, admin) = (free_port(), free_port());
         let listen = format!("[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n");
@@ -69,6 +74,7 @@ impl Served {
         let log = printed.reopen().unwrap();
         let child = hookgate(folder.path(), &["serve", "--log", "json"])
             .env("HOOKGATE_LOG", "trace")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stderr(log.try_clone().unwrap())
             .stdout(log)
