@@ -56,10 +56,24 @@ impl Keeper {
         String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
+    /// The values of the headers of that name, in the order in which they came.
+    fn headers(&self, name: &str) -> Vec<String> {
+        let start = format!("{name}: ");
+        self.text().lines().filter_map(|line| line.strip_prefix(&start).map(str::to_owned)).collect()
+    }
+
     /// The value of the header of that name that came last.
     fn header(&self, name: &str) -> Option<String> {
-        let start = format!("{name}: ");
-        self.text().lines().rev().find_map(|line| line.strip_prefix(&start).map(str::to_owned))
+        self.headers(name).pop()
+    }
+
+    /// Waits until it was sent this.
+    async fn gets(&self, part: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.text().contains(part) {
+            assert!(Instant::now() < deadline, "`{part}` did not come: {}", self.text());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -140,9 +154,10 @@ async fn a_collector_gets_the_spans_that_systems_were_told_of() {
         collector.port
     );
     let config = format!("{telemetry}{}", config(hr.port));
-    let files = [("scripts/hook.rhai", SCRIPT), ("key", "k3y\n")];
+    let script = SCRIPT.replace("found.json.team)", "found.json.team), post(\"hr\", \"/done\", #{})]");
+    let script = script.replace("    set_profile", "    [set_profile");
     let served = tokio::task::spawn_blocking(move || {
-        let served = Served::start(&config, &files);
+        let served = Served::start(&config, &[("scripts/hook.rhai", &script), ("key", "k3y\n")]);
         let (length, body) = (body("one").len(), body("one"));
         let answer = served.exchange(&format!(
             "POST /hook HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ntraceparent: {PARENT}\r\n\
@@ -152,12 +167,11 @@ async fn a_collector_gets_the_spans_that_systems_were_told_of() {
         served
     });
     let served = served.await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !collector.text().contains("lookup hr") {
-        assert!(Instant::now() < deadline, "no spans came: {}", collector.text());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let told = hr.header("traceparent").expect("it is told");
+    collector.gets("lookup hr").await;
+    hr.gets("POST /done").await;
+    let all = hr.headers("traceparent");
+    let [told, action] = all.as_slice() else { panic!("a lookup and an action are told: {all:?}") };
+    assert!(action.ends_with("-01") && !action.contains(TRACE), "an action is in a trace of its own: {action}");
     let span = hex::decode(told.split('-').nth(2).unwrap()).unwrap();
     let (sent, text) = (collector.bytes(), collector.text());
     assert!(sent.windows(8).any(|part| part == span), "the span of the lookup is among them");

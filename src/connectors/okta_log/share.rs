@@ -94,6 +94,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_used_is_told_as_long_as_the_window_lasts() {
+        let mut share = Share::new(0.25);
+        assert_eq!(share.quota_used(), None, "nothing was asked yet");
+        let (soon, past) = (Timestamp::now().as_second() + 30, Timestamp::now().as_second() - 1);
+        (1..=3).for_each(|used| drop(share.after(&headers(60 - used, soon))));
+        assert_eq!(share.quota_used(), Some(0.2), "three of fifteen");
+        share.after(&headers(0, soon));
+        assert_eq!(share.quota_used(), Some(1.0), "others used the rest");
+        share.after(&headers(59, past));
+        assert_eq!(share.quota_used(), None, "that window is over");
+    }
+
+    #[test]
     fn odd_headers_are_survived() {
         let mut share = Share::new(0.25);
         assert_eq!(share.after(&HeaderMap::new()), None, "nothing is known of a limit");
