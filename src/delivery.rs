@@ -116,6 +116,11 @@ impl Delivery {
         &self.store
     }
 
+    /// Something was put back: the work looks at once.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// How the store was when it was last looked at, a few seconds ago at most.
     pub fn health(&self) -> Arc<Health> {
         self.health.load_full()

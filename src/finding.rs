@@ -4,9 +4,10 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Whether a bundle with this finding may go live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The release is refused.
@@ -16,7 +17,7 @@ pub enum Severity {
 }
 
 /// A finding at a place of a file. `line` and `column` count from 1 (in characters); 0 means unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
     pub severity: Severity,
     /// `config/unknown-key`, `script/unknown-function`, …: stable, for SARIF and for `allow` comments.
@@ -38,6 +39,7 @@ pub struct Finding {
     pub excerpt: Option<String>,
     /// Calls that led here, innermost first: `(file, line, function)`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Vec<serde_json::Value>>)]
     pub called_from: Vec<(String, usize, String)>,
 }
 

@@ -20,7 +20,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`decision`], [`message`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -40,6 +40,7 @@ pub mod history;
 pub mod hooks;
 pub mod lookup;
 pub mod message;
+pub mod moment;
 pub mod password;
 pub mod question;
 pub mod records;

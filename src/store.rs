@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::decision;
 use crate::decision::{Capture, Kept, Record};
@@ -23,7 +24,9 @@ mod operating;
 pub mod sqlite;
 pub mod state;
 
-pub use crate::store::operating::{Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection};
+pub use crate::store::operating::{
+    Delivered, Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection,
+};
 pub use crate::store::state::Step;
 
 /// Milliseconds since 1970.
@@ -139,7 +142,7 @@ pub struct NewEvent {
 }
 
 /// What is odd or special about an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Flags {
     /// A try-out from the provider's console: actions are recorded, not done.
     pub preview: bool,
@@ -179,7 +182,7 @@ pub struct NewJob {
     pub suppressed: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     /// A script to run on an event.
@@ -190,7 +193,7 @@ pub enum JobKind {
 }
 
 /// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Until it is due, or somebody takes it.

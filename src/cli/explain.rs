@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::cli::bundle;
-use crate::cli::events::select::{When, when};
-use crate::cli::events::text::{exact, plain};
+use crate::cli::events::text::plain;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, paint};
 use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::decision::{FileLines, LookupLine, Query, Record, outcome};
+use crate::moment::{When, exact, when};
 use crate::records::subject;
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;

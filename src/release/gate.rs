@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::config::scripts;
 use crate::finding::Finding;
@@ -62,7 +63,7 @@ pub struct Examined {
 }
 
 /// The tests of a release in numbers, as `/api/v1/status` shows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Tested {
     /// Scripts whose tests were run.
     pub scripts: usize,

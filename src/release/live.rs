@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::Serialize;
 use tracing::{error, info, warn};
+use utoipa::ToSchema;
 
 use crate::finding::{Finding, Severity};
 use crate::release::Release;
@@ -40,7 +41,8 @@ pub struct Live {
 }
 
 /// What `/api/v1/status` says about releases.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = ReleaseStatus)]
 pub struct Status {
     /// Hash of the release in force.
     pub running: Option<String>,
@@ -59,8 +61,9 @@ pub struct Status {
     pub tests: Tested,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ReleaseState)]
 pub enum State {
     /// What is on disk is in force.
     Current,

@@ -1,6 +1,7 @@
 //! Who is told of releases that went live or were refused: whatever keeps the past of them.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::finding::Finding;
 use crate::release::bundle::Content;
@@ -60,7 +61,7 @@ pub struct Refused {
 }
 
 /// An earlier release is in force, and what is on disk stays out until it changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pinned {
     /// Hash of the release in force.
     pub to: String,

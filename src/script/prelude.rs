@@ -13,7 +13,6 @@ use crate::script::table;
 pub mod actions;
 pub mod crypto;
 pub mod domain;
-pub mod duration;
 pub mod email;
 pub mod json;
 pub mod lookups;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::{Attempt, Flags, JobKind, JobState, Millis};
 
@@ -59,6 +60,8 @@ pub enum EventRef {
     Id(i64),
     /// By the provider's id; of several routes, the newest.
     Key(String),
+    /// By our number of one of its jobs.
+    Job(i64),
 }
 
 /// Everything about one event.
@@ -94,6 +97,39 @@ pub struct JobLine {
     pub tries: Vec<Attempt>,
 }
 
+/// Whether what an action wanted has happened, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub enum Delivered {
+    #[serde(rename = "delivered")]
+    Yes,
+    #[serde(rename = "maybe delivered")]
+    Maybe,
+    #[serde(rename = "not delivered")]
+    No,
+}
+
+impl Delivered {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "delivered",
+            Self::Maybe => "maybe delivered",
+            Self::No => "not delivered",
+        }
+    }
+
+    /// Nothing for rules, which deliver nothing, and for what goes out with another action.
+    pub fn of(job: &JobLine) -> Option<Self> {
+        let unclear = |attempt: &Attempt| ["maybe_delivered", "lost"].contains(&attempt.result.as_str());
+        let unclear = job.doubt || job.tries.iter().any(unclear);
+        match (job.kind, job.state) {
+            (JobKind::Rule, _) | (_, JobState::Gathered) => None,
+            (_, JobState::Done) => Some(Self::Yes),
+            _ if unclear => Some(Self::Maybe),
+            _ => Some(Self::No),
+        }
+    }
+}
+
 /// What changes many jobs.
 #[derive(Clone, Debug)]
 pub enum Operation {
@@ -116,7 +152,8 @@ pub enum Selection {
 }
 
 /// How the store is and what waits in it.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = Queue)]
 pub struct Health {
     /// Nothing when it can be written.
     pub trouble: Option<String>,
@@ -127,5 +164,6 @@ pub struct Health {
     pub queue_age_ms: u64,
     pub bytes: u64,
     /// Lanes in which something waits or runs, with how many.
+    #[schema(value_type = Vec<Vec<serde_json::Value>>)]
     pub lanes: Vec<(String, u64)>,
 }

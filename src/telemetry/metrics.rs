@@ -22,6 +22,7 @@ use crate::telemetry::metrics::histogram::Histogram;
 mod collect;
 pub mod counts;
 pub mod histogram;
+pub mod totals;
 
 /// What [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

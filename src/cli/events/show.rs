@@ -7,10 +7,9 @@ use crate::cli::Status;
 use crate::cli::events::Work;
 use crate::cli::events::select;
 use crate::cli::events::text;
-use crate::cli::events::text::Delivered;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
-use crate::store::{Attempt, Dossier, EventRef, JobKind, JobLine, JobState, Millis, Store};
+use crate::store::{Attempt, Delivered, Dossier, EventRef, JobKind, JobLine, JobState, Millis, Store};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,6 +45,7 @@ pub(super) fn missing(event: &EventRef) -> String {
         EventRef::Id(number) => {
             format!("there is no event with the number {number}; `hookgate events list` shows those kept")
         }
+        EventRef::Job(job) => format!("there is no job with the number {job}"),
         EventRef::Key(key) => {
             format!("there is no event with the id `{}`; `hookgate events list` shows those kept", text::plain(key))
         }

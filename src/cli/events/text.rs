@@ -3,16 +3,12 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::store::{Attempt, EventLine, JobKind, JobLine, JobState, Millis};
+use crate::moment::exact;
+use crate::store::{Delivered, EventLine, JobLine, JobState, Millis};
 
 /// `2026-03-02T08:30:00Z`
 pub(super) fn time(at: Millis) -> String {
     Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |time| format!("{time:.0}"))
-}
-
-/// The same to the millisecond, for programs.
-pub(in crate::cli) fn exact(at: Millis) -> String {
-    Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |time| format!("{time:.3}"))
 }
 
 /// `in 3 s`, `4 min ago`
@@ -68,36 +64,6 @@ pub(super) fn short(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
         None => text,
-    }
-}
-
-/// Whether what an action wanted has happened, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivered {
-    Yes,
-    Maybe,
-    No,
-}
-
-impl Delivered {
-    /// Nothing for rules, which deliver nothing, and for what goes out with another action.
-    pub(super) fn of(job: &JobLine) -> Option<Self> {
-        let unclear = |attempt: &Attempt| ["maybe_delivered", "lost"].contains(&attempt.result.as_str());
-        let unclear = job.doubt || job.tries.iter().any(unclear);
-        match (job.kind, job.state) {
-            (JobKind::Rule, _) | (_, JobState::Gathered) => None,
-            (_, JobState::Done) => Some(Self::Yes),
-            _ if unclear => Some(Self::Maybe),
-            _ => Some(Self::No),
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Yes => "delivered",
-            Self::Maybe => "maybe delivered",
-            Self::No => "not delivered",
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cli::simulate::made::{Call, Maker};
 use crate::cli::simulate::report::Kind;
 use crate::cli::simulate::tally::Tally;
 use crate::hooks::Hook;
-use crate::script::prelude::duration;
+use crate::moment;
 
 /// How many, how fast, in which order.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(super) struct Many {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
     /// For this long, such as 10s.
-    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, requires = "rate", conflicts_with = "count")]
+    #[arg(long = "for", value_name = "TIME", value_parser = moment::length, requires = "rate", conflicts_with = "count")]
     length: Option<jiff::SignedDuration>,
 }
 

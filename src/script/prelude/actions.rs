@@ -8,8 +8,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::command::{Action, Method, State, Task, Window};
+use crate::moment;
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, duration, json, printed};
+use crate::script::prelude::{Fallible, json, printed};
 
 mod account;
 mod mail;
@@ -98,7 +99,7 @@ fn check_path(path: &str) -> Result<(), String> {
 
 /// A length of time in milliseconds.
 fn time(text: &str) -> Result<u64, String> {
-    let length = duration::parse(text)?;
+    let length = moment::length(text)?;
     let length = Duration::try_from(length).unwrap_or_default();
     match length {
         Duration::ZERO => Err(format!("`{text}` is no time at all")),

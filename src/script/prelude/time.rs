@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 
+use crate::moment;
 use crate::script::context;
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, duration, printed};
+use crate::script::prelude::{Fallible, printed};
 
 /// An instant, to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +26,7 @@ impl Time {
     }
 
     fn moved(self, length: &str, forward: bool) -> Fallible<Self> {
-        let length = duration::parse(length)?;
+        let length = moment::length(length)?;
         let moved = if forward { self.0.checked_add(length) } else { self.0.checked_sub(length) };
         moved.map(Self).map_err(|_| "this time is out of range".into())
     }

@@ -166,6 +166,12 @@ pub(super) fn resolve(db: &Connection, event: &EventRef) -> rusqlite::Result<Opt
                 .query_row([id], |row| row.get(0))
                 .optional();
         }
+        EventRef::Job(job) => {
+            return db
+                .prepare_cached("SELECT event FROM job WHERE id = ?1")?
+                .query_row([job], |row| row.get(0))
+                .optional();
+        }
         EventRef::Key(key) => key,
     };
     let mut find = db.prepare_cached(

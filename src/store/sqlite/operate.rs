@@ -137,6 +137,7 @@ impl Sqlite {
         let name = match &event {
             EventRef::Id(id) => format!("number {id}"),
             EventRef::Key(key) => format!("id `{key}`"),
+            EventRef::Job(job) => format!("job {job}"),
         };
         let found = self.readers.read(move |db| list::resolve(db, &event)).await?;
         found.ok_or_else(|| StoreError::Refused(format!("there is no event with the {name}")))

@@ -5,9 +5,10 @@ use std::time::Duration;
 use rhai::{Dynamic, ImmutableString};
 use serde_json::Value;
 
+use crate::moment;
 use crate::question::{Ask, KV, Kv};
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, duration, json, printed};
+use crate::script::prelude::{Fallible, json, printed};
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 512;
@@ -39,7 +40,7 @@ fn step(step: Kv) -> Fallible<Value> {
 }
 
 fn keep(name: &str, text: &str) -> Fallible<Duration> {
-    let length = duration::parse(text).map_err(|problem| format!("`kv.{name}`: {problem}"))?;
+    let length = moment::length(text).map_err(|problem| format!("`kv.{name}`: {problem}"))?;
     let length = Duration::try_from(length).unwrap_or_default();
     if length.is_zero() || length > MAX_KEEP {
         return Err(format!("`kv.{name}`: `{text}` is not between a moment and 400 days").into());
