@@ -28,6 +28,8 @@ pub mod access;
 pub mod api;
 pub mod desk;
 mod guard;
+pub mod health;
+pub mod live;
 mod login;
 pub mod problem;
 pub mod viewer;
@@ -61,7 +63,11 @@ pub fn router(desk: Arc<Desk>, access: Access) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .method_not_allowed_fallback(wrong_method);
-    let strangers = login::router().with_state(access).merge(viewer::open()).method_not_allowed_fallback(wrong_method);
+    let strangers = login::router()
+        .merge(api::strangers())
+        .with_state(access)
+        .merge(viewer::open())
+        .method_not_allowed_fallback(wrong_method);
     shown
         .merge(probes)
         .with_state(desk)

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::admin::access::failures::Failures;
 use crate::admin::access::session::{Session, Sessions};
@@ -27,7 +29,7 @@ pub struct Access {
 }
 
 /// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Looks at everything but bodies, changes nothing.

@@ -3,15 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::Value;
 use tokio::sync::watch::Receiver;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::admin::access::Identity;
+use crate::admin::health::Samples;
+use crate::admin::live::Stage;
 use crate::delivery::Delivery;
+use crate::history::History;
 use crate::records::Recorder;
 use crate::release::bundle::Place;
 use crate::release::live::Live;
 use crate::telemetry::metrics::Metrics;
+use crate::trial::Bench;
+
+pub mod orders;
 
 /// The parts of a running gateway, shared by everything that is shown of it.
 pub struct Desk {
@@ -22,6 +29,14 @@ pub struct Desk {
     pub metrics: Arc<Metrics>,
     /// What is decided, as it is.
     pub records: Arc<Recorder>,
+    /// What was in force, and who changed what.
+    pub history: Arc<History>,
+    /// Decisions as they are made, for watchers.
+    pub stage: Arc<Stage>,
+    /// The last hour in numbers.
+    pub health: Arc<Samples>,
+    /// Where requests are tried.
+    pub bench: Bench,
     /// Where the bundle is.
     pub place: Place,
     /// `true` once the gateway stops.
@@ -43,8 +58,13 @@ impl Desk {
         self.delivery.ready().map_err(|problem| problem.to_string())
     }
 
-    /// Notes who changed what. `what` is a fixed sentence; `subject` names what it was done to.
-    pub fn note(&self, who: &Identity, what: &'static str, subject: &str) {
-        info!(admin.who = %who, admin.subject = subject, "{what}");
+    /// Notes who changed what, in the log of changes. `what` is a fixed sentence; `subject` names what it was done to,
+    /// `detail` says more. What was done is done, whether or not it can be noted.
+    pub async fn note(&self, who: &Identity, what: &'static str, subject: &str, detail: &Value) {
+        let who = who.to_string();
+        match self.history.note(&who, what, subject, detail).await {
+            Ok(_) => info!(admin.who = who, admin.what = what, "an operator changed something"),
+            Err(error) => warn!(%error, admin.who = who, admin.what = what, "a change is not in the log of changes"),
+        }
     }
 }

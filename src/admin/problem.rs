@@ -63,6 +63,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, name, detail)
     }
 
+    /// It may be different in a moment.
+    #[must_use]
+    pub fn retry_after(self) -> Self {
+        self.header(RETRY_AFTER, "2")
+    }
+
     /// A reader wants to change something.
     pub fn role() -> Self {
         Self::new(StatusCode::FORBIDDEN, "operator-needed", "this is for operators, and who asks may only read")

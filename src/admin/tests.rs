@@ -11,14 +11,19 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::admin::health::Samples;
+use crate::admin::live::Stage;
 use crate::delivery::Delivery;
+use crate::history::History;
 use crate::records::{Recorder, Settings};
 use crate::release::bundle::Place;
 use crate::release::live::{Live, Reloaded};
 use crate::script::lanes::Lanes;
 use crate::secret::Secret;
+use crate::store::Store;
 use crate::store::sqlite::{Options, Sqlite};
 use crate::telemetry::metrics::Metrics;
+use crate::trial::Bench;
 
 /// A bundle of one route.
 const CONFIG: &str = "[auth.open]\nscheme = \"none\"\n[routes.signup]\npath = \"/signup\"\nhook = \"okta.registration\"\n\
@@ -37,13 +42,26 @@ async fn desk(live: bool) -> (tempfile::TempDir, Arc<Desk>) {
         assert_eq!(held.reload(&place), Reloaded::Activated, "{:?}", held.status().error);
     }
     let store = Sqlite::open(&folder.path().join("hookgate.db"), Options::default()).unwrap();
-    let store = Arc::new(store);
+    let store: Arc<dyn Store> = Arc::new(store);
     let settings = Settings { per_second: 1_000, hash_subjects: false };
     let records = Recorder::start(store.clone(), metrics.clone(), settings).unwrap();
-    let delivery = Delivery::new(store, held.clone(), Lanes::start().unwrap(), metrics.clone(), records.clone());
+    let delivery =
+        Delivery::new(store.clone(), held.clone(), Lanes::start().unwrap(), metrics.clone(), records.clone());
     delivery.look().await;
     let (_, stopping) = tokio::sync::watch::channel(false);
-    let desk = Desk { live: held, delivery, metrics, records, place, stopping, started: Instant::now() };
+    let desk = Desk {
+        history: History::start(store.clone(), held.clone(), place.clone()),
+        stage: Stage::new(records.clone()),
+        health: Samples::start(metrics.clone(), delivery.clone()),
+        bench: Bench::new(Lanes::start().unwrap(), delivery.lookups().clone()),
+        live: held,
+        delivery,
+        metrics,
+        records,
+        place,
+        stopping,
+        started: Instant::now(),
+    };
     (folder, Arc::new(desk))
 }
 

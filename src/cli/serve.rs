@@ -18,6 +18,8 @@ use tracing::{info, warn};
 
 use crate::admin;
 use crate::admin::desk::Desk;
+use crate::admin::health::Samples;
+use crate::admin::live::Stage;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::serve::listen::Listeners;
@@ -50,6 +52,7 @@ use crate::store::sqlite;
 use crate::store::sqlite::Sqlite;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
+use crate::trial::Bench;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
@@ -142,12 +145,16 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let reconcile = tokio::spawn(reconcile::run(delivery.clone()));
     let (work_stop, work_stopping) = channel(false);
     let work = tokio::spawn(work::run(delivery.clone(), work_stopping, grace));
-    let gateway = Gateway::new(live.clone(), lanes, delivery.clone(), metrics.clone());
+    let gateway = Gateway::new(live.clone(), lanes.clone(), delivery.clone(), metrics.clone());
     let desk = Desk {
         live: live.clone(),
         delivery: delivery.clone(),
-        metrics,
+        history: history.clone(),
+        stage: Stage::new(records.clone()),
+        health: Samples::start(metrics.clone(), delivery.clone()),
+        bench: Bench::new(lanes.clone(), delivery.lookups().clone()),
         records: records.clone(),
+        metrics,
         place: place.clone(),
         stopping: stopping.clone(),
         started,

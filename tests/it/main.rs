@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stdout, unreachable_pub, reason = "tests")]
 
 mod actions;
+mod api;
 mod auth;
 mod broken;
 mod bundle;

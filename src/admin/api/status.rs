@@ -1,91 +1,97 @@
-//! `GET /api/v1/status`: the release in force, its routes, and what waits.
+//! `/api/v1/status` and `/health`: the gateway as a whole.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::admin::api::answers;
+use crate::admin::api::ask::{Asked, Nothing};
+use crate::admin::api::routes;
+use crate::admin::api::routes::RouteLine;
 use crate::admin::desk::Desk;
+use crate::admin::health::Sample;
 use crate::release::live;
-use crate::release::{Plan, Release, Route};
 use crate::store::Health;
 
 /// How the gateway is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Status {
+    /// Of the program.
     pub version: &'static str,
     pub uptime_s: u64,
     pub release: live::Status,
     pub routes: Vec<RouteLine>,
-    /// What the store holds, as last seen.
+    /// What the store holds, as seen a few seconds ago.
     pub queue: Health,
+    pub decisions: Decisions,
 }
 
-/// A configured path.
-#[derive(Clone, Debug, Serialize)]
-pub struct RouteLine {
-    pub name: String,
-    pub path: String,
-    pub hook: &'static str,
-    /// Names of the sections that say who may call; any of them is good.
-    pub auth: Vec<String>,
-    /// The script that answers; absent where events go to rules.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub script: Option<String>,
-    /// Who gets the events; absent where calls are answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rules: Option<Vec<RuleLine>>,
-}
-
-/// One of the scripts behind an event route.
-#[derive(Clone, Debug, Serialize)]
-pub struct RuleLine {
-    pub name: String,
-    pub script: String,
-    /// Types of events, and families such as `user.*`.
-    pub events: Vec<String>,
+/// Records of decisions since the start, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Decisions {
+    pub kept: u64,
+    /// More came in a second than `store.decisions_per_second` allows; they are not kept.
+    pub over_budget: u64,
+    /// More came than could be written.
+    pub lost: u64,
 }
 
 impl Status {
     /// As it is now.
     pub fn of(desk: &Desk) -> Self {
-        let release = desk.live.current();
-        let routes = release.iter().flat_map(|release| release.routes.iter().map(|route| line(release, route)));
         Self {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: desk.started.elapsed().as_secs(),
             release: desk.live.status(),
-            routes: routes.collect(),
+            routes: routes::all(desk),
             queue: (*desk.delivery.health()).clone(),
+            decisions: Decisions::of(desk),
         }
     }
 }
 
-/// A route of a release, as lists show it.
-pub fn line(release: &Release, route: &Route) -> RouteLine {
-    let written = release.config.routes.get(&route.name);
-    let (script, rules) = match &route.plan {
-        Plan::Reply { script, .. } => (Some(script.file().to_owned()), None),
-        Plan::Rules(rules) => {
-            let rules = rules.iter().map(|rule| RuleLine {
-                name: rule.name.clone(),
-                script: rule.script.file().to_owned(),
-                events: rule.wanted.types().to_vec(),
-            });
-            (None, Some(rules.collect()))
-        }
-    };
-    RouteLine {
-        name: route.name.clone(),
-        path: route.path.clone(),
-        hook: route.hook.name,
-        auth: written.map(|route| route.auth.as_slice().to_vec()).unwrap_or_default(),
-        script,
-        rules,
+impl Decisions {
+    pub fn of(desk: &Desk) -> Self {
+        let counts = desk.records.counts();
+        let count = |name| counts.iter().filter(|(found, _)| *found == name).map(|(_, count)| count).sum();
+        Self { kept: count("kept"), over_budget: count("over_budget"), lost: count("lost") }
     }
 }
 
-pub(super) async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
+/// How the gateway is.
+///
+/// The release in force and what is known of the files on disk, the routes, and what waits in the store.
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    tag = "gateway",
+    responses((status = 200, description = "The gateway as it is now.", body = Status), answers::Looking)
+)]
+pub(super) async fn status(State(desk): State<Arc<Desk>>, Asked(Nothing {}): Asked<Nothing>) -> Json<Status> {
     Json(Status::of(&desk))
+}
+
+/// The last hour in numbers.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LastHour {
+    /// Seconds from one sample to the next.
+    pub every_s: u64,
+    /// Oldest first.
+    pub samples: Vec<Sample>,
+}
+
+/// The last hour in numbers.
+///
+/// One sample every ten seconds, kept in memory: a restart begins anew.
+#[utoipa::path(
+    get,
+    path = "/api/v1/health",
+    tag = "gateway",
+    responses((status = 200, description = "At most 360 samples, oldest first.", body = LastHour), answers::Looking)
+)]
+pub(super) async fn health(State(desk): State<Arc<Desk>>, Asked(Nothing {}): Asked<Nothing>) -> Json<LastHour> {
+    Json(LastHour { every_s: crate::admin::health::EVERY.as_secs(), samples: desk.health.samples() })
 }

@@ -1,0 +1,152 @@
+//! Orders about many events at once: which are meant, what would happen, and doing it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::admin::desk::Desk;
+use crate::store::{
+    Delivered, Dossier, EventRef, JobKind, JobState, MAX_PAGE, Operation, Query, Selection, StoreError,
+};
+
+/// Events that are counted before an order; beyond them it is "more than".
+const COUNT_AT_MOST: usize = 10_000;
+
+/// Events whose jobs are looked at before an order.
+const LOOK_AT_MOST: usize = 200;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Runs dead jobs again.
+    Replay,
+    /// Runs everything again, also what has succeeded.
+    ReplayAll,
+    /// Removes events that have ended, or dead jobs alone.
+    Purge,
+}
+
+/// Which events are meant.
+#[derive(Clone, Debug)]
+pub enum Meant {
+    Named(Vec<EventRef>),
+    Query(Box<Query>),
+}
+
+/// What an order would do.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Forecast {
+    /// Events that are meant.
+    pub events: usize,
+    /// There are more than that.
+    pub more: bool,
+    /// Jobs of the first 200 events that would be put back or removed, by what they share a limit with: `connector chat`,
+    /// `rule events/watch`.
+    pub jobs: BTreeMap<String, u64>,
+    /// Actions among them of which one try may have delivered: they may happen twice.
+    pub maybe_delivered: u64,
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Done {
+    /// Jobs that were put back; events, or dead jobs, that were removed.
+    pub changed: u64,
+    /// What the store would not do, in its words.
+    pub refused: Vec<String>,
+    /// Jobs that wait now.
+    pub waiting: u64,
+}
+
+impl Desk {
+    /// What an order would do. Nothing is changed.
+    ///
+    /// # Errors
+    /// The store is in trouble.
+    pub async fn forecast(&self, order: Order, meant: &Meant) -> Result<Forecast, StoreError> {
+        let store = self.delivery.store();
+        let mut forecast = Forecast::default();
+        let mut first = Vec::new();
+        match meant {
+            Meant::Named(events) => {
+                for event in events {
+                    if let Some(dossier) = store.show(event.clone()).await? {
+                        forecast.events += 1;
+                        first.extend((first.len() < LOOK_AT_MOST).then_some(dossier.event.id));
+                    }
+                }
+            }
+            Meant::Query(query) => {
+                let mut query = Query { limit: MAX_PAGE, ..narrowed(order, query) };
+                loop {
+                    let page = store.list(query.clone()).await?;
+                    forecast.events += page.events.len();
+                    let room = LOOK_AT_MOST.saturating_sub(first.len());
+                    first.extend(page.events.iter().take(room).map(|event| event.id));
+                    match page.next {
+                        Some(_) if forecast.events >= COUNT_AT_MOST => {
+                            forecast.more = true;
+                            break;
+                        }
+                        Some(next) => query.after = Some(next),
+                        None => break,
+                    }
+                }
+            }
+        }
+        let only_dead =
+            order == Order::Replay || matches!(meant, Meant::Query(query) if query.state == Some(JobState::Dead));
+        for id in first {
+            if let Some(dossier) = store.show(EventRef::Id(id)).await? {
+                forecast.look(&dossier, only_dead);
+            }
+        }
+        Ok(forecast)
+    }
+
+    /// Carries out an order. What is refused keeps nothing else from being done.
+    ///
+    /// # Errors
+    /// The store is in trouble; what was done up to then is done.
+    pub async fn carry_out(&self, order: Order, meant: Meant) -> Result<Done, StoreError> {
+        let store = self.delivery.store();
+        let all: Vec<Selection> = match meant {
+            Meant::Named(events) => events.into_iter().map(Selection::One).collect(),
+            Meant::Query(query) => vec![Selection::All(Box::new(narrowed(order, &query)))],
+        };
+        let mut done = Done::default();
+        for which in all {
+            let operation = match order {
+                Order::Replay => Operation::Replay { which, force: false },
+                Order::ReplayAll => Operation::Replay { which, force: true },
+                Order::Purge => Operation::Purge { which },
+            };
+            match store.operate(operation).await {
+                Ok(changed) => done.changed += changed,
+                Err(StoreError::Refused(problem)) => done.refused.push(problem),
+                Err(problem) => return Err(problem),
+            }
+        }
+        self.delivery.wake();
+        self.delivery.look().await;
+        done.waiting = store.health().await?.waiting;
+        Ok(done)
+    }
+}
+
+/// Only dead jobs can be put back without force.
+fn narrowed(order: Order, query: &Query) -> Query {
+    let state = if order == Order::Replay { query.state.or(Some(JobState::Dead)) } else { query.state };
+    Query { state, after: None, ..query.clone() }
+}
+
+impl Forecast {
+    fn look(&mut self, dossier: &Dossier, only_dead: bool) {
+        for job in dossier.jobs.iter().filter(|job| !only_dead || job.state == JobState::Dead) {
+            *self.jobs.entry(job.lane.clone()).or_default() += 1;
+            let maybe = job.kind == JobKind::Action && Delivered::of(job) == Some(Delivered::Maybe);
+            self.maybe_delivered += u64::from(maybe);
+        }
+    }
+}
