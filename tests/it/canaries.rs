@@ -36,7 +36,9 @@ const ENDS: &[(&str, &str)] = &[
 fn script(hook: &str, entry: &str, body: &str) -> String {
     let more = match hook {
         "okta.password_import" => "let secret = request.password; log(`secret: ${secret}`);",
-        "okta.telephony" => "let secret = request.otp; let message = request.message; log(`secret: ${secret} ${message}`);",
+        "okta.telephony" => {
+            "let secret = request.otp; let message = request.message; log(`secret: ${secret} ${message}`);"
+        }
         _ => "",
     };
     format!("fn {entry}(request) {{ {more} {body} }}")
@@ -102,7 +104,9 @@ fn found(name: &str, bytes: &[u8]) -> Vec<String> {
     let mut shown = Vec::new();
     for canary in CANARIES {
         let needle = canary.as_bytes();
-        for place in bytes.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle).map(|(at, _)| at).take(3) {
+        for place in
+            bytes.windows(needle.len()).enumerate().filter(|(_, window)| *window == needle).map(|(at, _)| at).take(3)
+        {
             let around = &bytes[place.saturating_sub(120)..bytes.len().min(place + 60)];
             shown.push(format!("{name}: {canary}: {}", String::from_utf8_lossy(around)));
         }
@@ -137,7 +141,10 @@ fn everything(served: &Served) -> Vec<(String, String)> {
         .map(|(path, _)| path.clone())
         .collect();
     assert!(wanted.len() > 8, "{wanted:?}");
-    wanted.extend(["/", "/events", "/dead-letters", "/releases", "/changes", "/health", "/routes", "/tables", "/metrics"].map(str::to_owned));
+    wanted.extend(
+        ["/", "/events", "/dead-letters", "/releases", "/changes", "/health", "/routes", "/tables", "/metrics"]
+            .map(str::to_owned),
+    );
     // What lists lead to.
     for list in ["/api/v1/decisions?limit=200", "/api/v1/events?limit=200"] {
         let answer = get(list);
@@ -191,7 +198,8 @@ fn no_secret_is_found_anywhere() {
     event["data"]["events"][0]["debugContext"]["debugData"]["x"] = json!("plain");
     post(&served, "/events", SECRET, &event.to_string());
     // A release that is refused, with an excerpt of its script.
-    fs::write(served.folder().join("scripts/event.rhai"), "fn on_event(event) { event.nothing.like_it( }").expect("written");
+    fs::write(served.folder().join("scripts/event.rhai"), "fn on_event(event) { event.nothing.like_it( }")
+        .expect("written");
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let letters = served.admin("/api/v1/dead-letters").unwrap_or_default();
@@ -227,7 +235,11 @@ fn a_panic_shows_no_secret() {
     let script = "fn on_password_import(request) { verified() }";
     let config = "[auth.test]\nscheme = \"header\"\nsecrets = [{ file = \"secret\" }]\n[routes.hook]\npath = \"/hook\"\n\
         hook = \"okta.password_import\"\nscript = \"hook.rhai\"\nauth = \"test\"\non_failure = \"unverified\"\ncapture = true\n";
-    let served = Served::start_with(config, &[("scripts/hook.rhai", script)], &[("HOOKGATE_FAILPOINT", "gateway.decoded"), ("RUST_BACKTRACE", "full")]);
+    let served = Served::start_with(
+        config,
+        &[("scripts/hook.rhai", script)],
+        &[("HOOKGATE_FAILPOINT", "gateway.decoded"), ("RUST_BACKTRACE", "full")],
+    );
     let answer = post(&served, "/hook", SECRET, &poisoned("okta.password_import", "panics"));
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     let mut shown = found("answer", answer.as_bytes());

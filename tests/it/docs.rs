@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use hookgate::admin;
 use hookgate::cli::docs::pages;
 use hookgate::cli::docs::pages::Page;
 use hookgate::hooks;
@@ -16,6 +17,7 @@ use hookgate::telemetry::metrics::Metrics;
 use crate::harness::{TestGateway, sender};
 use crate::mistakes;
 
+mod api;
 mod connectors;
 mod examples;
 mod first_rule;
@@ -78,7 +80,9 @@ static STALE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut stale = Vec::new();
     let mut wanted = BTreeSet::new();
     let mistakes = Page { path: "mistakes.md".into(), text: mistakes::page() };
-    for page in pages::all().into_iter().chain([mistakes]) {
+    let api = admin::api::document().to_pretty_json().expect("the document is JSON") + "\n";
+    let api = Page { path: "openapi.json".into(), text: api };
+    for page in pages::all().into_iter().chain([mistakes, api]) {
         let path = docs.join(&page.path);
         wanted.insert(path.clone());
         if fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
