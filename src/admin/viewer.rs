@@ -1,17 +1,127 @@
 //! The viewer: pages of HTML over what the [`Desk`] knows.
+//!
+//! Everything is read without a script; `viewer.js` adds live calls and saves reloads. Pages ask the [`Desk`] and never the
+//! API over HTTP. What changes something is a form, and what changes much says first what will happen.
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{DefaultBodyLimit, RawQuery};
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
 
+use crate::admin::access::Identity;
 use crate::admin::desk::Desk;
+use crate::admin::problem::Problem;
+use crate::admin::viewer::fields::Fields;
+use crate::admin::viewer::layout::{Here, Seen, Trouble};
+use crate::finding::Severity;
+use crate::release::live::State;
+
+mod again;
+mod call;
+mod changes;
+mod events;
+mod fields;
+mod health;
+mod inventory;
+mod layout;
+mod letters;
+mod live;
+mod login;
+mod parts;
+mod reads;
+mod releases;
+mod script;
+mod timeline;
+mod tree;
+mod words;
+
+/// Bytes of a form: a request and a script, each letter of which may be written as three.
+const MAX_FORM: usize = 8 << 20;
 
 /// The pages. Who asks for one was let in, and is in the request's [`Identity`](crate::admin::access::Identity).
 pub(super) fn router() -> Router<Arc<Desk>> {
     Router::new()
+        .route("/", get(live::get))
+        .route("/decisions/{id}", get(call::get))
+        .route("/decisions/{id}/run", post(again::run))
+        .route("/decisions/{id}/case", post(again::save))
+        .route("/events", get(events::get))
+        .route("/events/{id}", get(events::get_one))
+        .route("/dead-letters", get(letters::get))
+        .route("/dead-letters/replay", get(letters::ask_replay).post(letters::replay))
+        .route("/dead-letters/purge", get(letters::ask_purge).post(letters::purge))
+        .route("/releases", get(releases::get))
+        .route("/releases/{hash}", get(releases::get_one))
+        .route("/releases/{hash}/rollback", get(releases::ask_rollback).post(releases::roll_back))
+        .route("/reload", post(releases::reload))
+        .route("/changes", get(changes::get))
+        .route("/health", get(health::get))
+        .route("/routes", get(inventory::get_routes))
+        .route("/tables", get(inventory::get_tables))
+        .layer(DefaultBodyLimit::max(MAX_FORM))
 }
 
 /// What strangers may see: the page to sign in at, and what it is drawn with. Nothing here asks the [`Desk`].
 pub(super) fn open() -> Router {
     Router::new()
+        .route("/login", get(sign_in))
+        .route("/viewer/viewer.css", file("text/css; charset=utf-8", include_str!("viewer/viewer.css")))
+        .route("/viewer/viewer.js", file("text/javascript; charset=utf-8", include_str!("viewer/viewer.js")))
+        .route("/viewer/icon.svg", file("image/svg+xml", include_str!("viewer/icon.svg")))
+}
+
+/// A file of the program itself: asked for again at each start of a browser, as it may be another one after an update.
+fn file(kind: &'static str, text: &'static str) -> MethodRouter {
+    get(move || async move {
+        let headers =
+            [(CONTENT_TYPE, HeaderValue::from_static(kind)), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+        (headers, text).into_response()
+    })
+}
+
+async fn sign_in(RawQuery(query): RawQuery) -> Response {
+    let asked = Fields::of_query(query.as_deref());
+    login::page(asked.get("wrong"), asked.get("to"))
+}
+
+/// What the frame of a page says, to this reader.
+fn seen(desk: &Desk, who: &Identity) -> Seen {
+    let status = desk.live.status();
+    let mut troubles = Vec::new();
+    if status.state == State::Refused {
+        let errors = status.error.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let errors = parts::counted(errors as u64, "error");
+        let text = format!("What is on disk was refused ({errors}); the release before stays in force.");
+        troubles.push(Trouble { text, address: "/releases", link: "Why" });
+    }
+    if let Err(reason) = desk.ready() {
+        troubles.push(Trouble { text: format!("Not ready: {reason}."), address: "/health", link: "Health" });
+    }
+    Seen {
+        release: desk.live.current().map(|release| release.label().to_owned()),
+        troubles,
+        dead: desk.delivery.health().dead,
+        operator: who.is_operator(),
+        session: who.to_string().starts_with("session "),
+    }
+}
+
+/// A page in place of what cannot be shown.
+fn failed(desk: &Desk, who: &Identity, here: Here, problem: &Problem) -> Response {
+    let title = problem.status().canonical_reason().unwrap_or("Problem");
+    let body = maud::html! {
+        h1 { (title) }
+        section { p.lead { (parts::text(problem.detail())) } p { a href="/" { "Back to the calls" } } }
+    };
+    layout::page_with(problem.status(), &seen(desk, who), here, title, &body)
+}
+
+/// The names of the routes of the running release.
+fn routes(desk: &Desk) -> Vec<String> {
+    let release = desk.live.current();
+    release.iter().flat_map(|release| release.routes.iter().map(|route| route.name.clone())).collect()
 }

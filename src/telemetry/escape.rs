@@ -45,6 +45,15 @@ fn is_hostile(character: char) -> bool {
     matches!(character, '\u{80}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// What would repaint, reorder or hide text where people read it: all that a log line escapes, and what nobody sees (soft
+/// hyphens, spaces without width, tags). Joiners stay: scripts and emoji need them.
+pub(crate) fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || is_hostile(character)
+        || matches!(character, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}')
+        || matches!(character, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 fn push_escape(line: &mut Vec<u8>, character: char) {
     match character {
         '"' => line.extend_from_slice(b"\\\""),

@@ -66,6 +66,8 @@ pub struct DecisionLine {
     pub outcome: String,
     /// Why it came out so, in one line.
     pub why: String,
+    /// What the script said with `reason("…")`.
+    pub reason: Option<String>,
     /// What the provider does to its user, in one sentence.
     pub effect: Option<String>,
     pub subject: Subject,
@@ -96,6 +98,7 @@ impl DecisionLine {
             hook: record.hook.clone(),
             outcome: record.outcome.clone(),
             why: record.why(),
+            reason: record.reason.clone(),
             effect: record.effect.clone(),
             subject: record.subject.clone(),
             event_id: record.event_id.clone(),

@@ -1,0 +1,367 @@
+//! Running a call again: another request, another script, and what would come of it. Nothing acts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, State};
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use crate::admin::access::Identity;
+use crate::admin::desk::Desk;
+use crate::admin::viewer;
+use crate::admin::viewer::fields::Fields;
+use crate::admin::viewer::layout;
+use crate::admin::viewer::layout::Here;
+use crate::admin::viewer::parts;
+use crate::admin::viewer::releases;
+use crate::admin::viewer::script;
+use crate::admin::viewer::script::{Marks, Source};
+use crate::admin::viewer::tree;
+use crate::admin::viewer::words;
+use crate::decision::{ActionLine, Capture, LookupLine, Record};
+use crate::trial::tried::{Ran, Tried};
+use crate::trial::{Order, Subject, TrialError};
+
+/// What the form holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Form {
+    /// `running`, `on_disk` or `edited`.
+    pub(super) against: String,
+    pub(super) request: String,
+    pub(super) script: String,
+    /// Path of the script below the scripts folder.
+    pub(super) file: String,
+    /// Where the request is from, if it is not the captured one.
+    pub(super) sample: bool,
+}
+
+impl Form {
+    fn of(fields: &Fields, record: &Record) -> Self {
+        Self {
+            against: fields.get("against").to_owned(),
+            request: fields.text("request"),
+            script: fields.text("script"),
+            file: record.script.clone().unwrap_or_default(),
+            sample: false,
+        }
+    }
+
+    fn order(&self, record: &Record) -> Order {
+        let body = axum::body::Bytes::from(self.request.clone());
+        Order { route: record.route.clone(), rule: record.rule.clone(), body, trace: true }
+    }
+
+    fn subject(&self) -> Subject {
+        match self.against.as_str() {
+            "on_disk" => Subject::OnDisk,
+            "edited" => Subject::Edited(BTreeMap::from([(self.file.clone(), Arc::from(self.script.as_str()))])),
+            _ => Subject::Running,
+        }
+    }
+}
+
+/// What the form holds at first: the captured request, or a sample of the hook.
+pub(super) fn first_form(desk: &Desk, record: &Record, capture: Option<&Capture>, sources: &[Source]) -> Option<Form> {
+    let release = desk.live.current()?;
+    let route = release.routes.iter().find(|route| route.name == record.route)?;
+    let captured = capture.filter(|capture| !capture.too_large);
+    let request = match captured {
+        Some(capture) => serde_json::to_string_pretty(&capture.request).ok()?,
+        None => {
+            let sample: Value = serde_json::from_str(route.hook.samples.first()?.request).ok()?;
+            serde_json::to_string_pretty(&sample).ok()?
+        }
+    };
+    Some(Form {
+        against: "running".to_owned(),
+        request,
+        script: sources.first().map(|source| source.text.clone()).unwrap_or_default(),
+        file: record.script.clone()?,
+        sample: captured.is_none(),
+    })
+}
+
+/// Runs the captured request through the running script, for what it read and what its variables were; nothing where that
+/// could say something else, or would ask somebody.
+pub(super) async fn look(desk: &Desk, record: &Record, form: &Form) -> Option<Tried> {
+    let running = desk.live.current()?;
+    if form.sample || !record.lookups.is_empty() || running.label() != record.release {
+        return None;
+    }
+    desk.bench.run_on(Subject::Running, desk.live.clone(), desk.place.clone(), &form.order(record)).await.ok()
+}
+
+pub(super) async fn run(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    Path(id): Path<String>,
+    form: Bytes,
+) -> Response {
+    let fields = Fields::of(&form);
+    match viewer::call::found(&desk, &id).await {
+        Ok((record, capture)) => {
+            let form = Form::of(&fields, &record);
+            let tried =
+                desk.bench.run_on(form.subject(), desk.live.clone(), desk.place.clone(), &form.order(&record)).await;
+            let shown = match tried {
+                Ok(tried) => {
+                    let sources = sources(&desk, &tried, &form).await;
+                    outcome(&record, capture.as_ref(), &tried, &sources, &form)
+                }
+                Err(error) => trouble(&error),
+            };
+            let body = html! {
+                p.trail { a href={ "/decisions/" (parts::segment(&id)) } { "The call" } " / run again" }
+                h1 { "Run again" }
+                (section(&record, &form, &shown))
+            };
+            layout::page(&viewer::seen(&desk, &who), Here::Calls, "Run again", &body)
+        }
+        Err(problem) => viewer::failed(&desk, &who, Here::Calls, &problem),
+    }
+}
+
+/// Saves a request, and what came of it, as a golden case.
+pub(super) async fn save(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    Path(id): Path<String>,
+    form: Bytes,
+) -> Response {
+    let fields = Fields::of(&form);
+    let (record, _) = match viewer::call::found(&desk, &id).await {
+        Ok(found) => found,
+        Err(problem) => return viewer::failed(&desk, &who, Here::Calls, &problem),
+    };
+    let form = Form::of(&fields, &record);
+    let order = form.order(&record);
+    let draft =
+        desk.bench.case_on(form.subject(), desk.live.clone(), desk.place.clone(), &order, fields.get("name")).await;
+    let root = desk.place.root.clone();
+    let written = match draft {
+        Ok(draft) => tokio::task::spawn_blocking(move || draft.write(&root).map(|()| draft.file)).await,
+        Err(error) => return saved(&desk, &who, &id, &trouble(&error)),
+    };
+    let shown = match written {
+        Ok(Ok(file)) => {
+            desk.note(&who, "test saved", &file, &json!({ "decision": record.id })).await;
+            html! {
+                p.lead { "Saved as " code { (parts::text(&file)) } "." }
+                p { "It goes live with the release, and this runs it:" }
+                (parts::copied("hookgate test"))
+            }
+        }
+        Ok(Err(error)) => html! { p.badge.bad role="alert" { (parts::text(&error.to_string())) } },
+        Err(_) => html! { p.badge.bad role="alert" { "The case could not be written; the log has the reason." } },
+    };
+    saved(&desk, &who, &id, &shown)
+}
+
+fn saved(desk: &Desk, who: &Identity, id: &str, shown: &Markup) -> Response {
+    let body = html! {
+        p.trail { a href={ "/decisions/" (parts::segment(id)) } { "The call" } " / save as test" }
+        h1 { "Save as test" }
+        section { div id="saved" { (shown) } }
+    };
+    layout::page(&viewer::seen(desk, who), Here::Calls, "Save as test", &body)
+}
+
+fn trouble(error: &TrialError) -> Markup {
+    match error {
+        TrialError::Unbuildable(findings) => html! {
+            p.badge.bad role="alert" { "This cannot be run: the script has errors." }
+            (releases::findings(findings))
+        },
+        other => html! { p.badge.bad role="alert" { (parts::text(&other.to_string())) } },
+    }
+}
+
+/// The part of the page with the form, and what came of it.
+pub(super) fn section(record: &Record, form: &Form, tried: &Markup) -> Markup {
+    let choice = |value: &str, label: &str| {
+        html! { label { input type="radio" name="against" value=(value) checked[form.against == value]; " " (label) } }
+    };
+    let address = format!("/decisions/{}", parts::segment(&record.id));
+    html! {
+        section.wide aria-labelledby="again" {
+            h2 id="again" { "Run again" }
+            p.dim {
+                "Nothing is sent or kept; lookups ask their systems. "
+                @if form.sample { "This call was not captured: the request below is a sample of its hook." }
+                @else if record.captured { "What was not captured is *** in the request." }
+            }
+            form method="post" action={ (address) "/run" } data-swap="#tried" {
+                fieldset {
+                    legend { "Through" }
+                    (choice("running", "What runs now"))
+                    (choice("on_disk", "What is on disk"))
+                    (choice("edited", "This script"))
+                }
+                div.grid {
+                    label.field { span { "Request" } textarea name="request" rows="18" spellcheck="false" { "\n" (form.request) } }
+                    label.field { span { "Script" } textarea name="script" rows="18" spellcheck="false" { "\n" (form.script) } }
+                }
+                div.buttons { button.main type="submit" { "Run again" } }
+            }
+            div id="tried" { (tried) }
+        }
+    }
+}
+
+/// What came of it, beside what came of the call.
+fn outcome(record: &Record, capture: Option<&Capture>, tried: &Tried, sources: &[Source], form: &Form) -> Markup {
+    let Some(ran) = tried.runs().next() else {
+        return html! { p.badge.warn role="alert" { (parts::text(tried.refused.as_deref().unwrap_or("No script ran: no rule wants this."))) } };
+    };
+    let differs = difference(record, capture, tried);
+    html! {
+        h3 {
+            @if differs.is_empty() { "The same came of it" } @else { "Something else came of it" }
+            " " @if let Some(before) = Some(&record.outcome) { (parts::badge(before)) } " → " @if let Some(after) = ended(tried) { (parts::badge(after)) }
+            " " span.dim { (parts::span(ran.times.script_us)) " in the script" }
+        }
+        @if let Some(effect) = &tried.effect { p { (parts::long(effect)) } }
+        @if let Some(failure) = &ran.failure {
+            @match &failure.finding {
+                Some(finding) => (releases::findings(std::slice::from_ref(finding))),
+                None => p.badge.bad { (parts::text(&failure.message)) },
+            }
+        }
+        @if !differs.is_empty() { (parts::diff(&differs)) }
+        div.grid {
+            div { h3 { "What the script asked for" } (words::commands(Some(&ran.commands))) (asked(ran)) }
+            div { h3 { "Reply" } @if tried.reply.is_null() { p.dim { "No body." } } @else { (tree::tree(&tried.reply, &|_| false)) } }
+        }
+        (listing(ran, sources))
+        @if tried.refused.is_none() { (save_form(record, form)) }
+    }
+}
+
+fn asked(ran: &Ran) -> Markup {
+    let actions: Vec<ActionLine> = ran
+        .actions
+        .iter()
+        .map(|action| ActionLine { name: action.name().to_owned(), connector: action.connector.clone() })
+        .collect();
+    let lookups: Vec<LookupLine> = ran
+        .lookups
+        .iter()
+        .map(|lookup| LookupLine {
+            connector: lookup.connector.clone(),
+            family: lookup.asked.clone(),
+            outcome: lookup.outcome.clone(),
+            took_us: lookup.us,
+        })
+        .collect();
+    html! {
+        (words::actions(&actions))
+        (words::lookups(&lookups))
+        @if !ran.logs.is_empty() {
+            h3 { "Logged" }
+            ul { @for log in &ran.logs { li { (parts::long(&log.text)) @if let Some(fields) = &log.fields { " " code { (parts::text(&parts::cut(&fields.to_string(), 400))) } } } } }
+        }
+    }
+}
+
+fn listing(ran: &Ran, sources: &[Source]) -> Markup {
+    let cut = ran.trace.as_ref().is_some_and(|trace| trace.cut);
+    html! {
+        h3 { "Line by line" }
+        @if !ran.read.is_empty() { p.dim { "It read " @for (index, path) in ran.read.iter().enumerate() { @if index > 0 { ", " } code { (parts::text(path)) } } "." } }
+        @if cut { p.dim { "The run was longer than is shown." } }
+        @for (index, source) in sources.iter().enumerate() {
+            @if index == 0 { (script::listing(source, &marks(ran, &source.file))) }
+            @else { details { summary { (parts::text(&source.file)) } (script::listing(source, &marks(ran, &source.file))) } }
+        }
+    }
+}
+
+/// What a trace says of a file: lines, and what its variables were.
+pub(super) fn marks(ran: &Ran, file: &str) -> Marks {
+    let Some(trace) = &ran.trace else { return Marks::default() };
+    let mut marks = Marks { ran: Some(BTreeSet::new()), ..Marks::default() };
+    for step in trace.steps.iter().filter(|step| step.file == file) {
+        marks.ran.get_or_insert_default().insert(step.line);
+        if !step.changed.is_empty() {
+            let values = marks.values.entry(step.line).or_default();
+            values.extend(step.changed.iter().map(|shown| (shown.text.clone(), shown.value.clone())));
+        }
+    }
+    marks.failed = trace.failed_at.as_ref().filter(|at| at.file == file).map(|at| at.line);
+    marks
+}
+
+fn ended(tried: &Tried) -> Option<&String> {
+    let rule = tried.events.iter().flat_map(|event| &event.rules).find_map(|rule| rule.outcome.as_ref());
+    tried.outcome.as_ref().or(rule)
+}
+
+/// What of the outcome differs from what came of the call. Replies are compared where the call's was captured.
+fn difference(record: &Record, capture: Option<&Capture>, tried: &Tried) -> String {
+    let reply = capture.filter(|capture| !capture.too_large).map(|capture| capture.reply.clone());
+    let after = json!({
+        "outcome": ended(tried),
+        "status": tried.status,
+        "effect": tried.effect,
+        "reply": reply.as_ref().map(|_| without_mark(&tried.reply)),
+    });
+    let before = json!({
+        "outcome": record.outcome,
+        "status": record.status.filter(|_| tried.status.is_some()),
+        "effect": record.effect.as_ref().filter(|_| tried.effect.is_some()),
+        "reply": reply.as_ref().map(without_mark),
+    });
+    if before == after {
+        return String::new();
+    }
+    let [before, after] = [before, after].map(|value| serde_json::to_string_pretty(&value).unwrap_or_default() + "\n");
+    TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).to_string()
+}
+
+/// A reply without what points back at its decision.
+fn without_mark(reply: &Value) -> Value {
+    let mut reply = reply.clone();
+    if let Some(members) = reply.as_object_mut() {
+        members.shift_remove("debugContext");
+    }
+    reply
+}
+
+/// The texts of what ran: of the edited script what was edited, of all others what the release was made of.
+async fn sources(desk: &Desk, tried: &Tried, form: &Form) -> Vec<Source> {
+    let mut files: Vec<String> = Vec::new();
+    for step in tried.runs().filter_map(|ran| ran.trace.as_ref()).flat_map(|trace| &trace.steps) {
+        if !files.contains(&step.file) {
+            files.push(step.file.clone());
+        }
+    }
+    let hash = if form.against == "running" { tried.release.as_str() } else { "on_disk" };
+    let mut sources = viewer::call::texts(desk, hash, &files).await;
+    if form.against == "edited"
+        && let Some(source) = sources.iter_mut().find(|source| source.file.ends_with(&form.file))
+    {
+        source.text.clone_from(&form.script);
+    }
+    sources
+}
+
+fn save_form(record: &Record, form: &Form) -> Markup {
+    if form.against == "edited" {
+        return html! { p.dim { "Save the script to its file first; then this call can be saved as a test of it." } };
+    }
+    html! {
+        h3 { "Save as test" }
+        p.dim { "A golden case: this request as it stands above, what lookups answered, and what came of it. It becomes a file of the bundle." }
+        form.filters method="post" action={ "/decisions/" (parts::segment(&record.id)) "/case" } data-swap="#saved" {
+            input type="hidden" name="against" value=(form.against);
+            textarea name="request" hidden { "\n" (form.request) }
+            label { span { "Name of the test" } input name="name" required pattern="[A-Za-z0-9_\\-]+" autocomplete="off"; }
+            button type="submit" { "Save as test" }
+        }
+        div id="saved" {}
+    }
+}

@@ -1,0 +1,321 @@
+//! Dead letters, and the pages that say what replaying or removing would do before it is done.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::json;
+
+use crate::admin::access::Identity;
+use crate::admin::desk::Desk;
+use crate::admin::desk::orders::{Done, Forecast, Meant, Order};
+use crate::admin::problem::Problem;
+use crate::admin::viewer;
+use crate::admin::viewer::events;
+use crate::admin::viewer::fields::Fields;
+use crate::admin::viewer::layout;
+use crate::admin::viewer::layout::Here;
+use crate::admin::viewer::parts;
+use crate::store::{EventRef, JobState, Query};
+
+pub(super) async fn get(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let query = events::wanted(&fields, desk.delivery.store().now());
+    let query = query.map(|query| Query { state: Some(JobState::Dead), ..query });
+    match events::list(&desk, &fields, query, "/dead-letters", |view| body(view, who.is_operator())).await {
+        Ok(body) => layout::page(&viewer::seen(&desk, &who), Here::DeadLetters, "Dead letters", &body),
+        Err(problem) => viewer::failed(&desk, &who, Here::DeadLetters, &problem),
+    }
+}
+
+pub(super) async fn ask_replay(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let deed = if fields.get("force").is_empty() { Deed::Replay } else { Deed::ReplayAll };
+    ask(&desk, &who, &fields, deed).await
+}
+
+pub(super) async fn ask_purge(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let deed = if fields.all("event").next().is_some() { Deed::Purge } else { Deed::PurgeDead };
+    ask(&desk, &who, &fields, deed).await
+}
+
+pub(super) async fn replay(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    form: Bytes,
+) -> Response {
+    let fields = Fields::of(&form);
+    let deed = if fields.get("force").is_empty() { Deed::Replay } else { Deed::ReplayAll };
+    act(&desk, &who, &fields, deed).await
+}
+
+pub(super) async fn purge(State(desk): State<Arc<Desk>>, Extension(who): Extension<Identity>, form: Bytes) -> Response {
+    let fields = Fields::of(&form);
+    let deed = if fields.all("event").next().is_some() { Deed::Purge } else { Deed::PurgeDead };
+    act(&desk, &who, &fields, deed).await
+}
+
+/// Which events are meant: those that are named, or all dead letters that match.
+///
+/// # Errors
+/// What of the form makes no sense.
+fn meant(fields: &Fields, desk: &Desk) -> Result<Meant, String> {
+    let named: Vec<EventRef> = fields
+        .all("event")
+        .map(|id| id.parse().map(EventRef::Id))
+        .collect::<Result<_, _>>()
+        .map_err(|_| "an event is named by its number".to_owned())?;
+    if !named.is_empty() {
+        return Ok(Meant::Named(named));
+    }
+    let query = events::wanted(fields, desk.delivery.store().now())?;
+    Ok(Meant::Query(Box::new(Query { state: Some(JobState::Dead), after: None, ..query })))
+}
+
+fn bad(detail: String) -> Problem {
+    Problem::bad_request("bad-form", detail)
+}
+
+/// Says what will happen, and asks.
+async fn ask(desk: &Desk, who: &Identity, fields: &Fields, deed: Deed) -> Response {
+    if !who.is_operator() {
+        return viewer::failed(desk, who, Here::DeadLetters, &Problem::role());
+    }
+    let planned = async {
+        let meant = meant(fields, desk).map_err(bad)?;
+        desk.forecast(deed.order(), &meant).await.map_err(Problem::from)
+    };
+    match planned.await {
+        Ok(plan) => {
+            let body = confirm(deed, &plan, &hidden(fields));
+            layout::page(&viewer::seen(desk, who), Here::DeadLetters, "Dead letters", &body)
+        }
+        Err(problem) => viewer::failed(desk, who, Here::DeadLetters, &problem),
+    }
+}
+
+/// The question again, for the form that answers it.
+fn hidden(fields: &Fields) -> Vec<(String, String)> {
+    let asked = events::Asked::of(fields);
+    let mut hidden: Vec<(String, String)> = asked
+        .pairs()
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    hidden.extend(fields.all("event").map(|id| ("event".to_owned(), id.to_owned())));
+    hidden.extend(fields.some("force").map(|force| ("force".to_owned(), force)));
+    hidden
+}
+
+async fn act(desk: &Desk, who: &Identity, fields: &Fields, deed: Deed) -> Response {
+    let here = Here::DeadLetters;
+    let ordered = async {
+        let meant = meant(fields, desk).map_err(bad)?;
+        desk.carry_out(deed.order(), meant).await.map_err(Problem::from)
+    };
+    let outcome = match ordered.await {
+        Ok(outcome) => outcome,
+        Err(problem) => return viewer::failed(desk, who, here, &problem),
+    };
+    let what = if deed.is_replay() { "events replayed" } else { "events purged" };
+    let subject = parts::counted(outcome.changed, if deed.is_replay() { "job" } else { "row" });
+    desk.note(who, what, &subject, &json!({ "form": hidden(fields), "refused": outcome.refused })).await;
+    layout::page(&viewer::seen(desk, who), here, "Dead letters", &done(deed, &outcome))
+}
+
+pub(super) fn body(view: &events::View, operator: bool) -> Markup {
+    let all = parts::address("/dead-letters/replay", &view.asked.pairs());
+    let purge = parts::address("/dead-letters/purge", &view.asked.pairs());
+    html! {
+        div.top { h1 { "Dead letters" } p.dim { "Jobs that were tried as often as they may be, or that can never succeed." } }
+        (events::filters(view, "/dead-letters", false))
+        @if let Some(problem) = &view.problem { p.badge.warn role="alert" { (parts::text(problem)) } }
+        @if view.events.is_empty() { section.table { (nothing(view)) } }
+        @else if operator {
+            form method="get" action="/dead-letters/replay" {
+                section.table { (events::table(view.events, true)) }
+                div.buttons {
+                    button.main type="submit" { "Run the chosen ones again…" }
+                    button type="submit" formaction="/dead-letters/purge" { "Remove the chosen ones…" }
+                    a href=(all) { "Run all that match again…" }
+                    a href=(purge) { "Remove all that match…" }
+                }
+            }
+        } @else { section.table { (events::table(view.events, false)) } }
+        (parts::more(view.next.clone()))
+    }
+}
+
+fn nothing(view: &events::View) -> Markup {
+    if view.asked.is_filtered() {
+        let next = html! { "No dead letter matches. " a href="/dead-letters" { "Show all" } "." };
+        return parts::empty("No such dead letter", &next, None);
+    }
+    let next = html! { "Everything that was asked for is done, or still being tried. On the command line:" };
+    parts::empty("No dead letter", &next, Some("hookgate events list --dead"))
+}
+
+/// What is to be done with events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Dead jobs run again.
+    Replay,
+    /// Everything runs again, also what succeeded.
+    ReplayAll,
+    /// Removed for good: events with all their jobs.
+    Purge,
+    /// Only their dead jobs.
+    PurgeDead,
+}
+
+impl Deed {
+    fn order(self) -> Order {
+        match self {
+            Self::Replay => Order::Replay,
+            Self::ReplayAll => Order::ReplayAll,
+            Self::Purge | Self::PurgeDead => Order::Purge,
+        }
+    }
+
+    fn is_replay(self) -> bool {
+        matches!(self, Self::Replay | Self::ReplayAll)
+    }
+}
+
+fn count(plan: &Forecast) -> Markup {
+    html! { @if plan.more { "more than " } (parts::counted(plan.events as u64, "event")) }
+}
+
+/// Says what will happen, and asks. `hidden` names the events again.
+pub(super) fn confirm(deed: Deed, plan: &Forecast, hidden: &[(String, String)]) -> Markup {
+    let (title, button, address) = match deed {
+        Deed::Replay => ("Run dead jobs again?", "Run them again", "/dead-letters/replay"),
+        Deed::ReplayAll => ("Run everything again?", "Run everything again", "/dead-letters/replay"),
+        Deed::Purge => ("Remove for good?", "Remove for good", "/dead-letters/purge"),
+        Deed::PurgeDead => ("Remove dead jobs for good?", "Remove for good", "/dead-letters/purge"),
+    };
+    html! {
+        p.trail { a href="/dead-letters" { "Dead letters" } " / " (title) }
+        h1 { (title) }
+        section.text {
+            @if plan.events == 0 {
+                p.lead { "Nothing matches: there is nothing to do." }
+                p { a.button href="/dead-letters" { "Back" } }
+            } @else {
+                p.lead { (sentence(deed, plan)) }
+                (lanes(deed, plan))
+                (doubts(deed, plan))
+                form method="post" action=(address) {
+                    @for (name, value) in hidden { input type="hidden" name=(name) value=(value); }
+                    div.buttons {
+                        button class=(if matches!(deed, Deed::Replay) { "main" } else { "danger" }) type="submit" { (button) }
+                        a href="/dead-letters" { "Leave everything as it is" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sentence(deed: Deed, plan: &Forecast) -> Markup {
+    match deed {
+        Deed::Replay => html! { "The dead jobs of " (count(plan)) " run again, from their first try." },
+        Deed::ReplayAll => {
+            html! { "All jobs of " (count(plan)) " run again, also those that succeeded: receivers take what comes of that for new." }
+        }
+        Deed::Purge => {
+            html! { (count(plan)) " with all jobs are removed, for good. What is still being worked on stays. If the provider sends one of them again, it still counts as a duplicate." }
+        }
+        Deed::PurgeDead => {
+            html! { "The dead jobs of " (count(plan)) " are removed, for good. What else became of these events stays." }
+        }
+    }
+}
+
+fn lanes(deed: Deed, plan: &Forecast) -> Markup {
+    let verb = if matches!(deed, Deed::Purge | Deed::PurgeDead) { "Removed" } else { "Runs" };
+    html! {
+        @if !plan.jobs.is_empty() {
+            h2 { (verb) " through" @if plan.events > 200 { " (of the first 200 events)" } }
+            ul { @for (lane, count) in &plan.jobs { li { (parts::text(lane)) ": " (parts::counted(*count, "job")) } } }
+        }
+    }
+}
+
+fn doubts(deed: Deed, plan: &Forecast) -> Markup {
+    let again = deed.is_replay();
+    html! {
+        @if again && plan.maybe_delivered > 0 {
+            p { span.badge.warn { "may happen twice" } " "
+                (parts::counted(plan.maybe_delivered, "job")) " may have done what was asked: a try has no recorded end. The same key is sent again; receivers that know keys ignore it." }
+        } @else if deed == Deed::Replay {
+            p.dim { "Nothing of this has happened yet as far as is known: every try has ended with a refusal." }
+        }
+    }
+}
+
+/// What came of it.
+fn done(deed: Deed, outcome: &Done) -> Markup {
+    let changed = outcome.changed;
+    let title = match deed {
+        Deed::Replay | Deed::ReplayAll => html! { (parts::counted(changed, "job")) " put back" },
+        Deed::Purge => html! { (parts::counted(changed, "event")) " removed" },
+        Deed::PurgeDead => html! { (parts::counted(changed, "dead job")) " removed" },
+    };
+    html! {
+        p.trail { a href="/dead-letters" { "Dead letters" } }
+        h1 { (title) }
+        section.text {
+            @for problem in &outcome.refused { p { span.badge.bad { "refused" } " " (parts::text(problem)) } }
+            @if deed.is_replay() && changed > 0 { p { "They are tried now, the oldest first." } }
+            p { a href="/events" { "See what becomes of events" } " or " a href="/dead-letters" { "go back to the dead letters" } "." }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_how_many_through_what_and_what_may_happen_twice() {
+        let plan =
+            Forecast { events: 3, jobs: [("connector desk".to_owned(), 4)].into(), maybe_delivered: 1, more: false };
+        let hidden = [("event".to_owned(), "7".to_owned())];
+        let page = confirm(Deed::Replay, &plan, &hidden).into_string();
+        for part in [
+            "3 events",
+            "connector desk",
+            "4 jobs",
+            "may happen twice",
+            r#"name="event" value="7""#,
+            r#"method="post""#,
+        ] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+        let page = confirm(Deed::Purge, &plan, &hidden).into_string();
+        assert!(page.contains("for good") && !page.contains("may happen twice"), "{page}");
+    }
+
+    #[test]
+    fn nothing_to_do_has_no_button() {
+        let page = confirm(Deed::Replay, &Forecast::default(), &[]).into_string();
+        assert!(page.contains("nothing to do") && !page.contains("<form"), "{page}");
+    }
+}

@@ -1,0 +1,306 @@
+//! The first page: calls as they happen, and the search through all that are kept.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::Response;
+use maud::{Markup, html};
+
+use crate::admin::access::Identity;
+use crate::admin::desk::Desk;
+use crate::admin::problem::Problem;
+use crate::admin::viewer;
+use crate::admin::viewer::fields::Fields;
+use crate::admin::viewer::layout;
+use crate::admin::viewer::layout::Here;
+use crate::admin::viewer::parts;
+use crate::decision::{Page, Query, Record};
+
+/// What somebody asked for, as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) route: String,
+    pub(super) outcome: String,
+    pub(super) find: String,
+    pub(super) since: String,
+    pub(super) until: String,
+    pub(super) cursor: String,
+}
+
+pub(super) struct View<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) page: &'a Page,
+    /// For the rest of the list.
+    pub(super) next: Option<String>,
+    pub(super) routes: Vec<String>,
+    /// What of the question makes no sense, for whoever asked.
+    pub(super) problem: Option<String>,
+    /// Decisions that were not kept because there were too many, since the start.
+    pub(super) dropped: u64,
+    /// A call that can be made right away: a hook that a route has.
+    pub(super) hook: Option<String>,
+}
+
+/// Outcomes that a filter offers.
+const OUTCOMES: &[&str] =
+    &["failed", "refused", "denied", "allowed", "changed", "unchanged", "verified", "unverified", "acted", "nothing"];
+
+impl Asked {
+    /// Whether it is the newest of all that is shown, so that new ones belong above.
+    fn is_live(&self) -> bool {
+        self.cursor.is_empty() && self.since.is_empty() && self.until.is_empty()
+    }
+
+    fn is_filtered(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The address of the same question at another place of the list.
+    pub(super) fn at(&self, cursor: &str) -> String {
+        parts::address(
+            "/",
+            &[
+                ("route", &self.route),
+                ("outcome", &self.outcome),
+                ("find", &self.find),
+                ("since", &self.since),
+                ("until", &self.until),
+                ("cursor", cursor),
+            ],
+        )
+    }
+}
+
+pub(super) async fn get(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let text = |name: &str| fields.get(name).to_owned();
+    let asked = Asked {
+        route: text("route"),
+        outcome: text("outcome"),
+        find: text("find"),
+        since: text("since"),
+        until: text("until"),
+        cursor: text("cursor"),
+    };
+    let (page, problem) = match wanted(&fields, desk.delivery.store().now()) {
+        Ok(query) => match desk.delivery.store().decisions(query).await {
+            Ok(page) => (page, None),
+            Err(error) => return viewer::failed(&desk, &who, Here::Calls, &Problem::from(error)),
+        },
+        Err(problem) => (Page::default(), Some(problem)),
+    };
+    let hook = desk.live.current().and_then(|release| release.routes.first().map(|route| route.hook.name.to_owned()));
+    let view = View {
+        next: page.next.map(|next| asked.at(&next.to_string())),
+        asked: &asked,
+        page: &page,
+        routes: viewer::routes(&desk),
+        problem,
+        dropped: dropped(&desk),
+        hook,
+    };
+    layout::page(&viewer::seen(&desk, &who), Here::Calls, "Calls", &body(&view))
+}
+
+/// Decisions that were made and are not kept, since the start.
+fn dropped(desk: &Desk) -> u64 {
+    desk.metrics.decisions.read().iter().filter(|(word, _)| *word != "kept").map(|(_, count)| count).sum()
+}
+
+fn wanted(fields: &Fields, now: i64) -> Result<Query, String> {
+    Ok(Query {
+        route: fields.some("route"),
+        outcome: fields.some("outcome"),
+        handle: fields.some("find"),
+        since: fields.time("since", now)?,
+        until: fields.time("until", now)?,
+        after: fields.cursor()?,
+        limit: 0,
+    })
+}
+
+pub(super) fn body(view: &View) -> Markup {
+    let asked = view.asked;
+    html! {
+        div.top {
+            h1 { "Calls" }
+            @if asked.is_live() {
+                p.live {
+                    span.dot id="live-dot" {}
+                    span id="live-state" { "Newest first" }
+                    button id="pause" type="button" aria-pressed="false" hidden { "Pause" }
+                }
+            } @else { p.live { a href="/" { "Back to live" } } }
+        }
+        (filters(view))
+        p.dim id="live-news" role="status" aria-live="polite" {}
+        @if view.dropped > 0 {
+            p.badge.warn { (parts::counted(view.dropped, "decision"))
+                " not kept since the start: more happened in a second than [store] decisions_per_second allows. The calls were answered." }
+        }
+        @if let Some(problem) = &view.problem { p.badge.warn role="alert" { (parts::text(problem)) } }
+        (rows(view))
+        (parts::more(view.next.clone()))
+    }
+}
+
+fn filters(view: &View) -> Markup {
+    let asked = view.asked;
+    let outcomes: Vec<String> = OUTCOMES.iter().map(|&outcome| outcome.to_owned()).collect();
+    html! {
+        form.filters id="filters" method="get" action="/" role="search" {
+            label.grow { span { "Search" }
+                input type="search" name="find" value=(asked.find) data-key-search="" autocomplete="off" spellcheck="false"
+                    placeholder="E-mail, login, user, event, request or decision id"; }
+            (parts::choice("route", "Route", "All", &asked.route, &view.routes))
+            (parts::choice("outcome", "Outcome", "All", &asked.outcome, &outcomes))
+            label { span { "Since" } input name="since" value=(asked.since) size="12" placeholder="2h or a time" autocomplete="off"; }
+            label { span { "Until" } input name="until" value=(asked.until) size="12" placeholder="15m or a time" autocomplete="off"; }
+            button.main type="submit" { "Search" }
+            @if asked.is_filtered() { a href="/" { "Clear" } }
+        }
+    }
+}
+
+fn rows(view: &View) -> Markup {
+    let none = view.page.records.is_empty();
+    html! {
+        section.table {
+            @if none { div id="nothing" { (nothing(view)) } }
+            // The script of the page adds rows where new ones belong.
+            table.rows id=[view.asked.is_live().then_some("calls")] hidden[none] {
+                thead { tr {
+                    th scope="col" { "Time" } th scope="col" { "Outcome" } th scope="col" { "Route" }
+                    th scope="col" { "Who" } th scope="col" { "Why" } th.num scope="col" { "Took" }
+                } }
+                tbody { @for record in &view.page.records { (row(record)) } }
+            }
+        }
+        template id="row" { (row(&Record::default())) }
+        ul id="tones" hidden { @for outcome in OUTCOMES { li data-word=(outcome) data-tone=(parts::tone(outcome)) {} } }
+    }
+}
+
+/// A row of the list. The script of the page fills the same slots.
+pub(super) fn row(record: &Record) -> Markup {
+    let find: Vec<&str> = [
+        Some(&record.id),
+        record.event_id.as_ref(),
+        record.request_id.as_ref(),
+        record.trace_id.as_ref(),
+        record.subject.id.as_ref(),
+        record.subject.login.as_ref(),
+    ]
+    .into_iter()
+    .flatten()
+    .map(String::as_str)
+    .collect();
+    let took = if record.times.total_us > 0 { record.times.total_us } else { record.times.script_us };
+    html! {
+        tr data-id=(record.id) data-route=(record.route) data-outcome=(record.outcome) data-find=(find.join(" ").to_lowercase()) {
+            td.tight { (parts::clock_slot(record.at)) }
+            td { span class={ "badge " (parts::tone(&record.outcome)) } data-slot="outcome" { (parts::text(&record.outcome)) } }
+            td data-slot="route" { (parts::text(&place(record))) }
+            td data-slot="who" { (parts::text(&parts::cut(who(record), 80))) }
+            td.full { a data-slot="why" href={ "/decisions/" (parts::segment(&record.id)) } { (parts::text(&parts::cut(&brief(record), 200))) } }
+            td.num data-slot="took" { (parts::span(took)) }
+        }
+    }
+}
+
+fn place(record: &Record) -> String {
+    match &record.rule {
+        Some(rule) => format!("{} / {rule}", record.route),
+        None if record.route.is_empty() => "—".to_owned(),
+        None => record.route.clone(),
+    }
+}
+
+fn who(record: &Record) -> &str {
+    record.subject.login.as_deref().or(record.subject.id.as_deref()).unwrap_or_default()
+}
+
+/// Why, as short as a row is.
+fn brief(record: &Record) -> String {
+    if record.failure.is_some() {
+        return record.why();
+    }
+    let said = record.reason.as_ref().or(record.effect.as_ref()).or(record.event_type.as_ref());
+    said.unwrap_or(&record.outcome).clone()
+}
+
+fn nothing(view: &View) -> Markup {
+    if view.asked.is_filtered() {
+        let next = html! {
+            "Nothing that is kept matches. Search finds whole ids and whole addresses; "
+            a href="/" { "show all calls" } "."
+        };
+        return parts::empty("No such call", &next, None);
+    }
+    match &view.hook {
+        Some(hook) => parts::empty(
+            "No call yet",
+            &html! { "Calls appear here as they happen. Be the provider and make one:" },
+            Some(&format!("hookgate simulate {hook}")),
+        ),
+        None => parts::empty(
+            "No route yet",
+            &html! { "gateway.toml has no route. See what a hook needs:" },
+            Some("hookgate docs"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::{Failure, Subject};
+
+    fn view<'a>(asked: &'a Asked, page: &'a Page) -> View<'a> {
+        let hook = Some("acme.token".to_owned());
+        View { asked, page, next: None, routes: vec!["signup".to_owned()], problem: None, dropped: 0, hook }
+    }
+
+    #[test]
+    fn an_empty_list_says_what_to_do() {
+        let page = body(&view(&Asked::default(), &Page::default())).into_string();
+        assert!(page.contains("hookgate simulate acme.token"), "{page}");
+        let asked = Asked { find: "ann@example.com".to_owned(), ..Asked::default() };
+        let page = body(&view(&asked, &Page::default())).into_string();
+        assert!(page.contains("No such call") && !page.contains("simulate"), "{page}");
+    }
+
+    #[test]
+    fn a_row_shows_who_and_why_and_leads_to_the_call() {
+        let record = Record {
+            id: "d/1".to_owned(),
+            route: "signup".to_owned(),
+            subject: Subject { id: None, login: Some("<b>\u{202e}".to_owned()) },
+            failure: Some(Failure {
+                reason: "timeout".to_owned(),
+                text: "it took too long".to_owned(),
+                ..Failure::default()
+            }),
+            ..Record::default()
+        };
+        let row = row(&record).into_string();
+        for part in [
+            "/decisions/d%2F1",
+            "failed, so the declared answer was given: it took too long",
+            "&lt;b&gt;",
+            r"\u{202e}</span>",
+        ] {
+            assert!(row.contains(part), "{part} is not in {row}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_list_keeps_the_question() {
+        let asked = Asked { route: "a b".to_owned(), outcome: "failed".to_owned(), ..Asked::default() };
+        assert_eq!(asked.at("7"), "/?route=a+b&outcome=failed&cursor=7");
+    }
+}
