@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::secret::looks_secret;
+
 /// Members of commands whose values are written by the script's author or name things of the provider, and say nothing
 /// of a person. The value of every other member is replaced by its kind.
 const KEPT_MEMBERS: &[&str] = &[
@@ -96,21 +98,6 @@ struct Walk<'a> {
     replaced: Vec<String>,
 }
 
-/// Parts of names that secrets have: what an operator's own attributes are called is not in any contract.
-const SUSPECT: &[&str] = &[
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "otp",
-    "passcode",
-    "authorization",
-    "cookie",
-    "apikey",
-    "privatekey",
-    "pin",
-];
-
 impl Walk<'_> {
     fn value(&mut self, value: &Value) -> Value {
         let replace = match value {
@@ -130,7 +117,7 @@ impl Walk<'_> {
                 return kept;
             }
             Value::Null => return Value::Null,
-            _ => self.is_secret() || !self.is_allowed(),
+            _ => self.is_secret() || !self.allows(),
         };
         if !replace {
             return value.clone();
@@ -143,29 +130,22 @@ impl Walk<'_> {
         Value::from(MASK)
     }
 
-    fn is_allowed(&self) -> bool {
-        self.allowed.iter().any(|path| begins(&self.path, path.iter().copied()))
+    /// Whether this stands below an allowed path, under names that are no secret's: those of the path itself are the contract's.
+    fn allows(&self) -> bool {
+        let below = |path: &&&[&str]| begins(&self.path, path.iter().copied());
+        let found = self.allowed.iter().find(below);
+        found.is_some_and(|path| !self.path[path.len()..].iter().any(|name| looks_secret(name)))
     }
 
     fn is_secret(&self) -> bool {
         self.secret.iter().any(|path| begins(&self.path, path.iter().copied()))
             || self.more.iter().any(|path| begins(&self.path, path.iter().map(String::as_str)))
-            || self.path.iter().any(|name| is_suspect(name))
     }
 }
 
 fn begins<'a>(path: &[String], with: impl Iterator<Item = &'a str>) -> bool {
     let mut names = path.iter();
     with.into_iter().all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
-}
-
-/// `accessToken`, `access_token` and `ACCESS-TOKEN` are one name; `pin` counts as a whole name only.
-fn is_suspect(name: &str) -> bool {
-    let plain: String =
-        name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
-    SUSPECT
-        .iter()
-        .any(|part| if part.len() > 3 { plain.contains(part) } else { plain == *part || plain.starts_with("otp") })
 }
 
 #[cfg(test)]
@@ -201,13 +181,14 @@ mod tests {
         let body = json!({
             "eventId": "e1", "cookie": "c",
             "data": {
+                "token": {"lifetime": 7},
                 "userProfile": {"email": "a@b.example", "accessToken": "s", "ACCESS_TOKEN": "s", "pin": "1", "pinned": "x", "ssn": "s"},
                 "list": [{"keep": 1, "password": "s"}, {"keep": 2, "other": "s"}],
                 "x/y": "s"
             }
         });
         let allowed: &[&[&str]] =
-            &[&["eventId"], &["cookie"], &["data", "userProfile"], &["data", "list", "*", "keep"]];
+            &[&["eventId"], &["data", "token"], &["data", "userProfile"], &["data", "list", "*", "keep"]];
         let more = vec![vec!["data".to_owned(), "userProfile".to_owned(), "ssn".to_owned()]];
         let (kept, replaced) = request(&body, allowed, &[&["data", "list", "*", "password"]], &more);
         assert_eq!(
@@ -215,6 +196,7 @@ mod tests {
             json!({
                 "eventId": "e1", "cookie": "***",
                 "data": {
+                    "token": {"lifetime": 7},
                     "userProfile": {"email": "a@b.example", "accessToken": "***", "ACCESS_TOKEN": "***", "pin": "***", "pinned": "x", "ssn": "***"},
                     "list": [{"keep": 1, "password": "***"}, {"keep": 2, "other": "***"}],
                     "x/y": "***"

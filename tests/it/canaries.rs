@@ -19,7 +19,6 @@ const CANARIES: &[&str] = &[
     "CANARY-cookie",
     "CANARY-connector",
     "CANARY-custom",
-    "CANARY-session",
     "CANARY-query",
     "dGVzdDp0ZXN0",
 ];
@@ -76,7 +75,6 @@ fn poisoned(hook: &str, id: &str) -> String {
         ("/context/credential/password", "CANARY-password"),
         ("/messageProfile/otpCode", "CANARY-otp-482913"),
         ("/messageProfile/msgTemplate", "Your code is CANARY-otp-482913"),
-        ("/context/session/id", "CANARY-session"),
     ] {
         if let Some(place) = data.pointer_mut(path) {
             *place = json!(canary);

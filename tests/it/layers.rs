@@ -115,7 +115,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("connectors", &["command", "message", "question", "secret", "telemetry", "finding"]),
     ("store", &["decision", "question", "failpoint"]),
     ("command", &[]),
-    ("decision", &[]),
+    ("decision", &["secret"]),
     ("question", &["secret"]),
     ("message", &["secret"]),
     ("moment", &[]),

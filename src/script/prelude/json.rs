@@ -14,6 +14,7 @@ use crate::script::prelude::secret::{Hidden, MASK};
 use crate::script::prelude::set::Set;
 use crate::script::prelude::time::Time;
 use crate::script::prelude::url::Address;
+use crate::secret::looks_secret;
 
 /// How deep arrays and maps may nest on the way out.
 const MAX_DEPTH: usize = 64;
@@ -56,7 +57,8 @@ pub fn json_from_dynamic(value: &Dynamic) -> Result<Value, String> {
     convert(value, Secrets::Refuse, MAX_DEPTH).map_err(Wrong::message)
 }
 
-/// As [`json_from_dynamic`] for what people read (logs): a secret shows as `***`.
+/// As [`json_from_dynamic`] for what people read (logs): a secret shows as `***`, and so does a text that is a member with
+/// the name of one.
 ///
 /// # Errors
 /// As there, secrets excepted.
@@ -120,6 +122,10 @@ fn convert(value: &Dynamic, secrets: Secrets, depth: usize) -> Result<Value, Wro
     if let Ok(members) = value.as_map_ref() {
         let depth = deeper(depth)?;
         let members = members.iter().map(|(key, member)| {
+            let hidden = matches!(secrets, Secrets::Mask) && member.is_string() && looks_secret(key);
+            if hidden {
+                return Ok((key.to_string(), MASK.into()));
+            }
             let member = convert(member, secrets, depth).map_err(|wrong| wrong.under(format!(".{key}")))?;
             Ok((key.to_string(), member))
         });

@@ -83,6 +83,11 @@ fn log(text: &str, fields: Option<&Dynamic>) -> Fallible<()> {
     context::with("log", |run| write_log(run, text, fields))
 }
 
+/// A list or map as the log shows it.
+fn readable(value: &Dynamic) -> Fallible<ImmutableString> {
+    Ok(json::json_for_reading(value)?.to_string().into())
+}
+
 fn unavailable(name: &str) -> Fallible<()> {
     Err(format!("`{name}` is not available in hooks").into())
 }
@@ -129,6 +134,11 @@ pub(super) fn register(library: &mut Library) {
         ),
         || context::with("remaining_ms", Context::remaining_ms)?,
     );
+    // Rhai would print them with everything that is in them.
+    for name in ["print", "debug"] {
+        library.overload(name, |map: Map| readable(&Dynamic::from_map(map)));
+        library.overload(name, |items: Array| readable(&Dynamic::from_array(items)));
+    }
     library.overload("sleep", |_: i64| unavailable("sleep"));
     library.overload("sleep", |_: f64| unavailable("sleep"));
     library.overload("exit", || unavailable("exit"));
