@@ -69,6 +69,7 @@ pub struct TriedRule {
 
 /// One run of a script.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = TriedRan)]
 pub struct Ran {
     /// Path below the scripts folder.
     pub script: String,
@@ -116,6 +117,7 @@ pub struct TriedLog {
 
 /// Why the script gave no answer; then the declared one was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TriedFailure)]
 pub struct Failure {
     /// The label in metrics and logs: `timeout`, `script_error`, ….
     pub reason: String,
@@ -128,6 +130,7 @@ pub struct Failure {
 
 /// Microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TriedTimes)]
 pub struct Times {
     /// In the script alone.
     pub script_us: u64,

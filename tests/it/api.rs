@@ -28,6 +28,7 @@ mod found;
 mod orders;
 mod refused;
 mod releases;
+mod schema;
 mod trial;
 mod watching;
 

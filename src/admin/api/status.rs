@@ -26,12 +26,12 @@ pub struct Status {
     pub routes: Vec<RouteLine>,
     /// What the store holds, as seen a few seconds ago.
     pub queue: Health,
-    pub decisions: Decisions,
+    pub decisions: Recorded,
 }
 
 /// Records of decisions since the start, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Decisions {
+pub struct Recorded {
     pub kept: u64,
     /// More came in a second than `store.decisions_per_second` allows; they are not kept.
     pub over_budget: u64,
@@ -48,12 +48,12 @@ impl Status {
             release: desk.live.status(),
             routes: routes::all(desk),
             queue: (*desk.delivery.health()).clone(),
-            decisions: Decisions::of(desk),
+            decisions: Recorded::of(desk),
         }
     }
 }
 
-impl Decisions {
+impl Recorded {
     pub fn of(desk: &Desk) -> Self {
         let counts = desk.records.counts();
         let count = |name| counts.iter().filter(|(found, _)| *found == name).map(|(_, count)| count).sum();

@@ -430,6 +430,14 @@ pub(crate) async fn lists_are_filtered_and_paged(stand: &mut dyn Stand) {
         assert!(list(Query { route: Some("others".to_owned()), ..query }).await.0.is_empty());
     }
     assert!(list(Query { rule: Some("atch".to_owned()), ..Query::default() }).await.0.is_empty());
+    for state in JobState::ALL {
+        for nothing in [
+            Query { rule: Some(String::new()), state: Some(state), ..Query::default() },
+            Query { connector: Some("none".to_owned()), state: Some(state), ..Query::default() },
+        ] {
+            assert!(list(nothing).await.0.is_empty(), "{state:?}");
+        }
+    }
 }
 
 pub(crate) async fn long_details_are_cut_between_characters(stand: &mut dyn Stand) {
