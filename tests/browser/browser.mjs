@@ -18,7 +18,7 @@ const FLAGS = [
 ];
 /** Screenshots are only written when they are asked for: they differ from machine to machine. */
 const UPDATE = Boolean(process.env.UPDATE);
-const MAX_IMAGE_BYTES = 200_000;
+const MAX_IMAGE_BYTES = 250_000;
 const MAX_HEIGHT = 1_000;
 
 export const DESKTOP = { width: 1440, height: 900 };
@@ -89,11 +89,11 @@ export async function fits(page, what) {
 }
 
 /** Writes docs/images/NAME.png, if images are to be updated. */
-export async function picture(page, name, part = undefined) {
+export async function picture(page, name, { part = undefined, height: most = MAX_HEIGHT } = {}) {
   if (!UPDATE) return;
   await mkdir(IMAGES, { recursive: true });
   const path = join(IMAGES, `${name}.png`);
-  const height = Math.min(await page.evaluate(() => document.documentElement.scrollHeight), MAX_HEIGHT);
+  const height = Math.min(await page.evaluate(() => document.documentElement.scrollHeight), most);
   const { width } = page.viewportSize();
   const image = part ? await part.screenshot() : await page.screenshot({ fullPage: true, clip: { x: 0, y: 0, width, height } });
   await writeFile(path, image);

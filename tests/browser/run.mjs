@@ -166,7 +166,7 @@ describe('an operator on this machine', () => {
       await page.getByText('Deny, and say').waitFor();
       const ran = page.locator('.code tr.ran');
       assert.match((await ran.allTextContents()).join('\n'), /is in the table of blocked domains/);
-      await picture(page, 'why-2-call');
+      await picture(page, 'why-2-call', { height: 1_500 });
       const before = (await status()).release.running;
       await gateway.edit('tables/blocked.txt', (text) => text.replace('customer.example\n', ''));
       await until('the table is live', async () => (await status()).release.running !== before);
@@ -175,7 +175,7 @@ describe('an operator on this machine', () => {
       await tried.getByText('Something else came of it').waitFor();
       assert.match((await tried.locator('.diff .add').allTextContents()).join('\n'), /ALLOW/);
       await tried.scrollIntoViewIfNeeded();
-      await picture(page, 'why-3-run-again', tried);
+      await picture(page, 'why-3-run-again', { part: tried });
       await gateway.edit('tables/blocked.txt', (text) => `${text}customer.example\n`);
       await until('the table is as it was', async () => (await status()).release.running === before);
     });

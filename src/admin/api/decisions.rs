@@ -114,7 +114,7 @@ impl DecisionLine {
 }
 
 /// Decisions, newest first.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Decisions {
     pub decisions: Vec<DecisionLine>,
     /// `cursor` of the next page; `null` on the last one.

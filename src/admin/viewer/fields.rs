@@ -1,6 +1,7 @@
 //! What somebody wrote into a form or an address.
 
 use crate::moment;
+use crate::moment::When;
 use crate::store::Millis;
 
 /// Names and values, in order; a name may stand there more than once.
@@ -42,10 +43,15 @@ impl Fields {
     /// # Errors
     /// It is none; how to write it.
     pub(super) fn time(&self, name: &str, now: Millis) -> Result<Option<Millis>, String> {
-        match self.get(name) {
-            "" => Ok(None),
-            written => moment::when(written).map(|when| Some(when.millis(now))),
-        }
+        Ok(self.when(name)?.map(|when| when.millis(now)))
+    }
+
+    /// The same, before it is known what time it is now.
+    ///
+    /// # Errors
+    /// It is none; how to write it.
+    pub(super) fn when(&self, name: &str) -> Result<Option<When>, String> {
+        Some(self.get(name)).filter(|written| !written.is_empty()).map(moment::when).transpose()
     }
 
     /// A place in a list.

@@ -7,6 +7,8 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::admin::access::Identity;
+use crate::admin::api::decisions;
+use crate::admin::api::decisions::{DecisionLine, Decisions, DecisionsAsked};
 use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
 use crate::admin::viewer;
@@ -14,7 +16,7 @@ use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use crate::decision::{Page, Query, Record};
+use crate::decision::{Record, outcome};
 
 /// What somebody asked for, as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub(super) struct Asked {
 
 pub(super) struct View<'a> {
     pub(super) asked: &'a Asked,
-    pub(super) page: &'a Page,
+    pub(super) page: &'a Decisions,
     /// For the rest of the list.
     pub(super) next: Option<String>,
     pub(super) routes: Vec<String>,
@@ -86,16 +88,18 @@ pub(super) async fn get(
         until: text("until"),
         cursor: text("cursor"),
     };
-    let (page, problem) = match wanted(&fields, desk.delivery.store().now()) {
-        Ok(query) => match desk.delivery.store().decisions(query).await {
-            Ok(page) => (page, None),
-            Err(error) => return viewer::failed(&desk, &who, Here::Calls, &Problem::from(error)),
-        },
-        Err(problem) => (Page::default(), Some(problem)),
+    let found = match wanted(&fields) {
+        Ok(wanted) => decisions::page(&desk, &wanted).await,
+        Err(problem) => Err(Problem::bad_request("bad-parameter", problem)),
+    };
+    let (page, problem) = match found {
+        Ok(page) => (page, None),
+        Err(problem) if problem.status().is_client_error() => (Decisions::default(), Some(problem.detail().to_owned())),
+        Err(problem) => return viewer::failed(&desk, &who, Here::Calls, &problem),
     };
     let hook = desk.live.current().and_then(|release| release.routes.first().map(|route| route.hook.name.to_owned()));
     let view = View {
-        next: page.next.map(|next| asked.at(&next.to_string())),
+        next: page.next.as_ref().map(|next| asked.at(next)),
         asked: &asked,
         page: &page,
         routes: viewer::routes(&desk),
@@ -111,15 +115,18 @@ fn dropped(desk: &Desk) -> u64 {
     desk.metrics.decisions.read().iter().filter(|(word, _)| *word != "kept").map(|(_, count)| count).sum()
 }
 
-fn wanted(fields: &Fields, now: i64) -> Result<Query, String> {
-    Ok(Query {
+/// # Errors
+/// A time that is none.
+fn wanted(fields: &Fields) -> Result<DecisionsAsked, String> {
+    Ok(DecisionsAsked {
         route: fields.some("route"),
         outcome: fields.some("outcome"),
-        handle: fields.some("find"),
-        since: fields.time("since", now)?,
-        until: fields.time("until", now)?,
-        after: fields.cursor()?,
-        limit: 0,
+        // Ids are names like those of users.
+        user: fields.some("find"),
+        since: fields.when("since")?,
+        until: fields.when("until")?,
+        cursor: fields.some("cursor"),
+        ..DecisionsAsked::default()
     })
 }
 
@@ -167,7 +174,7 @@ fn filters(view: &View) -> Markup {
 }
 
 fn rows(view: &View) -> Markup {
-    let none = view.page.records.is_empty();
+    let none = view.page.decisions.is_empty();
     html! {
         section.table {
             @if none { div id="nothing" { (nothing(view)) } }
@@ -177,60 +184,45 @@ fn rows(view: &View) -> Markup {
                     th scope="col" { "Time" } th scope="col" { "Outcome" } th scope="col" { "Route" }
                     th scope="col" { "Who" } th scope="col" { "Why" } th.num scope="col" { "Took" }
                 } }
-                tbody { @for record in &view.page.records { (row(record)) } }
+                tbody { @for line in &view.page.decisions { (row(line)) } }
             }
         }
-        template id="row" { (row(&Record::default())) }
+        template id="row" { (row(&DecisionLine::of(&Record::default()))) }
         ul id="tones" hidden { @for outcome in OUTCOMES { li data-word=(outcome) data-tone=(parts::tone(outcome)) {} } }
     }
 }
 
-/// A row of the list. The script of the page fills the same slots.
-pub(super) fn row(record: &Record) -> Markup {
-    let find: Vec<&str> = [
-        Some(&record.id),
-        record.event_id.as_ref(),
-        record.request_id.as_ref(),
-        record.trace_id.as_ref(),
-        record.subject.id.as_ref(),
-        record.subject.login.as_ref(),
-    ]
-    .into_iter()
-    .flatten()
-    .map(String::as_str)
-    .collect();
-    let took = if record.times.total_us > 0 { record.times.total_us } else { record.times.script_us };
+/// A row of the list. The script of the page fills the same slots from the same members.
+fn row(line: &DecisionLine) -> Markup {
+    let ids = [&line.event_id, &line.request_id, &line.subject.id, &line.subject.login];
+    let ids = ids.into_iter().flatten().fold(line.id.clone(), |all, id| format!("{all} {id}"));
+    let who = line.subject.login.as_deref().or(line.subject.id.as_deref()).unwrap_or_default();
     html! {
-        tr data-id=(record.id) data-route=(record.route) data-outcome=(record.outcome) data-find=(find.join(" ").to_lowercase()) {
-            td.tight { (parts::clock_slot(record.at)) }
-            td { span class={ "badge " (parts::tone(&record.outcome)) } data-slot="outcome" { (parts::text(&record.outcome)) } }
-            td data-slot="route" { (parts::text(&place(record))) }
-            td data-slot="who" { (parts::text(&parts::cut(who(record), 80))) }
-            td.full { a data-slot="why" href={ "/decisions/" (parts::segment(&record.id)) } { (parts::text(&parts::cut(&brief(record), 200))) } }
-            td.num data-slot="took" { (parts::span(took)) }
+        tr data-id=(line.id) data-route=(line.route) data-outcome=(line.outcome) data-find=(ids.to_lowercase()) {
+            td.tight { (parts::clock_slot(&line.time)) }
+            td { span class={ "badge " (parts::tone(&line.outcome)) } data-slot="outcome" { (parts::text(&line.outcome)) } }
+            td data-slot="route" { (parts::text(&place(line))) }
+            td data-slot="who" { (parts::text(&parts::cut(who, 80))) }
+            td.full { a data-slot="why" href={ "/decisions/" (parts::segment(&line.id)) } { (parts::text(&parts::cut(brief(line), 200))) } }
+            td.num data-slot="took" { (parts::span(line.total_us)) }
         }
     }
 }
 
-fn place(record: &Record) -> String {
-    match &record.rule {
-        Some(rule) => format!("{} / {rule}", record.route),
-        None if record.route.is_empty() => "—".to_owned(),
-        None => record.route.clone(),
+fn place(line: &DecisionLine) -> String {
+    match &line.rule {
+        Some(rule) => format!("{} / {rule}", line.route),
+        None if line.route.is_empty() => "—".to_owned(),
+        None => line.route.clone(),
     }
-}
-
-fn who(record: &Record) -> &str {
-    record.subject.login.as_deref().or(record.subject.id.as_deref()).unwrap_or_default()
 }
 
 /// Why, as short as a row is.
-fn brief(record: &Record) -> String {
-    if record.failure.is_some() {
-        return record.why();
+fn brief(line: &DecisionLine) -> &str {
+    if matches!(line.outcome.as_str(), outcome::FAILED | outcome::REFUSED) {
+        return &line.why;
     }
-    let said = record.reason.as_ref().or(record.effect.as_ref()).or(record.event_type.as_ref());
-    said.unwrap_or(&record.outcome).clone()
+    line.reason.as_ref().or(line.effect.as_ref()).or(line.event_type.as_ref()).unwrap_or(&line.outcome)
 }
 
 fn nothing(view: &View) -> Markup {
@@ -260,17 +252,17 @@ mod tests {
     use super::*;
     use crate::decision::{Failure, Subject};
 
-    fn view<'a>(asked: &'a Asked, page: &'a Page) -> View<'a> {
+    fn view<'a>(asked: &'a Asked, page: &'a Decisions) -> View<'a> {
         let hook = Some("acme.token".to_owned());
         View { asked, page, next: None, routes: vec!["signup".to_owned()], problem: None, dropped: 0, hook }
     }
 
     #[test]
     fn an_empty_list_says_what_to_do() {
-        let page = body(&view(&Asked::default(), &Page::default())).into_string();
+        let page = body(&view(&Asked::default(), &Decisions::default())).into_string();
         assert!(page.contains("hookgate simulate acme.token"), "{page}");
         let asked = Asked { find: "ann@example.com".to_owned(), ..Asked::default() };
-        let page = body(&view(&asked, &Page::default())).into_string();
+        let page = body(&view(&asked, &Decisions::default())).into_string();
         assert!(page.contains("No such call") && !page.contains("simulate"), "{page}");
     }
 
@@ -279,6 +271,7 @@ mod tests {
         let record = Record {
             id: "d/1".to_owned(),
             route: "signup".to_owned(),
+            outcome: outcome::FAILED.to_owned(),
             subject: Subject { id: None, login: Some("<b>\u{202e}".to_owned()) },
             failure: Some(Failure {
                 reason: "timeout".to_owned(),
@@ -287,7 +280,7 @@ mod tests {
             }),
             ..Record::default()
         };
-        let row = row(&record).into_string();
+        let row = row(&DecisionLine::of(&record)).into_string();
         for part in [
             "/decisions/d%2F1",
             "failed, so the declared answer was given: it took too long",

@@ -100,8 +100,8 @@ pub(super) fn clock(at: i64) -> Markup {
 }
 
 /// The same, for rows that the script of the page makes, too.
-pub(super) fn clock_slot(at: i64) -> Markup {
-    let (whole, short) = written(at);
+pub(super) fn clock_slot(time: &str) -> Markup {
+    let (whole, short) = written(time.parse().map_or(0, Timestamp::as_millisecond));
     html! { time datetime=(whole) title=(whole) data-form="clock" data-slot="time" { (short) } }
 }
 
