@@ -21,14 +21,15 @@ pub struct Problem {
     status: StatusCode,
     name: &'static str,
     detail: Cow<'static, str>,
-    members: Map<String, Value>,
+    /// On the heap: a problem is an error, and those are moved about.
+    members: Box<Map<String, Value>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     /// A problem of this name: the `type` is `urn:hookgate:problem:NAME`.
     pub fn new(status: StatusCode, name: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, name, detail: detail.into(), members: Map::new(), headers: Vec::new() }
+        Self { status, name, detail: detail.into(), members: Box::default(), headers: Vec::new() }
     }
 
     /// One more member of the document.
@@ -147,7 +148,7 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         if let Some(document) = document.as_object_mut() {
-            document.extend(self.members);
+            document.extend(*self.members);
         }
         let mut response = (self.status, [(CONTENT_TYPE, CONTENT)], document.to_string()).into_response();
         response.headers_mut().extend(self.headers);
