@@ -17,7 +17,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{broadcast, oneshot};
 use tracing::warn;
 
+use crate::command::Action;
 use crate::decision::{ActionLine, Failure, Kept, Record};
+use crate::finding::Finding;
 use crate::hooks::{Decoded, Hook, Reply};
 use crate::records::budget::Budget;
 use crate::records::subject::Subjects;
@@ -119,6 +121,22 @@ pub enum Weight {
     Plain,
     /// Somebody did not get what they came for.
     Urgent,
+}
+
+/// Actions as a record has them.
+pub fn lines(actions: &[Action]) -> Vec<ActionLine> {
+    let line = |action: &Action| ActionLine { name: action.name().to_owned(), connector: action.connector.clone() };
+    actions.iter().map(line).collect()
+}
+
+/// A failure as a record has it: the label of metrics, a text for operators, and the place if a script has one.
+pub fn failure(reason: &str, text: String, place: Option<&Finding>) -> Failure {
+    Failure {
+        reason: reason.to_owned(),
+        text,
+        file: place.map(|finding| finding.file.clone()),
+        line: place.and_then(|finding| u32::try_from(finding.line).ok()).filter(|line| *line > 0),
+    }
 }
 
 enum Message {

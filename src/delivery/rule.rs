@@ -7,7 +7,7 @@ use tracing::{error, info};
 use uuid::Uuid;
 
 use crate::command::Action;
-use crate::decision::{ActionLine, Failure as Told};
+use crate::decision::Failure as Told;
 use crate::delivery::Delivery;
 use crate::delivery::outbox;
 use crate::delivery::outbox::Origin;
@@ -126,12 +126,7 @@ impl Failure {
             Self::NoThread => None,
             Self::Script(error) => Some(&error.finding),
         };
-        Told {
-            reason: self.reason().to_owned(),
-            text: self.to_string(),
-            file: place.map(|finding| finding.file.clone()),
-            line: place.and_then(|finding| u32::try_from(finding.line).ok()).filter(|line| *line > 0),
-        }
+        records::failure(self.reason(), self.to_string(), place)
     }
 }
 
@@ -192,7 +187,6 @@ fn remember(
     if !delivery.records.admits(weight, Instant::now()) {
         return;
     }
-    let line = |action: &Action| ActionLine { name: action.name().to_owned(), connector: action.connector.clone() };
     let (script, surroundings) = (rule.script.clone(), rule.surroundings.clone());
     let Seen { id, began, begun, reason, journal, took, .. } = seen;
     delivery.records.record(records::Seen {
@@ -210,7 +204,7 @@ fn remember(
         reply: None,
         status: None,
         failure: decided.as_ref().err().map(Failure::told),
-        actions: decided.iter().flatten().map(line).collect(),
+        actions: decided.as_ref().map(|actions| records::lines(actions)).unwrap_or_default(),
         decoded_us: 0,
         took,
         capture: None,

@@ -105,7 +105,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("history", &["release", "store", "finding"]),
     ("spans", &["decision", "telemetry"]),
-    ("records", &["decision", "hooks", "release", "script", "store", "telemetry"]),
+    ("records", &["command", "decision", "finding", "hooks", "release", "script", "store", "telemetry"]),
     ("lookup", &["script", "connectors", "store", "question", "telemetry"]),
     ("harness", &["hooks", "script", "connectors", "command", "message", "question", "finding"]),
     ("config", &["finding", "secret"]),

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::command::Action;
 use crate::decision;
-use crate::decision::ActionLine;
 use crate::gateway::decide::{Decision, Failure};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
+use crate::records;
 use crate::records::{Ran, Recorder, Seen, Weight};
 use crate::release::Plan;
 
@@ -27,11 +26,7 @@ impl Record {
     /// A call that reached no script.
     pub(super) fn remember_refused(self, id: String, refusal: &Refusal, records: &Recorder, took: Duration) {
         if records.admits(Weight::Refused, self.received + took) {
-            let failure = decision::Failure {
-                reason: refusal.reason().to_owned(),
-                text: refusal.to_string(),
-                ..decision::Failure::default()
-            };
+            let failure = records::failure(refusal.reason(), refusal.to_string(), None);
             let status = refusal.status().as_u16();
             records.record(Seen { id, failure: Some(failure), status: Some(status), ..self.seen(took) });
         }
@@ -68,7 +63,7 @@ impl Record {
         seen.id = id;
         seen.status = Some(reply.status);
         seen.reply = Some(reply);
-        seen.actions = actions.iter().map(line).collect();
+        seen.actions = records::lines(&actions);
         seen.failure = failure.as_ref().map(told);
         let (script, surroundings) = (script.clone(), surroundings.clone());
         seen.ran = Some(Ran { script, surroundings, request, begun, journal, reason, took });
@@ -82,19 +77,10 @@ fn arrived(received: Instant) -> i64 {
     Timestamp::now().as_millisecond() - ago
 }
 
-fn line(action: &Action) -> ActionLine {
-    ActionLine { name: action.name().to_owned(), connector: action.connector.clone() }
-}
-
 fn told(failure: &Failure) -> decision::Failure {
     let place = match failure {
         Failure::Script(error) => Some(&error.finding),
         _ => None,
     };
-    decision::Failure {
-        reason: failure.reason().to_owned(),
-        text: failure.to_string(),
-        file: place.map(|finding| finding.file.clone()),
-        line: place.and_then(|finding| u32::try_from(finding.line).ok()).filter(|line| *line > 0),
-    }
+    records::failure(failure.reason(), failure.to_string(), place)
 }

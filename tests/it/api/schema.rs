@@ -46,7 +46,7 @@ fn the_document_tells_the_truth() {
         command.args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/api/schemathesis.toml"), "run"]);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json"));
         command.args(["--url", &format!("http://127.0.0.1:{}", served.admin), "--seed", "7", "--max-examples", "10"]);
-        // That strangers and wrong tokens get nothing is what access.rs tries of every operation.
+        // What strangers get is what access.rs tries of every operation; wrong tokens would make right ones wait.
         command.args(["--checks", "all", "--exclude-checks", "ignored_auth", "--no-color"]).args(which);
         let ran = command.current_dir(served.folder()).output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
