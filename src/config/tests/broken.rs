@@ -15,7 +15,7 @@ path = "/a"
 kind = "http"
 "#,
         &[
-            r#"1:2 config/unknown-key `plugins`: unknown key `plugins` (known here: `server`, `admin`, `store`, `scripts`, `limits`, `auth`, `connectors`, `tables` and `routes`)"#,
+            r#"1:2 config/unknown-key `plugins`: unknown key `plugins` (known here: `server`, `admin`, `store`, `telemetry`, `scripts`, `limits`, `auth`, `connectors`, `tables` and `routes`)"#,
         ],
     ),
     (
