@@ -878,7 +878,7 @@ kep = 1
 "#,
         &[
             r#"3:1 config/duplicate-name `keep_days` is written twice in the same section (keep one of the two)"#,
-            r#"4:1 config/unknown-key `store.kep`: unknown key `kep` (known here: `url` and `keep_days`)"#,
+            r#"4:1 config/unknown-key `store.kep`: unknown key `kep` (known here: `url`, `keep_days`, `decisions_per_second`, `keep_decisions` and `hash_subjects`)"#,
         ],
     ),
     (
@@ -1002,7 +1002,7 @@ on_failure = "allow"
             r#"9:8 config/bad-value `routes.b.path`: `b` is not a path: it must start with `/` (write `/b`)"#,
             r#"10:8 config/unknown-name `routes.b.hook`: unknown hook `okta.tokn` (did you mean `okta.token`?)"#,
             r#"11:8 config/unknown-name `routes.b.auth`: there is no `[auth.opn]` (did you mean `open`?)"#,
-            r#"12:1 config/unknown-key `routes.b.extra`: unknown key `extra` (known here: `path`, `hook`, `script`, `auth`, `on_failure`, `params`, `limits`, `rules`, `own_actors` and `reconcile`)"#,
+            r#"12:1 config/unknown-key `routes.b.extra`: unknown key `extra` (known here: `path`, `hook`, `script`, `auth`, `on_failure`, `params`, `limits`, `rules`, `own_actors`, `reconcile` and `capture`)"#,
             r#"15:8 config/bad-value `routes.c.path`: `b/` is not a path: it must start with `/` (write `/b/`)"#,
             r#"15:8 config/duplicate-path `routes.c.path`: routes `b` and `c` have the same path `b/` (give one of them another path; a slash at the end makes no difference)"#,
             r#"17:10 config/wrong-type `routes.c.script`: must be a text, not a number (The script to run, relative to the folder of scripts. An event route has this or `rules`.)"#,
