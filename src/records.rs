@@ -1,7 +1,7 @@
 //! Records of decisions: taken off the path of calls, made in the background, kept in batches, shown as they come.
 //!
 //! A call pays for a look at a counter, and for handing over what it has anyway. Everything else happens on one thread that
-//! lets others go first: the run is repeated from its journal for the lines it took ([`make`]), and what may be kept is
+//! lets others go first: the run is repeated from its journal for the lines it took (`make`), and what may be kept is
 //! picked out. What comes beyond the budget of a second, or faster than the thread can work, is counted and gone; nothing
 //! ever waits for it.
 

@@ -42,7 +42,7 @@ mod words;
 /// Bytes of a form: a request and a script, each letter of which may be written as three.
 const MAX_FORM: usize = 8 << 20;
 
-/// The pages. Who asks for one was let in, and is in the request's [`Identity`](crate::admin::access::Identity).
+/// The pages. Who asks for one was let in, and is in the request's [`Identity`].
 pub(super) fn router() -> Router<Arc<Desk>> {
     Router::new()
         .route("/", get(live::get))
