@@ -4,20 +4,22 @@
 //! Without a token it answers only to a loopback `Host`, so that a web page in an operator's browser cannot reach it under
 //! a name of its own (DNS rebinding).
 
-use std::future::Future;
-use std::io;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use bytes::Bytes;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::admin::access::Access;
 use crate::admin::desk::Desk;
@@ -34,18 +36,31 @@ mod login;
 pub mod problem;
 pub mod viewer;
 
-/// Serves until `stop` resolves and the requests in flight are answered.
-///
-/// # Errors
-/// The listener is unusable.
-pub async fn serve(
-    listener: TcpListener,
-    desk: Arc<Desk>,
-    access: Access,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let service = router(desk, access).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+/// What answers the requests of the listener.
+pub struct Admin(TowerToHyperService<Router>);
+
+impl Admin {
+    pub fn new(desk: Arc<Desk>, access: Access) -> Self {
+        Self(TowerToHyperService::new(router(desk, access)))
+    }
+
+    /// The answer to one request, whose body is read only after it is known who sends it. `peer` is who is at the other end of
+    /// the connection.
+    pub async fn answer<B>(&self, mut request: Request<B>, peer: SocketAddr) -> Response
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        match self.0.call(request.map(Body::new)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The answer to a request that was refused before it was looked at.
+    pub fn refuse(status: StatusCode) -> Response {
+        guard::hardened(Problem::new(status, "bad-request", "one `Host` is needed").into_response())
+    }
 }
 
 /// All paths of the admin listener.
@@ -73,6 +88,7 @@ pub fn router(desk: Arc<Desk>, access: Access) -> Router {
         .with_state(desk)
         .merge(strangers)
         .layer(middleware::from_fn(guard::contain))
+        .layer(middleware::from_fn(guard::plain))
         .layer(middleware::from_fn(guard::peer))
         .layer(middleware::map_response(guard::harden))
 }

@@ -21,6 +21,8 @@ static ALLOCATOR: Counting = Counting;
 thread_local! {
     // `const` and without a destructor, so that reading it never allocates and works until the thread is gone.
     static HELD: Cell<i64> = const { Cell::new(0) };
+    #[cfg(test)]
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 /// Bytes allocated minus bytes freed by the calling thread. Memory that another thread frees makes it drift, so only
@@ -31,6 +33,31 @@ pub fn thread_bytes() -> i64 {
 
 fn count(difference: i64) {
     let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(difference)));
+    #[cfg(test)]
+    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(thread_bytes())));
+}
+
+/// The most that the calling thread held at a time during `work`, beyond what it held before.
+#[cfg(test)]
+pub fn peak_bytes(work: impl FnOnce()) -> i64 {
+    let before = thread_bytes();
+    PEAK.with(|peak| peak.set(before));
+    work();
+    PEAK.with(Cell::get) - before
+}
+
+/// Gives memory back to the system that was freed more than a second ago. mimalloc does so only while something else is
+/// freed, so after a burst it would keep what the burst took. Call it now and then, from one thread; it takes up to some
+/// milliseconds for each hundred megabytes, and nothing where there is nothing to give.
+pub fn give_back() {
+    // SAFETY: it may be called at any time from any thread; `false` leaves alone what was freed a moment ago.
+    unsafe { mi_collect(false) }
+}
+
+unsafe extern "C" {
+    /// Of mimalloc, which is linked in as the allocator. Declared here because the crate's feature `extended`, which does, brings
+    /// another dependency for it.
+    fn mi_collect(force: bool);
 }
 
 fn signed(size: usize) -> i64 {

@@ -1,5 +1,8 @@
 //! The life of a call: route, who is calling, decode, script, reply. And the one event that says what became of it.
 //!
+//! In two steps: [`Gateway::admit`] judges the head, and only what it returns is taken by [`Gateway::answer`], with the body. So
+//! nobody makes us read a body before we know who it is.
+//!
 //! Never names HTTP servers or the file system. What goes wrong before a script is a [`Refusal`]; what goes wrong in
 //! or after it is answered with the route's declared answer.
 
@@ -7,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response};
 
 use crate::delivery::intake::Way;
 use crate::delivery::{Answered, Delivery};
@@ -40,57 +44,90 @@ pub struct Gateway {
     records: Arc<Recorder>,
 }
 
+/// A call whose head was let pass. Only [`Gateway::admit`] makes one.
+pub struct Admitted {
+    record: Record,
+    release: Arc<Release>,
+    route: Arc<Route>,
+    purpose: Purpose,
+}
+
+/// What a call is for.
+enum Purpose {
+    /// A provider asks for a decision, or delivers events.
+    Hook,
+    /// A provider checks that the address is ours; these are its headers.
+    Challenge(HeaderMap),
+}
+
 impl Gateway {
     pub fn new(live: Arc<Live>, lanes: Lanes, delivery: Arc<Delivery>, metrics: Arc<Metrics>) -> Self {
         let records = delivery.records().clone();
         Self { live, lanes, delivery, guard: Guard::default(), metrics, records }
     }
 
-    /// The answer to a call, whatever happens. `received` is when its first byte arrived: the deadline counts from it.
-    pub async fn answer(&self, call: Request<Bytes>, received: Instant) -> Response<Bytes> {
-        let mut record = Record::begin(received, call.headers());
-        let outcome = match *call.method() {
-            Method::POST => self.handle(call, &mut record).await,
-            Method::GET => self.challenge(call, &mut record).await,
-            _ => Err(Refusal::Method),
+    /// Judges the head of a call: is there such a route, and may this caller call it? `received` is when the first byte of the
+    /// call arrived: the deadline counts from it. The call keeps the release that judged it.
+    ///
+    /// # Errors
+    /// The answer to who may not; nothing of the body is needed for it.
+    pub async fn admit(&self, head: Parts, received: Instant) -> Result<Admitted, Response<Bytes>> {
+        let mut record = Record::begin(received, &head.headers);
+        match self.check(head, &mut record).await {
+            Ok((release, route, purpose)) => Ok(Admitted { record, release, route, purpose }),
+            Err(refusal) => Err(record.end(Err(refusal), &self.metrics, &self.records)),
+        }
+    }
+
+    /// The answer to a call with its whole body, whatever happens.
+    pub async fn answer(&self, call: Admitted, body: Bytes) -> Response<Bytes> {
+        let Admitted { mut record, release, route, purpose } = call;
+        let outcome = match purpose {
+            Purpose::Hook => self.handle(&release, &route, body, &mut record).await,
+            // A provider's one-time check that the address is ours. No script runs.
+            Purpose::Challenge(headers) => (route.hook.challenge)(&headers).map_err(Refusal::from),
         };
         record.end(outcome, &self.metrics, &self.records)
     }
 
-    /// What the caller hears when the transport refused its call before it was complete.
-    pub fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
-        Record::begin(Instant::now(), &HeaderMap::new()).end(Err(refusal), &self.metrics, &self.records)
+    /// What the caller hears when the transport refused its call before it was complete. `call` is what is known of it.
+    pub fn refuse(&self, call: Option<Admitted>, refusal: Refusal) -> Response<Bytes> {
+        let record = call.map_or_else(|| Record::begin(Instant::now(), &HeaderMap::new()), |call| call.record);
+        record.end(Err(refusal), &self.metrics, &self.records)
     }
 
-    async fn handle(&self, call: Request<Bytes>, record: &mut Record) -> Result<Reply, Refusal> {
+    async fn check(&self, head: Parts, record: &mut Record) -> Result<(Arc<Release>, Arc<Route>, Purpose), Refusal> {
+        if !matches!(head.method, Method::POST | Method::GET) {
+            return Err(Refusal::Method);
+        }
         let release = self.live.current().ok_or(Refusal::NotReady)?;
-        let (parts, body) = call.into_parts();
-        let route = release.route(parts.uri.path()).ok_or(Refusal::NoRoute)?;
-        record.found(route, &release);
-        record.verified(route.gate.verify(&parts).await, &self.metrics)?;
+        let route = release.route(head.uri.path()).ok_or(Refusal::NoRoute)?.clone();
+        record.found(&route, &release);
+        record.verified(route.gate.verify(&head).await, &self.metrics)?;
+        let purpose = if head.method == Method::GET { Purpose::Challenge(head.headers) } else { Purpose::Hook };
+        Ok((release, route, purpose))
+    }
+
+    async fn handle(
+        &self,
+        release: &Arc<Release>,
+        route: &Route,
+        body: Bytes,
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
         if let Plan::Rules(_) = route.plan {
             return self.accept(route, &body, record).await;
         }
         let request = (route.hook.decode)(&body)?;
         record.decoded(&request.facts, body);
         failpoint::panic("gateway.decoded");
-        Ok(self.reply(&release, route, request, record).await)
-    }
-
-    /// Answers a provider's one-time check that the address is ours. No script runs.
-    async fn challenge(&self, call: Request<Bytes>, record: &mut Record) -> Result<Reply, Refusal> {
-        let release = self.live.current().ok_or(Refusal::NotReady)?;
-        let (parts, _) = call.into_parts();
-        let route = release.route(parts.uri.path()).ok_or(Refusal::NoRoute)?;
-        record.found(route, &release);
-        record.verified(route.gate.verify(&parts).await, &self.metrics)?;
-        Ok((route.hook.challenge)(&parts.headers)?)
+        Ok(self.reply(release, route, request, record).await)
     }
 
     /// Events are acknowledged once they are kept, and not before. What their rules do comes later.
     async fn accept(&self, route: &Route, body: &Bytes, record: &mut Record) -> Result<Reply, Refusal> {
         let _permit = route.permits.try_acquire().map_err(|_| Refusal::Busy)?;
-        let events = (route.hook.split)(body)?;
+        let events = (route.hook.split)(body, route.max_events)?;
         let receipt = self.delivery.accept(route, &events, Way::Hook).await?;
         record.accepted(receipt);
         Ok(Reply::empty(204))

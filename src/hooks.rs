@@ -76,8 +76,9 @@ pub trait Contract: Sized + 'static {
     /// The requests in one POST: several for a batch of events.
     ///
     /// # Errors
-    /// As for [`Contract::decode`].
-    fn split(body: &Bytes) -> Result<Vec<Self::Request>, HookError> {
+    /// As for [`Contract::decode`]; or there are more than `most` events, of which none is made then.
+    fn split(body: &Bytes, most: usize) -> Result<Vec<Self::Request>, HookError> {
+        let _ = most;
         Ok(vec![Self::decode(body)?])
     }
 
@@ -276,7 +277,7 @@ pub struct Hook {
     /// Answers the provider's one-time check that we own the address.
     pub challenge: fn(&HeaderMap) -> Result<Reply, HookError>,
     pub decode: fn(&Bytes) -> Result<Decoded, HookError>,
-    pub split: fn(&Bytes) -> Result<Vec<Decoded>, HookError>,
+    pub split: fn(&Bytes, usize) -> Result<Vec<Decoded>, HookError>,
     pub pack: fn(&Decoded) -> Parcel,
     pub unpack: fn(Parcel) -> Option<Decoded>,
     pub read: fn(&Decoded, &str) -> Vec<ImmutableString>,
@@ -335,7 +336,7 @@ impl Hook {
             library,
             challenge,
             decode: |body| C::decode(body).map(erase::<C>),
-            split: |body| Ok(C::split(body)?.into_iter().map(erase::<C>).collect()),
+            split: |body, most| Ok(C::split(body, most)?.into_iter().map(erase::<C>).collect()),
             pack: |decoded| C::pack(&decoded.typed::<C>()),
             unpack: |parcel| C::unpack(parcel).map(erase::<C>),
             read: |decoded, path| C::read(&decoded.typed::<C>(), path),

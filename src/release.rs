@@ -77,6 +77,8 @@ pub struct Route {
     pub gate: Gate,
     pub limits: Limits,
     pub plan: Plan,
+    /// Events that one delivery may have.
+    pub max_events: usize,
     /// Calls that may be in work at once.
     pub permits: Arc<Semaphore>,
     pub metrics: Arc<RouteMetrics>,

@@ -194,7 +194,7 @@ impl Bench {
                 Ok(request) => work.reply(&request, &mut tried).await,
                 Err(error) => tried.refused = Some(error.to_string()),
             },
-            Plan::Rules(rules) => match (route.hook.split)(&order.body) {
+            Plan::Rules(rules) => match (route.hook.split)(&order.body, route.max_events) {
                 Ok(events) => {
                     for event in &events {
                         let rules = work.rules(rules, order.rule.as_deref(), event).await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -63,8 +63,22 @@ pub(super) async fn contain(request: Request, next: Next) -> Response {
     .await
 }
 
+/// Refuses bodies that are packed: nobody needs it here, and what is small packed may be large unpacked.
+pub(super) async fn plain(request: Request, next: Next) -> Response {
+    let codings = request.headers().get_all(CONTENT_ENCODING);
+    if codings.iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Problem::packed().into_response();
+    }
+    next.run(request).await
+}
+
+/// [`hardened`] for a layer.
+pub(super) async fn harden(response: Response) -> Response {
+    hardened(response)
+}
+
 /// What is shown is of this moment, and is what its type says.
-pub(super) async fn harden(mut response: Response) -> Response {
+pub(super) fn hardened(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

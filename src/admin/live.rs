@@ -3,6 +3,7 @@
 //! Nobody watching costs nothing; twenty watchers cost what one does, and twenty writes to sockets. Who reads too slowly is
 //! told so and let go: a gateway waits for no watcher.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,15 +13,21 @@ use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch::Receiver;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
 
+use crate::admin::access::{Identity, Role};
 use crate::admin::api::decisions::DecisionLine;
 use crate::decision::{Record, outcome};
 use crate::records::Recorder;
 
-/// Watchers at once.
-pub const MOST: usize = 64;
+/// Watchers of one role at once: readers take no place of an operator.
+pub const MOST: usize = 32;
+
+/// Watchers with one token or session at once, of these.
+pub const MOST_OF_ONE: usize = 24;
+
+/// How long a watcher may take nothing of what is written for it.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long decisions are gathered.
 const GATHER: Duration = Duration::from_millis(250);
@@ -34,25 +41,76 @@ const BEHIND: usize = 16;
 /// How often a quiet stream shows that it lives: proxies end what is silent for long.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
+/// How many watch.
+#[derive(Default)]
+struct Watchers {
+    readers: usize,
+    operators: usize,
+    /// By the name of their token or session.
+    by_name: HashMap<String, usize>,
+}
+
+impl Watchers {
+    fn of_role(&mut self, role: Role) -> &mut usize {
+        match role {
+            Role::Reader => &mut self.readers,
+            Role::Operator => &mut self.operators,
+        }
+    }
+}
+
+/// The place of one watcher, until it is dropped.
+struct Place {
+    stage: Arc<Stage>,
+    role: Role,
+    name: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut watchers = self.stage.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        *watchers.of_role(self.role) -= 1;
+        if let Some(count) = watchers.by_name.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                watchers.by_name.remove(&self.name);
+            }
+        }
+    }
+}
+
 /// Tells all watchers what is decided.
 pub struct Stage {
     records: Arc<Recorder>,
-    places: Arc<Semaphore>,
+    watchers: Mutex<Watchers>,
     /// There while somebody watches.
     batches: Mutex<Option<broadcast::Sender<Bytes>>>,
 }
 
 impl Stage {
     pub fn new(records: Arc<Recorder>) -> Arc<Self> {
-        Arc::new(Self { records, places: Arc::new(Semaphore::new(MOST)), batches: Mutex::default() })
+        Arc::new(Self { records, watchers: Mutex::default(), batches: Mutex::default() })
     }
 
-    /// A stream of server-sent events, until the gateway stops; nothing if [`MOST`] watch already.
-    pub fn watch(self: &Arc<Self>, stopping: Receiver<bool>) -> Option<Channel<Bytes>> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
+    /// A stream of server-sent events, until the gateway stops; nothing if [`MOST`] of this role watch already, or
+    /// [`MOST_OF_ONE`] with this token or session.
+    pub fn watch(self: &Arc<Self>, who: &Identity, stopping: Receiver<bool>) -> Option<Channel<Bytes>> {
+        let place = self.place(who)?;
         let (sender, body) = Channel::new(1);
         tokio::spawn(follow(sender, self.subscribe(), place, stopping));
         Some(body)
+    }
+
+    fn place(self: &Arc<Self>, who: &Identity) -> Option<Place> {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = who.to_string();
+        let of_one = watchers.by_name.get(&name).copied().unwrap_or_default();
+        if of_one >= MOST_OF_ONE || *watchers.of_role(who.role) >= MOST {
+            return None;
+        }
+        *watchers.of_role(who.role) += 1;
+        watchers.by_name.insert(name.clone(), of_one + 1);
+        Some(Place { stage: self.clone(), role: who.role, name })
     }
 
     fn subscribe(self: &Arc<Self>) -> broadcast::Receiver<Bytes> {
@@ -145,7 +203,7 @@ impl Batch {
 async fn follow(
     mut watcher: Sender<Bytes>,
     mut batches: broadcast::Receiver<Bytes>,
-    place: OwnedSemaphorePermit,
+    place: Place,
     mut stopping: Receiver<bool>,
 ) {
     let mut alive = interval_at(Instant::now() + ALIVE_EVERY, ALIVE_EVERY);
@@ -157,10 +215,10 @@ async fn follow(
     let mut text = Bytes::from_static(b"retry: 2000\n: decisions as they are made\n\n");
     loop {
         let sent = tokio::select! {
-            sent = watcher.send_data(text) => sent,
+            sent = timeout(PATIENCE, watcher.send_data(text)) => sent,
             () = &mut stop => break,
         };
-        if sent.is_err() {
+        if !matches!(sent, Ok(Ok(()))) {
             break;
         }
         text = tokio::select! {
@@ -168,7 +226,7 @@ async fn follow(
                 Ok(batch) => batch,
                 Err(RecvError::Lagged(batches)) => {
                     let last = format!("event: lagged\ndata: {{\"batches\":{batches}}}\n\n");
-                    let _ = watcher.send_data(last.into()).await;
+                    let _ = timeout(PATIENCE, watcher.send_data(last.into())).await;
                     break;
                 }
                 Err(RecvError::Closed) => break,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Extension, State};
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,8 +24,12 @@ pub(super) struct Peer(pub(super) Option<IpAddr>);
 /// The page with the form.
 pub(super) const PAGE: &str = "/login";
 
+/// Bytes of what a stranger may send: a token and a path.
+pub(super) const MAX_BYTES: usize = 16 * 1024;
+
 pub(super) fn router() -> Router<Arc<Access>> {
-    Router::new().route(PAGE, post(sign_in)).route("/logout", post(sign_out))
+    let forms = Router::new().route(PAGE, post(sign_in)).route("/logout", post(sign_out));
+    forms.layer(DefaultBodyLimit::max(MAX_BYTES))
 }
 
 /// The form's `token` begins a session and leads to the page `to`. What is wrong is told by the page with the form, which

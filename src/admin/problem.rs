@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -68,6 +68,12 @@ impl Problem {
     #[must_use]
     pub fn retry_after(self) -> Self {
         self.header(RETRY_AFTER, "2")
+    }
+
+    /// The body is packed. RFC 9110, section 15.5.16: the header says that it was this.
+    pub fn packed() -> Self {
+        let detail = "`content-encoding` is not supported, send the body as it is";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding", detail).header(ACCEPT_ENCODING, "identity")
     }
 
     /// A reader wants to change something.

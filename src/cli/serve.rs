@@ -1,6 +1,8 @@
 //! `serve`: run the gateway. The one place that puts its parts together: release, gateway, listeners, watch, stop.
 
+mod files;
 mod listen;
+mod private;
 mod public;
 #[cfg(feature = "otel")]
 mod traces;
@@ -16,13 +18,15 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::admin;
+use crate::admin::Admin;
 use crate::admin::desk::Desk;
 use crate::admin::health::Samples;
 use crate::admin::live::Stage;
+use crate::allocator;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::serve::listen::Listeners;
+use crate::cli::serve::private::Private;
 use crate::cli::serve::public::Public;
 #[cfg(feature = "otel")]
 use crate::cli::serve::traces::Traces;
@@ -47,6 +51,7 @@ use crate::release::watch;
 use crate::release::witness::Pinned;
 use crate::script::lanes::Lanes;
 use crate::server;
+use crate::server::{Budget, Calls};
 use crate::store::Store;
 use crate::store::sqlite;
 use crate::store::sqlite::Sqlite;
@@ -104,6 +109,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         .enable_all()
         .build()
         .context("the threads that answer calls cannot be started")?;
+    give_memory_back().context("the thread that gives memory back cannot be started")?;
     let result = runtime.block_on(serve(&place, reading, log, started));
     // A script that still spins must not hold up the end.
     runtime.shutdown_background();
@@ -160,11 +166,12 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
         started,
     };
     let _watch = watch::start(place.clone(), live).context("files cannot be watched")?;
-    let Listeners { public, settings, admin, access } = listeners;
+    let Listeners { public, settings, admin, admin_settings, access } = listeners;
     let (admin_stop, admin_stopping) = channel(false);
     let mut admin_stopping = admin_stopping;
     let admin_stopped = async move { stopped(&mut admin_stopping).await };
-    let admin_task = tokio::spawn(admin::serve(admin, Arc::new(desk), access, admin_stopped));
+    let desk = Arc::new(Private(Admin::new(Arc::new(desk), access)));
+    let admin_task = tokio::spawn(server::serve(admin, admin_settings, desk, admin_stopped));
     info!(
         server.listen = %config.server.listen,
         server.tls = settings.tls.is_some(),
@@ -181,7 +188,9 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
         work.await
     };
     let mut stopping = stopping;
-    let calls = server::serve(public, settings, Arc::new(Public(gateway)), async move { stopped(&mut stopping).await });
+    let max_body_bytes = usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX);
+    let calls = Calls::new(Public(gateway), max_body_bytes, Budget::new(config.server.body_budget_bytes));
+    let calls = server::serve(public, settings, Arc::new(calls), async move { stopped(&mut stopping).await });
     if let ((), Err(error)) = tokio::join!(calls, stop_work) {
         warn!(%error, "the work on jobs ended with a panic");
     }
@@ -202,6 +211,17 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     signals.abort();
     info!("stopped");
     Ok(Status::Good)
+}
+
+/// Gives memory of a burst back to the system a second or two after it was freed.
+fn give_memory_back() -> std::io::Result<()> {
+    let work = || {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            allocator::give_back();
+        }
+    };
+    std::thread::Builder::new().name("memory".to_owned()).stack_size(128 * 1024).spawn(work).map(drop)
 }
 
 /// The release to begin with: of the files, or the one that an operator went back to.
@@ -226,12 +246,9 @@ async fn first_release(
 }
 
 /// Lets the last requests at the admin listener finish.
-async fn end_admin(task: JoinHandle<std::io::Result<()>>) {
-    match timeout(ADMIN_GRACE, task).await {
-        Ok(Ok(Err(error))) => warn!(%error, "the admin listener ended with an error"),
-        Ok(Ok(Ok(()))) => {}
-        Ok(Err(error)) => warn!(%error, "the admin listener ended with a panic"),
-        Err(_) => warn!("requests at the admin listener were cut off"),
+async fn end_admin(task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        warn!(%error, "the admin listener ended with a panic");
     }
 }
 

@@ -18,10 +18,19 @@ pub struct Admin {
     pub token: Option<SecretSource>,
     /// What a reader must present, who looks at everything but bodies and changes nothing.
     pub read_token: Option<SecretSource>,
+    /// Connections at the same time, beside those of `[server]`. At this many, one that waits for nothing is closed for each
+    /// new one. Sixty-four of them at most show decisions as they are made, so a small number leaves few for anything else.
+    #[schemars(range(min = 80, max = 10_000))]
+    pub max_connections: u32,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)), token: None, read_token: None }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            token: None,
+            read_token: None,
+            max_connections: 256,
+        }
     }
 }

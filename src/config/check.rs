@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::config::server::Server;
 use crate::config::source::{Source, has_password, is_bare, join};
 use crate::config::{HookFacts, Known};
 use crate::finding::{Finding, nearest};
@@ -20,6 +21,7 @@ mod routes;
 pub(super) fn errors(source: &Source, root: &Value, known: &Known) -> Vec<Finding> {
     let mut check = Check { source, root, hooks: known.hooks(), findings: Vec::new() };
     check.listeners();
+    check.bodies();
     check.store();
     check.tables();
     check.auth();
@@ -57,6 +59,23 @@ impl Check<'_> {
             let message = "an admin listener that others can reach needs a token";
             let finding = self.source.at_value("config/needs-token", "admin.listen", message).key("admin.token");
             self.findings.push(finding.help("add `token = { env = … }` to `[admin]`, or listen on 127.0.0.1"));
+        }
+    }
+
+    /// A body that can never fit into the budget would be refused for ever, with an answer that says to try again.
+    fn bodies(&mut self) {
+        let Server { max_body_bytes, body_budget_bytes, .. } = Server::default();
+        let written = |key: &str| self.root.get("server")?.get(key)?.as_u64();
+        let most = written("max_body_bytes").unwrap_or(max_body_bytes);
+        let budget = written("body_budget_bytes").unwrap_or(body_budget_bytes);
+        if budget < most {
+            let key = if written("body_budget_bytes").is_some() { "body_budget_bytes" } else { "max_body_bytes" };
+            self.error_with_help(
+                "config/bad-value",
+                &join("server", key),
+                format!("a body of {most} bytes does not fit into a budget of {budget} for all of them"),
+                "`body_budget_bytes` must be at least `max_body_bytes`",
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What one run of a script may use. Every route and rule may override each of them.
+/// What one run of a script may use. Every route and rule may override each of them but `max_events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -32,6 +32,9 @@ pub struct Limits {
     /// events a 503. For rules, how many of their jobs run at the same time; the others wait.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrent: u32,
+    /// Events of one delivery. A delivery with more is refused with 413 before any of them is read.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_events: u32,
 }
 
 impl Default for Limits {
@@ -45,6 +48,7 @@ impl Default for Limits {
             memory_bytes: 67_108_864,
             call_depth: 32,
             concurrent: 256,
+            max_events: 10_000,
         }
     }
 }
@@ -62,6 +66,7 @@ impl Limits {
             memory_bytes: overrides.memory_bytes.unwrap_or(self.memory_bytes),
             call_depth: overrides.call_depth.unwrap_or(self.call_depth),
             concurrent: overrides.concurrent.unwrap_or(self.concurrent),
+            max_events: self.max_events,
         }
     }
 }

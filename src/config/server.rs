@@ -17,6 +17,14 @@ pub struct Server {
     /// A larger request is refused with 413.
     #[schemars(range(min = 1))]
     pub max_body_bytes: u64,
+    /// What the bodies of all calls in flight may hold together. A body that does not fit is refused with 503. Of each body, the
+    /// first 64 KiB are not counted, so calls of a usual size never meet this.
+    #[schemars(range(min = 1_048_576))]
+    pub body_budget_bytes: u64,
+    /// Connections at the same time. At this many, one that waits for nothing is closed for each new one. Each needs an open
+    /// file: where the system allows fewer, there are fewer, and a warning at the start says so.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections: u32,
     /// How long calls in flight may take to finish when the gateway stops.
     pub stop_grace_ms: u64,
     /// Threads that answer calls; 0 is one per core. The variable `HOOKGATE_WORKER_THREADS` overrides it.
@@ -31,6 +39,8 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             max_body_bytes: 4_194_304,
+            body_budget_bytes: 268_435_456,
+            max_connections: 10_000,
             stop_grace_ms: 10_000,
             worker_threads: 0,
             tls: None,

@@ -117,11 +117,12 @@ fn an_empty_file_is_all_defaults() {
         ("127.0.0.1:8080".into(), "127.0.0.1:8081".into())
     );
     assert_eq!((server.max_body_bytes, server.stop_grace_ms, server.worker_threads), (4_194_304, 10_000, 0));
+    assert_eq!((server.body_budget_bytes, server.max_connections, admin.max_connections), (268_435_456, 10_000, 256));
     assert_eq!((store.url, store.keep_days), (StoreUrl::Text("sqlite:data/hookgate.db".into()), 30));
     assert_eq!((scripts.dir.as_str(), scripts.gate), ("scripts", Gate::Tests));
     assert_eq!((limits.deadline_ms, limits.operations, limits.memory_bytes), (2500, 10_000_000, 67_108_864));
     assert_eq!((limits.max_string_bytes, limits.max_array_items, limits.max_map_items), (1_048_576, 10_000, 10_000));
-    assert_eq!((limits.call_depth, limits.concurrent), (32, 256));
+    assert_eq!((limits.call_depth, limits.concurrent, limits.max_events), (32, 256, 10_000));
 }
 
 #[test]
@@ -287,7 +288,7 @@ fn every_key_in_the_schema_is_explained() {
             keys.push(key.as_str());
         }
     }
-    let documented = "listen max_body_bytes stop_grace_ms worker_threads cert_file key_file client_ca_file token url \
+    let documented = "listen max_body_bytes body_budget_bytes max_connections max_events stop_grace_ms worker_threads cert_file key_file client_ca_file token url \
         keep_days dir gate gate_timeout_ms deadline_ms operations max_string_bytes max_array_items max_map_items memory_bytes \
         call_depth concurrent scheme header secrets issuer audience jwks_url jwks_file leeway_s client_ids scope \
         algorithms subjects fingerprints_sha256 file kind min_rows key max_shrink_percent path hook script auth \

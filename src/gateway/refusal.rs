@@ -2,7 +2,7 @@
 //! an error into an HTTP status.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 use crate::auth::Denied;
@@ -30,8 +30,16 @@ pub enum Refusal {
     Store(#[from] StoreError),
     #[error("the body is larger than `server.max_body_bytes`")]
     TooLarge,
+    #[error("the body is packed (`content-encoding`), which is not supported; send it as it is")]
+    Encoded,
+    #[error(
+        "the bodies of all calls in flight hold as much as `server.body_budget_bytes` allows, so this one was not read"
+    )]
+    NoRoom,
     #[error("the body did not arrive in time")]
     Slow,
+    #[error("the call names no host, or more than one (`host`)")]
+    BadHost,
     #[error("the call broke off or was no proper HTTP")]
     Broken,
     #[error("a defect of the gateway ended this call (a panic); see the log line before")]
@@ -53,9 +61,10 @@ impl Refusal {
             Self::Auth(_) => StatusCode::UNAUTHORIZED,
             Self::Call(HookError::MisplacedChallenge) => StatusCode::NOT_FOUND,
             Self::Call(HookError::PostOnly) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Call(_) | Self::Broken => StatusCode::BAD_REQUEST,
-            Self::NotReady | Self::Busy | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::Call(HookError::TooManyEvents { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Call(_) | Self::Broken | Self::BadHost => StatusCode::BAD_REQUEST,
+            Self::NotReady | Self::Busy | Self::NoRoom | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -75,11 +84,15 @@ impl Refusal {
             Self::Call(HookError::OtherHook { .. } | HookError::UnknownType { .. } | HookError::Withdrawn { .. }) => {
                 "other_hook"
             }
+            Self::Call(HookError::TooManyEvents { .. }) => "too_many_events",
             Self::Call(_) => "bad_body",
             Self::NotReady => "not_ready",
             Self::Busy => "busy",
             Self::Store(_) => "store",
             Self::TooLarge => "too_large",
+            Self::Encoded => "encoded",
+            Self::NoRoom => "no_room",
+            Self::BadHost => "host",
             Self::Slow => "slow",
             Self::Broken => "broken",
             Self::Panicked => "panic",
@@ -93,7 +106,9 @@ impl Refusal {
             Self::Method | Self::Call(HookError::PostOnly) => "method not allowed".into(),
             Self::Auth(_) => "not authenticated".into(),
             Self::Call(error) => error.to_string(),
-            Self::NotReady | Self::Busy | Self::Store(_) => "not available, please try again".into(),
+            Self::NotReady | Self::Busy | Self::NoRoom | Self::Store(_) => "not available, please try again".into(),
+            Self::Encoded => "`content-encoding` is not supported, send the body as it is".into(),
+            Self::BadHost => "bad request: one `host` is needed".into(),
             Self::TooLarge => "the body is too large".into(),
             Self::Slow => "the body came too slowly".into(),
             Self::Broken => "bad request".into(),
@@ -110,6 +125,10 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self.status() {
             StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
+            // RFC 9110, section 15.5.16: so that the caller knows that it was the coding.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                drop(headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity")))
+            }
             StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("30"))),
             _ => {}
         }

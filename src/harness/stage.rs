@@ -69,7 +69,7 @@ impl Stage {
     pub fn perform(&self, body: &Value) -> Result<Vec<outcome::Outcome>, HookError> {
         let body = Bytes::from(body.to_string());
         let hook = self.binding.hook;
-        let requests = if hook.events { (hook.split)(&body)? } else { vec![(hook.decode)(&body)?] };
+        let requests = if hook.events { (hook.split)(&body, usize::MAX)? } else { vec![(hook.decode)(&body)?] };
         Ok(requests.iter().map(|request| self.answer(request)).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::hooks::MAX_ACTIONS;
 
-/// The body is not this hook's call. The caller hears 400; the operator reads this.
+/// The body is not this hook's call. The caller hears 400, or 413 to too many events; the operator reads this.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
     #[error("the body is empty")]
@@ -13,6 +13,8 @@ pub enum HookError {
     NotJson { problem: String },
     #[error("the body is not a call of `{hook}`: {problem}")]
     Shape { hook: &'static str, problem: String },
+    #[error("the delivery has {count} events, and `limits.max_events` allows {most}")]
+    TooManyEvents { count: usize, most: usize },
     #[error("a `{found}` call came to a route for `{expected}`; it belongs to a route with hook = \"{found}\"")]
     OtherHook { expected: &'static str, found: &'static str },
     #[error("a call of the unknown type `{found}` came to a route for `{expected}`")]

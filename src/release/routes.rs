@@ -68,6 +68,7 @@ impl Parts<'_> {
             hook,
             gate: Gate::new(schemes)?,
             permits: Arc::new(Semaphore::new(calls)),
+            max_events: self.config.limits.max_events as usize,
             limits,
             plan,
             metrics: self.metrics.route(name),

@@ -2,23 +2,30 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, HeaderValue};
+use http::{HeaderMap, Request, Response, Version};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::auth::mtls::PeerCertificates;
 use crate::server::accept::Phase;
-use crate::server::pace::{Pace, Paced};
-use crate::server::{Answer, Caller, Settings, call};
+use crate::server::body::CallBody;
+use crate::server::pace::Pace;
+use crate::server::wire::Wire;
+use crate::server::{Caller, Respond, Settings, Transport};
+use crate::telemetry::fields;
 
 /// Headers and request line together; more is answered with 431. hyper's default of 100 headers stays: stating it
 /// would cost an allocation per call.
@@ -26,80 +33,186 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// hyper reads into a buffer of at most this size.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
+/// How long and how much is still taken from a caller that was answered before its body was read. If we closed at once, the
+/// system would reset the connection, and the caller might never see the answer (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES: usize = 1024 * 1024;
+
 /// What all connections of the listener share.
-pub(super) struct Shared<A> {
+pub(super) struct Shared<R> {
     pub(super) settings: Settings,
-    pub(super) answer: Arc<A>,
+    pub(super) respond: Arc<R>,
 }
 
-pub(super) async fn drive<A: Answer>(
+/// Serves a connection until one side closes it, it is out of patience, or it has to make room for a new one.
+pub(super) async fn drive<R: Respond>(
     stream: TcpStream,
     address: SocketAddr,
-    shared: Arc<Shared<A>>,
+    shared: Arc<Shared<R>>,
     phase: watch::Receiver<Phase>,
+    pace: Arc<Pace>,
 ) {
     // An answer is one write; waiting for more would only delay it. A socket that refuses is about to fail anyway.
     let _ = stream.set_nodelay(true);
+    tokio::select! {
+        biased;
+        () = shake_hands(stream, address, shared, phase, Arc::clone(&pace)) => {}
+        () = pace.evicted() => {}
+    }
+}
+
+async fn shake_hands<R: Respond>(
+    stream: TcpStream,
+    address: SocketAddr,
+    shared: Arc<Shared<R>>,
+    phase: watch::Receiver<Phase>,
+    pace: Arc<Pace>,
+) {
     let Some(tls) = shared.settings.tls.clone() else {
-        return converse(stream, address, None, shared, phase).await;
+        return converse(stream, address, None, shared, phase, pace).await;
     };
     match tokio::time::timeout(shared.settings.header_timeout, tls.acceptor().accept(stream)).await {
         Ok(Ok(stream)) => {
             let chain = stream.get_ref().1.peer_certificates();
             let certificates = chain.map(|chain| PeerCertificates(chain.iter().map(|der| der.to_vec()).collect()));
-            converse(stream, address, certificates, shared, phase).await;
+            converse(stream, address, certificates, shared, phase, pace).await;
         }
         // Scanners and health checks of load balancers do this all day.
-        Ok(Err(error)) => tracing::debug!({ crate::telemetry::fields::ERROR } = %error, "a TLS handshake failed"),
+        Ok(Err(error)) => tracing::debug!({ fields::ERROR } = %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
-async fn converse<A: Answer, S: AsyncRead + AsyncWrite + Unpin>(
+async fn converse<R: Respond, S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     address: SocketAddr,
     certificates: Option<PeerCertificates>,
-    shared: Arc<Shared<A>>,
+    shared: Arc<Shared<R>>,
     mut phase: watch::Receiver<Phase>,
+    pace: Arc<Pace>,
 ) {
-    let pace = Arc::new(Pace::new(Instant::now()));
-    let service = service_fn(|mut request: Request<Incoming>| {
-        let arrived = pace.call_begins();
+    let body_timeout = shared.settings.body_timeout;
+    let service = service_fn(|request: Request<Incoming>| {
+        let arrived = pace.call_begins(!request.body().is_end_stream());
+        let caller = Caller { address, arrived };
+        let mut request = request.map(|body| CallBody::new(body, Arc::clone(&pace), arrived + body_timeout));
         if let Some(certificates) = &certificates {
             request.extensions_mut().insert(certificates.clone());
         }
-        let caller = Caller { address, arrived };
         let (shared, pace) = (Arc::clone(&shared), Arc::clone(&pace));
-        async move {
-            let response = call::answer(&*shared.answer, &shared.settings, request, caller).await;
-            pace.call_ends();
-            Ok::<_, Infallible>(response)
-        }
+        async move { Ok::<_, Infallible>(respond(&*shared.respond, request, caller, pace).await) }
     });
-    let io = TokioIo::new(Paced { stream, pace: Arc::clone(&pace) });
+    let io = TokioIo::new(Wire::new(stream, Arc::clone(&pace)));
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_header_size(MAX_HEADER_BYTES).max_buf_size(MAX_BUFFER_BYTES);
-    let mut connection = pin!(http.serve_connection(io, service));
+    let mut connection = http.serve_connection(io, service);
 
-    let (header_timeout, idle_timeout) = (shared.settings.header_timeout, shared.settings.idle_timeout);
-    let mut alarm = pin!(tokio::time::sleep(header_timeout.min(idle_timeout)));
+    let patience = shared.settings.patience();
+    let first = pace.patience(patience).unwrap_or_else(std::time::Instant::now);
+    let mut alarm = pin!(tokio::time::sleep_until(first.into()));
     if *phase.borrow_and_update() != Phase::Running {
-        connection.as_mut().graceful_shutdown();
+        Pin::new(&mut connection).graceful_shutdown();
     }
     loop {
         tokio::select! {
             biased;
-            // Errors here are the other end's: it hung up, or sent what is not HTTP.
-            _ = connection.as_mut() => return,
+            done = Pin::new(&mut connection) => {
+                if let Err(error) = done {
+                    // Errors here are the other end's: it hung up, or sent what is not HTTP.
+                    tracing::debug!({ fields::ERROR } = %error, "a connection ended early");
+                }
+                break;
+            }
             changed = phase.changed() => match (changed, *phase.borrow()) {
-                (Ok(()), Phase::Draining) => connection.as_mut().graceful_shutdown(),
+                (Ok(()), Phase::Draining) => Pin::new(&mut connection).graceful_shutdown(),
                 (Ok(()), Phase::Running) => {}
                 (Ok(()), Phase::Closing) | (Err(_), _) => return,
             },
-            () = alarm.as_mut() => match pace.patience(header_timeout, idle_timeout) {
+            () = alarm.as_mut() => match pace.patience(patience) {
                 Some(again) => alarm.as_mut().reset(again.into()),
                 None => return,
             },
         }
+    }
+    if pace.leaves_body() {
+        linger(connection.into_parts().io.into_inner().stream).await;
+    }
+}
+
+/// The answer to one call, whatever its head is.
+async fn respond<R: Respond>(
+    respond: &R,
+    request: Request<CallBody>,
+    caller: Caller,
+    pace: Arc<Pace>,
+) -> Response<AnswerBody<R::Body>> {
+    let is_proper = names_one_host(request.version(), request.headers());
+    let mut response = if is_proper {
+        respond.respond(request, caller).await
+    } else {
+        drop(request);
+        respond.refuse(Transport::BadHost)
+    };
+    if !is_proper || pace.leaves_body() {
+        // What is left of the body must not be taken for the next call.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| AnswerBody { body, pace })
+}
+
+/// Whether there is exactly one `Host`, which could be one (RFC 9112, section 3.2). HTTP/1.0 needs none.
+fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => version < Version::HTTP_11,
+        (Some(host), None) => host.as_bytes().iter().all(is_of_host),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// What a name, an address and a port are made of. No comma: a proxy might have joined two hosts to one field.
+fn is_of_host(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:%[]".contains(byte)
+}
+
+/// Takes what still comes from a caller that has its answer, until it closes.
+async fn linger(mut stream: impl AsyncRead + Unpin) {
+    let discard = async {
+        let mut buffer = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while let Ok(size @ 1..) = stream.read(&mut buffer).await {
+            let Some(rest) = left.checked_sub(size) else { return };
+            left = rest;
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, discard).await;
+}
+
+/// The body of an answer. The call ends when all of it was handed over.
+struct AnswerBody<B> {
+    body: B,
+    pace: Arc<Pace>,
+}
+
+impl<B> Drop for AnswerBody<B> {
+    fn drop(&mut self) {
+        self.pace.call_ends();
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -13,7 +13,9 @@ use super::*;
 use crate::auth::mtls::PeerCertificates;
 use crate::server::tls::{Tls, TlsError, TlsFiles};
 
-/// Says what it got. `/panic` panics, `/wait` says that it began and waits for a permit.
+mod strangers;
+
+/// Says what it got. `/panic` panics, `/large` answers much, `/wait` says that it began and waits for a permit.
 struct Echo {
     began: Notify,
     permits: Semaphore,
@@ -21,22 +23,33 @@ struct Echo {
 }
 
 impl Answer for Echo {
-    async fn answer(&self, call: Request<Bytes>, _caller: Caller) -> Response<Bytes> {
+    type Admitted = Parts;
+
+    /// `/stranger` is let pass by nobody.
+    async fn admit(&self, head: Parts, _caller: Caller) -> Result<Parts, Response<Bytes>> {
+        match head.uri.path() {
+            "/stranger" => Err(Response::builder().status(401).body("[stranger]".into()).unwrap()),
+            "/panic-early" => panic!("as asked"),
+            _ => Ok(head),
+        }
+    }
+
+    async fn answer(&self, head: Parts, body: Bytes) -> Response<Bytes> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        match call.uri().path() {
+        match head.uri.path() {
             "/panic" => panic!("as asked"),
+            "/large" => return Response::new(vec![b'x'; 16 * 1024 * 1024].into()),
             "/wait" => {
                 self.began.notify_one();
                 self.permits.acquire().await.unwrap().forget();
             }
             _ => {}
         }
-        let certificates = call.extensions().get::<PeerCertificates>().map_or(0, |chain| chain.0.len());
-        let size = call.body().len();
-        Response::new(format!("[{} {size} bytes, {certificates} certificates]", call.uri().path()).into())
+        let certificates = head.extensions.get::<PeerCertificates>().map_or(0, |chain| chain.0.len());
+        Response::new(format!("[{} {} bytes, {certificates} certificates]", head.uri.path(), body.len()).into())
     }
 
-    fn refuse(&self, refusal: Transport) -> Response<Bytes> {
+    fn refuse(&self, _: Option<Parts>, refusal: Transport) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(format!("[{refusal:?}]")));
         *response.status_mut() = refusal.status();
         response
@@ -45,23 +58,28 @@ impl Answer for Echo {
 
 struct Running {
     address: SocketAddr,
-    echo: Arc<Echo>,
-    metrics: Arc<Metrics>,
+    echo: Arc<Calls<Echo>>,
+    open: Gauge,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
 
 async fn running(change: impl FnOnce(&mut Settings)) -> Running {
+    running_with(1000, Budget::new(1_000_000), change).await
+}
+
+async fn running_with(max_body_bytes: usize, budget: Budget, change: impl FnOnce(&mut Settings)) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let echo = Arc::new(Echo { began: Notify::new(), permits: Semaphore::new(0), calls: AtomicUsize::new(0) });
-    let metrics = Metrics::new();
-    let mut settings = Settings { max_body_bytes: 1000, ..Settings::new(Arc::clone(&metrics)) };
+    let echo = Echo { began: Notify::new(), permits: Semaphore::new(0), calls: AtomicUsize::new(0) };
+    let echo = Arc::new(Calls::new(echo, max_body_bytes, budget));
+    let mut settings = Settings::new("public");
+    let open = settings.open.clone();
     change(&mut settings);
     let (stop, stopped) = oneshot::channel();
     let answer = Arc::clone(&echo);
     let served = tokio::spawn(serve(listener, settings, answer, async { _ = stopped.await }));
-    Running { address, echo, metrics, stop, served }
+    Running { address, echo, open, stop, served }
 }
 
 impl Running {
@@ -115,7 +133,7 @@ async fn a_body_declared_too_large_is_refused_unread() {
     let text = server.until_closed(head).await;
     assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
     assert!(text.contains("connection: close"), "{text}");
-    assert_eq!(server.echo.calls.load(Ordering::Relaxed), 0);
+    assert_eq!(server.echo.answer().calls.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -128,7 +146,7 @@ async fn a_chunked_body_is_refused_when_it_passes_the_limit() {
     // It never ends: the limit decides, not the end.
     let endless = server.until_closed(&format!("{head}{chunk}{chunk}1\r\nx\r\n")).await;
     assert!(endless.starts_with("HTTP/1.1 413 "), "{endless}");
-    assert_eq!(server.echo.calls.load(Ordering::Relaxed), 1);
+    assert_eq!(server.echo.answer().calls.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
@@ -137,7 +155,7 @@ async fn broken_framing_is_refused() {
     let head = format!("POST /a HTTP/1.1\r\n{CLOSE}Transfer-Encoding: chunked\r\n\r\n");
     let text = server.until_closed(&format!("{head}zz\r\n")).await;
     assert!(!text.contains(" 200 "), "{text}");
-    assert_eq!(server.echo.calls.load(Ordering::Relaxed), 0);
+    assert_eq!(server.echo.answer().calls.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -199,22 +217,6 @@ async fn a_panic_costs_its_own_call_only() {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_wait_for_a_place() {
-    let server = running(|settings| settings.max_connections = 1).await;
-    let mut first = server.connect().await;
-    first.write_all(b"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-    server.echo.began.notified().await;
-    assert_eq!(server.metrics.connections.get(), 1);
-    let mut second = server.connect().await;
-    second.write_all(format!("GET /second HTTP/1.1\r\n{CLOSE}\r\n").as_bytes()).await.unwrap();
-    server.echo.permits.add_permits(1);
-    answers(&mut first, 1).await;
-    assert_eq!(server.echo.calls.load(Ordering::Relaxed), 1, "the second has no place yet");
-    drop(first);
-    assert!(rest(&mut second).await.contains("[/second "));
-}
-
-#[tokio::test]
 async fn a_stop_finishes_the_call_in_flight_and_closes_the_rest() {
     let server = running(|_| {}).await;
     let mut idle = server.connect().await;
@@ -222,15 +224,15 @@ async fn a_stop_finishes_the_call_in_flight_and_closes_the_rest() {
     answers(&mut idle, 1).await;
     let mut busy = server.connect().await;
     busy.write_all(b"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-    server.echo.began.notified().await;
+    server.echo.answer().began.notified().await;
 
     server.stop.send(()).unwrap();
     assert_eq!(rest(&mut idle).await, "", "an idle connection is closed at once");
     assert!(TcpStream::connect(server.address).await.is_err(), "no new connection is accepted");
-    server.echo.permits.add_permits(1);
+    server.echo.answer().permits.add_permits(1);
     assert!(rest(&mut busy).await.contains("[/wait "));
     server.served.await.unwrap();
-    assert_eq!(server.metrics.connections.get(), 0);
+    assert_eq!(server.open.get(), 0);
 }
 
 #[tokio::test]
@@ -238,7 +240,7 @@ async fn a_call_that_outlasts_the_grace_is_cut_off() {
     let server = running(|settings| settings.stop_grace = Duration::from_millis(50)).await;
     let mut busy = server.connect().await;
     busy.write_all(b"GET /wait HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-    server.echo.began.notified().await;
+    server.echo.answer().began.notified().await;
     server.stop.send(()).unwrap();
     assert_eq!(rest(&mut busy).await, "");
     server.served.await.unwrap();

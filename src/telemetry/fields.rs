@@ -7,6 +7,8 @@
 pub const ERROR: &str = "error";
 /// A file of ours, such as the certificate.
 pub const FILE: &str = "file";
+/// Which listener: `public` or `admin`.
+pub const LISTENER: &str = "listener";
 /// How many connections were open.
 pub const CONNECTIONS_COUNT: &str = "connections.count";
 /// Source file, line and column of a panic.

@@ -34,6 +34,8 @@ const NEVER: i64 = i64::MAX;
 pub struct Metrics {
     /// Connections open at the public listener.
     pub connections: Gauge,
+    /// Connections open at the admin listener.
+    pub admin_connections: Gauge,
     /// `hookgate_refusals_total{reason}`: calls that reached no script.
     pub refusals: Counts,
     /// `hookgate_reloads_total{result}`.
@@ -127,6 +129,7 @@ impl Metrics {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             connections: Gauge::default(),
+            admin_connections: Gauge::default(),
             refusals: Counts::default(),
             reloads: Counts::default(),
             decisions: Counts::default(),
@@ -256,6 +259,8 @@ impl Metrics {
         registry.register("hookgate_dead_letters", "Jobs that nobody tries any more", self.dead_letters.clone());
         registry.register("hookgate_jobs_waiting", "Jobs that are still to be done", self.jobs_waiting.clone());
         registry.register("hookgate_connections", "Connections open at the public listener", self.connections.clone());
+        let help = "Connections open at the admin listener";
+        registry.register("hookgate_admin_connections", help, self.admin_connections.clone());
         registry.register_collector(Box::new(collect::Collected(Arc::clone(self))));
         let mut page = String::new();
         // Writing to a `String` does not fail, and nothing of ours does.

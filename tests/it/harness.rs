@@ -21,6 +21,15 @@ use serde_json::Value;
 /// The secret that [`TestGateway::of`] configures, and the header that carries it.
 pub const SECRET: &str = "Basic dGVzdDp0ZXN0";
 
+/// The answer to a whole call, as the public listener gets it: its head is judged before its body is handed over.
+pub async fn answered(gateway: &Gateway, call: Request<Bytes>, received: Instant) -> Response<Bytes> {
+    let (head, body) = call.into_parts();
+    match gateway.admit(head, received).await {
+        Ok(call) => gateway.answer(call, body).await,
+        Err(refused) => refused,
+    }
+}
+
 pub struct TestGateway {
     pub gateway: Gateway,
     pub live: Arc<Live>,
@@ -143,7 +152,7 @@ impl TestGateway {
             call = call.header(*name, *value);
         }
         let call = call.body(body.into()).expect("a proper request");
-        self.gateway.answer(call, Instant::now()).await
+        answered(&self.gateway, call, Instant::now()).await
     }
 }
 

@@ -34,10 +34,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "finding",
             "secret",
             "telemetry",
+            "allocator",
             "failpoint",
         ],
     ),
-    ("server", &["gateway", "auth", "telemetry"]),
+    ("server", &["auth", "telemetry"]),
     (
         "admin",
         &[

@@ -34,5 +34,6 @@ mod reload;
 mod replies;
 mod scale;
 mod sending;
+mod strangers;
 mod tracing;
 mod transport;

@@ -60,6 +60,25 @@ impl Served {
 
     /// The same, with variables of the environment.
     pub fn start_with(config: &str, files: &[(&str, &str)], variables: &[(&str, &str)]) -> Self {
+        Self::start_as(config, files, |folder| {
+            let mut command = hookgate(folder, &["serve", "--log", "json"]);
+            command.envs(variables.iter().copied());
+            command
+        })
+    }
+
+    /// The same, where the system allows this many open files.
+    pub fn start_within(open_files: u32, config: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_as(config, files, |folder| {
+            let program = env!("CARGO_BIN_EXE_hookgate");
+            let mut command = Command::new("sh");
+            let script = format!("ulimit -n {open_files} && exec \"$0\" serve --log json");
+            command.args(["-c", &script, program]).current_dir(folder);
+            command
+        })
+    }
+
+    fn start_as(config: &str, files: &[(&str, &str)], command: impl Fn(&Path) -> Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (port, admin) = (free_port(), free_port());
         let listen = format!("[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n");
@@ -72,9 +91,8 @@ impl Served {
         // Not in the folder: each line would be a change of the bundle to look at, and told in another line.
         let printed = NamedTempFile::new().unwrap();
         let log = printed.reopen().unwrap();
-        let child = hookgate(folder.path(), &["serve", "--log", "json"])
+        let child = command(folder.path())
             .env("HOOKGATE_LOG", "trace")
-            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stderr(log.try_clone().unwrap())
             .stdout(log)

@@ -22,7 +22,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 
-use crate::harness::{SECRET, started};
+use crate::harness::{SECRET, answered, started};
 use crate::process::sample;
 
 /// The promise, and what a busy machine with a debug build may add.
@@ -181,7 +181,7 @@ async fn call(gateway: &Gateway, id: u64) -> (u16, Bytes) {
     let mut body = BODY.clone();
     body["eventId"] = id.into();
     let call = Request::post("/hook").header("authorization", SECRET).body(Bytes::from(body.to_string())).unwrap();
-    let response = gateway.answer(call, Instant::now()).await;
+    let response = answered(gateway, call, Instant::now()).await;
     (response.status().as_u16(), response.into_body())
 }
 
@@ -626,7 +626,7 @@ async fn secrets_rotate_while_the_scripts_are_broken() {
         let mut body: Value = serde_json::from_str(sample("okta.registration")).unwrap();
         body["eventId"] = number.into();
         let call = Request::post("/hook").header("authorization", secret).body(Bytes::from(body.to_string())).unwrap();
-        rig.gateway.answer(call, Instant::now()).await.status().as_u16()
+        answered(&rig.gateway, call, Instant::now()).await.status().as_u16()
     };
     while status_with(NEXT).await != 200 {
         assert!(saved.elapsed() < LATEST, "the new secret is not taken");

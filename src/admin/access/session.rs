@@ -19,7 +19,7 @@ pub const NAME: &str = "hookgate_session";
 /// How long a session lasts, whatever is done in it.
 pub const LASTS: Duration = Duration::from_hours(12);
 
-/// Sessions at once; one more ends the oldest.
+/// Sessions at once; one more ends the oldest of the role that has more of them, so that readers end none of an operator.
 const MOST: usize = 256;
 
 /// Bytes of a cookie before they are written as text.
@@ -76,10 +76,12 @@ impl Sessions {
         let hash = hash(&cookie);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, session| session.begun.elapsed() < LASTS);
-        if open.len() >= MOST
-            && let Some(oldest) = open.iter().min_by_key(|(_, session)| session.begun).map(|(hash, _)| *hash)
-        {
-            open.remove(&oldest);
+        if open.len() >= MOST {
+            let readers = open.values().filter(|session| session.role == Role::Reader).count();
+            let role = if readers * 2 > open.len() { Role::Reader } else { Role::Operator };
+            let of_role = open.iter().filter(|(_, session)| session.role == role);
+            let oldest = of_role.min_by_key(|(_, session)| session.begun).map(|(hash, _)| *hash);
+            oldest.map(|hash| open.remove(&hash));
         }
         open.insert(hash, Open { role, begun: Instant::now() });
         Session { role, name: name(&hash), expires_at: Timestamp::now() + LASTS, cookie }
@@ -144,6 +146,16 @@ mod tests {
         let all: Vec<Session> = (0..=MOST).map(|_| sessions.begin(Role::Operator)).collect();
         assert!(sessions.find(&sent(&all[0].cookie)).is_none());
         assert!(all[1..].iter().all(|session| sessions.find(&sent(&session.cookie)).is_some()));
+    }
+
+    #[test]
+    fn readers_end_no_session_of_an_operator() {
+        let sessions = Sessions::default();
+        let operator = sessions.begin(Role::Operator);
+        let readers: Vec<Session> = (0..2 * MOST).map(|_| sessions.begin(Role::Reader)).collect();
+        assert!(sessions.find(&sent(&operator.cookie)).is_some());
+        assert!(sessions.find(&sent(&readers[0].cookie)).is_none());
+        assert!(sessions.find(&sent(&readers[2 * MOST - 1].cookie)).is_some());
     }
 
     #[test]

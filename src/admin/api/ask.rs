@@ -1,5 +1,7 @@
 //! What a request asks for, taken apart: query, path and body. Whatever is wrong in them is a problem that says where.
 
+use std::io;
+
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -66,6 +68,9 @@ impl<S: Send + Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for 
                 let detail = format!("the body is larger than {MOST} bytes");
                 return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).with("max_bytes", MOST);
             }
+            if is_late(&*error) {
+                return Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive in time");
+            }
             Problem::bad_request("bad-body", "the body did not arrive whole")
         })?;
         let body = body.to_bytes();
@@ -78,6 +83,12 @@ impl<S: Send + Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for 
         json.end().map_err(|error| Problem::bad_request("bad-body", error.to_string()))?;
         Ok(Self(value))
     }
+}
+
+/// Whether the listener lost patience with a body.
+fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_timeout = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+    error.downcast_ref().is_some_and(is_timeout) || error.source().is_some_and(is_late)
 }
 
 /// How many rows a page may have, from 1.

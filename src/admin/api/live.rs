@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
+use crate::admin::access::Identity;
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Nothing};
 use crate::admin::desk::Desk;
@@ -27,12 +28,17 @@ use crate::admin::problem::Problem;
 )]
 pub(super) async fn live(
     State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Response, Problem> {
     let full = || {
-        let detail = format!("{} watch already; close a page that shows decisions as they are made", live::MOST);
+        let detail = format!(
+            "{} watch already with this token or session, or {} of this role; close a page that shows decisions as they are made",
+            live::MOST_OF_ONE,
+            live::MOST
+        );
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-watchers", detail).retry_after()
     };
-    let stream = desk.stage.watch(desk.stopping.clone()).ok_or_else(full)?;
+    let stream = desk.stage.watch(&who, desk.stopping.clone()).ok_or_else(full)?;
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response())
 }

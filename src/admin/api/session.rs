@@ -79,7 +79,7 @@ pub(super) async fn begin(
     Extension(Peer(peer)): Extension<Peer>,
     Asked(Nothing {}): Asked<Nothing>,
     headers: HeaderMap,
-    Sent(wanted): Sent<NewSession>,
+    Sent(wanted): Sent<NewSession, { login::MAX_BYTES }>,
 ) -> Result<Response, Problem> {
     let token = Zeroizing::new(wanted.token);
     let Some(session) = access.sign_in(token.as_bytes(), &headers, peer)? else {

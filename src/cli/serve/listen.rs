@@ -12,6 +12,8 @@ use tracing::info;
 
 use crate::admin::access::Access;
 use crate::cli::bundle;
+use crate::cli::serve::ADMIN_GRACE;
+use crate::cli::serve::files;
 use crate::config;
 use crate::config::Config;
 use crate::release::bundle::Place;
@@ -24,6 +26,7 @@ pub(super) struct Listeners {
     pub(super) public: TcpListener,
     pub(super) settings: Settings,
     pub(super) admin: TcpListener,
+    pub(super) admin_settings: Settings,
     pub(super) access: Access,
 }
 
@@ -34,15 +37,22 @@ impl Listeners {
     /// # Errors
     /// An address that is not free or not ours, a certificate or token that cannot be used.
     pub(super) async fn bind(place: &Place, config: &Config, metrics: &Arc<Metrics>) -> Result<Self> {
-        let mut settings = Settings::new(metrics.clone());
-        settings.max_body_bytes = usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX);
+        let shares = files::allow(config)?;
+        let mut settings = Settings::new("public");
+        settings.max_connections = shares.public;
         settings.stop_grace = Duration::from_millis(config.server.stop_grace_ms);
         settings.tls = tls(place, config, metrics)?;
+        settings.open = metrics.connections.clone();
+        let mut admin_settings = Settings::new("admin");
+        admin_settings.max_connections = shares.admin;
+        admin_settings.stop_grace = ADMIN_GRACE;
+        admin_settings.open = metrics.admin_connections.clone();
         Ok(Self {
             public: bound("server.listen", config.server.listen).await?,
             admin: bound("admin.listen", config.admin.listen).await?,
             access: access(place, config)?,
             settings,
+            admin_settings,
         })
     }
 }

@@ -1,25 +1,36 @@
 //! The public listener's calls, given to the gateway: one vocabulary turned into the other, and nothing decided.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
+use http::request::Parts;
 
-use crate::gateway::Gateway;
 use crate::gateway::refusal::Refusal;
+use crate::gateway::{Admitted, Gateway};
 use crate::server::{Answer, Caller, Transport};
 
 pub(super) struct Public(pub(super) Gateway);
 
 impl Answer for Public {
-    async fn answer(&self, call: Request<Bytes>, caller: Caller) -> Response<Bytes> {
-        self.0.answer(call, caller.arrived).await
+    type Admitted = Admitted;
+
+    async fn admit(&self, head: Parts, caller: Caller) -> Result<Admitted, Response<Bytes>> {
+        self.0.admit(head, caller.arrived).await
     }
 
-    fn refuse(&self, refusal: Transport) -> Response<Bytes> {
-        self.0.refuse(match refusal {
+    async fn answer(&self, call: Admitted, body: Bytes) -> Response<Bytes> {
+        self.0.answer(call, body).await
+    }
+
+    fn refuse(&self, call: Option<Admitted>, refusal: Transport) -> Response<Bytes> {
+        let refusal = match refusal {
+            Transport::BadHost => Refusal::BadHost,
+            Transport::Encoded => Refusal::Encoded,
             Transport::TooLarge => Refusal::TooLarge,
+            Transport::NoRoom => Refusal::NoRoom,
             Transport::SlowBody => Refusal::Slow,
             Transport::BrokenBody => Refusal::Broken,
             Transport::Panicked => Refusal::Panicked,
-        })
+        };
+        self.0.refuse(call, refusal)
     }
 }

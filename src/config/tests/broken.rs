@@ -974,6 +974,13 @@ secrets = [{ env = "A" }]
         &[r#"3:1 config/unknown-key `auth.a.password`: unknown key `password` (known here: `scheme` and `secrets`)"#],
     ),
     (
+        "a body that can never fit",
+        "[server]\nmax_body_bytes = 8_000_000\nbody_budget_bytes = 2_000_000\n",
+        &[
+            r#"3:21 config/bad-value `server.body_budget_bytes`: a body of 8000000 bytes does not fit into a budget of 2000000 for all of them (`body_budget_bytes` must be at least `max_body_bytes`)"#,
+        ],
+    ),
+    (
         "many mistakes",
         r#"[server]
 lisen = "x"

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use rhai::ImmutableString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::hooks::okta;
 use crate::hooks::okta::wire;
@@ -23,6 +22,7 @@ use crate::hooks::{
 };
 use crate::script::library::Library;
 
+mod batch;
 mod play;
 mod recorded;
 mod values;
@@ -63,7 +63,7 @@ struct Delivery {
 #[derive(Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
-    events: Option<Vec<&'a RawValue>>,
+    events: Option<batch::Members<'a>>,
 }
 
 /// No event command exists: rules ask for actions, which belong to no hook.
@@ -115,7 +115,7 @@ impl Contract for EventHook {
         if let Some(event) = bare(body) {
             return Ok(event);
         }
-        let mut events = Self::split(body)?;
+        let mut events = Self::split(body, batch::MOST)?;
         let count = events.len();
         match events.pop() {
             Some(event) if count == 1 => Ok(event),
@@ -123,10 +123,10 @@ impl Contract for EventHook {
         }
     }
 
-    fn split(body: &Bytes) -> Result<Vec<Event>, HookError> {
+    fn split(body: &Bytes, most: usize) -> Result<Vec<Event>, HookError> {
         let envelope = wire::decode::<Batch<'_>>(Self::NAME, body)?;
         let events = envelope.data.and_then(|data| data.events);
-        let events = events.ok_or_else(|| shape("`data.events` is missing".into()))?;
+        let events = events.ok_or_else(|| shape("`data.events` is missing".into()))?.at_most(most)?;
         let delivery = Arc::new(Delivery::new(envelope.id, envelope.time, envelope.source));
         let events = events.iter().enumerate();
         Ok(events

@@ -9,10 +9,16 @@ use serde_json::Value;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-use super::{OPERATOR, Office};
+use hookgate::admin::live::{MOST, MOST_OF_ONE};
+
+use super::{JSON, OPERATOR, Office, READER};
 
 async fn watch(office: &Office) -> (u16, Body) {
-    let request = Request::get("/api/v1/live").header(OPERATOR.0, OPERATOR.1).body(Body::empty()).unwrap();
+    watch_as(office, OPERATOR).await
+}
+
+async fn watch_as(office: &Office, shown: (&str, &str)) -> (u16, Body) {
+    let request = Request::get("/api/v1/live").header(shown.0, shown.1).body(Body::empty()).unwrap();
     let response = office.router.clone().oneshot(request).await.unwrap();
     (response.status().as_u16(), response.into_body())
 }
@@ -52,7 +58,7 @@ async fn a_decision_reaches_every_watcher_within_half_a_second() {
 async fn one_watcher_too_many_is_refused_until_another_leaves() {
     let office = Office::new();
     let mut watchers = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..MOST_OF_ONE {
         watchers.push(watch(&office).await);
     }
     assert!(watchers.iter().all(|(status, _)| *status == 200));
@@ -64,4 +70,20 @@ async fn one_watcher_too_many_is_refused_until_another_leaves() {
         // Who has gone is noticed when there is something to tell.
         office.sign_up("a@nowhere.example").await;
     }
+}
+
+#[tokio::test]
+async fn readers_take_no_place_of_an_operator() {
+    let office = Office::new();
+    let mut watchers = Vec::new();
+    // With the token itself, and with as many sessions as they like.
+    for _ in 0..2 * MOST {
+        watchers.push(watch_as(&office, READER).await);
+        let begun = office.send("POST /api/v1/session", &[JSON], r#"{"token":"reader-token"}"#).await;
+        let cookie = begun.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        watchers.push(watch_as(&office, ("cookie", &cookie)).await);
+    }
+    let watching = watchers.iter().filter(|(status, _)| *status == 200).count();
+    assert_eq!(watching, MOST, "of all readers together");
+    assert_eq!(watch(&office).await.0, 200);
 }

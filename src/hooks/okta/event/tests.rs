@@ -61,7 +61,7 @@ fn a_bad_event_costs_no_other() {
         r#"[{{"uuid":"a","eventType":"x.y"}}, 7, {{"uuid":"b"}}, null, {{"eventType":"x.z","actor":"c4n4ry","target":{{}},"client":[]}},
            {{"eventType":"x.deep","deep":{deep}}}, {{"uuid":"","eventType":5}}]"#
     );
-    let events = EventHook::split(&batch(&events)).unwrap();
+    let events = EventHook::split(&batch(&events), usize::MAX).unwrap();
     let seen: Vec<_> = events
         .iter()
         .map(|event| {
@@ -87,13 +87,13 @@ fn a_bad_event_costs_no_other() {
 #[test]
 fn a_batch_needs_a_list_of_events() {
     for (events, problem) in [("null", "is missing"), ("{}", "must be"), ("\"c4n4ry\"", "must be"), ("7", "must be")] {
-        let error = EventHook::split(&batch(events)).unwrap_err().to_string();
+        let error = EventHook::split(&batch(events), usize::MAX).unwrap_err().to_string();
         assert!(
             error.contains("`data.events`") && error.contains(problem) && !error.contains("c4n4ry"),
             "{events}: {error}"
         );
     }
-    assert!(EventHook::split(&batch("[]")).unwrap().is_empty());
+    assert!(EventHook::split(&batch("[]"), usize::MAX).unwrap().is_empty());
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn one_event_is_read_with_and_without_envelope() {
 #[test]
 fn an_envelope_without_type_is_taken_by_its_form() {
     let body = r#"{"eventId":"e","data":{"events":[{"eventType":"a.b"},{"eventType":"a.c"}]}}"#;
-    assert_eq!(EventHook::split(&body.into()).unwrap().len(), 2);
+    assert_eq!(EventHook::split(&body.into(), usize::MAX).unwrap().len(), 2);
 }
 
 #[test]
