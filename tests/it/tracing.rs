@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::harness::{SECRET, TestGateway, answered};
+use crate::harness;
+use crate::harness::{SECRET, TestGateway};
 use crate::process::{Served, sample};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -111,7 +112,7 @@ async fn answered(gateway: &TestGateway, path: &str, headers: &[(&str, &str)], i
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = answered(&gateway.gateway, request.body(Bytes::from(body(id))).unwrap(), Instant::now()).await;
+    let answer = harness::answered(&gateway.gateway, request.body(Bytes::from(body(id))).unwrap(), Instant::now()).await;
     let id = answer.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
     (id, serde_json::from_slice(answer.body()).unwrap_or_default())
 }
