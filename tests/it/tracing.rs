@@ -112,7 +112,8 @@ async fn answered(gateway: &TestGateway, path: &str, headers: &[(&str, &str)], i
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = harness::answered(&gateway.gateway, request.body(Bytes::from(body(id))).unwrap(), Instant::now()).await;
+    let answer =
+        harness::answered(&gateway.gateway, request.body(Bytes::from(body(id))).unwrap(), Instant::now()).await;
     let id = answer.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
     (id, serde_json::from_slice(answer.body()).unwrap_or_default())
 }

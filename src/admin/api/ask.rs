@@ -2,6 +2,7 @@
 
 use std::io;
 
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -63,10 +64,17 @@ impl<S: Send + Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for 
             let detail = "the body must be JSON, and say so: `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
         }
+        let too_large = || {
+            let detail = format!("the body is larger than {MOST} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).with("max_bytes", MOST)
+        };
+        // The lower bound is the Content-Length where there is one: nothing of such a body is read.
+        if request.body().size_hint().lower() > MOST as u64 {
+            return Err(too_large());
+        }
         let body = Limited::new(request.into_body(), MOST).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
-                let detail = format!("the body is larger than {MOST} bytes");
-                return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).with("max_bytes", MOST);
+                return too_large();
             }
             if is_late(&*error) {
                 return Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive in time");
