@@ -16,6 +16,12 @@ pub enum Severity {
     Warning,
 }
 
+/// A line that is shown with a finding has at most so many bytes. Longer ones are generated, and nobody reads them.
+const MOST_EXCERPT: usize = 2_000;
+
+/// Names longer than this are not compared: the time grows with the product of both lengths.
+const MOST_COMPARED: usize = 100;
+
 /// A finding at a place of a file. `line` and `column` count from 1 (in characters); 0 means unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
@@ -68,12 +74,19 @@ impl Finding {
 
     /// Places the finding, taking the excerpt from `source` and underlining the word at that place.
     #[must_use]
-    pub fn at(mut self, source: &str, line: usize, column: usize) -> Self {
+    pub fn at(self, source: &str, line: usize, column: usize) -> Self {
+        let text = line.checked_sub(1).and_then(|index| source.lines().nth(index));
+        self.at_line(text, line, column)
+    }
+
+    /// The same where the text of the line is known. A line of more than [`MOST_EXCERPT`] bytes is not shown.
+    #[must_use]
+    pub fn at_line(mut self, text: Option<&str>, line: usize, column: usize) -> Self {
         self.line = line;
         self.column = column;
-        if let Some(text) = line.checked_sub(1).and_then(|index| source.lines().nth(index)) {
-            self.length = word_length(text, column);
-            self.excerpt = Some(text.to_owned());
+        if let Some(text) = text {
+            self.length = word_length(text, column).min(MOST_EXCERPT);
+            self.excerpt = Some(text).filter(|text| text.len() <= MOST_EXCERPT).map(str::to_owned);
         }
         self
     }
@@ -86,7 +99,8 @@ impl Finding {
         self.line = before.matches('\n').count() + 1;
         let line_start = before.rfind('\n').map_or(0, |index| index + 1);
         self.column = before[line_start..].chars().count() + 1;
-        self.excerpt = source[line_start..].lines().next().map(str::to_owned);
+        let excerpt = source[line_start..].lines().next();
+        self.excerpt = excerpt.filter(|text| text.len() <= MOST_EXCERPT).map(str::to_owned);
         let text = source.get(start..span.end.min(source.len())).unwrap_or_default();
         self.length = text.lines().next().unwrap_or_default().chars().count().max(1);
         self
@@ -162,7 +176,9 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
         let edits = 1.0 - strsim::damerau_levenshtein(written, candidate) as f64 / longest as f64;
         strsim::jaro_winkler(written, candidate).max(edits)
     };
-    let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
+    let short = |text: &str| text.len() <= MOST_COMPARED;
+    let candidates = candidates.into_iter().filter(|candidate| short(candidate) && short(written));
+    let scored = candidates.map(|candidate| (score(candidate), candidate));
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 

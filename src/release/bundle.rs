@@ -15,6 +15,8 @@ use crate::finding::Finding;
 
 /// Larger scripts are a mistake: positions in Rhai end at line 65,535.
 const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
+/// All scripts and fixtures together: what is read is held in memory, and past releases are kept.
+const MAX_BUNDLE_BYTES: usize = 64 * 1024 * 1024;
 const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 const MAX_FOLDER_DEPTH: usize = 8;
 
@@ -104,11 +106,22 @@ impl Place {
             let text = format!("the scripts folder cannot be read: {error}");
             findings.push(Finding::error("script/unreadable", dir, text));
         }
+        let mut bytes = 0;
         for name in found {
+            if bytes > MAX_BUNDLE_BYTES {
+                let text =
+                    format!("the scripts folder holds more than {MAX_BUNDLE_BYTES} bytes of scripts and JSON files");
+                findings
+                    .push(Finding::error("script/unreadable", dir, text).help("move what no script uses out of it"));
+                break;
+            }
             let is_script = name.ends_with(".rhai");
             let texts = if is_script { &mut scripts } else { &mut fixtures };
             match read_text(&folder.join(&name), &format!("{dir}/{name}"), MAX_SCRIPT_BYTES, "script/unreadable") {
-                Ok(text) => drop(texts.insert(name, Arc::from(text))),
+                Ok(text) => {
+                    bytes += text.len();
+                    texts.insert(name, Arc::from(text));
+                }
                 Err(finding) => findings.push(*finding),
             }
         }

@@ -149,6 +149,8 @@ pub struct Compiler {
     made: Mutex<HashMap<Key, Made>>,
     /// Whether runs note the lines they take.
     covered: bool,
+    /// When reading and compiling scripts must be over.
+    until: Instant,
 }
 
 /// Hook, dialect, limits.
@@ -164,6 +166,9 @@ struct Made {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Time that parsing, checking and compiling all scripts of a bundle may take. A script of 1,000 lines takes milliseconds.
+const BUILD_TIME: Duration = Duration::from_secs(30);
 
 /// Time that the top level of one file (its constants and imports) may take at load.
 const TOP_LEVEL_TIME: Duration = Duration::from_secs(1);
@@ -191,7 +196,12 @@ impl Compiler {
         let mut findings = Vec::new();
         let mut files = BTreeMap::new();
         let mut broken_tests = BTreeMap::<String, Vec<Finding>>::new();
+        let until = Instant::now() + BUILD_TIME;
         for (name, source) in sources {
+            if Instant::now() >= until {
+                findings.push(too_slow(dir));
+                break;
+            }
             let parser = &parsers[usize::from(is_test(name))];
             let label = format!("{dir}/{name}");
             let same = |file: &&File| file.label == label && file.source == *source;
@@ -214,7 +224,7 @@ impl Compiler {
         }
         let modules = Modules::new(files.iter().map(|(name, file)| (name.clone(), file.ast.clone())).collect());
         let (chambers, made) = Default::default();
-        (Self { roles, files, unsound, broken_tests, modules, chambers, made, covered: false }, findings)
+        (Self { roles, files, unsound, broken_tests, modules, chambers, made, covered: false, until }, findings)
     }
 
     /// The same, but every run notes the lines it takes ([`coverage`](crate::script::trace::coverage)). For tests only.
@@ -279,6 +289,17 @@ impl Compiler {
         Ok((script, warnings))
     }
 
+    /// Fails where reading and compiling took too long already.
+    ///
+    /// # Errors
+    /// The finding that says so, about the script `name`.
+    pub fn in_time(&self, name: &str) -> Result<(), Vec<Finding>> {
+        if Instant::now() < self.until {
+            return Ok(());
+        }
+        Err(vec![too_slow(self.label_of(name).unwrap_or(name))])
+    }
+
     fn check(&self, name: &str, file: &File, role: &Role) -> Vec<Finding> {
         let mut findings = self.lint(file, &Subject::Script(role));
         findings.extend(self.link_findings(name, file));
@@ -332,23 +353,22 @@ impl Compiler {
             let mut constants = Scope::new();
             chamber.engine.run_ast_with_scope(&mut constants, &file.ast)?;
             let constants = only_constants(&constants);
-            let text = format!("{}\nfn {LOAD}() {{ {}(); }}", file.source, engine::CAPTURE);
-            let mut ast = chamber.engine.compile_with_scope(&constants, text)?;
+            let mut ast = engine::compile(&chamber.engine, &constants, &file.source)?;
             ast.set_source(&file.label);
-            chamber.engine.call_fn::<()>(&mut Scope::new(), &ast, LOAD, ())?;
-            Ok((ast, engine::captured()))
+            let state = engine::run_top_level(&chamber.engine, &ast)?;
+            Ok((ast, state))
         });
         let (result, stopped, _) = linked;
         let (ast, template) = result.map_err(|error: Box<EvalAltResult>| {
             let run =
-                diagnose::Run { file: &file.label, entry: LOAD, stopped: stopped.and_then(limit_of), last_seen: None };
+                diagnose::Run { file: &file.label, entry: "", stopped: stopped.and_then(limit_of), last_seen: None };
             vec![diagnose::runtime(error, &run, &|label| self.source(label), known).finding]
         })?;
         Ok(Script {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             chamber,
             ast,
-            template: template.expect("the load function was called and captures"),
+            template,
             known,
             entry,
             label: file.label.as_str().into(),
@@ -452,8 +472,11 @@ fn limit_of(stopped: Stopped) -> Option<Limit> {
     }
 }
 
-/// The function appended to every script by which its state is taken at load.
-const LOAD: &str = "__hookgate_load";
+/// The scripts take too long to read.
+fn too_slow(file: &str) -> Finding {
+    let text = format!("the scripts could not be read and compiled within {} seconds", BUILD_TIME.as_secs());
+    Finding::error("script/too-slow", file, text).help("use fewer or smaller scripts; keep long lists in tables")
+}
 
 fn only_constants(scope: &Scope) -> Scope<'static> {
     let mut constants = Scope::new();
@@ -466,7 +489,11 @@ fn only_constants(scope: &Scope) -> Scope<'static> {
 }
 
 fn parse(parser: &Engine, label: String, source: &Arc<str>) -> Result<File, Box<Finding>> {
-    let mut ast = parser.compile(&**source).map_err(|error| Box::new(diagnose::parse_error(&error, &label, source)))?;
+    let parsed = engine::parse(parser, &Scope::new(), source);
+    let (mut ast, _) = parsed.map_err(|error| Box::new(diagnose::parse_error(&error, &label, source)))?;
+    if let Some(finding) = diagnose::unclosed_comment(&label, source) {
+        return Err(Box::new(finding));
+    }
     ast.set_source(&label);
     let imports = imports(&ast);
     Ok(File { label, source: source.clone(), ast, imports, hash: String::new() })

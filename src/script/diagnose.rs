@@ -12,7 +12,7 @@ mod words;
 
 use std::fmt;
 
-pub use parse::parse_error;
+pub use parse::{parse_error, unclosed_comment};
 pub use runtime::{Run, runtime};
 pub(crate) use unknown::{PARAMS_READ_ONLY, READ_ONLY, foreign_command};
 

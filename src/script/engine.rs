@@ -1,6 +1,8 @@
 //! The sandbox: a Rhai engine with every limit set by name, no file, network or environment access, and no `eval`.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use rhai::packages::{
@@ -9,7 +11,8 @@ use rhai::packages::{
     Package,
 };
 use rhai::{
-    Dynamic, Engine, EvalAltResult, EvalContext, GlobalRuntimeState, NativeCallContext, OptimizationLevel, Shared,
+    AST, Caches, Dynamic, Engine, EvalAltResult, EvalContext, GlobalRuntimeState, LexError, OptimizationLevel,
+    ParseError, ParseErrorType, Position, Scope, Shared, Token,
 };
 
 use crate::script::budget;
@@ -41,25 +44,85 @@ static STANDARD: LazyLock<Vec<Shared<rhai::Module>>> = LazyLock::new(|| {
 const EXPRESSION_DEPTH: usize = 64;
 const MAX_FUNCTIONS: usize = 1_000;
 const MAX_MODULES: usize = 64;
-const MAX_VARIABLES: usize = 512;
+/// Variables in scope at once.
+pub(super) const MAX_VARIABLES: usize = 512;
 
 /// Words of Rhai that a hook's script may not use.
 pub const FORBIDDEN: [&str; 1] = ["eval"];
 
-/// The function by which a script's state after its top level has run (constants, imports) is taken at load.
-pub(super) const CAPTURE: &str = "__hookgate_capture";
+/// Names that begin with this belong to hookgate: a script that uses one is refused.
+pub const RESERVED_PREFIX: &str = "__hookgate";
+/// The most tokens of one file. A legible file of 1 MB has fewer than 200,000.
+pub const MAX_TOKENS: u32 = 200_000;
+/// Rhai's optimiser takes time that grows with the square of the statements in a block: 60,000 took 6 s. Files with more
+/// tokens than this run as they were parsed.
+const MAX_OPTIMIZED_TOKENS: u32 = 20_000;
 
-thread_local! {
-    static CAPTURED: RefCell<Option<GlobalRuntimeState>> = const { RefCell::new(None) };
+/// For every name that is no local variable, the parser looks through all such names before it. The sum of these looks is limited.
+const MAX_NAME_LOOKS: usize = 100_000_000;
+
+/// What the parser says of a file with more than [`MAX_TOKENS`].
+pub(super) const TOO_LARGE: &str = "too many tokens";
+/// What it says of a file with more than [`MAX_NAME_LOOKS`].
+pub(super) const TOO_MANY_NAMES: &str = "too many names";
+/// What it says of a name that begins with [`RESERVED_PREFIX`].
+pub(super) const RESERVED: &str = "reserved name";
+
+/// What is counted while a text is parsed.
+#[derive(Default)]
+struct Parsing {
+    tokens: u32,
+    /// Hashes of the names so far.
+    names: HashSet<u64>,
+    name_looks: usize,
+    /// What the text was refused for first, and where. The parser itself may say something else of that place.
+    refused: Option<(&'static str, Position)>,
 }
 
-/// What the last call of [`CAPTURE`] on this thread took.
-pub(super) fn captured() -> Option<GlobalRuntimeState> {
-    let mut state = CAPTURED.take()?;
-    // As at the start of a call, not in the middle of the one that took it.
-    state.level = 0;
-    state.scope_level = 0;
-    Some(state)
+thread_local! {
+    /// Of the text that this thread parses.
+    static PARSING: RefCell<Parsing> = RefCell::default();
+}
+
+/// Parses `source`, and counts its tokens. Constants in `scope` may be used by name.
+///
+/// # Errors
+/// It is no script, it is too large, or it uses a name that is reserved.
+pub(super) fn parse(engine: &Engine, scope: &Scope, source: &str) -> Result<(AST, u32), ParseError> {
+    PARSING.take();
+    let parsed = engine.compile_with_scope(scope, source);
+    let Parsing { tokens, refused, .. } = PARSING.take();
+    if let Some((why, at)) = refused {
+        let error = ParseErrorType::BadInput(LexError::Runtime(why.to_owned()));
+        return Err(ParseError(Box::new(error), at));
+    }
+    parsed.map(|ast| (ast, tokens))
+}
+
+/// Parses `source` for running it, with the constants of `scope` put in where they are used.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn compile(engine: &Engine, scope: &Scope, source: &str) -> Result<AST, ParseError> {
+    let (ast, tokens) = parse(engine, scope, source)?;
+    if tokens > MAX_OPTIMIZED_TOKENS {
+        return Ok(ast);
+    }
+    Ok(engine.optimize_ast(scope, ast, OptimizationLevel::Simple))
+}
+
+/// Runs the top level of a script, and gives the state that it leaves: its constants, its imports and its functions.
+///
+/// # Errors
+/// Something at the top level failed.
+pub(super) fn run_top_level(engine: &Engine, ast: &AST) -> Result<GlobalRuntimeState, Box<EvalAltResult>> {
+    let mut state = engine.new_global_runtime_state();
+    state.source = ast.source().map(Into::into);
+    state.lib.push(ast.shared_lib().clone());
+    let (mut caches, mut scope) = (Caches::new(), Scope::new());
+    #[allow(deprecated)] // no other function of rhai gives the state back; the version is pinned
+    let result = engine.eval_statements_raw(&mut state, &mut caches, &mut scope, ast.statements());
+    result.map(|_| state)
 }
 
 /// Whose words a file is written in.
@@ -73,8 +136,10 @@ pub enum Dialect {
 /// An engine that parses only: unoptimised, so that the lint sees the script as it was written.
 pub fn parser(dialect: Dialect) -> Engine {
     let mut engine = Engine::new_raw();
-    engine.set_optimization_level(OptimizationLevel::None);
     restrict(&mut engine, &Limits::default(), dialect);
+    // The parser looks through all variables in scope at every name, so their number is limited here as it is in a run.
+    #[allow(deprecated)] // "volatile API" in rhai's words; the version is pinned
+    engine.on_def_var(|_, _, context| Ok(context.scope().len() < MAX_VARIABLES));
     engine
 }
 
@@ -94,11 +159,7 @@ pub fn sandbox(libraries: &[&'static Finished], limits: &Limits, modules: Module
         engine.register_global_module(library.module.clone());
     }
     restrict(&mut engine, limits, dialect);
-    engine.set_optimization_level(OptimizationLevel::Simple);
     engine.set_module_resolver(modules);
-    engine.register_fn(CAPTURE, |context: NativeCallContext| {
-        CAPTURED.with_borrow_mut(|captured| *captured = Some(context.global_runtime_state().clone()));
-    });
     engine.on_progress(|_| budget::on_operation());
     engine.on_print(log);
     engine.on_debug(|text, _, _| log(text));
@@ -113,11 +174,18 @@ fn restrict(engine: &mut Engine, limits: &Limits, dialect: Dialect) {
         engine.disable_symbol(word);
     }
     #[allow(deprecated)] // "volatile API" in rhai's words; the version is pinned
-    engine.on_parse_token(move |token, _, _| match token {
-        rhai::Token::Reserved(word) if *word == "debug" => rhai::Token::Identifier(word),
-        rhai::Token::Reserved(word) if dialect == Dialect::Test && *word == "case" => rhai::Token::Identifier(word),
-        other => other,
+    engine.on_parse_token(move |token, position, _| {
+        if let Some(why) = PARSING.with_borrow_mut(|parsing| parsing.refuse(&token, position)) {
+            return Token::LexError(Box::new(LexError::Runtime(why.to_owned())));
+        }
+        match token {
+            Token::Reserved(word) if *word == "debug" => Token::Identifier(word),
+            Token::Reserved(word) if dialect == Dialect::Test && *word == "case" => Token::Identifier(word),
+            other => other,
+        }
     });
+    // Only `compile` optimises, because it knows which files are too large for that.
+    engine.set_optimization_level(OptimizationLevel::None);
     engine.set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH);
     engine.set_max_functions(MAX_FUNCTIONS);
     engine.set_max_modules(MAX_MODULES);
@@ -130,6 +198,30 @@ fn restrict(engine: &mut Engine, limits: &Limits, dialect: Dialect) {
     engine.set_max_operations(0);
     // The interner is shared behind a lock that sleeps 10 ms when two threads meet there.
     engine.set_max_strings_interned(0);
+}
+
+impl Parsing {
+    /// Counts a token. Why the text is refused with it, if it is.
+    fn refuse(&mut self, token: &Token, position: Position) -> Option<&'static str> {
+        self.tokens = self.tokens.saturating_add(1);
+        let mut why = (self.tokens > MAX_TOKENS).then_some(TOO_LARGE);
+        if let Token::Identifier(name) = token {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            self.names.insert(hasher.finish());
+            self.name_looks = self.name_looks.saturating_add(self.names.len());
+            if self.name_looks > MAX_NAME_LOOKS {
+                why = Some(TOO_MANY_NAMES);
+            }
+            if name.starts_with(RESERVED_PREFIX) {
+                why = Some(RESERVED);
+            }
+        }
+        if let (Some(why), None) = (why, self.refused) {
+            self.refused = Some((why, position));
+        }
+        why
+    }
 }
 
 /// Resolves what is no local variable: a constant at the top of the same file, or one of the host's.

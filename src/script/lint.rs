@@ -23,6 +23,7 @@ mod meant;
 mod names;
 mod patterns;
 pub mod reads;
+mod report;
 mod shadow;
 mod silent;
 pub(crate) mod source;
@@ -32,9 +33,10 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, Position};
+use rhai::AST;
 
 pub use link::link;
+pub(crate) use report::Report;
 
 use crate::finding::Finding;
 use crate::script::lint::advice::Review;
@@ -100,48 +102,17 @@ impl ModuleFacts {
 /// Checks one file. The findings are in the order of the text.
 pub fn check(input: &Input) -> Vec<Finding> {
     let functions = source::functions(input.ast, input.source);
-    let mut report = Report { file: input.file, source: input.source, findings: Vec::new() };
+    let mut report = Report::new(input.file, input.source);
     let foreign = input.entry.as_ref().is_some_and(|entry| entry::check(entry, &functions, &mut report));
     if !foreign {
         names::check(input, &functions, &mut report);
         walk::check(input, &functions, &mut report);
     }
-    let mut findings = report.findings;
+    let mut findings = report.end();
     let own = input.review.map(|review| review.advice.codes);
     allow::apply(&mut findings, input.file, input.source, own);
     findings.sort_by_key(|finding| (finding.line, finding.column));
     findings
-}
-
-/// Collects the findings of one file.
-pub(crate) struct Report<'a> {
-    file: &'a str,
-    source: &'a str,
-    findings: Vec<Finding>,
-}
-
-impl Report<'_> {
-    fn error(&mut self, code: &'static str, at: Position, message: String, help: impl Into<Option<String>>) {
-        self.add(Finding::error(code, self.file, message), at, help.into());
-    }
-
-    fn warning(&mut self, code: &'static str, at: Position, message: String, help: impl Into<Option<String>>) {
-        self.add(Finding::warning(code, self.file, message), at, help.into());
-    }
-
-    fn add(&mut self, finding: Finding, at: Position, help: Option<String>) {
-        let finding = match at.line() {
-            Some(line) => finding.at(self.source, line, at.position().unwrap_or(1).max(1)),
-            None => finding,
-        };
-        let finding = match help {
-            Some(help) => finding.help(help),
-            None => finding,
-        };
-        if !self.findings.contains(&finding) {
-            self.findings.push(finding);
-        }
-    }
 }
 
 /// "did you mean `x`?", if something near was found.

@@ -30,7 +30,9 @@ use hookgate::telemetry::metrics::Metrics;
 use crate::harness::sender;
 
 /// Codes that no single script can show.
-const WITHOUT_EXAMPLE: [&str; 8] = [
+const WITHOUT_EXAMPLE: [&str; 10] = [
+    "script/too-large",
+    "script/too-slow",
     "script/unused-file",
     "script/unreadable",
     "script/missing",

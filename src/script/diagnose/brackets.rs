@@ -32,9 +32,9 @@ pub(crate) fn balance(source: &str) -> Balance {
 }
 
 /// The first pair of braces whose indentation says that they do not belong together.
-fn crooked(source: &str, open: Open, close: Open) -> Option<Balance> {
+fn crooked(lines: &[&str], open: Open, close: Open) -> Option<Balance> {
     let indentation = |at: Open| {
-        let line = source.lines().nth(at.line - 1).unwrap_or_default();
+        let line = lines.get(at.line - 1).copied().unwrap_or_default();
         (line.len() - line.trim_start().len(), line.trim_start().starts_with('}'))
     };
     let ((opened, _), (closed, first)) = (indentation(open), indentation(close));
@@ -48,6 +48,7 @@ fn crooked(source: &str, open: Open, close: Open) -> Option<Balance> {
 
 fn scan(source: &str, first_crooked: &mut Option<Balance>) -> Balance {
     let mut stack: Vec<Open> = Vec::new();
+    let lines: Vec<&str> = source.lines().collect();
     let mut letters = Letters { rest: source.chars().collect(), next: 0, line: 1, column: 0 };
     while let Some(what) = letters.step() {
         let here = Open { what, line: letters.line, column: letters.column };
@@ -62,7 +63,7 @@ fn scan(source: &str, first_crooked: &mut Option<Balance>) -> Balance {
             ')' | ']' | '}' => match stack.pop() {
                 Some(open) if closer(open.what) == what => {
                     if what == '}' && first_crooked.is_none() {
-                        *first_crooked = crooked(source, open, here);
+                        *first_crooked = crooked(&lines, open, here);
                     }
                     if open.what == '{' && stack.last().is_some_and(|open| open.what == '`') {
                         letters.skip_template(&mut stack);

@@ -8,6 +8,7 @@ use crate::script::diagnose::place::Around;
 use crate::script::diagnose::runtime::{line_and_column, lower_first};
 use crate::script::diagnose::statement::{end_of_code_before, missing_semicolon, symbol_for};
 use crate::script::diagnose::words::{odd_letter, reserved, unknown_operator};
+use crate::script::engine;
 
 /// What is wrong and what to write instead, perhaps at another place than Rhai gave.
 pub(crate) struct Said {
@@ -62,6 +63,9 @@ pub fn parse_error(error: &ParseError, file: &str, source: &str) -> Finding {
         ParseErrorType::AssignmentToConstant(name) if !name.is_empty() => "script/constant-assigned",
         ParseErrorType::VariableUndefined(_) => "script/unknown-variable",
         ParseErrorType::ModuleUndefined(_) => "script/unknown-module",
+        ParseErrorType::ForbiddenVariable(_) => "script/too-large",
+        ParseErrorType::BadInput(LexError::Runtime(why)) if why == engine::RESERVED => "script/reserved-name",
+        ParseErrorType::BadInput(LexError::Runtime(_)) => "script/too-large",
         _ if is_eval(error.err_type()) => "script/eval",
         _ => "script/syntax",
     };
@@ -69,6 +73,15 @@ pub fn parse_error(error: &ParseError, file: &str, source: &str) -> Finding {
     let mut finding = Finding::error(code, file, said.message).at(source, line, column);
     finding.help = said.help;
     finding
+}
+
+/// Rhai takes a comment that is never closed for one that ends with the file, so that what it swallows is simply not there.
+pub fn unclosed_comment(file: &str, source: &str) -> Option<Finding> {
+    // Most scripts have no such comments, and need not be looked through.
+    source.find("/*")?;
+    let Balance::Unclosed(Open { what: '/', line, column }) = balance(source) else { return None };
+    let finding = Finding::error("script/syntax", file, "this comment is never closed").at(source, line, column);
+    Some(finding.help("add `*/` at its end"))
 }
 
 /// The sandbox has disabled the word; Rhai says so in words of its own.
@@ -122,6 +135,10 @@ fn said(kind: &ParseErrorType, spot: &Spot) -> Said {
         P::LiteralTooLarge(what, most) => {
             say(format!("{} is over the limit of {most}", lower_first(what)), "keep large lists in a table")
         }
+        P::ForbiddenVariable(_) => say(
+            format!("more than {} variables can be used here", engine::MAX_VARIABLES),
+            "split the function, or keep the values in an array or a table",
+        ),
         P::LoopBreak => say("`break` and `continue` mean nothing outside a loop", "use `return` to leave a function"),
         P::WrongSwitchDefaultCase => say("`_` must be the last case", "move it to the end of the `switch`"),
         P::WrongSwitchIntegerCase => say("a single number cannot follow a range", "put the ranges last"),
@@ -171,6 +188,18 @@ fn bad_input(error: &LexError, spot: &Spot) -> Said {
             say(format!("`{text}` is no escape sequence"), help).at(line, column)
         }
         LexError::MalformedNumber(text) => plain(format!("`{text}` is not a number")),
+        LexError::Runtime(why) if why == engine::TOO_LARGE => say(
+            format!("the file has more than {} words and signs (tokens)", engine::MAX_TOKENS),
+            "split it into files that it imports, or keep large lists in a table",
+        ),
+        LexError::Runtime(why) if why == engine::TOO_MANY_NAMES => say(
+            "the file uses too many different names",
+            "split it into files that it imports, or keep large lists in a table",
+        ),
+        LexError::Runtime(why) if why == engine::RESERVED => say(
+            format!("names that begin with `{}` are reserved for hookgate", engine::RESERVED_PREFIX),
+            "give it another name",
+        ),
         LexError::MalformedIdentifier(text) => plain(format!("`{text}` is not a name")),
         other => plain(lower_first(&other.to_string())),
     }

@@ -11,7 +11,11 @@ pub(crate) struct Around<'s> {
 
 impl<'s> Around<'s> {
     pub(crate) fn new(source: &'s str, line: usize, column: usize) -> Self {
-        let line = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        Self::on_line(source.lines().nth(line.saturating_sub(1)).unwrap_or_default(), column)
+    }
+
+    /// A place of a line that is known.
+    pub(crate) fn on_line(line: &'s str, column: usize) -> Self {
         let offset = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(offset, _)| offset);
         Self { line, offset }
     }

@@ -11,6 +11,9 @@ use crate::script::lint::did_you_mean;
 
 const MARK: &str = "// hookgate: allow";
 
+/// Exceptions of one file: each is held against all findings.
+const MOST: usize = 500;
+
 /// One comment.
 struct Exception<'s> {
     code: &'s str,
@@ -25,14 +28,18 @@ struct Exception<'s> {
 /// Drops the findings that the file allows and adds those about the comments themselves. `own` are the codes of the hook,
 /// if the file has one.
 pub(super) fn apply(findings: &mut Vec<Finding>, file: &str, source: &str, own: Option<&[&'static Code]>) {
-    for exception in exceptions(source).filter(|exception| !exception.is_of_tests(file)) {
+    for exception in exceptions(source).filter(|exception| !exception.is_of_tests(file)).take(MOST) {
         exception.apply(findings, file, source, own);
+    }
+    if exceptions(source).nth(MOST).is_some() {
+        let text = format!("a file may have {MOST} exceptions, and this has more");
+        findings.push(Finding::error("script/too-large", file, text).help("mend what they are about"));
     }
 }
 
 /// The same for what is found of tests once it is known which script they are of: codes `test/…` that `check` finds.
 pub fn apply_to_tests(findings: &mut Vec<Finding>, file: &str, source: &str) {
-    for exception in exceptions(source).filter(|exception| exception.is_of_tests(file)) {
+    for exception in exceptions(source).filter(|exception| exception.is_of_tests(file)).take(MOST) {
         exception.apply(findings, file, source, None);
     }
 }

@@ -2,9 +2,7 @@
 
 use rhai::{Expr, FnCallExpr, Position};
 
-use crate::finding::nearest;
 use crate::script::diagnose::foreign_command;
-use crate::script::diagnose::place::Around;
 use crate::script::lint::known::{Form, Shape, listed};
 use crate::script::lint::values::article;
 use crate::script::lint::walk::Walker;
@@ -53,7 +51,7 @@ impl<'a> Walker<'a, '_> {
             return Shape::Unknown;
         }
         if let ("contains", Some(Shape::Value(right))) = (call.name.as_str(), given.first())
-            && Around::of(self.report.source, position).word() == "in"
+            && self.report.around(position).word() == "in"
             && !self.input.known.methods_of(right).contains("contains")
         {
             self.looked_into(right, position);
@@ -160,7 +158,7 @@ impl<'a> Walker<'a, '_> {
         }
         let functions =
             self.functions.iter().filter(|function| !function.is_closure()).map(|function| function.name.as_str());
-        did_you_mean(nearest(call.name, functions.chain(known.callable_names())))
+        did_you_mean(self.report.nearest(call.name, functions.chain(known.callable_names())))
             .or_else(|| Some("`hookgate docs` lists what scripts can call".to_owned()))
     }
 
@@ -183,7 +181,7 @@ impl<'a> Walker<'a, '_> {
         let known = self.input.known;
         let methods = known.methods_of(receiver);
         let properties = || known.properties_of(receiver).iter().map(|row| row.name);
-        let near = nearest(call.name, methods.iter().copied().chain(properties()));
+        let near = self.report.nearest(call.name, methods.iter().copied().chain(properties()));
         let help = if properties().any(|name| name == call.name) {
             format!("it is a property: write `.{}` without parentheses", call.name)
         } else if let Some(owner) = known.owner_of_method(call.name).filter(|_| !known.standard().has_method(call.name))
@@ -240,7 +238,7 @@ impl<'a> Walker<'a, '_> {
             }
             None => {
                 let names = module.functions.keys().map(String::as_str);
-                let near = did_you_mean(nearest(&call.name, names.clone()));
+                let near = did_you_mean(self.report.nearest(&call.name, names.clone()));
                 let help = near.or_else(|| (!module.functions.is_empty()).then(|| format!("it has {}", listed(names))));
                 let message = format!("`{}` has no function `{}`", module.file, call.name);
                 self.report.error("script/unknown-function", position, message, help);
@@ -256,7 +254,7 @@ impl<'a> Walker<'a, '_> {
             self.references.insert(name.to_owned());
             return;
         }
-        let near = nearest(name, own.chain(known.callable_names()));
+        let near = self.report.nearest(name, own.chain(known.callable_names()));
         self.report.error(
             "script/unknown-function",
             position,

@@ -16,7 +16,7 @@ pub fn link(files: &[(&str, &str, &AST)]) -> Vec<Finding> {
     let mut seen: BTreeMap<(String, usize), &str> = BTreeMap::new();
     let mut findings = Vec::new();
     for (file, text, ast) in files {
-        let mut report = Report { file, source: text, findings: Vec::new() };
+        let mut report = Report::new(file, text);
         for function in source::functions(ast, text).iter().filter(|function| !function.is_closure()) {
             let key = (function.name.clone(), function.parameters.len());
             if let Some(other) = seen.get(&key).filter(|other| *other != file) {
@@ -27,7 +27,7 @@ pub fn link(files: &[(&str, &str, &AST)]) -> Vec<Finding> {
             }
             seen.entry(key).or_insert(file);
         }
-        findings.append(&mut report.findings);
+        findings.append(&mut report.end());
     }
     findings
 }

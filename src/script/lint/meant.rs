@@ -2,7 +2,6 @@
 
 use rhai::{Expr, Position};
 
-use crate::finding::nearest;
 use crate::script::lint::did_you_mean;
 use crate::script::lint::known::Shape;
 use crate::script::lint::values::{Link, root_name};
@@ -51,7 +50,7 @@ impl Walker<'_, '_> {
         }
         let scope = self.scope.iter().map(|variable| variable.name.as_str());
         let constants = self.top.constants.keys().map(String::as_str).chain(self.input.known.constants());
-        let near = nearest(name, scope.chain(constants)).map(str::to_owned);
+        let near = self.report.nearest(name, scope.chain(constants)).map(str::to_owned);
         if let Some(variable) = self.scope.iter_mut().rev().find(|variable| Some(&variable.name) == near.as_ref()) {
             variable.used = true;
         }

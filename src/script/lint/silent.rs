@@ -24,12 +24,9 @@ impl<'a> Walker<'a, '_> {
         };
         let message =
             format!("a condition must be `true` or `false`, this is {} {word}", article(&word.to_lowercase()));
-        let before = self.report.findings.len();
         let length = path.map_or(0, |path| path.chars().count());
         self.report.error("script/condition", leftmost(condition), message, help);
-        for finding in &mut self.report.findings[before..] {
-            finding.length = finding.length.max(length);
-        }
+        self.report.widen(length);
     }
 
     /// Operators that work and mean something else.
@@ -69,7 +66,7 @@ impl<'a> Walker<'a, '_> {
         };
         let [.., owner, _] = links.as_slice() else { return };
         let Some(path) = written(&links).filter(|_| of_map(owner)) else { return };
-        let tested = ["!=", "=="].iter().any(|test| self.report.source.contains(&format!("{path} {test} ()")));
+        let tested = ["!=", "=="].iter().any(|test| self.report.may_contain(&format!("{path} {test} ()")));
         if !tested {
             let message = format!("where `{path}` is absent, `{operator}` is false without an error");
             let help = format!("give a default: `({path} ?? 0)`, or test `{path} != ()` first");
@@ -80,9 +77,11 @@ impl<'a> Walker<'a, '_> {
     /// `{name}` in a text, where `${name}` is meant.
     pub(crate) fn braces_without_dollar(&mut self, text: &str, position: Position) {
         for (index, _) in text.match_indices('{') {
-            let Some((inside, _)) = text[index + 1..].split_once('}') else { return };
+            let rest = &text[index + 1..];
+            let is_path = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+            let end = rest.find(|letter| !is_path(letter)).unwrap_or(rest.len());
+            let (inside, is_path) = (&rest[..end], rest[end..].starts_with('}'));
             let root = inside.split('.').next().unwrap_or_default();
-            let is_path = inside.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.'));
             let known = self.scope.iter_mut().find(|variable| variable.name == root);
             if let (Some(variable), true, false) = (known, is_path, text[..index].ends_with('$')) {
                 variable.used = true;

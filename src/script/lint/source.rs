@@ -22,7 +22,7 @@ pub(crate) struct Function {
 impl Function {
     /// Rhai turns each closure into a function of its own.
     pub(crate) fn is_closure(&self) -> bool {
-        self.name.starts_with("anon$")
+        is_closure(&self.name)
     }
 
     /// A closure without braces has a start and no end.
@@ -80,7 +80,9 @@ pub(crate) fn functions(ast: &AST, source: &str) -> Vec<Function> {
                 skip -= 1;
             } else {
                 let position = start_of(statement);
-                let owner = functions.iter_mut().rev().find(|function| function.contains(position));
+                // Those that begin later cannot contain it.
+                let begun = functions.partition_point(|function| function.start <= position);
+                let owner = functions[..begun].iter_mut().rev().find(|function| function.contains(position));
                 if let Some(owner) = owner {
                     owner.body.push((*statement).clone());
                 }
@@ -91,6 +93,10 @@ pub(crate) fn functions(ast: &AST, source: &str) -> Vec<Function> {
     functions
 }
 
+fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
+
 /// Where Rhai says that a statement is: for an expression its operator, which is where a closure without braces starts.
 fn start_of(statement: &Stmt) -> Position {
     statement.position()
@@ -99,6 +105,9 @@ fn start_of(statement: &Stmt) -> Position {
 /// The place of a function's name: the last `fn name` before its body.
 fn name_position(lines: &[&str], name: &str, body: Position) -> Option<Position> {
     let line = body.line()?;
+    if is_closure(name) {
+        return None;
+    }
     for number in (1..=line.min(lines.len())).rev() {
         let text = lines[number - 1];
         let mut rest = text;
@@ -116,9 +125,9 @@ fn name_position(lines: &[&str], name: &str, body: Position) -> Option<Position>
 }
 
 /// The place of the word `name` at or after `from`; parameters have no position of their own.
-pub(crate) fn word_after(source: &str, name: &str, from: Position) -> Option<Position> {
+pub(crate) fn word_after(lines: &[&str], name: &str, from: Position) -> Option<Position> {
     let first = from.line()?;
-    for (index, text) in source.lines().enumerate().skip(first - 1).take(20) {
+    for (index, text) in lines.iter().enumerate().skip(first - 1).take(20) {
         let from_column = if index + 1 == first { from.position().unwrap_or(1).saturating_sub(1) } else { 0 };
         let skipped = text.char_indices().nth(from_column).map_or(text.len(), |(offset, _)| offset);
         let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';

@@ -3,28 +3,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::script::lint::source;
-use crate::script::lint::walk::{Role, Walker};
+use crate::script::lint::walk::{Role, Variable, Walker};
 
 impl Walker<'_, '_> {
     /// Ends a scope and complains about what was declared in it for nothing.
     pub(crate) fn leave(&mut self, depth: usize) {
-        for variable in self.scope.drain(depth..) {
-            if !variable.used && !variable.name.starts_with('_') && variable.role != Role::Given {
-                let (code, what) = match variable.role {
-                    Role::Parameter => ("script/unused-parameter", "parameter"),
-                    Role::Constant => ("script/unused-constant", "constant"),
-                    _ => ("script/unused-variable", "variable"),
-                };
-                let position = match variable.role {
-                    Role::Parameter => source::word_after(self.input.source, &variable.name, variable.position),
-                    _ => None,
-                };
-                let message = format!("{what} `{}` is never used", variable.name);
-                let help = format!("remove it, or call it `_{}`", variable.name);
-                self.report.warning(code, position.unwrap_or(variable.position), message, help);
-            }
+        for variable in self.scope.split_off(depth) {
+            self.unused(&variable);
             self.ended.insert(variable.name);
         }
+    }
+
+    /// Complains about a variable that nothing can use any more, and nothing has used.
+    pub(crate) fn unused(&mut self, variable: &Variable) {
+        if variable.used || variable.name.starts_with('_') || variable.role == Role::Given {
+            return;
+        }
+        let (code, what) = match variable.role {
+            Role::Parameter => ("script/unused-parameter", "parameter"),
+            Role::Constant => ("script/unused-constant", "constant"),
+            _ => ("script/unused-variable", "variable"),
+        };
+        let position = match variable.role {
+            Role::Parameter => source::word_after(&self.report.lines, &variable.name, variable.position),
+            _ => None,
+        };
+        let message = format!("{what} `{}` is never used", variable.name);
+        let help = format!("remove it, or call it `_{}`", variable.name);
+        self.report.warning(code, position.unwrap_or(variable.position), message, help);
     }
 
     pub(crate) fn unused_of_file(&mut self, graph: &BTreeMap<String, BTreeSet<String>>) {

@@ -2,7 +2,6 @@
 
 use rhai::{ASTFlags, Expr, ImmutableString, Position};
 
-use crate::finding::nearest;
 use crate::script::diagnose::{PARAMS_READ_ONLY, READ_ONLY};
 use crate::script::lint::did_you_mean;
 use crate::script::lint::known::{Shape, listed};
@@ -155,7 +154,7 @@ impl<'a> Walker<'a, '_> {
             && !module.constants.contains(name)
         {
             let message = format!("`{}` has no constant `{name}`", module.file);
-            let near = nearest(name, module.constants.iter().map(String::as_str));
+            let near = self.report.nearest(name, module.constants.iter().map(String::as_str));
             self.report.error("script/unknown-variable", position, message, did_you_mean(near));
         }
         Shape::Unknown
@@ -167,7 +166,7 @@ impl<'a> Walker<'a, '_> {
             *used = true;
             return true;
         }
-        let near = nearest(alias, self.top.imports.keys().map(String::as_str));
+        let near = self.report.nearest(alias, self.top.imports.keys().map(String::as_str));
         let help =
             did_you_mean(near).or_else(|| Some(format!("write `import \"lib/{alias}\" as {alias};` at the top")));
         self.report.error("script/unknown-module", position, format!("nothing is imported as `{alias}`"), help);
@@ -269,7 +268,7 @@ impl<'a> Walker<'a, '_> {
         let tail = names()
             .filter(|known| known.len() > 2 && name.to_lowercase().ends_with(known))
             .max_by_key(|known| known.len());
-        let help = match tail.or_else(|| nearest(name, names())) {
+        let help = match tail.or_else(|| self.report.nearest(name, names())) {
             _ if known.methods_of(receiver).contains(name) => {
                 format!("it is a method: write `{owner}.{name}(…)`")
             }
@@ -286,7 +285,7 @@ impl<'a> Walker<'a, '_> {
         if taken || self.map_keys.contains(name) {
             return;
         }
-        let near = nearest(name, known.property_names()).filter(|near| {
+        let near = self.report.nearest(name, known.property_names()).filter(|near| {
             let plural = name.trim_end_matches('s') == near.trim_end_matches('s');
             !plural && strsim::damerau_levenshtein(name, near) <= 2 && name.len().abs_diff(near.len()) <= 1
         });
@@ -353,10 +352,13 @@ impl<'a> Walker<'a, '_> {
             return self.constant_assigned(name, position);
         }
         if !self.scope.iter().any(|variable| variable.name == name) {
-            let near = nearest(name, self.scope.iter().map(|variable| variable.name.as_str()));
+            let near = self.report.nearest(name, self.scope.iter().map(|variable| variable.name.as_str()));
             let help = did_you_mean(near).or_else(|| Some(format!("declare it first: `let {name} = …;`")));
             self.report.error("script/unknown-variable", position, format!("unknown variable `{name}`"), help);
-            self.give(name, position, Shape::Unknown);
+            // One complaint about each is enough, and a thousand of them are.
+            if self.scope.len() < MOST_UNKNOWN {
+                self.give(name, position, Shape::Unknown);
+            }
         }
     }
 
@@ -365,6 +367,9 @@ impl<'a> Walker<'a, '_> {
         self.report.error("script/constant-assigned", position, format!("constant `{name}` cannot be changed"), help);
     }
 }
+
+/// Unknown variables that are remembered at once: every name is looked for among them.
+const MOST_UNKNOWN: usize = 1_024;
 
 /// `an` before a vowel.
 pub(crate) fn article(word: &str) -> &'static str {

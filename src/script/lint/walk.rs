@@ -335,6 +335,12 @@ impl<'a> Walker<'a, '_> {
 
     fn declare(&mut self, name: &str, position: Position, shape: Shape<'a>, role: Role) {
         let shape = if self.reassigned.contains(name) { Shape::Unknown } else { shape };
+        // One that is declared again in its block is out of reach from here on.
+        let block = self.block_start.min(self.scope.len());
+        if let Some(index) = self.scope[block..].iter().rposition(|variable| variable.name == name) {
+            let hidden = self.scope.remove(block + index);
+            self.unused(&hidden);
+        }
         self.scope.push(Variable { name: name.to_owned(), position, role, shape, used: false });
     }
 }

@@ -23,9 +23,48 @@ fn on_registration(request) {
         stage: Stage::Load,
     },
     Code {
+        code: "script/reserved-name",
+        title: "A name that is reserved",
+        why: "Names that begin with `__hookgate` belong to the gateway. A function, variable, constant, parameter, property or import of a \
+              script needs another name.",
+        bad: r#"
+const __hookgate_domains = ["rival.example"];
+fn on_registration(request) {
+    if request.email.domain in __hookgate_domains { return deny("Please use another address."); }
+    allow()
+}
+"#,
+        good: r#"
+const DOMAINS = ["rival.example"];
+fn on_registration(request) {
+    if request.email.domain in DOMAINS { return deny("Please use another address."); }
+    allow()
+}
+"#,
+        stage: Stage::Load,
+    },
+    Code {
         code: "script/unreadable",
         title: "A script that cannot be read",
         why: "The file is no UTF-8 text, is larger than a script may be, or the gateway may not open it.",
+        bad: "",
+        good: "",
+        stage: Stage::Load,
+    },
+    Code {
+        code: "script/too-large",
+        title: "A script that is too large",
+        why: "A file may have 200,000 tokens (words and signs), and 512 variables may be in use at once. What is larger takes so long to \
+              read that a release would not go live in time. Long lists belong in a table.",
+        bad: "",
+        good: "",
+        stage: Stage::Load,
+    },
+    Code {
+        code: "script/too-slow",
+        title: "Scripts that take too long to load",
+        why: "All scripts of a bundle together are read, checked and compiled within 30 seconds, which is enough for thousands of them. \
+              Code that a program wrote can take longer: keep its data in tables.",
         bad: "",
         good: "",
         stage: Stage::Load,
