@@ -30,12 +30,26 @@ pub fn is_armed(name: &str) -> bool {
     ARMED.load(Ordering::Relaxed) && POINT.get().is_some_and(|point| point.name == name)
 }
 
-/// Panics if the process was armed for this place: what a defect of the gateway would do.
+/// Panics if the process was armed for this place: what a defect of the gateway would do. With `name:N` it does from the N-th
+/// time on.
 ///
 /// # Panics
 /// So.
 pub fn panic(name: &str) {
-    assert!(!is_armed(name), "the failpoint `{name}` was reached");
+    let passed = || {
+        let point = POINT.get()?;
+        let passed = |left: u64| (left > 1).then(|| left - 1);
+        point.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, passed).ok()
+    };
+    assert!(!is_armed(name) || passed().is_some(), "the failpoint `{name}` was reached");
+}
+
+/// Ends the process if it was armed for this subject at this place, as `name=subject`: for what one poisoned event does.
+pub fn reach_with(name: &str, subject: &str) {
+    let is_meant = |point: &Point| point.name.split_once('=') == Some((name, subject));
+    if ARMED.load(Ordering::Relaxed) && POINT.get().is_some_and(is_meant) {
+        std::process::abort();
+    }
 }
 
 /// Ends the process if it was armed for this place.

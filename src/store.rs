@@ -32,6 +32,19 @@ pub use crate::store::state::Step;
 /// Milliseconds since 1970.
 pub type Millis = i64;
 
+/// How long a suspect waits after the first and the second time that a process died while it was in work. After the third
+/// time it is not to be tried again; it is due at once, so that this is recorded.
+pub const AFTER_DEATH: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(15)];
+
+/// A job that was in work this often when a process died is not tried again.
+pub const MOST_DEATHS: u32 = 3;
+
+/// How long a job waits that was in work when a process died for the `deaths`-th time.
+pub(crate) fn rest_after(deaths: u32) -> Duration {
+    let index = usize::try_from(deaths).unwrap_or(usize::MAX).wrapping_sub(1);
+    AFTER_DEATH.get(index).copied().unwrap_or_default()
+}
+
 /// The most events that a page of [`Store::list`] has.
 pub const MAX_PAGE: usize = 1_000;
 
@@ -42,8 +55,18 @@ pub trait Store: Send + Sync + 'static {
     /// nothing of it is kept again. One answer per event, in order.
     async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError>;
 
-    /// Leases jobs that are due, at most as many of each lane as asked for, oldest first.
+    /// Leases jobs that are due, at most as many of each lane as asked for, oldest first. Suspects are left out, see
+    /// [`Store::claim_suspect`].
     async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError>;
+
+    /// Leases one suspect of these lanes: of those that are due, the one that has been for longest. A suspect is a job that was
+    /// in work when a process died. Whoever claims it promises that no other job is in work until it is settled: if the process
+    /// dies meanwhile, it was this one that was worked on.
+    async fn claim_suspect(&self, lanes: Vec<Arc<str>>, lease: Duration) -> Result<Option<Leased>, StoreError>;
+
+    /// Gives back jobs whose tries do not come to an end because the process stops in good order. The tries are recorded as
+    /// lost, the jobs are due at once, and none of them is under more suspicion than before.
+    async fn abandon(&self, held: Vec<Token>) -> Result<(), StoreError>;
 
     /// Extends leases; gives those back that are still held.
     async fn renew(&self, held: Vec<Token>, lease: Duration) -> Result<Vec<Token>, StoreError>;
@@ -248,6 +271,8 @@ pub struct Claimed {
     /// When the next job of the asked lanes falls due, or the next lease runs out; nothing if none waits or runs. In the
     /// past: more are due than were asked for.
     pub next_due: Option<Millis>,
+    /// When the next suspect of the asked lanes falls due, or its lease runs out; nothing if there is none.
+    pub next_suspect: Option<Millis>,
 }
 
 /// The right to settle a job.
@@ -276,6 +301,9 @@ pub struct Leased {
     pub generation: u32,
     /// An earlier try has no recorded end: what it wanted may have happened.
     pub doubt: bool,
+    /// How often a process died while this job was in work: the first time perhaps beside others, then alone. A try that came
+    /// to an end since sets it back to 0.
+    pub deaths: u32,
     pub event: EventOf,
     /// The bodies of the first [`MAX_GATHERED`] others that go out with it, and how many there are.
     pub gathered: Vec<Bytes>,

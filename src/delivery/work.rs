@@ -1,5 +1,8 @@
 //! Takes jobs that are due and sees each of them through one try: as many of a lane at once as it may have, no more in
 //! memory than are in work.
+//!
+//! A job that was in work when a process died is a suspect: it may be why. Suspects are tried one by one, with no other job
+//! in work, so that the next death tells which one it was. What died three times goes to the dead letters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +15,15 @@ use tokio::time::{Instant as TokioInstant, sleep, sleep_until, timeout};
 use tracing::{error, warn};
 
 use crate::connectors::Retry;
-use crate::connectors::breaker::{Breaker, Room};
-use crate::delivery::outbox;
+use crate::connectors::breaker::Room;
+use crate::delivery::work::limits::Limits;
 use crate::delivery::{Delivery, act, backoff, rule};
 use crate::failpoint;
-use crate::release::{Plan, Release};
+use crate::release::Release;
 use crate::store::clock;
-use crate::store::{Attempt, Claimed, End, JobKind, Leased, NewJob, Settled, Share, StoreError, Token};
+use crate::store::{Attempt, Claimed, End, JobKind, Leased, MOST_DEATHS, NewJob, Settled, Share, StoreError, Token};
+
+mod limits;
 
 /// A lease outlasts every try. When the process ends, the next one knows that nobody holds it any more.
 const LEASE: Duration = Duration::from_mins(2);
@@ -30,8 +35,8 @@ const BATCH: usize = 64;
 /// How often the store is asked although nothing was heard: what another process put there (a replay, a replica).
 const POLL: Duration = Duration::from_secs(1);
 
-/// Jobs of a lane that nobody runs any more (its rule or connector is gone) that are looked at at a time.
-const ORPHANS: usize = 16;
+/// How long suspects may be tried, one after the other, before other jobs have a turn.
+const SUSPECTS_TURN: Duration = Duration::from_secs(1);
 
 /// What came of one try.
 #[derive(Debug)]
@@ -74,7 +79,8 @@ impl Verdict {
 pub async fn run(delivery: Arc<Delivery>, mut stopping: Receiver<bool>, grace: Duration) {
     let held: Held = Arc::default();
     let renewing = tokio::spawn(renew(delivery.clone(), held.clone()));
-    let mut work = Work { delivery, held, tasks: JoinSet::new(), busy: HashMap::new(), limits: Limits::default() };
+    let (tasks, busy, limits, turn) = Default::default();
+    let mut work = Work { delivery, held, tasks, busy, limits, turn };
     loop {
         let due = work.take().await;
         let delivery = work.delivery.clone();
@@ -92,8 +98,24 @@ pub async fn run(delivery: Arc<Delivery>, mut stopping: Receiver<bool>, grace: D
     let finish = async { while work.tasks.join_next().await.is_some() {} };
     if timeout(grace, finish).await.is_err() {
         warn!(jobs.count = work.tasks.len(), "jobs did not finish before the stop and will be tried again");
+        // They are not why the process ends.
+        let tokens = work.held.iter().map(|entry| entry.key().clone()).collect();
+        if let Err(problem) = work.delivery.store.abandon(tokens).await {
+            warn!(error = %problem, "jobs that did not finish could not be given back");
+        }
     }
     renewing.abort();
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Turn {
+    #[default]
+    All,
+    /// A suspect is due: nothing is begun until nothing is in work.
+    Emptying,
+    /// Suspects are tried one by one, since then.
+    Suspects(Instant),
 }
 
 type Held = Arc<DashMap<Token, ()>>;
@@ -105,20 +127,7 @@ struct Work {
     tasks: JoinSet<Arc<str>>,
     busy: HashMap<Arc<str>, usize>,
     limits: Limits,
-}
-
-/// The lanes of a release and how many jobs each may have in work.
-#[derive(Default)]
-struct Limits {
-    release: u64,
-    lanes: Vec<Lane>,
-}
-
-struct Lane {
-    name: Arc<str>,
-    most: usize,
-    /// Of a connector.
-    breaker: Option<Arc<Breaker>>,
+    turn: Turn,
 }
 
 impl Work {
@@ -130,20 +139,62 @@ impl Work {
         if shares.is_empty() {
             return reopens;
         }
-        let Claimed { jobs, next_due } = match self.delivery.store.claim(shares, LEASE).await {
-            Ok(claimed) => claimed,
+        if self.turn != Turn::All && self.take_suspect(&release, &shares).await {
+            return None;
+        }
+        let claimed = self.delivery.store.claim(shares, LEASE).await;
+        let Claimed { jobs, next_due, next_suspect } = self.told(claimed).await?;
+        jobs.into_iter().for_each(|job| self.start(release.clone(), job));
+        let now = self.delivery.store.now();
+        if next_suspect.is_some_and(|due| due <= now) {
+            self.turn = Turn::Emptying;
+            // With tasks in work, their end brings this back.
+            return self.tasks.is_empty().then(TokioInstant::now);
+        }
+        let due = next_due.into_iter().chain(next_suspect).min().map(|due| {
+            let wait = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
+            TokioInstant::now() + Duration::from_millis(wait)
+        });
+        due.into_iter().chain(reopens).min()
+    }
+
+    /// Begins the next suspect, if nothing is in work. Whether nothing else may begin now.
+    async fn take_suspect(&mut self, release: &Arc<Release>, shares: &[Share]) -> bool {
+        if !self.tasks.is_empty() {
+            return true;
+        }
+        let since = match self.turn {
+            Turn::Suspects(since) => since,
+            Turn::Emptying | Turn::All => Instant::now(),
+        };
+        self.turn = Turn::All;
+        if since.elapsed() >= SUSPECTS_TURN {
+            return false;
+        }
+        let lanes = shares.iter().map(|share| share.lane.clone()).collect();
+        let claimed = self.delivery.store.claim_suspect(lanes, LEASE).await;
+        let Some(Some(job)) = self.told(claimed).await else { return false };
+        self.turn = Turn::Suspects(since);
+        warn!(
+            lane = &*job.lane,
+            event.id = job.event.id,
+            job.deaths = job.deaths,
+            "a job that was in work when the process died is tried alone"
+        );
+        self.start(release.clone(), job);
+        true
+    }
+
+    /// What the store gave. Where it fails, it is not asked again at once.
+    async fn told<T>(&self, claimed: Result<T, StoreError>) -> Option<T> {
+        match claimed {
+            Ok(claimed) => Some(claimed),
             Err(problem) => {
                 self.delivery.told_of_store(&problem);
                 sleep(POLL).await;
-                return None;
+                None
             }
-        };
-        jobs.into_iter().for_each(|job| self.start(release.clone(), job));
-        let due = next_due.map(|due| {
-            let wait = due.saturating_sub(self.delivery.store.now());
-            TokioInstant::now() + Duration::from_millis(u64::try_from(wait).unwrap_or(0))
-        });
-        due.into_iter().chain(reopens).min()
+        }
     }
 
     fn shares(&self) -> (Vec<Share>, Option<TokioInstant>) {
@@ -189,50 +240,26 @@ impl Work {
     }
 }
 
-impl Limits {
-    fn refresh(&mut self, delivery: &Delivery, release: &Release) {
-        let orphans = delivery.health().lanes.iter().any(|(lane, _)| !self.has(lane));
-        if self.release == release.id && !orphans {
-            return;
-        }
-        self.release = release.id;
-        self.lanes.clear();
-        for route in &release.routes {
-            if let Plan::Rules(rules) = &route.plan {
-                let lane = |rule: &crate::release::Rule| Lane {
-                    name: rule.lane.clone(),
-                    most: rule.concurrent,
-                    breaker: None,
-                };
-                self.lanes.extend(rules.iter().map(lane));
-            }
-        }
-        for connected in release.connectors.iter() {
-            let breaker = Some(connected.breaker.clone());
-            self.lanes.push(Lane { name: outbox::lane(&connected.name), most: connected.concurrent, breaker });
-        }
-        for (lane, _) in &delivery.health().lanes {
-            if !self.has(lane) {
-                self.lanes.push(Lane { name: lane.as_str().into(), most: ORPHANS, breaker: None });
-            }
-        }
-    }
-
-    fn has(&self, lane: &str) -> bool {
-        self.lanes.iter().any(|known| *known.name == *lane)
-    }
-}
-
 impl Delivery {
     /// One try, and the record of it.
     async fn see_through(self: Arc<Self>, release: Arc<Release>, job: Leased) {
         let (started, clock) = (clock::wall(), Instant::now());
         failpoint::reach("delivery.claimed");
         let retry = retry_of(&release, &job);
-        let verdict = if job.token.attempt > retry.attempts {
+        let verdict = if job.deaths >= MOST_DEATHS {
+            let text = format!(
+                "the process died {} times while this was in work, the last time with no other job in work beside it",
+                job.deaths
+            );
+            Verdict::dead("crashed", text)
+        } else if job.token.attempt > retry.attempts {
             // Every try is counted when it begins: these ended the process, or it was killed in each of them.
             Verdict::dead("lost", "none of its tries came to an end: the gateway stopped in each of them".to_owned())
         } else {
+            match job.kind {
+                JobKind::Rule => failpoint::reach_with("delivery.rule", &job.event.key),
+                JobKind::Action => failpoint::reach_with("delivery.action", &job.event.key),
+            }
             match job.kind {
                 JobKind::Rule => rule::run(&self, &release, &job).await,
                 JobKind::Action => act::perform(&self, &release, &job).await,

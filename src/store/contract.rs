@@ -93,6 +93,11 @@ impl dyn Stand + '_ {
         self.claim(&["rule events/watch", "connector chat"], 100).await.jobs
     }
 
+    pub(crate) async fn claim_suspect(&self, lanes: &[&str]) -> Option<Leased> {
+        let lanes = lanes.iter().map(|&lane| lane.into()).collect();
+        self.store().claim_suspect(lanes, LEASE).await.expect("a suspect can be claimed")
+    }
+
     pub(crate) async fn settle(&self, job: &Leased, end: End) -> Settled {
         let result = if matches!(end, End::Done(_)) { "done" } else { "failed" };
         self.store().settle(job.token.clone(), attempt(result), end).await.expect("a try can be ended")

@@ -34,6 +34,7 @@ use crate::store::End;
 use crate::store::EventRef;
 use crate::store::Health;
 use crate::store::Intake;
+use crate::store::Leased;
 use crate::store::Millis;
 use crate::store::Operation;
 use crate::store::Page;
@@ -254,6 +255,16 @@ impl Store for Sqlite {
             failpoint::reach("store.claimed");
         }
         Ok(claimed)
+    }
+
+    async fn claim_suspect(&self, lanes: Vec<Arc<str>>, lease: Duration) -> Result<Option<Leased>, StoreError> {
+        self.as_gateway()?;
+        self.write(move |tx| claim::claim_suspect(tx, &lanes, jobs::millis(lease))).await
+    }
+
+    async fn abandon(&self, held: Vec<Token>) -> Result<(), StoreError> {
+        self.as_gateway()?;
+        self.write(move |tx| settle::abandon(tx, &held)).await
     }
 
     async fn renew(&self, held: Vec<Token>, lease: Duration) -> Result<Vec<Token>, StoreError> {

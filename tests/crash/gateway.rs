@@ -128,7 +128,7 @@ impl Gateway {
     pub fn ended_within(&mut self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         while Instant::now() < deadline {
-            if self.child.try_wait().expect("a child can be asked").is_some() {
+            if self.has_ended() {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -141,19 +141,30 @@ impl Gateway {
     /// Waits until nothing waits or runs any more.
     pub fn drain(&self) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(120);
-        let mut last = String::new();
         while Instant::now() < deadline {
-            if let Some(answer) = self.get("/api/v1/status") {
-                let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-                let status: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-                last = status["queue"].to_string();
-                if status["queue"]["waiting"] == 0 && status["queue"]["running"] == 0 {
-                    return Ok(());
-                }
+            if self.is_idle() {
+                return Ok(());
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        Err(format!("jobs still wait after two minutes: {last}\n{}", self.printed()))
+        Err(format!("jobs still wait after two minutes: {}\n{}", self.queue(), self.printed()))
+    }
+
+    /// Whether it says that nothing waits or runs.
+    pub fn is_idle(&self) -> bool {
+        let queue = self.queue();
+        queue["waiting"] == 0 && queue["running"] == 0
+    }
+
+    fn queue(&self) -> serde_json::Value {
+        let answer = self.get("/api/v1/status").unwrap_or_default();
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let status: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        status["queue"].clone()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_some()
     }
 
     fn get(&self, path: &str) -> Option<String> {
@@ -167,7 +178,7 @@ impl Gateway {
         Some(answer)
     }
 
-    fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use hookgate::store::sqlite::Sqlite;
-use hookgate::store::{EventLine, JobState, Query, Store};
+use hookgate::store::{EventLine, EventRef, JobState, Operation, Query, Selection, Store, StoreError};
 
 use crate::gateway::CONCURRENT;
 use crate::receiver::Receiver;
@@ -13,6 +13,28 @@ use crate::sender::Sent;
 /// Every event that is kept.
 pub struct Ledger {
     events: Vec<EventLine>,
+}
+
+/// Replays dead letters as an operator would, beside the gateway. How many jobs that were. Any that is dead for another reason
+/// than crashes is a problem.
+pub fn replay_crashed(store: &Path) -> Result<u64, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let store = Sqlite::attach(store).expect("the store can be opened");
+    let dead = Query { state: Some(JobState::Dead), limit: 1_000, ..Query::default() };
+    let work = async {
+        for event in store.list(dead.clone()).await?.events {
+            let shown = store.show(EventRef::Id(event.id)).await?.into_iter().flat_map(|shown| shown.jobs);
+            let dead = shown.filter(|job| job.state == JobState::Dead);
+            for job in dead {
+                let last = job.tries.last().map(|attempt| attempt.result.clone());
+                if last.as_deref() != Some("crashed") {
+                    return Err(StoreError::Refused(format!("a job is dead after {last:?}")));
+                }
+            }
+        }
+        store.operate(Operation::Replay { which: Selection::All(Box::new(dead)), force: false }).await
+    };
+    runtime.block_on(work).map_err(|error| error.to_string())
 }
 
 impl Ledger {

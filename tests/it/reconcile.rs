@@ -18,8 +18,8 @@ use hookgate::release::live::Reloaded;
 use hookgate::script::lanes::Lanes;
 use hookgate::store::archive::Archive;
 use hookgate::store::{
-    Accepted, Attempt, Claimed, Dossier, End, EventRef, Health, Intake, Millis, Operation, Page, Query, Settled, Share,
-    Step, Store, StoreError, Token,
+    Accepted, Attempt, Claimed, Dossier, End, EventRef, Health, Intake, Leased, Millis, Operation, Page, Query,
+    Settled, Share, Step, Store, StoreError, Token,
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -367,6 +367,12 @@ impl Store for Full {
     }
     async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError> {
         self.store.claim(shares, lease).await
+    }
+    async fn claim_suspect(&self, lanes: Vec<Arc<str>>, lease: Duration) -> Result<Option<Leased>, StoreError> {
+        self.store.claim_suspect(lanes, lease).await
+    }
+    async fn abandon(&self, held: Vec<Token>) -> Result<(), StoreError> {
+        self.store.abandon(held).await
     }
     async fn renew(&self, held: Vec<Token>, lease: Duration) -> Result<Vec<Token>, StoreError> {
         self.store.renew(held, lease).await

@@ -11,6 +11,7 @@ use crate::store::Millis;
 use crate::store::NewEvent;
 use crate::store::NewJob;
 use crate::store::Settled;
+use crate::store::rest_after;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
@@ -44,6 +45,7 @@ pub(crate) struct Job {
     pub(crate) replay: u32,
     pub(crate) generation: u32,
     pub(crate) doubt: bool,
+    pub(crate) deaths: u32,
     pub(crate) created: Millis,
     digest_until: Option<Millis>,
     leader: Option<u64>,
@@ -114,6 +116,7 @@ impl Model {
             replay: 0,
             generation: 0,
             doubt: false,
+            deaths: 0,
             created: self.now,
             digest_until: None,
             leader: None,
@@ -162,37 +165,58 @@ impl Model {
         })
     }
 
-    /// The keys of what is given out, with what settles each, and when the next is due.
+    /// The keys of what is given out, with what settles each, and when the next is due, and the next suspect.
     pub(crate) fn claim(
         &mut self,
         lanes: &[&str],
         most: usize,
         lease: Duration,
-    ) -> (Vec<(String, Held)>, Option<Millis>) {
+    ) -> (Vec<(String, Held)>, [Option<Millis>; 2]) {
         let mut given = Vec::new();
         for lane in lanes {
-            let mut due: Vec<(Millis, u64)> = self.ready(lane).filter(|(due, _)| *due <= self.now).collect();
+            let mut due: Vec<(Millis, u64)> = self.ready(lane, false).filter(|(due, _)| *due <= self.now).collect();
             due.sort_unstable();
             for (_, number) in due.into_iter().take(most) {
-                let claim = self.number();
-                let now = self.now;
-                let job = self.job(number);
-                if job.state == JobState::Running {
-                    job.lose();
-                }
-                job.state = JobState::Running;
-                job.attempts += 1;
-                job.claim = claim;
-                job.due = now + ms(lease);
-                given.push((job.key.clone(), (number, job.attempts, claim)));
+                given.push(self.give(number, lease));
             }
         }
-        let next = lanes.iter().flat_map(|lane| self.ready(lane)).map(|(due, _)| due).min();
-        (given, next)
+        let next = |suspects| lanes.iter().flat_map(|lane| self.ready(lane, suspects)).map(|(due, _)| due).min();
+        (given, [next(false), next(true)])
     }
 
-    fn ready<'a>(&'a self, lane: &'a str) -> impl Iterator<Item = (Millis, u64)> + 'a {
-        let ready = move |job: &&Job| job.active() && &*job.new.lane == lane && self.is_first(job);
+    pub(crate) fn claim_suspect(&mut self, lanes: &[&str], lease: Duration) -> Option<(String, Held)> {
+        let suspects = lanes.iter().flat_map(|lane| self.ready(lane, true));
+        let (_, number) = suspects.filter(|(due, _)| *due <= self.now).min()?;
+        Some(self.give(number, lease))
+    }
+
+    fn give(&mut self, number: u64, lease: Duration) -> (String, Held) {
+        let claim = self.number();
+        let now = self.now;
+        let job = self.job(number);
+        if job.state == JobState::Running {
+            job.lose();
+        }
+        job.state = JobState::Running;
+        job.attempts += 1;
+        job.claim = claim;
+        job.due = now + ms(lease);
+        (job.key.clone(), (number, job.attempts, claim))
+    }
+
+    pub(crate) fn abandon(&mut self, held: Held) {
+        let now = self.now;
+        if let Some(job) = self.held(held) {
+            job.lose();
+            job.state = JobState::Waiting;
+            job.due = now;
+        }
+    }
+
+    fn ready<'a>(&'a self, lane: &'a str, suspects: bool) -> impl Iterator<Item = (Millis, u64)> + 'a {
+        let ready = move |job: &&Job| {
+            job.active() && (job.deaths > 0) == suspects && &*job.new.lane == lane && self.is_first(job)
+        };
         self.jobs.iter().filter(ready).map(|job| (job.due, job.number))
     }
 
@@ -223,7 +247,11 @@ impl Model {
             End::Retry(after) | End::Postpone(after) => {
                 job.state = JobState::Waiting;
                 job.due = now + ms(*after);
-                job.attempts -= u32::from(matches!(end, End::Postpone(_)));
+                if matches!(end, End::Postpone(_)) {
+                    job.attempts -= 1;
+                } else {
+                    job.deaths = 0;
+                }
             }
             End::Dead => self.finish(number, JobState::Dead),
             End::Done(children) => {
@@ -254,6 +282,7 @@ impl Model {
         let job = self.job(number);
         job.state = JobState::Waiting;
         job.attempts = 0;
+        job.deaths = 0;
         job.replay += 1;
         job.due = due;
         job.leader = None;
@@ -333,7 +362,8 @@ impl Model {
         for job in self.jobs.iter_mut().filter(|job| job.state == JobState::Running) {
             job.lose();
             job.state = JobState::Waiting;
-            job.due = now;
+            job.deaths += 1;
+            job.due = now + ms(rest_after(job.deaths));
         }
     }
 

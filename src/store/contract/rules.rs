@@ -1,17 +1,20 @@
 //! The rules, one test each. `rules!(make)` makes a test of every one for the store that `make` gives.
 
+use crate::store::AFTER_DEATH;
 use crate::store::Accepted;
 use crate::store::End;
 use crate::store::Flags;
 use crate::store::Intake;
 use crate::store::JobState;
 use crate::store::MAX_GATHERED;
+use crate::store::MOST_DEATHS;
 use crate::store::NewEvent;
 use crate::store::NewJob;
 use crate::store::Operation;
 use crate::store::Query;
 use crate::store::Settled;
 use crate::store::StoreError;
+use crate::store::Token;
 use crate::store::contract::LEASE;
 use crate::store::contract::Stand;
 use crate::store::contract::action;
@@ -33,6 +36,9 @@ macro_rules! rules {
             an_expired_lease_is_on_record_and_leaves_an_action_in_doubt,
             a_renewed_lease_is_held,
             after_a_crash_leases_are_void_and_nothing_is_lost,
+            what_was_in_work_at_a_crash_is_given_out_alone_later_and_later,
+            a_try_that_ends_clears_a_suspect,
+            what_a_stop_gives_back_is_no_suspect,
             a_retry_counts_and_a_postponement_does_not,
             children_are_kept_with_the_end_of_their_parent,
             a_dead_child_is_asked_for_again_by_a_replayed_parent,
@@ -185,13 +191,71 @@ pub(crate) async fn after_a_crash_leases_are_void_and_nothing_is_lost(stand: &mu
     stand.accept(event("b", vec![action("waiting")])).await;
     stand.crash().await;
     let after = stand.claim_all().await;
-    assert_eq!(keys(&after), ["poison", "running", "waiting"]);
-    assert_eq!(
-        after.iter().map(|job| (job.token.attempt, job.doubt)).collect::<Vec<_>>(),
-        [(2, false), (2, true), (1, false)]
-    );
+    assert_eq!(keys(&after), ["waiting"], "suspects are not given out with others");
+    stand.advance(AFTER_DEATH[0]);
+    let mut suspects = Vec::new();
+    while let Some(job) = stand.claim_suspect(&BOTH).await {
+        suspects.push((job.key, job.token.attempt, job.doubt, job.deaths));
+    }
+    assert_eq!(suspects, [("running".to_owned(), 2, true, 1), ("poison".to_owned(), 2, false, 1)]);
     assert_eq!(stand.settle(&before[0], End::Done(Vec::new())).await, Settled::LostLease);
     assert_eq!(stand.show("a").await.jobs[0].tries[0].result, "lost");
+}
+
+const BOTH: [&str; 2] = ["rule events/watch", "connector chat"];
+
+pub(crate) async fn what_was_in_work_at_a_crash_is_given_out_alone_later_and_later(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("poison"), action("innocent")])).await;
+    stand.claim_all().await;
+    for (deaths, rest) in (1..).zip(AFTER_DEATH) {
+        stand.crash().await;
+        let due = stand.claim(&BOTH, 9).await.next_suspect.expect("there is a suspect");
+        assert_eq!(due, stand.store().now() + rest.as_millis() as i64, "after {deaths}");
+        assert!(stand.claim_suspect(&BOTH).await.is_none(), "it is not due yet");
+        stand.advance(rest);
+        assert!(stand.claim_all().await.is_empty());
+        assert!(stand.claim_suspect(&["connector mail"]).await.is_none(), "of the lanes that are asked for");
+        if deaths == 1 {
+            let innocent = stand.claim_suspect(&BOTH[1..]).await.expect("one of the two");
+            stand.settle(&innocent, End::Done(Vec::new())).await;
+        }
+        let poison = stand.claim_suspect(&BOTH).await.expect("it is due");
+        assert_eq!((poison.key.as_str(), poison.deaths), ("poison", deaths));
+        assert!(stand.claim_suspect(&BOTH).await.is_none(), "one at a time");
+    }
+    stand.crash().await;
+    let poison = stand.claim_suspect(&BOTH).await.expect("it is due at once");
+    assert_eq!(poison.deaths, MOST_DEATHS);
+    stand.settle(&poison, End::Dead).await;
+    assert_eq!(stand.replay("a", false).await, Ok(1));
+    assert_eq!(stand.claim_all().await[0].deaths, 0, "who replays it gives it a new start");
+}
+
+pub(crate) async fn a_try_that_ends_clears_a_suspect(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("a")])).await;
+    stand.claim_all().await;
+    stand.crash().await;
+    stand.advance(AFTER_DEATH[0]);
+    let job = stand.claim_suspect(&BOTH).await.expect("it is due");
+    stand.settle(&job, End::Postpone(seconds(1))).await;
+    stand.advance(seconds(1));
+    let job = stand.claim_suspect(&BOTH).await.expect("what was postponed was not tried");
+    stand.settle(&job, End::Retry(seconds(1))).await;
+    stand.advance(seconds(1));
+    assert!(stand.claim_suspect(&BOTH).await.is_none());
+    assert_eq!(stand.claim_all().await[0].deaths, 0);
+}
+
+pub(crate) async fn what_a_stop_gives_back_is_no_suspect(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![rule("rule"), action("action")])).await;
+    let tokens: Vec<Token> = stand.claim_all().await.into_iter().map(|job| job.token).collect();
+    stand.store().abandon(tokens.clone()).await.unwrap();
+    stand.store().abandon(tokens).await.unwrap();
+    stand.crash().await;
+    let again = stand.claim_all().await;
+    let found: Vec<_> = again.iter().map(|job| (job.key.as_str(), job.token.attempt, job.doubt, job.deaths)).collect();
+    assert_eq!(found, [("rule", 2, false, 0), ("action", 2, true, 0)]);
+    assert!(stand.show("a").await.jobs.iter().all(|job| job.tries.len() == 1 && job.tries[0].result == "lost"));
 }
 
 pub(crate) async fn a_retry_counts_and_a_postponement_does_not(stand: &mut dyn Stand) {

@@ -12,6 +12,7 @@ use crate::store::EventRef;
 use crate::store::Flags;
 use crate::store::JobKind;
 use crate::store::JobState;
+use crate::store::Leased;
 use crate::store::NewEvent;
 use crate::store::NewJob;
 use crate::store::Operation;
@@ -35,6 +36,8 @@ const KEYS: usize = 6;
 pub(crate) enum Step {
     Accept(NewEvent),
     Claim { lanes: usize, most: usize },
+    ClaimSuspect { lanes: usize },
+    Abandon(usize),
     Renew(usize),
     Settle(usize, End),
     Replay { which: Option<usize>, force: bool },
@@ -83,6 +86,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => arrival,
         6 => (1..=LANES.len(), 1..4usize).prop_map(|(lanes, most)| Step::Claim { lanes, most }),
+        3 => (1..=LANES.len()).prop_map(|lanes| Step::ClaimSuspect { lanes }),
+        1 => any::<usize>().prop_map(Step::Abandon),
         1 => any::<usize>().prop_map(Step::Renew),
         9 => (any::<usize>(), end()).prop_map(|(token, end)| Step::Settle(token, end)),
         3 => (of(0..KEYS), any::<bool>()).prop_map(|(which, force)| Step::Replay { which, force }),
@@ -116,6 +121,12 @@ impl Trial {
                 assert_eq!(is_new, self.model.accept(&event), "{event:?}");
             }
             Step::Claim { lanes, most } => self.claim(stand, &LANES[..lanes], most).await,
+            Step::ClaimSuspect { lanes } => self.claim_suspect(stand, &LANES[..lanes]).await,
+            Step::Abandon(index) => {
+                let Some((token, held)) = pick(&self.held, index) else { return };
+                stand.store().abandon(vec![token]).await.expect("jobs can be given back");
+                self.model.abandon(held);
+            }
             Step::Renew(index) => {
                 let Some((token, held)) = pick(&self.held, index) else { return };
                 let left = stand.store().renew(vec![token], LEASE).await.expect("leases can be renewed");
@@ -152,12 +163,26 @@ impl Trial {
         let (given, next) = self.model.claim(lanes, most, LEASE);
         let keys: Vec<&str> = claimed.jobs.iter().map(|job| job.key.as_str()).collect();
         assert_eq!(keys, given.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), "given out");
-        assert_eq!(claimed.next_due, next, "the next due");
-        for (job, (key, held)) in claimed.jobs.iter().zip(&given) {
-            let known = self.model.jobs.iter().find(|known| known.key == *key).expect("the model knows it");
-            assert_eq!((job.doubt, job.replay, job.generation), (known.doubt, known.replay, known.generation), "{key}");
-            self.held.push((job.token.clone(), *held));
+        assert_eq!([claimed.next_due, claimed.next_suspect], next, "the next due, and the next suspect");
+        for (job, given) in claimed.jobs.iter().zip(&given) {
+            self.take(job, given);
         }
+    }
+
+    async fn claim_suspect(&mut self, stand: &dyn Stand, lanes: &[&str]) {
+        let claimed = stand.claim_suspect(lanes).await;
+        let given = self.model.claim_suspect(lanes, LEASE);
+        assert_eq!(claimed.as_ref().map(|job| &job.key), given.as_ref().map(|(key, _)| key), "the suspect");
+        if let (Some(job), Some(given)) = (claimed, given) {
+            self.take(&job, &given);
+        }
+    }
+
+    fn take(&mut self, job: &Leased, (key, held): &(String, Held)) {
+        let known = self.model.jobs.iter().find(|known| known.key == *key).expect("the model knows it");
+        let found = (job.doubt, job.deaths, job.replay, job.generation);
+        assert_eq!(found, (known.doubt, known.deaths, known.replay, known.generation), "{key}");
+        self.held.push((job.token.clone(), *held));
     }
 
     async fn replay(&mut self, stand: &dyn Stand, which: Option<usize>, force: bool) {

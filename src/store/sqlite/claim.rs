@@ -4,9 +4,12 @@
 //! tries are one more, its claim has a new number, and it is due again when the lease ends. So a lease that ran out needs
 //! nobody to notice it: the job is simply due, and whoever takes it finds the lost try on record and, for an action, that
 //! it is in doubt. A job with an order is due only when it is the first of its line.
+//!
+//! A job that was in work when a process died is a suspect. Suspects are given out one by one, and never with others.
 
 use std::sync::Arc;
 
+use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
 
@@ -20,6 +23,7 @@ use crate::store::Share;
 use crate::store::Token;
 use crate::store::sqlite::accept::flags_of;
 use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::jobs;
 use crate::store::sqlite::work::Tx;
 use crate::store::sqlite::work::next;
 
@@ -29,7 +33,7 @@ pub(super) fn look(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Claimed>, Fau
     if next_due.is_some_and(|due| due <= tx.now) && any_due(tx, shares)? {
         return Ok(None);
     }
-    Ok(Some(Claimed { jobs: Vec::new(), next_due }))
+    Ok(Some(Claimed { jobs: Vec::new(), next_due, next_suspect: next_suspect(tx, shares)? }))
 }
 
 fn any_due(tx: &Tx<'_>, shares: &[Share]) -> Result<bool, Fault> {
@@ -50,14 +54,35 @@ pub(super) fn claim(tx: &mut Tx<'_>, shares: &[Share], lease: Millis) -> Result<
             jobs.push(take(tx, id, running, &share.lane, lease)?);
         }
     }
-    Ok(Claimed { jobs, next_due: next_due(tx, shares)? })
+    Ok(Claimed { jobs, next_due: next_due(tx, shares)?, next_suspect: next_suspect(tx, shares)? })
+}
+
+/// The suspect of these lanes that has been due for longest.
+pub(super) fn claim_suspect(tx: &mut Tx<'_>, lanes: &[Arc<str>], lease: Millis) -> Result<Option<Leased>, Fault> {
+    let mut found: Option<((Millis, i64), bool, &Arc<str>)> = None;
+    for lane in lanes {
+        let Some(id) = tx.known_lane(lane)? else { continue };
+        let mut find = tx.db.prepare_cached(
+            "SELECT due, id, state = 'running' FROM job INDEXED BY job_suspect
+             WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths > 0 AND due <= ?2
+             ORDER BY due, id LIMIT 1",
+        )?;
+        let first = find.query_row(params![id, tx.now], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)));
+        if let Some((place, running)) = first.optional()?
+            && found.is_none_or(|(earlier, ..)| place < earlier)
+        {
+            found = Some((place, running, lane));
+        }
+    }
+    let Some(((_, id), running, lane)) = found else { return Ok(None) };
+    take(tx, id, running, lane, lease).map(Some)
 }
 
 /// The jobs of a lane that are due, and whether they still run with a lease that is over.
 fn due(tx: &Tx<'_>, lane: i64, most: usize) -> Result<Vec<(i64, bool)>, Fault> {
     let mut find = tx.db.prepare_cached(
         "SELECT id, state = 'running' FROM job INDEXED BY job_due
-         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND due <= ?2
+         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths = 0 AND due <= ?2
          ORDER BY due, id LIMIT ?3",
     )?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -68,7 +93,28 @@ fn due(tx: &Tx<'_>, lane: i64, most: usize) -> Result<Vec<(i64, bool)>, Fault> {
 fn next_due(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Millis>, Fault> {
     let mut find = tx.db.prepare_cached(
         "SELECT min(due) FROM job INDEXED BY job_due
-         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0",
+         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths = 0",
+    )?;
+    let mut least = None;
+    for share in shares {
+        let Some(lane) = tx.known_lane(&share.lane)? else { continue };
+        let due: Option<Millis> = find.query_row([lane], |row| row.get(0))?;
+        least = least.into_iter().chain(due).min();
+    }
+    Ok(least)
+}
+
+fn next_suspect(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Millis>, Fault> {
+    let mut any = tx.db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_suspect
+             WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths > 0)",
+    )?;
+    if !any.query_row([], |row| row.get::<_, bool>(0))? {
+        return Ok(None);
+    }
+    let mut find = tx.db.prepare_cached(
+        "SELECT min(due) FROM job INDEXED BY job_suspect
+         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths > 0",
     )?;
     let mut least = None;
     for share in shares {
@@ -81,7 +127,7 @@ fn next_due(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Millis>, Fault> {
 
 fn take(tx: &mut Tx<'_>, id: i64, running: bool, lane: &Arc<str>, lease: Millis) -> Result<Leased, Fault> {
     if running {
-        lose(tx, id)?;
+        jobs::lose(tx.db, id, "the lease ran out before the try ended")?;
     }
     let claim = next(&mut tx.numbers.claim);
     let mut update = tx.db.prepare_cached(
@@ -90,7 +136,7 @@ fn take(tx: &mut Tx<'_>, id: i64, running: bool, lane: &Arc<str>, lease: Millis)
     update.execute(params![id, claim, tx.now, tx.now.saturating_add(lease)])?;
     let mut read = tx.db.prepare_cached(
         "SELECT job.id, attempts, claim, kind, name, job.key, job.body, created, replay, generation, doubt,
-             event.id, route, event.key, type, received, flags, envelope, body.body, digest_key IS NOT NULL
+             event.id, route, event.key, type, received, flags, envelope, body.body, digest_key IS NOT NULL, deaths
          FROM job JOIN event ON event.id = job.event JOIN body ON body.event = event.id WHERE job.id = ?1",
     )?;
     let (mut job, leads) = read.query_row([id], |row| Ok((leased(row, lane)?, row.get::<_, bool>(19)?)))?;
@@ -98,19 +144,6 @@ fn take(tx: &mut Tx<'_>, id: i64, running: bool, lane: &Arc<str>, lease: Millis)
         (job.gathered, job.gathered_count) = gathered(tx, id)?;
     }
     Ok(job)
-}
-
-/// Records that the end of the try that runs now is not known.
-fn lose(tx: &Tx<'_>, id: i64) -> Result<(), Fault> {
-    let mut record = tx.db.prepare_cached(
-        "INSERT OR IGNORE INTO attempt (job, claim, number, started, took_ms, result, status, detail)
-         SELECT id, claim, attempts, claimed, 0, 'lost', NULL, 'the lease ran out before the try ended' FROM job
-         WHERE id = ?1",
-    )?;
-    record.execute([id])?;
-    let mut doubt = tx.db.prepare_cached("UPDATE job SET doubt = 1 WHERE id = ?1 AND kind = 'action'")?;
-    doubt.execute([id])?;
-    Ok(())
 }
 
 fn leased(row: &Row<'_>, lane: &Arc<str>) -> rusqlite::Result<Leased> {
@@ -125,6 +158,7 @@ fn leased(row: &Row<'_>, lane: &Arc<str>) -> rusqlite::Result<Leased> {
         replay: row.get(8)?,
         generation: row.get(9)?,
         doubt: row.get(10)?,
+        deaths: row.get(20)?,
         event: EventOf {
             id: row.get(11)?,
             route: row.get(12)?,

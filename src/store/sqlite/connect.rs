@@ -8,8 +8,13 @@ use rusqlite::OpenFlags;
 use crate::store::sqlite::fault::OpenError;
 
 /// Each step brings the schema from its place in the list to the next number, kept in `user_version`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("state.sql"), include_str!("decision.sql"), include_str!("history.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("state.sql"),
+    include_str!("decision.sql"),
+    include_str!("history.sql"),
+    include_str!("deaths.sql"),
+];
 
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;

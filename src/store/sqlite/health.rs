@@ -12,11 +12,13 @@ use crate::store::Millis;
 pub(super) fn health(db: &Connection, now: Millis) -> rusqlite::Result<Health> {
     let mut health = Health::default();
     let mut lanes: BTreeMap<i64, u64> = BTreeMap::new();
-    // Those at the head of a line, or in none; then those behind them. Grouped in the order of the index: grouping by
+    // Those at the head of a line, or in none; the suspects among them; then those behind them. Grouped in the order of the index: grouping by
     // state, too, would sort a copy of them all.
     for sql in [
         "SELECT lane, count(*), sum(state = 'running') FROM job INDEXED BY job_due
-         WHERE state IN ('waiting', 'running') AND behind = 0 GROUP BY lane",
+         WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths = 0 GROUP BY lane",
+        "SELECT lane, count(*), sum(state = 'running') FROM job INDEXED BY job_suspect
+         WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths > 0 GROUP BY lane",
         "SELECT lane, count(*), sum(state = 'running') FROM job INDEXED BY job_line
          WHERE state IN ('waiting', 'running') AND order_key IS NOT NULL AND behind = 1 GROUP BY lane",
     ] {
@@ -36,8 +38,11 @@ pub(super) fn health(db: &Connection, now: Millis) -> rusqlite::Result<Health> {
         .unsigned_abs();
     let mut name = db.prepare_cached("SELECT name FROM lane WHERE id = ?1")?;
     let mut first = db.prepare_cached(
-        "SELECT min(due) FROM job INDEXED BY job_due
-         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0",
+        "SELECT min(due) FROM (
+             SELECT min(due) AS due FROM job INDEXED BY job_due
+             WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths = 0
+             UNION ALL SELECT min(due) FROM job INDEXED BY job_suspect
+             WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths > 0)",
     )?;
     let mut oldest = now;
     for (lane, count) in lanes {

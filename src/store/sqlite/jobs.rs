@@ -144,7 +144,7 @@ pub(super) fn wake(tx: &mut Tx<'_>, id: i64, due: Millis) -> Result<u64, Fault> 
     )?;
     let gathered = members.execute([id])?;
     let mut wake = tx.db.prepare_cached(
-        "UPDATE job SET state = 'waiting', attempts = 0, replay = replay + 1, due = ?2, leader = NULL, note = NULL,
+        "UPDATE job SET state = 'waiting', attempts = 0, deaths = 0, replay = replay + 1, due = ?2, leader = NULL, note = NULL,
              behind = order_key IS NOT NULL
          WHERE id = ?1 RETURNING lane, order_key",
     )?;
@@ -154,6 +154,18 @@ pub(super) fn wake(tx: &mut Tx<'_>, id: i64, due: Millis) -> Result<u64, Fault> 
         line_up(tx, lane, &key)?;
     }
     Ok(gathered as u64 + 1)
+}
+
+/// Records that the end of the try that runs now is not known, and why. An action is in doubt from now on.
+pub(super) fn lose(db: &rusqlite::Connection, id: i64, why: &str) -> rusqlite::Result<()> {
+    let mut record = db.prepare_cached(
+        "INSERT OR IGNORE INTO attempt (job, claim, number, started, took_ms, result, status, detail)
+         SELECT id, claim, attempts, claimed, 0, 'lost', NULL, ?2 FROM job WHERE id = ?1",
+    )?;
+    record.execute(params![id, why])?;
+    let mut doubt = db.prepare_cached("UPDATE job SET doubt = 1 WHERE id = ?1 AND kind = 'action'")?;
+    doubt.execute([id])?;
+    Ok(())
 }
 
 /// Lets the first of a line go ahead, and only the first. To be called whenever one joins or leaves.

@@ -6,6 +6,8 @@ use rusqlite::OptionalExtension;
 use rusqlite::params;
 
 use crate::store::Millis;
+use crate::store::rest_after;
+use crate::store::sqlite::jobs;
 use crate::store::sqlite::work::Numbers;
 
 /// A clock this far behind was set back; less is the spread of clocks.
@@ -15,8 +17,9 @@ const CLAIMS: i64 = 1 << 32;
 
 /// In one transaction. Gives back where the numbers go on.
 ///
-/// - Leases of an earlier process are void: nobody else can hold one, because the file is locked. Its jobs wait now. Each
-///   lost try is recorded, and an action is in doubt: what it wanted may have happened.
+/// - Leases of an earlier process are void: nobody else can hold one, because the file is locked. Its jobs wait. Each lost try
+///   is recorded, and an action is in doubt: what it wanted may have happened. One of these jobs may be why the process died,
+///   so that each is a suspect now, and waits longer the more often this has happened ([`rest_after`]).
 /// - If the clock was set back by more than a minute, what waits is due as much earlier: nothing waits because of the clock.
 ///   The state of scripts is kept no longer for it, either.
 pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numbers> {
@@ -32,7 +35,10 @@ pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numb
         tx.execute("UPDATE kv_answer SET until = until - ?1", [back])?;
     }
     for lost in [
-        "SELECT id FROM job INDEXED BY job_due WHERE state IN ('waiting', 'running') AND behind = 0 AND state = 'running'",
+        "SELECT id FROM job INDEXED BY job_due WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths = 0
+             AND state = 'running'",
+        "SELECT id FROM job INDEXED BY job_suspect WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths > 0
+             AND state = 'running'",
         "SELECT id FROM job INDEXED BY job_line
          WHERE state IN ('waiting', 'running') AND order_key IS NOT NULL AND behind = 1 AND state = 'running'",
     ] {
@@ -57,15 +63,12 @@ pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numb
 }
 
 fn give_back(tx: &Connection, id: i64, now: Millis) -> rusqlite::Result<()> {
-    let mut record = tx.prepare_cached(
-        "INSERT OR IGNORE INTO attempt (job, claim, number, started, took_ms, result, status, detail)
-         SELECT id, claim, attempts, claimed, 0, 'lost', NULL, 'the gateway ended before the try did' FROM job
-         WHERE id = ?1",
-    )?;
-    record.execute([id])?;
-    let mut update = tx
-        .prepare_cached("UPDATE job SET state = 'waiting', due = ?2, doubt = doubt OR kind = 'action' WHERE id = ?1")?;
-    update.execute(params![id, now])?;
+    jobs::lose(tx, id, "the gateway ended before the try did")?;
+    let mut deaths = tx.prepare_cached("UPDATE job SET deaths = deaths + 1 WHERE id = ?1 RETURNING deaths")?;
+    let deaths: u32 = deaths.query_row([id], |row| row.get(0))?;
+    let due = now.saturating_add(jobs::millis(rest_after(deaths)));
+    let mut update = tx.prepare_cached("UPDATE job SET state = 'waiting', due = ?2 WHERE id = ?1")?;
+    update.execute(params![id, due])?;
     Ok(())
 }
 

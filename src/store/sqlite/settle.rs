@@ -19,7 +19,7 @@ use crate::store::sqlite::work::Tx;
 const MOST_DETAIL: usize = 2048;
 
 /// - `Done`: its children are kept, then it is done, and so are those that went out with it.
-/// - `Retry`: it waits.
+/// - `Retry`: it waits. Its try came to an end, so it is no suspect any more.
 /// - `Postpone`: it waits, and the try did not count; nothing is recorded.
 /// - `Dead`: it is dead, and so are those that went out with it.
 pub(super) fn settle(tx: &mut Tx<'_>, token: &Token, attempt: &Attempt, end: &End) -> Result<Settled, Fault> {
@@ -35,7 +35,10 @@ pub(super) fn settle(tx: &mut Tx<'_>, token: &Token, attempt: &Attempt, end: &En
             finish(tx, token.job, "done")?;
         }
         End::Dead => finish(tx, token.job, "dead")?,
-        End::Retry(after) => wait(tx, token.job, jobs::millis(*after), 0)?,
+        End::Retry(after) => {
+            wait(tx, token.job, jobs::millis(*after), 0)?;
+            tx.db.prepare_cached("UPDATE job SET deaths = 0 WHERE id = ?1 AND deaths > 0")?.execute([token.job])?;
+        }
         End::Postpone(after) => wait(tx, token.job, jobs::millis(*after), 1)?,
     }
     if let (End::Done(_) | End::Dead, Some(key)) = (end, &held.order_key) {
@@ -90,6 +93,17 @@ fn wait(tx: &Tx<'_>, job: i64, after: Millis, uncounted: u32) -> Result<(), Faul
     let mut update =
         tx.db.prepare_cached("UPDATE job SET state = 'waiting', due = ?2, attempts = attempts - ?3 WHERE id = ?1")?;
     update.execute(params![job, tx.now.saturating_add(after), uncounted])?;
+    Ok(())
+}
+
+/// Puts back what is still held, each try as lost.
+pub(super) fn abandon(tx: &Tx<'_>, tokens: &[Token]) -> Result<(), Fault> {
+    for token in tokens {
+        if held(tx, token)?.is_some() {
+            jobs::lose(tx.db, token.job, "the gateway stopped before the try ended")?;
+            wait(tx, token.job, 0, 0)?;
+        }
+    }
     Ok(())
 }
 
