@@ -7,6 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::config;
+use crate::failpoint;
+
 pub mod body;
 pub mod bundle;
 pub mod call;
@@ -98,6 +101,7 @@ impl CommandLine {
     pub fn run(self) -> ExitCode {
         output::colour(self.global.color);
         let global = self.global;
+        failpoint::arm(&config::environment("HOOKGATE_FAILPOINT").unwrap_or_default());
         let result = match self.command.unwrap_or_else(|| Command::Serve(serve::Args::default())) {
             Command::Serve(args) => serve::run(&global, &args),
             Command::Check(args) => check::run(&global, &args),

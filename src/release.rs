@@ -28,12 +28,14 @@ use crate::script::run::Script;
 use crate::telemetry::metrics::RouteMetrics;
 
 pub mod access;
+pub mod attempts;
 pub mod build;
 pub mod bundle;
 mod convert;
 pub mod gate;
 pub mod live;
 mod outside;
+mod panics;
 pub mod pattern;
 mod routes;
 pub mod suite;

@@ -7,6 +7,7 @@ mod public;
 #[cfg(feature = "otel")]
 mod traces;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ use crate::cli::serve::traces::Traces;
 use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::config;
+use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::delivery::{reconcile, upkeep, work};
 use crate::failpoint;
@@ -42,13 +44,13 @@ use crate::history::{Beginning, Failure, History};
 use crate::records;
 use crate::records::Recorder;
 use crate::release::Release;
+use crate::release::attempts::Attempts;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
-use crate::release::live;
 use crate::release::live::Live;
+use crate::release::live::told;
 use crate::release::watch;
-use crate::release::witness::Pinned;
 use crate::script::lanes::Lanes;
 use crate::server;
 use crate::server::{Budget, Calls};
@@ -99,7 +101,6 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     };
     let filter = config::environment("HOOKGATE_LOG").unwrap_or_else(|| "info".to_owned());
     let _lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
-    failpoint::arm(&config::environment("HOOKGATE_FAILPOINT").unwrap_or_default());
     // Fetching token keys needs one; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let reading = build::read(&place).or_else(|findings| refuse(log, &findings))?;
@@ -118,20 +119,25 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
 
 async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> Result<Status> {
     let metrics = Metrics::new();
-    let live = Arc::new(Live::new(metrics.clone()));
     // Addresses and the store are those of the files, whichever release is in force: only a start reads them.
     let config = reading.document.config.clone();
     let file = store::path(place, &config)?;
     let store = Sqlite::open(&file, sqlite::Options::default())
         .with_context(|| format!("the store `{}` cannot be opened", file.display()))?;
     let store: Arc<dyn Store> = Arc::new(store);
+    // The store is open, so its folder is there and no other gateway uses it.
+    let attempts = Attempts::open(file.parent().unwrap_or(Path::new(".")));
+    let live = Arc::new(Live::new(metrics.clone()).remembering(attempts));
     let history = History::start(store.clone(), live.clone(), place.clone());
-    let (release, pinned) = first_release(place, reading, &history, &metrics, log).await?;
+    let Beginning { reading, pinned } = beginning(reading, &history, log).await?;
+    let building = live.attempts().begin(&reading.hash).or_else(|findings| refuse(log, &findings))?;
+    let release = first_release(place, reading, pinned.is_some(), &config, (&metrics, log))?;
     let routes = release.routes.len();
     let listeners = Listeners::bind(place, &config, &metrics).await?;
     live.start(release, pinned).or_else(|findings| refuse(log, &findings))?;
+    drop(building);
     let (stop, stopping) = channel(false);
-    let signals = stop_on_signal(stop)?;
+    let signals = stop_on_signal(stop, live.clone())?;
     let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;
     let keep = Duration::from_hours(24 * u64::from(config.store.keep_days));
     let grace = Duration::from_millis(config.server.stop_grace_ms);
@@ -165,7 +171,7 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
         stopping: stopping.clone(),
         started,
     };
-    let _watch = watch::start(place.clone(), live).context("files cannot be watched")?;
+    let _watch = watch::start(place.clone(), live.clone()).context("files cannot be watched")?;
     let Listeners { public, settings, admin, admin_settings, access } = listeners;
     let (admin_stop, admin_stopping) = channel(false);
     let mut admin_stopping = admin_stopping;
@@ -209,6 +215,7 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     end_admin(admin_task).await;
     history.stop().await;
     signals.abort();
+    live.attempts().stop();
     info!("stopped");
     Ok(Status::Good)
 }
@@ -224,25 +231,29 @@ fn give_memory_back() -> std::io::Result<()> {
     std::thread::Builder::new().name("memory".to_owned()).stack_size(128 * 1024).spawn(work).map(drop)
 }
 
-/// The release to begin with: of the files, or the one that an operator went back to.
-async fn first_release(
+/// What to begin with: the files, or the release that an operator went back to.
+async fn beginning(on_disk: Reading, history: &History, log: Log) -> Result<Beginning> {
+    match history.begin(on_disk).await {
+        Err(Failure::Refused { findings, .. }) => refuse(log, &findings).context(PINNED),
+        begun => begun.context(PINNED),
+    }
+}
+
+/// The release to begin with. `config` is that of the files.
+fn first_release(
     place: &Place,
-    on_disk: Reading,
-    history: &History,
-    metrics: &Arc<Metrics>,
-    log: Log,
-) -> Result<(Release, Option<Pinned>)> {
-    let config = on_disk.document.config.clone();
-    let Beginning { reading, pinned } = match history.begin(on_disk).await {
-        Err(Failure::Refused { findings, .. }) => refuse(log, &findings).context(PINNED)?,
-        begun => begun.context(PINNED)?,
-    };
+    reading: Reading,
+    pinned: bool,
+    config: &Config,
+    (metrics, log): (&Arc<Metrics>, Log),
+) -> Result<Release> {
+    failpoint::reach("release.building");
     let built = build::assemble(place, reading, None, Secrets::Load, metrics);
     let built = built.or_else(|findings| refuse(log, &findings));
-    let mut release = if pinned.is_some() { built.context(PINNED)? } else { built? };
-    release.started_with = config;
+    let mut release = if pinned { built.context(PINNED)? } else { built? };
+    release.started_with = config.clone();
     tell_secrets(&release);
-    Ok((release, pinned))
+    Ok(release)
 }
 
 /// Lets the last requests at the admin listener finish.
@@ -256,7 +267,7 @@ async fn end_admin(task: JoinHandle<()>) {
 fn refuse<T>(log: Log, findings: &[Finding]) -> Result<T> {
     match log {
         Log::Human => output::note(format_args!("{}\n", output::rendered(findings))),
-        Log::Json => live::log_findings(findings),
+        Log::Json => told::log_findings(findings),
     }
     bail!("the bundle cannot go live ({}), so the gateway does not start", output::tally(findings))
 }
@@ -275,7 +286,7 @@ fn tell_secrets(release: &Release) {
 }
 
 /// Sends `true` at the first SIGTERM or SIGINT; the second ends the process at once.
-fn stop_on_signal(stop: Sender<bool>) -> Result<tokio::task::JoinHandle<()>> {
+fn stop_on_signal(stop: Sender<bool>, live: Arc<Live>) -> Result<tokio::task::JoinHandle<()>> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     Ok(tokio::spawn(async move {
@@ -286,6 +297,7 @@ fn stop_on_signal(stop: Sender<bool>) -> Result<tokio::task::JoinHandle<()>> {
             }
             if again {
                 warn!("stopped at once, calls in flight are cut off");
+                live.attempts().stop();
                 std::process::exit(1);
             }
             info!("stopping: no new calls, those in flight finish");

@@ -39,7 +39,7 @@ pub struct Options {
     pub threads: usize,
     /// Gives way to everything else on the machine: for a gateway that serves meanwhile.
     pub yielding: bool,
-    /// When to stop; what has not run by then has failed.
+    /// When to stop: a test that runs then is ended, and those that come after it are not begun.
     pub until: Option<Instant>,
 }
 
@@ -100,9 +100,9 @@ impl Unit<'_> {
         }
     }
 
-    fn run(&self, suite: &Suite) -> Trial {
+    fn run(&self, suite: &Suite, until: Option<Instant>) -> Trial {
         match self {
-            Self::Test { subject, place } => test::run(suite, subject, *place),
+            Self::Test { subject, place } => test::run(suite, subject, *place, until),
             Self::Case { subject, name } => cases::run(suite, subject, name),
             Self::Broken { subject, findings } => Trial {
                 script: subject.script.clone(),
@@ -166,7 +166,7 @@ pub fn run(suite: &Suite, options: &Options, progress: &(dyn Fn(&Trial) + Sync))
         }
         let mut trials = Vec::new();
         while let Some((index, unit)) = take(&next, &stop, &units, options) {
-            let trial = unit.run(suite);
+            let trial = unit.run(suite, options.until);
             stop.fetch_or(options.fail_fast && trial.failed(), Ordering::Relaxed);
             progress(&trial);
             trials.push((index, trial));

@@ -29,8 +29,8 @@ const WORTH_A_SECOND_RUN: Duration = Duration::from_secs(1);
 /// Complaints that one test shows.
 const MAX_COMPLAINTS: usize = 50;
 
-/// Runs the test at `place` of its file.
-pub(super) fn run(suite: &Suite, subject: &Arc<Subject>, place: usize) -> Trial {
+/// Runs the test at `place` of its file, `until` then at most.
+pub(super) fn run(suite: &Suite, subject: &Arc<Subject>, place: usize, until: Option<Instant>) -> Trial {
     let tests = subject.tests.as_ref().and_then(|tests| tests.as_ref().ok()).expect("only good files have units");
     let function = &tests.functions[place];
     let trial = |verdict, complaints| Trial {
@@ -53,7 +53,7 @@ pub(super) fn run(suite: &Suite, subject: &Arc<Subject>, place: usize) -> Trial 
         let source = suite.compiler.source(&subject.test_label).unwrap_or_default();
         return trial(Verdict::Failed, vec![Complaint::of(finding.at(source, function.line, function.column))]);
     }
-    let attempt = Attempt { suite, subject, tests, function };
+    let attempt = Attempt { suite, subject, tests, function, until };
     let (run, mut session) = attempt.once();
     session.end_row();
     let (took, logs) = (run.took, run.logs);
@@ -71,10 +71,13 @@ struct Attempt<'a> {
     subject: &'a Arc<Subject>,
     tests: &'a Tests,
     function: &'a Function,
+    until: Option<Instant>,
 }
 
 impl Attempt<'_> {
-    fn session(&self, deadline: Instant) -> Session {
+    fn session(&self, time: Duration) -> Session {
+        let deadline = Instant::now() + time;
+        let deadline = self.until.map_or(deadline, |until| until.min(deadline));
         Session::new(self.subject.clone(), self.suite, deadline)
     }
 
@@ -88,7 +91,7 @@ impl Attempt<'_> {
     }
 
     fn once(&self) -> (Run, Session) {
-        let session = self.session(Instant::now() + Duration::from_millis(limits().deadline_ms));
+        let session = self.session(Duration::from_millis(limits().deadline_ms));
         let call = Self::call(&session);
         session::enter(session, || self.tests.script.run_function(&self.function.name, &call))
     }
@@ -97,7 +100,7 @@ impl Attempt<'_> {
     fn explained(&self, failures: Vec<Failure>) -> Vec<Failure> {
         let places: Vec<Place> =
             failures.iter().map(|failure| (failure.file.clone(), failure.line, failure.column)).collect();
-        let session = self.session(Instant::now() + 4 * WORTH_A_SECOND_RUN);
+        let session = self.session(4 * WORTH_A_SECOND_RUN);
         let call = Self::call(&session);
         let ((), session) =
             session::enter(session, || values::replay(&self.tests.script, &self.function.name, &call, &places));
@@ -113,6 +116,9 @@ impl Attempt<'_> {
         let text = match cause {
             Cause::Stopped(Stopped::Operations) => format!("the test took more than {operations} operations"),
             Cause::Stopped(Stopped::Memory) => format!("the test held more than {} MiB", memory_bytes >> 20),
+            Cause::Stopped(_) | Cause::Busy if self.until.is_some_and(|until| Instant::now() >= until) => {
+                "the time for all tests together was over before this one ended".to_owned()
+            }
             Cause::Stopped(_) | Cause::Busy => format!("the test did not end within {} seconds", deadline_ms / 1_000),
             Cause::Panicked | Cause::Error(_) => {
                 let failed = crate::script::run::Failed { cause, spot: None };

@@ -11,6 +11,7 @@ use crate::config;
 use crate::config::Document;
 use crate::connectors::Connectors;
 use crate::connectors::setup::Problem;
+use crate::failpoint;
 use crate::finding::{Finding, Severity, nearest};
 use crate::harness;
 use crate::hooks;
@@ -20,6 +21,7 @@ use crate::release::bundle;
 use crate::release::bundle::{Content, Place, Texts};
 use crate::release::convert::{known, own_limits, table_kind};
 use crate::release::outside;
+use crate::release::panics;
 use crate::release::routes::{Accesses, Logs, Parts, Scripts};
 use crate::release::tables;
 use crate::release::unused;
@@ -71,8 +73,12 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// Reads everything.
 ///
 /// # Errors
-/// What cannot be read, and every mistake of the configuration.
+/// What cannot be read, and every mistake of the configuration. A panic is one, too.
 pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
+    panics::caught(&place.config_name(), || read_now(place)).flatten()
+}
+
+fn read_now(place: &Place) -> Result<Reading, Vec<Finding>> {
     let text = place.read_config().map_err(|finding| vec![*finding])?;
     let document = parse(place, &text)?;
     let scripts = place.read_scripts(&document.config.scripts.dir);
@@ -111,7 +117,7 @@ fn parse(place: &Place, text: &str) -> Result<Document, Vec<Finding>> {
 /// Makes a release of what was read. `before` lends what did not change.
 ///
 /// # Errors
-/// Every mistake in scripts, tables, secrets and how they fit together.
+/// Every mistake in scripts, tables, secrets and how they fit together. A panic is one, too.
 pub fn assemble(
     place: &Place,
     reading: Reading,
@@ -119,6 +125,17 @@ pub fn assemble(
     secrets: Secrets,
     metrics: &Arc<Metrics>,
 ) -> Result<Release, Vec<Finding>> {
+    panics::caught(&place.config_name(), || assemble_now(place, reading, before, secrets, metrics)).flatten()
+}
+
+fn assemble_now(
+    place: &Place,
+    reading: Reading,
+    before: Option<&Release>,
+    secrets: Secrets,
+    metrics: &Arc<Metrics>,
+) -> Result<Release, Vec<Finding>> {
+    failpoint::panic("release.panics");
     let Reading { document, config, texts, hash, was_live, covered } = reading;
     if texts.scripts.values().any(|source| source.contains("phone")) {
         phone::warm_up();
@@ -366,7 +383,16 @@ type Compiled = Result<(Arc<Script>, Vec<Finding>), Vec<Finding>>;
 fn compile_all(compiler: &Compiler, before: Option<&Compiler>, todo: Vec<Unit>) -> Vec<(Unit, Compiled)> {
     /// Below this, a second thread costs more than it saves.
     const WORTH_A_THREAD: usize = 16;
-    let one = |unit: &Unit| (unit.clone(), compiler.script(&unit.0, &unit.1, &unit.2, before));
+    let one = |unit: &Unit| {
+        let (script, role, limits) = unit;
+        let label = compiler.label_of(script).unwrap_or(script);
+        let compiled = panics::caught(label, || {
+            failpoint::panic("release.script_panics");
+            compiler.in_time(script)?;
+            compiler.script(script, role, limits, before)
+        });
+        (unit.clone(), compiled.flatten())
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if todo.len() < WORTH_A_THREAD { 1 } else { cores };
     std::thread::scope(|scope| {

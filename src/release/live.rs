@@ -3,22 +3,29 @@
 //! Swapping is one pointer. A refused release changes nothing but the status, which says why until it is mended.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::Serialize;
-use tracing::{error, info, warn};
 use utoipa::ToSchema;
 
-use crate::finding::{Finding, Severity};
+use crate::failpoint;
+use crate::finding::Finding;
 use crate::release::Release;
+use crate::release::attempts::Attempts;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::{Content, Place};
 use crate::release::gate::{Gate, Pace, Tested};
+use crate::release::live::resting::Resting;
+use crate::release::live::told::{log_findings, log_live, restart_sections};
+use crate::release::panics;
 use crate::release::witness::{Activated, Cause, Pinned, Refused, Seen, Witness};
 use crate::telemetry::metrics::Metrics;
+
+mod resting;
+pub mod told;
 
 /// Files that no writer touched for this long are whole.
 const BETWEEN_READINGS: Duration = Duration::from_millis(20);
@@ -38,6 +45,8 @@ pub struct Live {
     untold: Mutex<Option<Seen>>,
     metrics: Arc<Metrics>,
     gate: Gate,
+    attempts: Attempts,
+    resting: Resting,
 }
 
 /// What `/api/v1/status` says about releases.
@@ -89,6 +98,8 @@ pub enum Reloaded {
 enum Asked<'a> {
     /// Nobody's: they may have changed.
     Files,
+    /// Nobody's, and nobody noticed a change.
+    Timer,
     /// An operator's, who wants what is on disk whatever was pinned.
     By(&'a str),
 }
@@ -106,8 +117,20 @@ struct Going<'a> {
 
 impl Live {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        let (status, reloading, turn, witness, untold, gate) = Default::default();
-        Self { current: ArcSwapOption::empty(), status, reloading, turn, witness, untold, metrics, gate }
+        let (status, reloading, turn, witness, untold, gate, attempts, resting) = Default::default();
+        let current = ArcSwapOption::empty();
+        Self { current, status, reloading, turn, witness, untold, metrics, gate, attempts, resting }
+    }
+
+    /// The same, but a release that ends the process is remembered.
+    #[must_use]
+    pub fn remembering(self, attempts: Attempts) -> Self {
+        Self { attempts, ..self }
+    }
+
+    /// Which releases are being built.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Has this one told of the release in force, and of every one from now on. The first witness to come stays.
@@ -155,6 +178,11 @@ impl Live {
         self.look(place, Asked::Files)
     }
 
+    /// The same where no change was noticed, only time has passed: what was refused is not built again at every look.
+    pub fn look_again(&self, place: &Place) -> Reloaded {
+        self.look(place, Asked::Timer)
+    }
+
     /// The same by order of `who`: what is on disk goes live, if it is good, although an earlier release was pinned.
     pub fn reload_for(&self, place: &Place, who: &str) -> Reloaded {
         self.look(place, Asked::By(who))
@@ -168,6 +196,7 @@ impl Live {
     pub fn roll_back(&self, place: &Place, content: Content, who: &str) -> Result<(), Vec<Finding>> {
         let before = self.current();
         let reading = build::again(place, content)?;
+        let _building = self.attempts.begin(&reading.hash)?;
         let release = build::assemble(place, reading, before.as_deref(), Secrets::Load, &self.metrics)?;
         let on_disk = build::read(place).and_then(|reading| steady(place, reading, true)).map(|reading| reading.hash);
         let known = self.status();
@@ -187,8 +216,10 @@ impl Live {
     fn look(&self, place: &Place, asked: Asked<'_>) -> Reloaded {
         let _one = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(reloaded) = self.try_reload(place, asked) {
-                return reloaded;
+            match panics::apart(&place.config_name(), || self.try_reload(place, asked)) {
+                Ok(Some(reloaded)) => return reloaded,
+                Ok(None) => {}
+                Err(findings) => return self.refuse(None, findings, asked),
             }
         }
     }
@@ -214,21 +245,43 @@ impl Live {
         if self.stays(&reading.hash, asked) {
             return Some(Reloaded::Unchanged);
         }
+        if matches!(asked, Asked::Timer) && self.lock().state == State::Refused && self.resting.has(&reading.hash) {
+            return Some(Reloaded::Refused);
+        }
         let on_disk = (reading.hash.clone(), reading.content());
-        let before = before.as_deref();
+        let began = Instant::now();
+        let built = self.build(place, reading, before.as_deref(), (turn, asked));
+        Some(match built {
+            Ok(live) => live?,
+            Err(findings) => {
+                self.resting.keep(&on_disk.0, began.elapsed(), &findings);
+                self.refuse(Some(on_disk), findings, asked)
+            }
+        })
+    }
+
+    /// Builds and tests what was read, and puts it in force; nothing if another release came first.
+    fn build(
+        &self,
+        place: &Place,
+        reading: Reading,
+        before: Option<&Release>,
+        (turn, asked): (u64, Asked<'_>),
+    ) -> Result<Option<Reloaded>, Vec<Finding>> {
+        let _building = self.attempts.begin(&reading.hash)?;
+        failpoint::reach("release.reloading");
         let going =
             Going { who: asked.who(), cause: Cause::Files, pinned: None, tests: None, before, turn: Some(turn) };
         let pace = if before.is_some() { Pace::Beside } else { Pace::Start };
         build::assemble(place, reading, before, Secrets::Load, &self.metrics)
             .and_then(|release| self.admit(release, pace, going))
-            .unwrap_or_else(|findings| Some(self.refuse(Some(on_disk), findings, asked)))
     }
 
     /// Whether what is on disk changes nothing: it is in force, or an operator does not want it.
     fn stays(&self, on_disk: &str, asked: Asked<'_>) -> bool {
         let mut status = self.lock();
         let held = status.pinned.as_ref().is_some_and(|pinned| pinned.from == on_disk);
-        if held && matches!(asked, Asked::Files) {
+        if held && !matches!(asked, Asked::By(_)) {
             status.on_disk = Some(on_disk.to_owned());
             status.state = State::Pinned;
             status.error.clear();
@@ -324,7 +377,7 @@ impl Live {
 impl Asked<'_> {
     fn who(&self) -> &str {
         match self {
-            Self::Files => "files",
+            Self::Files | Self::Timer => "files",
             Self::By(who) => who,
         }
     }
@@ -345,43 +398,4 @@ pub fn steady(place: &Place, mut reading: Reading, running: bool) -> Result<Read
         reading = again;
     }
     Ok(reading)
-}
-
-/// Writes what was found in a bundle, each finding at its own level.
-pub fn log_findings(findings: &[Finding]) {
-    for finding in findings {
-        let (code, text) = (finding.code, finding.one_line());
-        match finding.severity {
-            Severity::Error => error!(finding.code = code, finding = text, "release refused"),
-            Severity::Warning => warn!(finding.code = code, finding = text, "release has a warning"),
-        }
-    }
-}
-
-fn log_live(release: &Release, again: bool, pinned: Option<&Pinned>) {
-    log_findings(&release.warnings);
-    info!(release = release.label(), routes = release.routes.len(), again, "release is live");
-    if let Some(pinned) = pinned {
-        warn!(
-            held = pinned.from.get(..12).unwrap_or(&pinned.from),
-            by = pinned.who,
-            "an earlier release is in force: what is on disk stays out until it changes, or an operator reloads"
-        );
-    }
-    let sections = restart_sections(release);
-    if !sections.is_empty() {
-        warn!(sections = sections.join(", "), "configuration changed where only a restart applies it");
-    }
-}
-
-/// The sections that are read at start only and that differ.
-fn restart_sections(release: &Release) -> Vec<&'static str> {
-    let (old, new) = (&release.started_with, &release.config);
-    let changed = [
-        ("server", old.server != new.server),
-        ("admin", old.admin != new.admin),
-        ("store", old.store != new.store),
-        ("telemetry", old.telemetry != new.telemetry),
-    ];
-    changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

@@ -12,19 +12,21 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::config::Config;
 use crate::release::access;
 use crate::release::bundle::Place;
-use crate::release::live::Live;
+use crate::release::live::{Live, Reloaded};
 use crate::release::outside;
 
 /// A burst of writes ends when nothing came for this long …
 const QUIET: Duration = Duration::from_millis(60);
 /// … or has lasted this long.
 const LONGEST_BURST: Duration = Duration::from_millis(400);
+/// How long a refused bundle is left alone.
+const AFTER_REFUSAL: Duration = Duration::from_millis(250);
 /// How often the files are read without being asked.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -48,25 +50,43 @@ pub fn start(place: Place, live: Arc<Live>) -> std::io::Result<Watch> {
     let task = tokio::spawn(async move {
         let mut changes = Changes::of(place.clone());
         loop {
-            tokio::select! {
-                () = changes.next() => {}
-                _ = hangup.recv() => {}
-            }
+            let mut reason = tokio::select! {
+                reason = changes.next() => reason,
+                _ = hangup.recv() => Reason::Change,
+            };
             // Followed before they are read, so that no change falls between. A new release may be made of other folders.
             let config = || live.current().map(|release| release.config.clone());
             changes.follow(config().as_ref());
             loop {
                 let (reloader, bundle) = (live.clone(), place.clone());
-                let result = tokio::task::spawn_blocking(move || reloader.reload(&bundle)).await;
+                let look = move || match reason {
+                    Reason::Change => reloader.reload(&bundle),
+                    Reason::Timer => reloader.look_again(&bundle),
+                };
+                let result = tokio::task::spawn_blocking(look).await;
                 debug!(?result, "looked at the files");
+                if matches!(result, Ok(Reloaded::Refused)) {
+                    // What is noted of the attempt may lie in a folder under watch, and must not begin the next one at once.
+                    sleep(AFTER_REFUSAL).await;
+                }
                 if !changes.moved(config().as_ref()) {
                     break;
                 }
                 changes.follow(config().as_ref());
+                reason = Reason::Change;
             }
         }
     });
     Ok(Watch { task })
+}
+
+/// Why it is time to look at the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Something in a folder of the bundle changed.
+    Change,
+    /// Nobody has looked for a while.
+    Timer,
 }
 
 /// Tells when a bundle may have changed.
@@ -89,10 +109,13 @@ impl Changes {
     }
 
     /// Ends when it is time to look at the files again: after a burst of changes, or because nobody has looked for long.
-    pub async fn next(&mut self) {
+    pub async fn next(&mut self) -> Reason {
         tokio::select! {
-            () = self.changed.notified() => settle(&self.changed).await,
-            _ = self.poll.tick() => {}
+            () = self.changed.notified() => {
+                settle(&self.changed).await;
+                Reason::Change
+            }
+            _ = self.poll.tick() => Reason::Timer,
         }
     }
 

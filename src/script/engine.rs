@@ -80,8 +80,8 @@ struct Parsing {
 }
 
 thread_local! {
-    /// Of the text that this thread parses.
-    static PARSING: RefCell<Parsing> = RefCell::default();
+    /// Of the text that this thread parses by [`parse`]; nothing is counted of others, which are our own.
+    static PARSING: RefCell<Option<Parsing>> = const { RefCell::new(None) };
 }
 
 /// Parses `source`, and counts its tokens. Constants in `scope` may be used by name.
@@ -89,9 +89,9 @@ thread_local! {
 /// # Errors
 /// It is no script, it is too large, or it uses a name that is reserved.
 pub(super) fn parse(engine: &Engine, scope: &Scope, source: &str) -> Result<(AST, u32), ParseError> {
-    PARSING.take();
+    PARSING.set(Some(Parsing::default()));
     let parsed = engine.compile_with_scope(scope, source);
-    let Parsing { tokens, refused, .. } = PARSING.take();
+    let Parsing { tokens, refused, .. } = PARSING.take().unwrap_or_default();
     if let Some((why, at)) = refused {
         let error = ParseErrorType::BadInput(LexError::Runtime(why.to_owned()));
         return Err(ParseError(Box::new(error), at));
@@ -175,7 +175,7 @@ fn restrict(engine: &mut Engine, limits: &Limits, dialect: Dialect) {
     }
     #[allow(deprecated)] // "volatile API" in rhai's words; the version is pinned
     engine.on_parse_token(move |token, position, _| {
-        if let Some(why) = PARSING.with_borrow_mut(|parsing| parsing.refuse(&token, position)) {
+        if let Some(why) = PARSING.with_borrow_mut(|parsing| parsing.as_mut()?.refuse(&token, position)) {
             return Token::LexError(Box::new(LexError::Runtime(why.to_owned())));
         }
         match token {

@@ -161,6 +161,10 @@ fn finish(bundle: &Bundle, senders: Senders, receiver: &Receiver, deaths: u64) -
     if condemned > deaths / 20 {
         return Err(format!("{condemned} jobs are dead letters because the process died {deaths} times"));
     }
+    if condemned > 0 {
+        // What it says of its queue may be two seconds old.
+        std::thread::sleep(Duration::from_secs(3));
+    }
     gateway.drain()?;
     gateway.stop();
     Ledger::read(&bundle.store()).check(&sent, receiver, Some(deaths))

@@ -9,6 +9,7 @@ mod bundle;
 mod canaries;
 mod cases;
 mod cli;
+mod crashes;
 mod decisions;
 mod deploy;
 mod docs;

@@ -32,7 +32,7 @@ pub(super) fn run(job: Job) -> Result<Status> {
         loop {
             tokio::select! {
                 _ = &mut interrupted => return Ok(Status::Good),
-                () = changes.next() => {}
+                _ = changes.next() => {}
             }
             loop {
                 changes.follow(watched.config());
