@@ -28,6 +28,7 @@ use crate::script::context::Surroundings;
 use crate::script::journal::Journal;
 use crate::script::lanes;
 use crate::script::run::Script;
+use crate::script::stack;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::Parent;
@@ -165,7 +166,7 @@ impl Recorder {
             batch: Vec::new(),
             told: None,
         };
-        let thread = std::thread::Builder::new().name("records".to_owned()).spawn(move || work.run())?;
+        let thread = stack::thread("records").spawn(move || work.run())?;
         let (inbox, thread) = (Some(inbox), Some(thread));
         Ok(Arc::new(Self { inbox, thread, budget: Budget::new(settings.per_second), bytes, live, metrics }))
     }

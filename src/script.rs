@@ -3,8 +3,10 @@
 //! Never names a provider, a connector or HTTP. `EvalAltResult` does not leave this folder.
 
 pub mod budget;
+pub mod cells;
 pub mod compile;
 pub mod context;
+pub mod depth;
 pub mod diagnose;
 pub mod engine;
 pub mod journal;
@@ -14,6 +16,7 @@ pub mod lint;
 pub mod modules;
 pub mod prelude;
 pub mod run;
+pub mod stack;
 pub mod standard;
 pub mod table;
 pub mod trace;

@@ -24,9 +24,9 @@ use crate::release::{Plan, Release, Route, Rule};
 use crate::script::context::{Surroundings, World};
 use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
-use crate::script::lanes;
 use crate::script::lanes::Lanes;
 use crate::script::run::{Call, Cause, Script};
+use crate::script::stack;
 use crate::script::trace::steps;
 use crate::script::trace::steps::Trace;
 use crate::telemetry::metrics::Metrics;
@@ -360,7 +360,7 @@ async fn traced(script: Arc<Script>, call: Call, journal: Journal, hook: &'stati
 /// Runs it on a thread of its own with the stack that any script may use; nothing where there is no thread to be had.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("trial".to_owned()).stack_size(lanes::STACK_BYTES);
+    let thread = stack::thread("trial");
     let started = thread.spawn(move || drop(sender.send(work())));
     started.ok()?;
     receiver.await.ok()

@@ -52,6 +52,7 @@ use crate::release::live::Live;
 use crate::release::live::told;
 use crate::release::watch;
 use crate::script::lanes::Lanes;
+use crate::script::stack;
 use crate::server;
 use crate::server::{Budget, Calls};
 use crate::store::Store;
@@ -76,9 +77,6 @@ enum Log {
     /// One JSON object a line.
     Json,
 }
-
-/// Scripts run on the threads that answer calls: 32 nested calls with heavy bodies fit well into this.
-const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long requests at the admin listener may take to finish after the stop.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
@@ -106,7 +104,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let reading = build::read(&place).or_else(|findings| refuse(log, &findings))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(reading.document.config.server.threads()?)
-        .thread_stack_size(STACK_BYTES)
+        .thread_stack_size(stack::WORKER_BYTES)
         .enable_all()
         .build()
         .context("the threads that answer calls cannot be started")?;

@@ -22,8 +22,8 @@ pub struct Limits {
     /// Largest map a script may build.
     #[schemars(range(min = 1))]
     pub max_map_items: u64,
-    /// Memory of one run.
-    #[schemars(range(min = 1))]
+    /// Memory of one run. At most 256 MiB, because the stack of a run is made for what its memory can hold.
+    #[schemars(range(min = 1, max = 268_435_456))]
     pub memory_bytes: u64,
     /// How deep script functions may call each other.
     #[schemars(range(min = 1, max = 1000))]
@@ -90,8 +90,8 @@ pub struct LimitOverrides {
     /// Largest map a script may build.
     #[schemars(range(min = 1))]
     pub max_map_items: Option<u64>,
-    /// Memory of one run.
-    #[schemars(range(min = 1))]
+    /// Memory of one run. At most 256 MiB, because the stack of a run is made for what its memory can hold.
+    #[schemars(range(min = 1, max = 268_435_456))]
     pub memory_bytes: Option<u64>,
     /// How deep script functions may call each other.
     #[schemars(range(min = 1, max = 1000))]

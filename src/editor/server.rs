@@ -24,7 +24,7 @@ use crate::editor::wire;
 use crate::editor::wire::Incoming;
 use crate::editor::workspace::{Home, Job, Workspace};
 use crate::release::build::survey::Survey;
-use crate::script::lanes;
+use crate::script::stack;
 
 mod documents;
 mod requests;
@@ -96,7 +96,7 @@ pub fn serve(input: impl BufRead + Send + 'static, output: impl Write, setup: Se
     let (surveyor, jobs) = channel();
     let results = events.clone();
     // The top level of scripts runs here: it may need a deep stack.
-    let thread = thread::Builder::new().name("editor-surveyor".into()).stack_size(lanes::STACK_BYTES);
+    let thread = stack::thread("editor-surveyor");
     thread.spawn(move || survey_all(&jobs, &results))?;
     let workspace = Workspace::new(setup.config_name.clone());
     let mut server = Server {

@@ -15,6 +15,7 @@ use crate::harness::test;
 use crate::harness::trial::{Complaint, Trial, Verdict};
 use crate::script::compile::Compiler;
 use crate::script::lanes;
+use crate::script::stack;
 use crate::script::trace::coverage;
 use crate::script::trace::coverage::Hits;
 
@@ -176,7 +177,7 @@ pub fn run(suite: &Suite, options: &Options, progress: &(dyn Fn(&Trial) + Sync))
     };
     std::thread::scope(|scope| {
         let threads = options.threads.clamp(1, units.len().max(1));
-        let start = |_| std::thread::Builder::new().stack_size(lanes::STACK_BYTES).spawn_scoped(scope, work);
+        let start = |_| stack::thread("tests").spawn_scoped(scope, work);
         let started: Vec<_> = (0..threads).filter_map(|number| start(number).ok()).collect();
         if started.is_empty() {
             work();

@@ -120,6 +120,8 @@ impl Attempt<'_> {
                 "the time for all tests together was over before this one ended".to_owned()
             }
             Cause::Stopped(_) | Cause::Busy => format!("the test did not end within {} seconds", deadline_ms / 1_000),
+            // Nobody asks what a test returns.
+            Cause::TooDeep => return None,
             Cause::Panicked | Cause::Error(_) => {
                 let failed = crate::script::run::Failed { cause, spot: None };
                 let finding = self.suite.compiler.explain(&self.tests.script, failed).finding;

@@ -29,9 +29,9 @@ use crate::release::{Release, Route};
 use crate::script::budget::Limits;
 use crate::script::compile::{Compiler, Role, Roles, Side};
 use crate::script::context::Tables;
-use crate::script::lanes;
 use crate::script::prelude::phone;
 use crate::script::run::Script;
+use crate::script::stack;
 use crate::telemetry::metrics::Metrics;
 
 mod files;
@@ -398,7 +398,7 @@ fn compile_all(compiler: &Compiler, before: Option<&Compiler>, todo: Vec<Unit>) 
     std::thread::scope(|scope| {
         let work = |share: &[Unit]| share.iter().map(one).collect::<Vec<_>>();
         let start = |share| {
-            let thread = std::thread::Builder::new().stack_size(lanes::STACK_BYTES);
+            let thread = stack::thread("build");
             thread.spawn_scoped(scope, move || work(share)).map_err(|_| share)
         };
         let shares = todo.chunks(todo.len().div_ceil(threads).max(1));

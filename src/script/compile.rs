@@ -13,7 +13,10 @@ use tokio::sync::Semaphore;
 use crate::finding::{Finding, Severity};
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
+use crate::script::cells;
 use crate::script::compile::imports::{Import, check_imports, imports, tree, tree_hash};
+use crate::script::depth;
+use crate::script::depth::Constants;
 use crate::script::diagnose;
 use crate::script::diagnose::{ErrorKind, Limit, ScriptError};
 use crate::script::engine;
@@ -24,9 +27,11 @@ use crate::script::lint;
 use crate::script::lint::advice::{Advice, Review};
 use crate::script::lint::known::{Known, Standard};
 use crate::script::lint::{Entrypoint, Input, ModuleFacts};
+use crate::script::modules;
 use crate::script::modules::Modules;
 use crate::script::prelude;
 use crate::script::run::{Cause, Failed, Script};
+use crate::script::stack;
 use crate::script::trace::{Chamber, Furnishing, Spot, innermost_position};
 
 mod imports;
@@ -122,6 +127,8 @@ struct File {
     source: Arc<str>,
     ast: AST,
     imports: Vec<Import>,
+    /// Whether a closure in it captures a variable.
+    captures: bool,
     /// Of this file and everything it imports.
     hash: String,
 }
@@ -349,16 +356,21 @@ impl Compiler {
             memory_bytes: limits.memory_bytes,
             patience: None,
         };
-        let linked = budget::spend(&budget, || {
+        let captures =
+            tree(name, &self.files).iter().any(|name| self.files.get(name).is_some_and(|file| file.captures));
+        let run_top_level = || {
             let mut constants = Scope::new();
             chamber.engine.run_ast_with_scope(&mut constants, &file.ast)?;
-            let constants = only_constants(&constants);
+            let constants = only_constants(&constants)?;
             let mut ast = engine::compile(&chamber.engine, &constants, &file.source)?;
             ast.set_source(&file.label);
-            let state = engine::run_top_level(&chamber.engine, &ast)?;
-            Ok((ast, state))
-        });
-        let (result, stopped, _) = linked;
+            let template = engine::run_top_level(&chamber.engine, &ast)?;
+            modules::fix_constants(&template)?;
+            Ok((ast, template))
+        };
+        let run_top_level = || cells::within(captures, || run_top_level().map_err(depth::bounded_error));
+        let run_top_level = || budget::spend(&budget, run_top_level);
+        let (result, stopped, _) = stack::for_run(limits, budget.operations, run_top_level);
         let (ast, template) = result.map_err(|error: Box<EvalAltResult>| {
             let run =
                 diagnose::Run { file: &file.label, entry: "", stopped: stopped.and_then(limit_of), last_seen: None };
@@ -375,6 +387,7 @@ impl Compiler {
             file: name.into(),
             hash: file.hash.clone(),
             limits: limits.clone(),
+            captures,
             heavy: AtomicBool::new(false),
             slow: Arc::new(Semaphore::new(lanes::slow_threads().div_ceil(2))),
             alive: Arc::new(()),
@@ -408,6 +421,11 @@ impl Compiler {
                 return self.placed(error, spot);
             }
             Cause::Error(error) => (error, None),
+            Cause::TooDeep => {
+                let levels = depth::MAX_LEVELS;
+                let problem = format!("it returned a value with more than {levels} levels of arrays and maps");
+                return self.misfit(script, &problem);
+            }
             Cause::Stopped(stopped) => (budget::ended(), limit_of(stopped)),
             Cause::Busy => (budget::ended(), Some(Limit::Deadline)),
         };
@@ -478,14 +496,13 @@ fn too_slow(file: &str) -> Finding {
     Finding::error("script/too-slow", file, text).help("use fewer or smaller scripts; keep long lists in tables")
 }
 
-fn only_constants(scope: &Scope) -> Scope<'static> {
-    let mut constants = Scope::new();
-    for (name, constant, value) in scope.iter() {
-        if constant {
-            constants.push_constant_dynamic(name.to_owned(), value);
-        }
+fn only_constants(scope: &Scope) -> Result<Scope<'static>, Box<EvalAltResult>> {
+    let (mut constants, mut fixed) = (Scope::new(), Constants::of_a_file());
+    for (name, _, mut value) in scope.iter().filter(|(_, constant, _)| *constant) {
+        fixed.fix(name, &mut value)?;
+        constants.push_constant_dynamic(name.to_owned(), value);
     }
-    constants
+    Ok(constants)
 }
 
 fn parse(parser: &Engine, label: String, source: &Arc<str>) -> Result<File, Box<Finding>> {
@@ -495,6 +512,6 @@ fn parse(parser: &Engine, label: String, source: &Arc<str>) -> Result<File, Box<
         return Err(Box::new(finding));
     }
     ast.set_source(&label);
-    let imports = imports(&ast);
-    Ok(File { label, source: source.clone(), ast, imports, hash: String::new() })
+    let (imports, captures) = (imports(&ast), cells::has_captures(&ast));
+    Ok(File { label, source: source.clone(), ast, imports, captures, hash: String::new() })
 }

@@ -17,6 +17,7 @@ use rhai::{
 
 use crate::script::budget;
 use crate::script::budget::Limits;
+use crate::script::cells;
 use crate::script::context;
 use crate::script::library::Finished;
 use crate::script::modules::Modules;
@@ -165,7 +166,12 @@ pub fn sandbox(libraries: &[&'static Finished], limits: &Limits, modules: Module
     engine.on_debug(|text, _, _| log(text));
     let host: Vec<(&'static str, Dynamic)> = libraries.iter().flat_map(|library| library.constants.clone()).collect();
     #[allow(deprecated)] // "volatile API" in rhai's words; the version is pinned
-    engine.on_var(move |name, index, context| constant(&host, name, index, &context));
+    engine.on_var(move |name, index, mut context| {
+        if cells::watching() {
+            cells::note(name, &mut context);
+        }
+        constant(&host, name, index, &context)
+    });
     engine
 }
 

@@ -5,6 +5,7 @@
 //! Slow threads have a low priority and no script may hold more than half of them.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,11 +19,6 @@ use crate::question::{Answered, Question, Reason, Trouble};
 use crate::script::budget::Stopped;
 use crate::script::journal::{Journal, Lookup};
 use crate::script::run::{Attempted, Call, Cause, Failed, Run, Script, Where};
-
-/// Stack of a slow thread. Calls need little of it: 32 levels with heavy bodies fit into 2 MiB. But a script can chain
-/// closures (`f = |x| f.call(x)` in a loop) as deep as its memory reaches, and dropping such a chain recurses once a link:
-/// on a small stack that would end the process. Only pages that are touched are ever taken.
-pub const STACK_BYTES: usize = 512 * 1024 * 1024;
 
 /// After the deadline a run has this long to say where it was; then the answer is given without that.
 const GRACE: Duration = Duration::from_millis(30);
@@ -52,7 +48,8 @@ pub fn slow_threads() -> usize {
 }
 
 impl Lanes {
-    /// Starts the slow threads.
+    /// Starts the slow threads. Their stacks are small: each run brings its own, which is given back when it ends, with all that
+    /// a deep value has touched of it.
     ///
     /// # Errors
     /// The system refuses another thread.
@@ -62,7 +59,7 @@ impl Lanes {
         for number in 0..slow_threads() {
             let queue = queue.clone();
             let name = format!("slow-script-{number}");
-            std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || work(&queue))?;
+            std::thread::Builder::new().name(name).spawn(move || work(&queue))?;
         }
         Ok(Self { jobs })
     }
@@ -155,7 +152,8 @@ fn work(queue: &Mutex<Receiver<Job>>) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            Ok(job) => job(),
+            // Whoever waits for a job that panics hears that its end of the line is gone.
+            Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
             Err(_) => return,
         }
     }

@@ -16,6 +16,7 @@ pub mod domain;
 pub mod email;
 pub mod json;
 pub mod lookups;
+mod nested;
 pub mod net;
 pub mod phone;
 pub mod run;
@@ -42,6 +43,7 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
     set::register(library.family("Lists"));
     crypto::register(library.family("Hashes and encodings"));
     json::register(library.family("JSON"));
+    nested::register(&mut library);
     table::register(library.family("Tables"));
     run::register(library.family("The run"));
     lookups::register(library.family(lookups::FAMILY));

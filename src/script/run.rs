@@ -16,16 +16,20 @@ use tokio::sync::Semaphore;
 use crate::question::Question;
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
+use crate::script::cells;
 use crate::script::context;
 use crate::script::context::{Context, LogLine, Surroundings, World};
+use crate::script::depth;
+use crate::script::depth::TooDeep;
 use crate::script::journal::Journal;
 use crate::script::lint::known::Known;
+use crate::script::stack;
 use crate::script::trace;
 use crate::script::trace::{Chamber, Spot};
 
 /// Operations and time that a run may take on an async worker before it moves to a thread of its own. What so few
-/// operations can chain together also fits a worker's stack when it is dropped.
-const PATIENCE_OPERATIONS: u64 = 20_000;
+/// operations can chain together also fits a worker's stack ([`stack::WORKER_BYTES`]).
+pub const PATIENCE_OPERATIONS: u64 = 20_000;
 const PATIENCE: Duration = Duration::from_millis(2);
 
 /// A compiled script with its entry function. Immutable but for the hint where to run it.
@@ -42,6 +46,8 @@ pub struct Script {
     pub(super) known: &'static Known<'static>,
     pub(super) hash: String,
     pub(super) limits: Limits,
+    /// Whether a closure in it, or in what it imports, captures variables.
+    pub(super) captures: bool,
     /// The last run took longer than [`PATIENCE`].
     pub(super) heavy: AtomicBool,
     /// How many of the slow threads this script may hold at once.
@@ -58,7 +64,7 @@ pub struct Call {
     pub deadline: Instant,
 }
 
-/// How a run ended.
+/// How a run ended. What is in it nests [`depth::MAX_LEVELS`] deep at most, so any thread may have it.
 pub struct Run {
     pub result: Result<Dynamic, Box<Failed>>,
     pub logs: Vec<LogLine>,
@@ -100,6 +106,8 @@ pub struct Failed {
 pub enum Cause {
     Stopped(Stopped),
     Error(Box<EvalAltResult>),
+    /// It returned a value that nests deeper than [`depth::MAX_LEVELS`].
+    TooDeep,
     /// A native function panicked: a defect of ours, never of the script.
     Panicked,
     /// No thread was free before the deadline.
@@ -154,14 +162,18 @@ impl Script {
 
     /// Runs to the end on this thread. Nobody answers its questions, unless its world is a mocked one.
     pub fn run(&self, call: &Call) -> Run {
-        let ended = self.attempt(call, Frame::default());
-        self.finish(call, ended)
+        self.with_stack(self.limits.operations, || {
+            let ended = self.attempt(call, Frame::default());
+            self.finish(call, ended)
+        })
     }
 
     /// Runs a function that takes nothing, such as a test, instead of the entry; the call's request is not used. Where an
     /// error without a position happened is not looked for: what a test runs may not be run twice unasked.
     pub fn run_function(&self, function: &str, call: &Call) -> Run {
-        let ended = self.spend(call, Frame::default(), |script| script.evaluate(function, &mut []));
+        let ended = self.with_stack(self.limits.operations, || {
+            self.spend(call, Frame::default(), |script| script.evaluate(function, &mut []))
+        });
         let result = ended.unanswered(call).map_or(Ok(()), Err);
         let Ended { value, stopped, operations, logs, reason, journal, took, .. } = ended;
         let result = result.and_then(|()| cause_of(value, stopped));
@@ -173,12 +185,19 @@ impl Script {
     /// end, nothing has happened.
     pub fn advance(&self, call: &Call, journal: Journal, place: Where) -> Attempted {
         let patience = (place == Where::Worker).then(|| (PATIENCE_OPERATIONS, Instant::now() + PATIENCE));
-        let mut ended = self.attempt(call, Frame { patience, journal });
-        match (ended.stopped, ended.asked.take()) {
-            (Some(Stopped::Patience), _) => Attempted::Long(ended.journal.again()),
-            (Some(Stopped::Asked), Some(question)) => Attempted::Asked(Box::new(question), ended.journal.again()),
-            _ => Attempted::Done(self.finish(call, ended)),
-        }
+        let operations = patience.map_or(self.limits.operations, |(operations, _)| operations);
+        self.with_stack(operations, || {
+            let mut ended = self.attempt(call, Frame { patience, journal });
+            match (ended.stopped, ended.asked.take()) {
+                (Some(Stopped::Patience), _) => Attempted::Long(ended.journal.again()),
+                (Some(Stopped::Asked), Some(question)) => Attempted::Asked(Box::new(question), ended.journal.again()),
+                _ => Attempted::Done(self.finish(call, ended)),
+            }
+        })
+    }
+
+    fn with_stack<R>(&self, operations: u64, body: impl FnOnce() -> R) -> R {
+        stack::for_run(&self.limits, operations, body)
     }
 
     fn attempt(&self, call: &Call, frame: Frame) -> Ended {
@@ -196,12 +215,12 @@ impl Script {
         let context = Context { journal: frame.journal, ..context };
         let started = Instant::now();
         let ((value, context), stopped, operations) =
-            budget::spend(&budget, || context::enter(context, || evaluate(self)));
+            budget::spend(&budget, || context::enter(context, || cells::within(self.captures, || evaluate(self))));
         let Context { logs, reason, journal, asked, .. } = context;
         Ended { value, stopped, operations, logs, reason, journal, asked, took: started.elapsed() }
     }
 
-    /// `None` when a native function panicked.
+    /// `None` when a native function panicked. What comes out is bounded, and holds no variable of the run.
     fn evaluate(&self, function: &str, arguments: &mut [&mut Dynamic]) -> Value {
         let mut runtime = RUNTIMES.with_borrow_mut(|all| all.take(self));
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
@@ -213,7 +232,10 @@ impl Script {
         let result = result.ok()?;
         runtime.scope.clear();
         RUNTIMES.with_borrow_mut(|all| all.put(self, runtime));
-        Some(result)
+        Some(match result {
+            Ok(value) => depth::bounded(value).map_err(|TooDeep| Cause::TooDeep),
+            Err(error) => Err(Cause::Error(depth::bounded_error(error))),
+        })
     }
 
     fn finish(&self, call: &Call, ended: Ended) -> Run {
@@ -226,6 +248,7 @@ impl Script {
         // Errors of limits carry no position: the run is pure, so a second one under the debugger finds it.
         let lost = match &cause {
             Cause::Error(error) => trace::innermost_position(error).is_none(),
+            Cause::TooDeep => false,
             _ => true,
         };
         let spot = if lost { trace::locate(self, call, operations, journal.clone()) } else { None };
@@ -234,14 +257,13 @@ impl Script {
 }
 
 /// What a function gave; `None` when a native function panicked.
-type Value = Option<Result<Dynamic, Box<EvalAltResult>>>;
+type Value = Option<Result<Dynamic, Cause>>;
 
 fn cause_of(value: Value, stopped: Option<Stopped>) -> Result<Dynamic, Cause> {
     match (value, stopped) {
         (_, Some(stopped)) => Err(Cause::Stopped(stopped)),
         (None, None) => Err(Cause::Panicked),
-        (Some(Err(error)), None) => Err(Cause::Error(error)),
-        (Some(Ok(value)), None) => Ok(value),
+        (Some(result), None) => result,
     }
 }
 

@@ -18,6 +18,8 @@ use crate::script::lint::advice::Advice;
 use crate::script::prelude::secret::Hidden;
 use crate::script::run::{Attempted, Call, Cause, Run, Script, Where};
 
+mod cells;
+mod depth;
 mod load;
 mod lookups;
 mod traces;

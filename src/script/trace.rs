@@ -13,14 +13,17 @@ use rhai::{ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, EvalContext, 
 
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits};
+use crate::script::cells;
 use crate::script::context;
 use crate::script::context::Context;
+use crate::script::depth;
 use crate::script::engine;
 use crate::script::engine::Dialect;
 use crate::script::journal::Journal;
 use crate::script::library::Finished;
 use crate::script::modules::Modules;
 use crate::script::run::{Call, Script};
+use crate::script::stack;
 
 /// Operations and time that looking for the place may take: the answer is already late.
 const REPLAY_OPERATIONS: u64 = 20_000;
@@ -185,7 +188,7 @@ fn note_line(file: Option<&str>, line: usize, inside: bool) -> bool {
     })
 }
 
-/// Runs the script under the debugger; nothing if it fails.
+/// Runs the script under the debugger; nothing if it fails, or returns what cannot leave a run.
 fn replay(script: &Script, call: &Call, budget: &Budget, journal: Journal) -> Option<Dynamic> {
     let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
     let context = Context { journal, ..context };
@@ -199,16 +202,17 @@ fn replay_function(
     context: Context,
     budget: &Budget,
 ) -> Option<Dynamic> {
-    let ((result, _), ..) = budget::spend(budget, || {
-        context::enter(context, || {
-            std::panic::catch_unwind(AssertUnwindSafe(|| {
-                let options = CallFnOptions::new();
-                let engine = script.chamber.traced();
-                engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &script.ast, function, arguments)
-            }))
-        })
-    });
-    result.ok()?.ok()
+    let engine = script.chamber.traced();
+    let body = || {
+        let options = CallFnOptions::new();
+        let returned =
+            engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), &script.ast, function, arguments);
+        depth::bounded(returned.ok()?).ok()
+    };
+    let body = || cells::within(script.captures, || std::panic::catch_unwind(AssertUnwindSafe(body)).ok().flatten());
+    let body = || budget::spend(budget, || context::enter(context, body));
+    let ((returned, _), ..) = stack::for_run(&script.limits, budget.operations, body);
+    returned
 }
 
 /// The position of the innermost error that has one.

@@ -240,6 +240,33 @@ fn modules_never_name_what_is_beyond_them() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Where scripts are run; each makes the stack that a run needs, and bounds what the run leaves (`script::stack`, `script::depth`).
+const RUN_SCRIPTS: [&str; 4] = ["script/run.rs", "script/trace.rs", "script/compile.rs", "script/modules.rs"];
+
+/// The functions of Rhai that run a script.
+const RUNNING: [&str; 6] = [".call_fn", ".run_ast", ".eval_ast", "::eval_ast", ".eval::<", ".run_with"];
+
+#[test]
+fn scripts_run_in_few_places() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    // Compiled for tests only.
+    let modules = modules().into_iter().filter(|(_, path, _)| !path.ends_with("hooks/okta/trial.rs"));
+    for (_, path, lines) in modules {
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            if !RUNNING.iter().any(|name| line.contains(name)) {
+                continue;
+            }
+            match RUN_SCRIPTS.iter().find(|file| path.ends_with(file)) {
+                Some(file) => drop(seen.insert(*file)),
+                None => wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "scripts are run by `script::run` and its neighbours only\n{}", wrong.join("\n"));
+    assert_eq!(seen.len(), RUN_SCRIPTS.len(), "the list names files that run no script: saw {seen:?}");
+}
+
 #[test]
 fn every_module_says_what_it_is_for() {
     let silent: Vec<String> = modules()

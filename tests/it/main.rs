@@ -12,6 +12,7 @@ mod cli;
 mod crashes;
 mod decisions;
 mod deploy;
+mod depth;
 mod docs;
 mod duplicates;
 mod events;

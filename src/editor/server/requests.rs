@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::thread;
 
 use gen_lsp_types::{
     CodeLensParams, CompletionParams, DefinitionParams, DocumentSymbolParams, ExecuteCommandParams, HoverParams,
@@ -24,7 +23,7 @@ use crate::editor::symbols::symbols;
 use crate::editor::view::View;
 use crate::editor::workspace::scripts_folder;
 use crate::release::bundle::Place;
-use crate::script::lanes;
+use crate::script::stack;
 
 /// What the server can do, and its name.
 pub(super) fn capabilities() -> Value {
@@ -149,7 +148,7 @@ impl<W: Write> Server<W> {
             let _ = events.send(Event::Tried { id, home, file: path, result });
         };
         // The top level of scripts runs here: it may need a deep stack.
-        let thread = thread::Builder::new().name("editor-tests".into()).stack_size(lanes::STACK_BYTES);
+        let thread = stack::thread("editor-tests");
         match thread.spawn(run) {
             Ok(_) => None,
             Err(error) => refuse(&format!("no thread to run tests on: {error}")),

@@ -9,6 +9,7 @@ use crate::harness::session;
 use crate::harness::session::{Fallible, Session};
 use crate::script::context;
 use crate::script::context::{Surroundings, World};
+use crate::script::depth;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json::json_from_dynamic;
 use crate::script::prelude::time::Time;
@@ -25,7 +26,16 @@ pub(super) fn change(name: &str, body: impl FnOnce(&mut Session) -> Fallible<()>
     })
 }
 
+/// A value that outlives the run of the test.
+fn kept(function: &str, value: Dynamic) -> Fallible {
+    depth::bounded(value).map_err(|depth::TooDeep| {
+        let levels = depth::MAX_LEVELS;
+        format!("`{function}`: parameters have {levels} levels of arrays and maps at most").into()
+    })
+}
+
 fn set_params(params: Map) -> Fallible<()> {
+    let params = kept("set_params", Dynamic::from_map(params))?.cast();
     change("set_params", |session| {
         session.set_params(params);
         Ok(())
@@ -33,6 +43,7 @@ fn set_params(params: Map) -> Fallible<()> {
 }
 
 fn set_param(name: &str, value: Dynamic) -> Fallible<()> {
+    let value = kept("set_param", value)?;
     change("set_param", |session| {
         let mut params = (*session.surroundings.params).clone();
         params.insert(name.into(), value);

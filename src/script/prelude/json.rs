@@ -5,6 +5,7 @@
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde_json::{Number, Value};
 
+use crate::script::depth;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::Fallible;
 use crate::script::prelude::email::Email;
@@ -17,7 +18,7 @@ use crate::script::prelude::url::Address;
 use crate::secret::looks_secret;
 
 /// How deep arrays and maps may nest on the way out.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = depth::MAX_LEVELS;
 
 /// The longest text that `parse_json` reads.
 const MAX_BYTES: usize = 1_048_576;

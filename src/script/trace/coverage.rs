@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::debugger::{DebuggerCommand, DebuggerEvent};
 use rhai::{AST, ASTNode, Engine, Expr, Position, Stmt};
 
+use crate::script::engine;
+
 /// How often each line ran, by file.
 pub type Hits = BTreeMap<String, BTreeMap<usize, u64>>;
 
@@ -48,6 +50,10 @@ pub(super) fn watch(engine: &mut Engine) {
 /// a text with `${…}` where its first part is.
 fn counts(node: ASTNode) -> bool {
     match node {
+        // Appended to every file that is loaded.
+        ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) if call.name == engine::CAPTURE => {
+            false
+        }
         ASTNode::Expr(Expr::FnCall(call, _)) => !call.is_operator_call(),
         ASTNode::Expr(expression) => !matches!(
             expression,
