@@ -18,32 +18,54 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What one thread allocated and freed.
+struct Counts {
+    held: Cell<i64>,
+    allocated: Cell<u64>,
+    peak: Cell<i64>,
+}
+
 thread_local! {
     // `const` and without a destructor, so that reading it never allocates and works until the thread is gone.
-    static HELD: Cell<i64> = const { Cell::new(0) };
-    #[cfg(test)]
-    static PEAK: Cell<i64> = const { Cell::new(0) };
+    static COUNTS: Counts = const { Counts { held: Cell::new(0), allocated: Cell::new(0), peak: Cell::new(0) } };
 }
 
 /// Bytes allocated minus bytes freed by the calling thread. Memory that another thread frees makes it drift, so only
 /// differences over a short time on one thread mean something.
 pub fn thread_bytes() -> i64 {
-    HELD.with(Cell::get)
+    COUNTS.with(|counts| counts.held.get())
+}
+
+/// [`thread_bytes`], and all bytes that the calling thread ever allocated: how much work went into memory.
+pub fn thread_counts() -> (i64, u64) {
+    COUNTS.with(|counts| (counts.held.get(), counts.allocated.get()))
+}
+
+/// The highest [`thread_bytes`] since the last call of this function on this thread.
+pub fn take_thread_peak() -> i64 {
+    COUNTS.with(|counts| counts.peak.replace(counts.held.get()))
 }
 
 fn count(difference: i64) {
-    let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(difference)));
-    #[cfg(test)]
-    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(thread_bytes())));
+    let _ = COUNTS.try_with(|counts| {
+        let held = counts.held.get().wrapping_add(difference);
+        counts.held.set(held);
+        if difference > 0 {
+            counts.allocated.set(counts.allocated.get().wrapping_add(difference.unsigned_abs()));
+            if held > counts.peak.get() {
+                counts.peak.set(held);
+            }
+        }
+    });
 }
 
 /// The most that the calling thread held at a time during `work`, beyond what it held before.
 #[cfg(test)]
 pub fn peak_bytes(work: impl FnOnce()) -> i64 {
     let before = thread_bytes();
-    PEAK.with(|peak| peak.set(before));
+    take_thread_peak();
     work();
-    PEAK.with(Cell::get) - before
+    take_thread_peak() - before
 }
 
 /// Gives memory back to the system that was freed more than a second ago. mimalloc does so only while something else is
@@ -104,5 +126,7 @@ mod tests {
         assert!(thread_bytes() - before >= 3 << 20);
         drop(block);
         assert!(thread_bytes() - before < 1 << 20);
+        assert!(take_thread_peak() - before >= 3 << 20, "the peak remembers what was given back");
+        assert!(take_thread_peak() - before < 1 << 20, "and is taken once");
     }
 }

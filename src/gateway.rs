@@ -21,7 +21,7 @@ use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::sending::Errand;
-use crate::hooks::{Decoded, Facts, Reply};
+use crate::hooks::{Decoded, Facts, HookError, Reply};
 use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
@@ -33,6 +33,9 @@ pub mod guard;
 pub mod record;
 pub mod refusal;
 pub mod sending;
+
+/// Bytes of a body that is read on an async worker: that takes a millisecond or less.
+const READ_AT_ONCE: usize = 128 * 1024;
 
 /// Answers calls with the release in force.
 pub struct Gateway {
@@ -118,16 +121,34 @@ impl Gateway {
         if let Plan::Rules(_) = route.plan {
             return self.accept(route, &body, record).await;
         }
-        let request = (route.hook.decode)(&body)?;
+        let request = self.read(&body, route.hook.decode).await?;
         record.decoded(&request.facts, body);
         failpoint::panic("gateway.decoded");
         Ok(self.reply(release, route, request, record).await)
     }
 
+    /// Reads a body; a large one on another thread, for others wait for this one.
+    async fn read<R>(
+        &self,
+        body: &Bytes,
+        read: impl FnOnce(&Bytes) -> Result<R, HookError> + Send + 'static,
+    ) -> Result<R, Refusal>
+    where
+        R: Send + 'static,
+    {
+        if body.len() <= READ_AT_ONCE {
+            return Ok(read(body)?);
+        }
+        let body = body.clone();
+        let decoded = self.lanes.aside(move || read(&body)).await;
+        Ok(decoded.ok_or(Refusal::NotReady)??)
+    }
+
     /// Events are acknowledged once they are kept, and not before. What their rules do comes later.
     async fn accept(&self, route: &Route, body: &Bytes, record: &mut Record) -> Result<Reply, Refusal> {
         let _permit = route.permits.try_acquire().map_err(|_| Refusal::Busy)?;
-        let events = (route.hook.split)(body, route.max_events)?;
+        let (split, most) = (route.hook.split, route.max_events);
+        let events = self.read(body, move |body| split(body, most)).await?;
         let receipt = self.delivery.accept(route, &events, Way::Hook).await?;
         record.accepted(receipt);
         Ok(Reply::empty(204))

@@ -36,3 +36,6 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
 pub fn library() -> &'static Finished {
     &LIBRARY
 }
+
+#[cfg(test)]
+mod tests;

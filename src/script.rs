@@ -14,6 +14,7 @@ pub mod lanes;
 pub mod library;
 pub mod lint;
 pub mod modules;
+pub mod natives;
 pub mod prelude;
 pub mod run;
 pub mod stack;

@@ -27,6 +27,9 @@ pub struct Source<'a> {
 /// Larger files are refused.
 pub const MAX_BYTES: usize = 64 << 20;
 
+/// Larger toml files are refused: unlike the others they are read whole, which takes fifty times their size while it lasts.
+const MAX_TOML_BYTES: usize = 2 << 20;
+
 /// Findings told one by one; of the others only the number is told.
 const MAX_FINDINGS: usize = 50;
 

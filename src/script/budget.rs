@@ -4,7 +4,7 @@
 //! It lives in a thread-local, like the run itself.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
@@ -67,8 +67,12 @@ struct State {
     patience: Cell<u64>,
     patience_until: Cell<Option<Instant>>,
     deadline: Cell<Option<Instant>>,
+    /// What the thread held when the run began, and the most that it may hold.
+    base_bytes: Cell<i64>,
     max_bytes: Cell<i64>,
-    tick: Cell<u32>,
+    /// What the thread had allocated at the last operation.
+    allocated: Cell<u64>,
+    tick: Cell<u64>,
     stopped: Cell<Option<Stopped>>,
 }
 
@@ -79,15 +83,33 @@ thread_local! {
             patience: Cell::new(u64::MAX),
             patience_until: Cell::new(None),
             deadline: Cell::new(None),
+            base_bytes: Cell::new(0),
             max_bytes: Cell::new(i64::MAX),
+            allocated: Cell::new(0),
             tick: Cell::new(0),
             stopped: Cell::new(None),
         }
     };
 }
 
-/// The clock is read at every 64th operation: reading it at each would double the cost of a loop.
-const CLOCK_EVERY: u32 = 64;
+/// The clock is read at every 64th operation: reading it at each would double the cost of a loop. An operation that
+/// allocates much, or runs while much is held, takes longer than others and counts as several.
+const CLOCK_EVERY: u64 = 64;
+
+/// So many bytes allocated count as one more operation for the clock: 256 KiB make it be read.
+const BYTES_PER_TICK: u32 = 12;
+
+/// So many bytes held by the run count as one more operation for the clock, at each operation.
+const HELD_PER_TICK: u32 = 16;
+
+/// Nanoseconds of a native function that are charged as one operation: about what an operation of the interpreter takes.
+pub const NANOS_PER_OPERATION: u64 = 100;
+
+/// A function that takes less is free: the operation that called it is charged anyway.
+const FREE_NANOS: u64 = 2_000;
+
+/// A function that takes longer is not begun on an async worker.
+const WORKER_NANOS: u64 = 200_000;
 
 /// Runs `body` under `budget`; gives its result, what stopped it, and the number of operations used. Nests.
 pub fn spend<R>(budget: &Budget, body: impl FnOnce() -> R) -> (R, Option<Stopped>, u64) {
@@ -121,9 +143,64 @@ pub fn leave_worker() -> Result<(), Box<EvalAltResult>> {
     })
 }
 
+/// For a native function that allocates, before it does: refuses more bytes than the run may still have.
+///
+/// # Errors
+/// The memory limit would be passed: [`Stopped::Memory`]. No script can catch that.
+pub fn reserve(bytes: u64) -> Result<(), Box<EvalAltResult>> {
+    STATE.with(|state| {
+        let wanted = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if allocator::thread_bytes().saturating_add(wanted) <= state.max_bytes.get() {
+            return Ok(());
+        }
+        Err(state.end(Stopped::Memory))
+    })
+}
+
+/// For a native function, before it begins: charges the time that it is expected to take, in nanoseconds, as operations.
+/// Ends a run that is on an async worker if that is long, so that it starts again on a thread of its own.
+///
+/// # Errors
+/// A limit is reached: operations, the deadline, or the patience of an async worker. No script can catch that.
+pub fn charge(nanos: u64) -> Result<(), Box<EvalAltResult>> {
+    if nanos < FREE_NANOS {
+        return Ok(());
+    }
+    STATE.with(|state| {
+        let stopped = if nanos > WORKER_NANOS && state.patience_until.get().is_some() {
+            Some(Stopped::Patience)
+        } else {
+            state.take(nanos / NANOS_PER_OPERATION).or_else(|| state.check_clock(Duration::from_nanos(nanos)))
+        };
+        stopped.map_or(Ok(()), |stopped| Err(state.end(stopped)))
+    })
+}
+
+/// For a native function that can stop in the middle, every few microseconds: charges what it has done since the last
+/// time, in nanoseconds, and looks at the clock.
+///
+/// # Errors
+/// As [`charge`].
+pub fn advance(nanos: u64) -> Result<(), Box<EvalAltResult>> {
+    STATE.with(|state| {
+        let stopped = state.take(nanos / NANOS_PER_OPERATION).or_else(|| state.check_clock(Duration::ZERO));
+        stopped.map_or(Ok(()), |stopped| Err(state.end(stopped)))
+    })
+}
+
 /// Notes why the run ends, and gives what ends it.
 pub fn end(why: Stopped) -> Box<EvalAltResult> {
     STATE.with(|state| state.end(why))
+}
+
+/// Ends the run at its next operation, for a function that may not fail. Nothing, if something has ended it already.
+pub fn end_soon(why: Stopped) {
+    STATE.with(|state| {
+        if state.deadline.get().is_some() {
+            state.stopped.set(state.stopped.get().or(Some(why)));
+            state.operations.set(0);
+        }
+    });
 }
 
 /// Ends a run on purpose; no script can catch that.
@@ -143,12 +220,15 @@ pub fn on_operation() -> Option<Dynamic> {
 impl State {
     fn of(budget: &Budget) -> Self {
         let memory = i64::try_from(budget.memory_bytes).unwrap_or(i64::MAX);
+        let (held, allocated) = allocator::thread_counts();
         Self {
             operations: Cell::new(budget.operations),
             patience: Cell::new(budget.patience.map_or(u64::MAX, |(operations, _)| operations)),
             patience_until: Cell::new(budget.patience.map(|(_, until)| until)),
             deadline: Cell::new(Some(budget.deadline)),
-            max_bytes: Cell::new(allocator::thread_bytes().saturating_add(memory)),
+            base_bytes: Cell::new(held),
+            max_bytes: Cell::new(held.saturating_add(memory)),
+            allocated: Cell::new(allocated),
             tick: Cell::new(0),
             stopped: Cell::new(None),
         }
@@ -159,7 +239,9 @@ impl State {
         self.patience.swap(&other.patience);
         self.patience_until.swap(&other.patience_until);
         self.deadline.swap(&other.deadline);
+        self.base_bytes.swap(&other.base_bytes);
         self.max_bytes.swap(&other.max_bytes);
+        self.allocated.swap(&other.allocated);
         self.tick.swap(&other.tick);
         self.stopped.swap(&other.stopped);
     }
@@ -170,22 +252,41 @@ impl State {
     }
 
     fn step(&self) -> Option<Stopped> {
-        let Some(operations) = self.operations.get().checked_sub(1) else { return Some(Stopped::Operations) };
-        self.operations.set(operations);
-        let Some(patience) = self.patience.get().checked_sub(1) else { return Some(Stopped::Patience) };
-        self.patience.set(patience);
-        if allocator::thread_bytes() > self.max_bytes.get() {
+        if let Some(stopped) = self.take(1) {
+            return Some(stopped);
+        }
+        let (held, allocated) = allocator::thread_counts();
+        if held > self.max_bytes.get() {
             return Some(Stopped::Memory);
         }
-        let tick = self.tick.get().wrapping_add(1);
-        self.tick.set(tick);
-        if tick.is_multiple_of(CLOCK_EVERY) { self.check_clock() } else { None }
+        let fresh = allocated.wrapping_sub(self.allocated.replace(allocated)) >> BYTES_PER_TICK;
+        let kept = held.saturating_sub(self.base_bytes.get()).max(0).unsigned_abs() >> HELD_PER_TICK;
+        let tick = self.tick.get() + 1 + fresh + kept;
+        if tick < CLOCK_EVERY {
+            self.tick.set(tick);
+            return None;
+        }
+        self.check_clock(Duration::ZERO)
     }
 
-    fn check_clock(&self) -> Option<Stopped> {
+    /// Takes operations off what is left.
+    fn take(&self, operations: u64) -> Option<Stopped> {
+        let Some(left) = self.operations.get().checked_sub(operations) else {
+            self.operations.set(0);
+            return Some(Stopped::Operations);
+        };
+        self.operations.set(left);
+        let Some(patience) = self.patience.get().checked_sub(operations) else { return Some(Stopped::Patience) };
+        self.patience.set(patience);
+        None
+    }
+
+    /// What the clock ends, now or if the run goes on for `ahead`.
+    fn check_clock(&self, ahead: Duration) -> Option<Stopped> {
+        self.tick.set(0);
         let deadline = self.deadline.get()?;
         let now = Instant::now();
-        if now >= deadline {
+        if now + ahead >= deadline {
             return Some(Stopped::Deadline);
         }
         self.patience_until.get().filter(|until| now >= *until).map(|_| Stopped::Patience)

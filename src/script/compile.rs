@@ -3,7 +3,7 @@
 //! Nothing here reads a file: the release gives the texts. What did not change since the release before is taken over.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ use crate::script::lint::{Entrypoint, Input, ModuleFacts};
 use crate::script::modules;
 use crate::script::modules::Modules;
 use crate::script::prelude;
-use crate::script::run::{Cause, Failed, Script};
+use crate::script::run::{Cause, Failed, Pace, Script};
 use crate::script::stack;
 use crate::script::trace::{Chamber, Furnishing, Spot, innermost_position};
 
@@ -388,7 +388,7 @@ impl Compiler {
             hash: file.hash.clone(),
             limits: limits.clone(),
             captures,
-            heavy: AtomicBool::new(false),
+            pace: Pace::default(),
             slow: Arc::new(Semaphore::new(lanes::slow_threads().div_ceil(2))),
             alive: Arc::new(()),
         })

@@ -21,6 +21,7 @@ use crate::script::cells;
 use crate::script::context;
 use crate::script::library::Finished;
 use crate::script::modules::Modules;
+use crate::script::natives;
 use crate::script::prelude::run::write_log;
 
 /// Rhai's own packages without the clock one: `timestamp()` would make a run depend on more than its input.
@@ -40,6 +41,9 @@ static STANDARD: LazyLock<Vec<Shared<rhai::Module>>> = LazyLock::new(|| {
         MoreStringPackage::new().as_shared_module(),
     ]
 });
+
+/// Those of [`STANDARD`] whose cost depends on their arguments, with a check of it: they hide the originals.
+static GUARDED: LazyLock<Shared<rhai::Module>> = LazyLock::new(|| natives::standard(&standard()).into());
 
 /// Nesting of expressions that the parser accepts, at the top level and inside functions.
 const EXPRESSION_DEPTH: usize = 64;
@@ -156,6 +160,7 @@ pub fn standard() -> Engine {
 /// An engine that runs scripts with `libraries` (later ones hide earlier ones) under `limits`.
 pub fn sandbox(libraries: &[&'static Finished], limits: &Limits, modules: Modules, dialect: Dialect) -> Engine {
     let mut engine = standard();
+    engine.register_global_module(GUARDED.clone());
     for library in libraries {
         engine.register_global_module(library.module.clone());
     }

@@ -7,12 +7,11 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
 
 use crate::question::{Answered, Question, Reason, Trouble};
@@ -40,6 +39,8 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = Answered> + Send + 'a>>;
 #[derive(Clone)]
 pub struct Lanes {
     jobs: Sender<Job>,
+    /// How many jobs besides scripts may hold a thread.
+    aside: Arc<Semaphore>,
 }
 
 /// How many slow threads there are: more than cores, so that one script's spinning runs do not hold them all.
@@ -61,7 +62,22 @@ impl Lanes {
             let name = format!("slow-script-{number}");
             std::thread::Builder::new().name(name).spawn(move || work(&queue))?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, aside: Arc::new(Semaphore::new(slow_threads().div_ceil(4))) })
+    }
+
+    /// Does something on a slow thread that would hold an async worker too long; `None` if all threads have ended. Of such
+    /// jobs a quarter of the slow threads is held at most.
+    pub async fn aside<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+        let permit = self.aside.clone().acquire_owned().await.ok()?;
+        let (reply, result) = oneshot::channel();
+        let job = move || {
+            let _permit = permit;
+            if !reply.is_closed() {
+                let _ = reply.send(job());
+            }
+        };
+        self.jobs.send(Box::new(job)).ok()?;
+        result.await.ok()
     }
 
     /// Runs the script; the answer comes at the call's deadline at the latest (and a few milliseconds). While a question is
@@ -73,7 +89,7 @@ impl Lanes {
             let (question, known) = match self.advance(script, &call, journal).await {
                 Attempted::Asked(question, known) => (question, known),
                 Attempted::Long(known) => {
-                    script.heavy.store(true, Ordering::Relaxed);
+                    script.pace.gave_up();
                     journal = known;
                     continue;
                 }
@@ -87,8 +103,11 @@ impl Lanes {
 
     /// As far as it comes: quickly here, or on a slow thread if this script is known to be slow.
     async fn advance(&self, script: &Arc<Script>, call: &Call, journal: Journal) -> Attempted {
-        if !script.heavy.load(Ordering::Relaxed) {
-            return script.advance(call, journal, Where::Worker);
+        if !script.pace.is_slow() {
+            let started = Instant::now();
+            let attempted = script.advance(call, journal, Where::Worker);
+            script.pace.took_on_worker(started.elapsed());
+            return attempted;
         }
         let (started, kept) = (Instant::now(), journal.clone());
         self.advance_slowly(script, call.clone(), journal).await.unwrap_or_else(|cause| {
@@ -117,8 +136,7 @@ impl Lanes {
             }
             let started = Instant::now();
             let attempted = runner.advance(&call, journal, Where::Thread);
-            // The next call may try the quick way again.
-            runner.heavy.store(started.elapsed() > Duration::from_millis(1), Ordering::Relaxed);
+            runner.pace.took_on_thread(started.elapsed());
             let _ = reply.send(attempted);
         };
         self.jobs.send(Box::new(job)).map_err(|_| Cause::Busy)?;

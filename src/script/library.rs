@@ -5,6 +5,8 @@
 
 use rhai::{Dynamic, EvalAltResult, FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
 
+use crate::script::natives;
+
 /// What an [`Entry`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -177,12 +179,7 @@ impl Library {
         R: Variant + Clone,
         FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
     {
-        FuncRegistration::new(name)
-            .in_global_namespace()
-            .with_purity(true)
-            .with_volatility(true)
-            .set_into_module(&mut self.module, function);
-        self
+        self.register(name, true, function)
     }
 
     /// Makes `name` a constant of every script that uses this library.
@@ -215,11 +212,24 @@ impl Library {
     {
         let kind = if doc.receiver().is_some() { Kind::Method } else { Kind::Function };
         let name = self.push(kind, effect, doc).last_name();
-        FuncRegistration::new(name)
-            .in_global_namespace()
-            .with_purity(true)
-            .with_volatility(effect != Effect::Pure)
-            .set_into_module(&mut self.module, function);
+        self.register(name, effect != Effect::Pure, function)
+    }
+
+    /// Registers the function with the check of what it costs ([`natives`]) before it.
+    fn register<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
+        &mut self,
+        name: &'static str,
+        volatile: bool,
+        function: FN,
+    ) -> &mut Self
+    where
+        R: Variant + Clone,
+        FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        let parameters = FN::param_types();
+        let cost = natives::table::of_ours(name, &parameters);
+        let function = natives::guarded(function.into_rhai_function(true, volatile), cost);
+        FuncRegistration::new(name).in_global_namespace().set_into_module_raw(&mut self.module, parameters, function);
         self
     }
 

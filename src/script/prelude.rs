@@ -18,6 +18,7 @@ pub mod json;
 pub mod lookups;
 mod nested;
 pub mod net;
+pub mod pattern;
 pub mod phone;
 pub mod run;
 pub mod secret;

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -48,11 +48,57 @@ pub struct Script {
     pub(super) limits: Limits,
     /// Whether a closure in it, or in what it imports, captures variables.
     pub(super) captures: bool,
-    /// The last run took longer than [`PATIENCE`].
-    pub(super) heavy: AtomicBool,
+    pub(super) pace: Pace,
     /// How many of the slow threads this script may hold at once.
     pub(super) slow: Arc<Semaphore>,
     pub(super) alive: Arc<()>,
+}
+
+/// Whether the runs of a script begin on a slow thread. Atomic, for all threads.
+#[derive(Default)]
+pub struct Pace {
+    /// How many quick runs are still needed before one may begin on an async worker again.
+    wanted: AtomicU32,
+}
+
+/// After a slow run so many have to be quick: a script that is slow for some calls only is not tried on an async worker
+/// in between.
+const QUICK_RUNS: u32 = 32;
+
+/// A run on a thread of its own that takes less could have been made on an async worker.
+const QUICK: Duration = Duration::from_millis(1);
+
+/// A run on an async worker that took so long was not ended after [`PATIENCE`]: a native function could not be stopped, or
+/// the machine is busy.
+const HELD_UP: Duration = Duration::from_millis(5);
+
+impl Pace {
+    pub fn is_slow(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0
+    }
+
+    /// A run had to be given up on an async worker.
+    pub fn gave_up(&self) {
+        self.wanted.store(QUICK_RUNS, Ordering::Relaxed);
+    }
+
+    /// A run on an async worker took so long.
+    pub fn took_on_worker(&self, time: Duration) {
+        if time > HELD_UP {
+            self.gave_up();
+        }
+    }
+
+    /// A run on a slow thread took so long.
+    pub fn took_on_thread(&self, time: Duration) {
+        if time > QUICK {
+            self.gave_up();
+            return;
+        }
+        let fewer = |wanted: u32| Some(wanted.saturating_sub(1));
+        // It cannot fail: there is always a next number.
+        let _ = self.wanted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+    }
 }
 
 /// What one run gets.

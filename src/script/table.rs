@@ -2,17 +2,26 @@
 //!
 //! Immutable; look-ups neither allocate nor lock, whatever the size.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 
+use crate::script::budget;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::domain;
 use crate::script::prelude::email::Email;
-use crate::script::prelude::json;
+use crate::script::table::encoded::{Reader, put_value};
+use crate::script::table::entries::Entries;
+pub use crate::script::table::filling::Filling;
+pub use crate::script::table::reading::NotJson;
+
+mod encoded;
+mod entries;
+mod filling;
+mod reading;
 
 /// What a table's file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +63,20 @@ pub enum Reach {
     Below,
 }
 
+impl Reach {
+    fn bit(self) -> u8 {
+        match self {
+            Self::All => 1,
+            Self::Below => 2,
+        }
+    }
+
+    /// How far an entry reaches whose bits these are: the wider of what stands in the list.
+    fn of(bits: u8) -> Self {
+        if bits & Self::All.bit() == 0 { Self::Below } else { Self::All }
+    }
+}
+
 /// The rows of one table, immutable.
 #[derive(Default)]
 pub struct Table {
@@ -63,16 +86,21 @@ pub struct Table {
 }
 
 enum Rows {
-    Domains(HashMap<Box<str>, Reach>),
-    Lines(HashSet<Box<str>>),
-    Csv { columns: Vec<ImmutableString>, rows: HashMap<Box<str>, Box<[ImmutableString]>> },
-    Object(HashMap<Box<str>, Dynamic>),
-    List { values: Vec<Dynamic>, texts: HashMap<Box<str>, usize> },
+    /// Of each domain which of [`Reach`] stand in the list, one bit each.
+    Domains(Entries),
+    Lines(Entries),
+    Csv {
+        columns: Vec<ImmutableString>,
+        /// Of each key the cells of its row.
+        rows: Entries,
+    },
+    Object(Entries),
+    List(Entries),
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Self::Lines(HashSet::new())
+        Self::Lines(Entries::default())
     }
 }
 
@@ -89,32 +117,30 @@ impl fmt::Debug for Table {
 impl Table {
     /// A table of domains in their checked form ([`domain::checked`]). `foo.tld` beside `*.foo.tld` is `foo.tld`.
     pub fn domains(name: &str, entries: impl IntoIterator<Item = (String, Reach)>) -> Self {
-        let mut rows = HashMap::new();
+        let mut rows = Filling::new(0);
         for (domain, reach) in entries {
-            let known = rows.entry(domain.into_boxed_str()).or_insert(reach);
-            if reach == Reach::All {
-                *known = reach;
-            }
+            rows.domain(&domain, reach);
         }
-        rows.shrink_to_fit();
-        Self { name: name.into(), kind: Kind::Domains, rows: Rows::Domains(rows) }
+        rows.domains(name)
     }
 
     /// A table of texts.
     pub fn lines(name: &str, entries: impl IntoIterator<Item = String>) -> Self {
-        let rows = entries.into_iter().map(String::into_boxed_str).collect();
-        Self { name: name.into(), kind: Kind::Lines, rows: Rows::Lines(rows) }
+        let mut rows = Filling::new(0);
+        for entry in entries {
+            rows.line(&entry);
+        }
+        rows.lines(name)
     }
 
     /// A table of rows found by the text in column `key`; the first of several rows with one key stays.
     pub fn csv(name: &str, columns: &[String], key: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
-        let mut found = HashMap::new();
+        let mut found = Filling::new(0);
         for row in rows {
-            let id = row.get(key).cloned().unwrap_or_default();
-            found.entry(id.into_boxed_str()).or_insert_with(|| row.into_iter().map(ImmutableString::from).collect());
+            let id = row.get(key).map(String::as_str).unwrap_or_default();
+            found.row(id, row.len(), row.iter().map(String::as_str));
         }
-        let columns = columns.iter().map(ImmutableString::from).collect();
-        Self { name: name.into(), kind: Kind::Csv, rows: Rows::Csv { columns, rows: found } }
+        found.csv(name, columns)
     }
 
     /// A table of an object's entries or an array's values. `kind` says which file it came from.
@@ -123,16 +149,36 @@ impl Table {
     /// The value is neither.
     pub fn data(name: &str, kind: Kind, value: &serde_json::Value) -> Result<Self, String> {
         let rows = match value {
-            serde_json::Value::Object(map) => Rows::Object(
-                map.iter().map(|(key, value)| (key.as_str().into(), json::dynamic_from_json(value))).collect(),
-            ),
-            serde_json::Value::Array(items) => {
-                let texts = items.iter().enumerate().filter_map(|(index, item)| Some((scalar(item)?, index)));
-                Rows::List { texts: texts.collect(), values: items.iter().map(json::dynamic_from_json).collect() }
+            serde_json::Value::Object(map) => {
+                let mut rows = Entries::keyed(0);
+                for (key, value) in map {
+                    let Ok(_) = rows.add(key, true, |block| Ok::<(), Infallible>(put_value(block, value)));
+                }
+                Rows::Object(rows.finished())
             }
-            _ => return Err("a table is an object or an array".to_owned()),
+            serde_json::Value::Array(items) => {
+                let mut rows = Entries::values(0);
+                for item in items {
+                    let write = |block: &mut Vec<u8>| {
+                        put_value(block, item);
+                        Ok::<bool, Infallible>(true)
+                    };
+                    let Ok(_) = rows.push(write);
+                }
+                Rows::List(rows.finished())
+            }
+            _ => return Err(NO_ROWS.to_owned()),
         };
         Ok(Self { name: name.into(), kind, rows })
+    }
+
+    /// A table of the text of a JSON file, read piece by piece: the values are never there all at once.
+    ///
+    /// # Errors
+    /// The text is not JSON, nests more than 128 levels deep, or is neither an object nor an array.
+    pub fn json(name: &str, text: &str) -> Result<Self, NotJson> {
+        let rows = reading::rows(text)?;
+        Ok(Self { name: name.into(), kind: Kind::Json, rows })
     }
 
     /// A table given by a test in place of its file: an array of entries or rows, or an object.
@@ -180,6 +226,8 @@ impl Table {
     }
 }
 
+const NO_ROWS: &str = "a table is an object or an array";
+
 /// Reads an entry of a domain table: its checked form and how far it reaches.
 pub fn domain_entry(text: &str) -> Option<(String, Reach)> {
     let text = text.trim();
@@ -207,12 +255,12 @@ impl Table {
     }
 
     pub fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    fn entries(&self) -> &Entries {
         match &self.rows {
-            Rows::Domains(rows) => rows.len(),
-            Rows::Lines(rows) => rows.len(),
-            Rows::Csv { rows, .. } => rows.len(),
-            Rows::Object(rows) => rows.len(),
-            Rows::List { values, .. } => values.len(),
+            Rows::Domains(rows) | Rows::Lines(rows) | Rows::Csv { rows, .. } | Rows::Object(rows) | Rows::List(rows) => rows,
         }
     }
 
@@ -225,10 +273,9 @@ impl Table {
         match &self.rows {
             Rows::Domains(_) if text.contains('@') => self.has_email(&Email::parse(text)),
             Rows::Domains(rows) => domain::checked(text.trim()).is_some_and(|name| find_domain(rows, &name).is_some()),
-            Rows::Lines(rows) => rows.contains(text),
-            Rows::Csv { rows, .. } => rows.contains_key(text),
-            Rows::Object(rows) => rows.contains_key(text),
-            Rows::List { texts, .. } => texts.contains_key(text),
+            Rows::Lines(rows) | Rows::Csv { rows, .. } | Rows::Object(rows) | Rows::List(rows) => {
+                rows.find(text).is_some()
+            }
         }
     }
 
@@ -242,35 +289,39 @@ impl Table {
     }
 
     /// What is stored under a key: a row (csv), a value (json, toml); in plain lists the entry that matched. `()` if nothing.
-    pub fn get(&self, key: &str) -> Dynamic {
+    ///
+    /// # Errors
+    /// What is there is more than the run may still use.
+    pub fn get(&self, key: &str) -> Found {
         let found = match &self.rows {
             Rows::Domains(_) if key.contains('@') => return self.get_email(&Email::parse(key)),
             Rows::Domains(rows) => domain::checked(key.trim())
                 .and_then(|name| find_domain(rows, &name))
                 .map(|entry| text_of_domain(entry).into()),
-            Rows::Lines(rows) => rows.get(key).map(|line| ImmutableString::from(line.as_ref()).into()),
-            Rows::Csv { columns, rows } => rows.get(key).map(|row| row_map(columns, row)),
-            Rows::Object(rows) => rows.get(key).cloned(),
-            Rows::List { values, texts } => texts.get(key).and_then(|index| values.get(*index)).cloned(),
+            Rows::Lines(rows) => rows.key(key).map(|line| ImmutableString::from(line).into()),
+            Rows::Csv { columns, rows } => rows.find(key).map(|row| row_map(columns, row)).transpose()?,
+            Rows::Object(rows) | Rows::List(rows) => rows.find(key).map(|mut value| value.value()).transpose()?,
         };
-        // A clone of a read-only value can be written again.
-        found.unwrap_or(Dynamic::UNIT).into_read_only()
+        Ok(found.unwrap_or(Dynamic::UNIT).into_read_only())
     }
 
     /// As [`Table::get`], found as [`Table::has_email`] finds.
-    pub fn get_email(&self, email: &Email) -> Dynamic {
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_email(&self, email: &Email) -> Found {
         match &self.rows {
             Rows::Domains(rows) => {
-                find_domain(rows, email.domain()).map_or(Dynamic::UNIT, |entry| text_of_domain(entry).into())
+                Ok(find_domain(rows, email.domain()).map_or(Dynamic::UNIT, |entry| text_of_domain(entry).into()))
             }
-            _ => self.email_spelling(email).map_or(Dynamic::UNIT, |text| self.get(&text)),
+            _ => self.email_spelling(email).map_or(Ok(Dynamic::UNIT), |text| self.get(&text)),
         }
     }
 
     /// All rows, read-only, in order of their keys (an array's in its own order).
     ///
     /// # Errors
-    /// More than [`MAX_ROWS_LISTED`].
+    /// More than [`MAX_ROWS_LISTED`], or more than the run may still use.
     pub fn rows(&self) -> Result<Array, Box<EvalAltResult>> {
         if self.len() > MAX_ROWS_LISTED {
             let message = format!(
@@ -280,18 +331,22 @@ impl Table {
             );
             return Err(message.into());
         }
-        let rows = match &self.rows {
-            Rows::Domains(rows) => {
-                sorted(rows.iter().map(|(name, reach)| (text_of_domain((name, *reach)).to_string(), None)))
-            }
-            Rows::Lines(rows) => sorted(rows.iter().map(|line| (line.to_string(), None))),
-            Rows::Csv { columns, rows } => {
-                sorted(rows.iter().map(|(key, row)| (key.to_string(), Some(row_map(columns, row)))))
-            }
-            Rows::Object(rows) => sorted(rows.iter().map(|(key, value)| (key.to_string(), Some(value.clone())))),
-            Rows::List { values, .. } => values.clone(),
+        budget::charge(self.len() as u64 * 500)?;
+        if let Rows::List(rows) = &self.rows {
+            let mut reader = rows.first();
+            return (0..rows.len()).map(|_| Ok(reader.value()?.into_read_only())).collect();
+        }
+        let mut entries: Vec<(&str, Reader<'_>)> = self.entries().iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        let row = |(key, mut entry): (&str, Reader<'_>)| -> Found {
+            Ok(match &self.rows {
+                Rows::Domains(_) => text_of_domain((key, Reach::of(entry.byte()))).into(),
+                Rows::Lines(_) => ImmutableString::from(key).into(),
+                Rows::Csv { columns, .. } => row_map(columns, entry)?,
+                Rows::Object(_) | Rows::List(_) => entry.value()?,
+            })
         };
-        Ok(rows.into_iter().map(Dynamic::into_read_only).collect())
+        entries.into_iter().map(|entry| row(entry).map(Dynamic::into_read_only)).collect()
     }
 
     fn email_spelling(&self, email: &Email) -> Option<String> {
@@ -304,14 +359,18 @@ impl Table {
     }
 }
 
-fn find_domain<'a>(rows: &'a HashMap<Box<str>, Reach>, name: &str) -> Option<(&'a str, Reach)> {
-    if let Some((entry, Reach::All)) = rows.get_key_value(name) {
-        return Some((entry, Reach::All));
+/// What a script gets, or why it may not.
+type Found = Result<Dynamic, Box<EvalAltResult>>;
+
+fn find_domain<'a>(rows: &'a Entries, name: &str) -> Option<(&'a str, Reach)> {
+    let entry = |name: &str| Some((rows.key(name)?, Reach::of(rows.find(name)?.byte())));
+    if let Some((name, Reach::All)) = entry(name) {
+        return Some((name, Reach::All));
     }
     let mut rest = name;
     while let Some((_, parent)) = rest.split_once('.') {
-        if let Some((entry, reach)) = rows.get_key_value(parent) {
-            return Some((entry, *reach));
+        if let Some(found) = entry(parent) {
+            return Some(found);
         }
         rest = parent;
     }
@@ -325,15 +384,17 @@ fn text_of_domain((entry, reach): (&str, Reach)) -> ImmutableString {
     }
 }
 
-fn row_map(columns: &[ImmutableString], row: &[ImmutableString]) -> Dynamic {
-    let cells = columns.iter().zip(row).map(|(column, cell)| (column.as_str().into(), Dynamic::from(cell.clone())));
-    Dynamic::from_map(cells.collect::<Map>())
-}
-
-fn sorted(rows: impl Iterator<Item = (String, Option<Dynamic>)>) -> Array {
-    let mut rows: Vec<_> = rows.collect();
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    rows.into_iter().map(|(key, row)| row.unwrap_or_else(|| key.into())).collect()
+fn row_map(columns: &[ImmutableString], mut row: Reader<'_>) -> Found {
+    let cells = row.number();
+    budget::reserve(cells * 128)?;
+    budget::charge(cells * 200)?;
+    let mut map = Map::new();
+    for column in columns.iter().take(usize::try_from(cells).unwrap_or(usize::MAX)) {
+        let cell = row.text();
+        budget::reserve(cell.len() as u64)?;
+        map.insert(column.as_str().into(), cell.into());
+    }
+    Ok(Dynamic::from_map(map))
 }
 
 pub(super) fn register(library: &mut Library) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rhai::{Dynamic, ImmutableString, Map, Variant};
+use rhai::{Dynamic, EvalAltResult, ImmutableString, Map, Variant};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -12,6 +12,7 @@ use crate::hooks::Facts;
 use crate::hooks::HookError;
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Attributes, Text, WebRequest};
+use crate::script::budget;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json;
 use crate::script::prelude::net::Ip;
@@ -101,13 +102,13 @@ impl<D: Payload> Call<D> {
 
     /// Decoding skips unknown members unread, so this reading can find what that one did not (such as nesting that is too
     /// deep): such a call has no `raw`.
-    fn raw(&self) -> Dynamic {
-        let Ok(value) = serde_json::from_slice(&self.0.body) else { return Dynamic::UNIT };
-        let mut raw = json::dynamic_from_json(&value);
+    fn raw(&self) -> Result<Dynamic, Box<EvalAltResult>> {
+        budget::charge(4 * self.0.body.len() as u64)?;
+        let Ok(mut raw) = json::dynamic_from_text(&self.0.body)? else { return Ok(Dynamic::UNIT) };
         for path in D::SECRETS {
             hide(&mut raw, path);
         }
-        raw.into_read_only()
+        Ok(raw.into_read_only())
     }
 
     /// Registers what all requests have in common, on the value named last.
@@ -142,7 +143,7 @@ impl<D: Payload> Call<D> {
                 Doc::new("Self.preview: bool", "Whether this is a try-out from Okta's console.", "!request.preview"),
                 |call: This<D>| call.preview(),
             )
-            .property(
+            .fallible_property(
                 Doc::new("Self.raw: map", "The whole call as Okta sent it, read-only, secrets as Secret; `()` if it nests more than 128 deep. Slow: for what has no name.", "request.raw.eventId == request.id"),
                 |call: This<D>| call.raw(),
             );

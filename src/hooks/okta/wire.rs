@@ -13,6 +13,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::hooks::HookError;
 use crate::hooks::okta;
+use crate::script::prelude::json::{Made, Making};
 use crate::script::prelude::secret::Hidden;
 
 /// A text, or absent.
@@ -166,6 +167,10 @@ pub fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hidde
     Ok(text(deserializer)?.map(|text| Hidden::new(text.as_str())))
 }
 
+/// Values in the attributes of one profile or one set of claims, those inside lists and objects included. A script gets a
+/// copy of all of them.
+const MAX_ATTRIBUTE_VALUES: u32 = 10_000;
+
 /// The name of an attribute. The usual ones fit into an `Identifier` without an allocation.
 struct Name(Identifier);
 
@@ -199,7 +204,9 @@ impl<'de> Deserialize<'de> for Attributes {
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Attributes, A::Error> {
                 let mut map = Map::new();
-                while let Some((name, value)) = access.next_entry::<Name, Dynamic>()? {
+                let made = Made::at_most(MAX_ATTRIBUTE_VALUES);
+                while let Some(name) = access.next_key::<Name>()? {
+                    let value = access.next_value_seed(Making(&made))?;
                     match map.entry(name.0) {
                         Entry::Vacant(vacant) => drop(vacant.insert(value)),
                         Entry::Occupied(taken) => {

@@ -1,14 +1,14 @@
 //! Tables with structure: csv, json, toml.
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::{HashSet, HashSetExt};
 
 use crate::finding::{self, Finding};
-use crate::release::tables::{Report, Source};
-use crate::script::table::Table;
+use crate::release::tables::{MAX_TOML_BYTES, Report, Source};
+use crate::script::table::{Filling, NotJson, Table};
 
 /// The first row names the columns; every row has as many cells; keys are not empty.
 pub(super) fn csv(source: &Source<'_>, text: &str, report: &mut Report) -> Option<Table> {
-    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader = reader(text);
     let columns: Vec<String> = match reader.headers() {
         Ok(header) => header.iter().map(str::to_owned).collect(),
         Err(error) => {
@@ -17,8 +17,7 @@ pub(super) fn csv(source: &Source<'_>, text: &str, report: &mut Report) -> Optio
         }
     };
     let key = key_column(source, text, &columns, report)?;
-    let mut seen: HashMap<String, u64> = HashMap::new();
-    let mut rows = Vec::new();
+    let mut rows = Filling::new(text.len());
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -35,18 +34,26 @@ pub(super) fn csv(source: &Source<'_>, text: &str, report: &mut Report) -> Optio
             report.error(|| place(Finding::error("table/no-key", source.file, message)));
             continue;
         }
-        if let Some(first) = seen.get(id).copied() {
+        if !rows.row(id, record.len(), record.iter()) {
             report.warning(|| {
-                let first = line_of(text, first);
+                let first = first_row(text, key, id).map_or(0, |start| line_of(text, start));
                 let message = format!("`{id}` is already in line {first}: this row is not used");
                 place(Finding::warning("table/duplicate", source.file, message))
             });
-            continue;
         }
-        seen.insert(id.to_owned(), start);
-        rows.push(record.iter().map(str::to_owned).collect());
     }
-    Some(Table::csv(source.name, &columns, key, rows))
+    Some(rows.csv(source.name, &columns))
+}
+
+fn reader(text: &str) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes())
+}
+
+/// Where the first row with this key begins. Looked for once it is needed: to keep it of all rows would take more memory
+/// than the table.
+fn first_row(text: &str, key: usize, id: &str) -> Option<u64> {
+    let row = reader(text).into_records().flatten().find(|record| record.get(key) == Some(id))?;
+    row.position().map(csv::Position::byte)
 }
 
 fn key_column(source: &Source<'_>, text: &str, columns: &[String], report: &mut Report) -> Option<usize> {
@@ -57,8 +64,9 @@ fn key_column(source: &Source<'_>, text: &str, columns: &[String], report: &mut 
         });
         return None;
     }
+    let mut seen: HashSet<&str> = HashSet::new();
     for (index, column) in columns.iter().enumerate() {
-        if column.is_empty() || columns[..index].contains(column) {
+        if !seen.insert(column) || column.is_empty() {
             let message = format!("column {} is named `{column}`: names must be there and differ", index + 1);
             report.error(|| Finding::error("table/bad-column", source.file, message).at(text, 1, 1));
         }
@@ -104,9 +112,13 @@ fn line_of(text: &str, start: u64) -> usize {
 }
 
 pub(super) fn json(source: &Source<'_>, text: &str, report: &mut Report) -> Option<Table> {
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(value) => table_of(source, &value, report),
-        Err(error) => {
+    match Table::json(source.name, text) {
+        Ok(table) => Some(table),
+        Err(NotJson::NoRows(message)) => {
+            report.error(|| Finding::error("table/no-rows", source.file, message));
+            None
+        }
+        Err(NotJson::Syntax(error)) => {
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
             // serde_json counts bytes, findings count characters.
@@ -121,26 +133,31 @@ pub(super) fn json(source: &Source<'_>, text: &str, report: &mut Report) -> Opti
 }
 
 pub(super) fn toml(source: &Source<'_>, text: &str, report: &mut Report) -> Option<Table> {
+    if text.len() > MAX_TOML_BYTES {
+        let (have, most) = (text.len() >> 20, MAX_TOML_BYTES >> 20);
+        report.error(|| {
+            let message = format!("this table has {have} MiB, the limit for toml is {most} MiB");
+            Finding::error("table/too-large", source.file, message).help("use json or csv for large tables")
+        });
+        return None;
+    }
     match toml::from_str::<toml::Table>(text) {
         Ok(table) => {
             // toml's own serialization writes dates as tagged maps, so they are turned into their text here.
-            table_of(source, &json_from_toml(toml::Value::Table(table)), report)
+            let value = json_from_toml(toml::Value::Table(table));
+            match Table::data(source.name, source.kind, &value) {
+                Ok(table) => Some(table),
+                Err(message) => {
+                    report.error(|| Finding::error("table/no-rows", source.file, message));
+                    None
+                }
+            }
         }
         Err(error) => {
             report.error(|| {
                 let finding = Finding::error("table/bad-toml", source.file, error.message().replace('\n', ", "));
                 error.span().map_or(finding.clone(), |span| finding.at_span(text, span))
             });
-            None
-        }
-    }
-}
-
-fn table_of(source: &Source<'_>, value: &serde_json::Value, report: &mut Report) -> Option<Table> {
-    match Table::data(source.name, source.kind, value) {
-        Ok(table) => Some(table),
-        Err(message) => {
-            report.error(|| Finding::error("table/no-rows", source.file, message));
             None
         }
     }

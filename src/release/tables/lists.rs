@@ -1,10 +1,8 @@
 //! Lists with an entry per line: `domains` and `lines`. Blank lines and `#` comments do not count.
 
-use foldhash::{HashMap, HashMapExt};
-
 use crate::finding::Finding;
 use crate::release::tables::{Report, Source};
-use crate::script::table::{Reach, Table, domain_entry};
+use crate::script::table::{Filling, Table, domain_entry};
 
 /// Providers with so many ordinary users that an entry is a mistake of the list (several published lists of throw-away
 /// domains hold some of them). `name.*` is the name under any public suffix.
@@ -36,8 +34,7 @@ const PROVIDERS: [&str; 24] = [
 ];
 
 pub(super) fn domains(source: &Source<'_>, text: &str, report: &mut Report) -> Table {
-    let mut seen: HashMap<(String, Reach), usize> = HashMap::new();
-    let mut entries = Vec::new();
+    let mut entries = Filling::new(text.len());
     for (line, column, entry) in entries_of(text) {
         let Some((domain, reach)) = domain_entry(entry) else {
             report.error(|| {
@@ -65,26 +62,25 @@ pub(super) fn domains(source: &Source<'_>, text: &str, report: &mut Report) -> T
             });
             continue;
         }
-        if let Some(first) = seen.get(&(domain.clone(), reach)).copied() {
-            report.warning(|| duplicate(source, text, (line, column), entry, first));
-            continue;
+        if !entries.domain(&domain, reach) {
+            report.warning(|| {
+                let wanted = (domain, reach);
+                let same = |other: &str| domain_entry(other).is_some_and(|other| other == wanted);
+                duplicate(source, text, (line, column), entry, same)
+            });
         }
-        seen.insert((domain.clone(), reach), line);
-        entries.push((domain, reach));
     }
-    Table::domains(source.name, entries)
+    entries.domains(source.name)
 }
 
 pub(super) fn lines(source: &Source<'_>, text: &str, report: &mut Report) -> Table {
-    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut entries = Filling::new(text.len());
     for (line, column, entry) in entries_of(text) {
-        if let Some(first) = seen.get(entry).copied() {
-            report.warning(|| duplicate(source, text, (line, column), entry, first));
-        } else {
-            seen.insert(entry, line);
+        if !entries.line(entry) {
+            report.warning(|| duplicate(source, text, (line, column), entry, |other| other == entry));
         }
     }
-    Table::lines(source.name, seen.into_keys().map(str::to_owned))
+    entries.lines(source.name)
 }
 
 /// Line, column (both from 1, in characters) and text of each entry. A comment is a line that begins with `#`, or what
@@ -100,7 +96,15 @@ fn entries_of(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     })
 }
 
-fn duplicate(source: &Source<'_>, text: &str, (line, column): (usize, usize), entry: &str, first: usize) -> Finding {
+/// The first line is looked for once it is needed: to keep it of all entries would take more memory than the table.
+fn duplicate(
+    source: &Source<'_>,
+    text: &str,
+    (line, column): (usize, usize),
+    entry: &str,
+    same: impl Fn(&str) -> bool,
+) -> Finding {
+    let first = entries_of(text).find(|(.., other)| same(other)).map_or(0, |(first, ..)| first);
     let message = format!("`{}` is already in line {first}", shortened(entry));
     Finding::warning("table/duplicate", source.file, message).at(text, line, column)
 }

@@ -1,5 +1,7 @@
 use super::*;
+use crate::allocator;
 use crate::finding::Severity;
+use crate::script::prelude::json;
 
 fn source(kind: Kind) -> Source<'static> {
     Source { name: "t", file: "tables/t", kind, min_rows: 0, max_shrink_percent: None, key: None }
@@ -92,7 +94,7 @@ fn lines_keep_their_letters() {
 #[test]
 fn csv_needs_columns_keys_and_even_rows() {
     let (table, findings) = good(Kind::Csv, "\u{feff}id,name\r\n7,\"Lee, Ann\"\r\n# gone\r\n7,Eve\r\n");
-    let row = table.get("7");
+    let row = table.get("7").expect("no limit");
     assert_eq!(row.as_map_ref().expect("a row")["name"].clone().into_string().as_deref(), Ok("Lee, Ann"));
     assert_eq!(findings, ["tables/t:4:1: `7` is already in line 2: this row is not used"]);
     let findings = bad(&source(Kind::Csv), b"id,name\n7\n,Bob\n8,Eve,x\n");
@@ -120,4 +122,54 @@ fn json_and_toml_say_where_they_break() {
 fn what_is_not_text_or_too_large_is_refused() {
     assert!(bad(&source(Kind::Lines), b"a\nb\xff\n")[0].contains("line 2 is not UTF-8"));
     assert!(bad(&source(Kind::Lines), &vec![b'a'; MAX_BYTES + 1])[0].contains("limit is 64 MiB"));
+}
+
+#[test]
+fn a_table_takes_a_small_multiple_of_its_file() {
+    let files = [
+        (Kind::Json, format!("[{}[]]", "[],".repeat(500_000))),
+        (Kind::Json, format!("[{}1]", "1,".repeat(500_000))),
+        (Kind::Json, format!("[{}0.1]", "0.1,".repeat(300_000))),
+        (Kind::Json, format!("[{}{{}}]", "{\"a\":[{}]},".repeat(100_000))),
+        (Kind::Json, format!("{{{}\"\":0}}", (0..150_000).map(|n| format!("\"{n}\":{n},")).collect::<String>())),
+        (Kind::Json, format!("[{}{}]", "[".repeat(100), "]".repeat(100))),
+        (Kind::Lines, (0..150_000).map(|n| format!("line{n}\n")).collect()),
+        (Kind::Domains, (0..60_000).map(|n| format!("host{n}.example\n")).collect()),
+        (Kind::Csv, format!("id,name\n{}", (0..100_000).map(|n| format!("{n},x\n")).collect::<String>())),
+    ];
+    for (kind, text) in files {
+        let before = allocator::take_thread_peak().min(allocator::thread_bytes());
+        let (table, _) = load(&source(kind), text.as_bytes(), None).expect("a table");
+        let (peak, kept) = (allocator::take_thread_peak() - before, allocator::thread_bytes() - before);
+        let (peak, kept, file) = (peak as usize, kept as usize, text.len());
+        // The file itself is in memory, too, while it is read. A small one has some kilobytes of room.
+        assert!(peak + file < 5 * file + 8_192, "{kind:?} of {file} bytes: {peak} at its peak");
+        assert!(kept < 4 * file + 8_192, "{kind:?} of {file} bytes keeps {kept}");
+        assert!(!table.is_empty());
+    }
+}
+
+#[test]
+fn large_and_deep_tables_are_refused_with_their_limit() {
+    let large = format!("a = \"{}\"\n", "x".repeat(3 << 20));
+    assert!(bad(&source(Kind::Toml), large.as_bytes())[0].contains("the limit for toml is 2 MiB"));
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(bad(&source(Kind::Json), deep.as_bytes())[0].contains("recursion limit"));
+}
+
+#[test]
+fn values_of_json_come_back_as_they_were() {
+    let text = r#"{"a": [1, -2, 1.5, 1e300, 0.1, 18446744073709551615, null, true, false, "ü", {"b": {}}], "a2": 9007199254740993, "a": 5, "c": [[], {}]}"#;
+    let (table, _) = good(Kind::Json, text);
+    let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let whole = Table::data("t", Kind::Json, &value).expect("an object");
+    for key in ["a", "a2", "c"] {
+        let shown = |table: &Table| json::shown(&table.get(key).expect("no limit"));
+        assert_eq!(shown(&table), shown(&whole), "{key}");
+        assert_eq!(shown(&table), value[key].to_string());
+    }
+    assert_eq!((table.len(), table.rows().expect("few").len()), (3, 3));
+    let (list, _) = good(Kind::Json, r#"["x", 7, 1.5, true, 18446744073709551615, [], "x"]"#);
+    assert!(["x", "7", "1.5", "true", "18446744073709551615"].iter().all(|key| list.has(key)) && !list.has("[]"));
+    assert_eq!((list.len(), list.rows().expect("few").len()), (7, 7));
 }

@@ -1,10 +1,10 @@
 //! Regular expressions that are written out: whether they are any, and whether anything can match them.
 
-use regex_syntax::Parser;
 use regex_syntax::hir::{Hir, HirKind, Look};
 use rhai::{Expr, FnCallExpr, Position};
 
 use crate::script::lint::walk::Walker;
+use crate::script::prelude::pattern;
 
 impl Walker<'_, '_> {
     /// Looks at the arguments of a call that the table calls `pattern`.
@@ -20,11 +20,9 @@ impl Walker<'_, '_> {
 
     fn pattern(&mut self, text: &str, argument: &Expr) {
         let position: Position = argument.start_position();
-        match Parser::new().parse(text) {
+        match pattern::parsed(text) {
             Err(error) => {
-                let said = error.to_string();
-                let reason = said.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-                let message = format!("`{text}` is no regular expression: {reason}");
+                let message = error.to_string();
                 let help = "look-around and back-references are not there; `\\\\` in a text makes one `\\`".to_owned();
                 self.report.error("script/regex", position, message, help);
             }
@@ -80,6 +78,8 @@ fn must_stand_at(pattern: &Hir, end: Look) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use regex_syntax::Parser;
+
     use super::*;
 
     #[test]

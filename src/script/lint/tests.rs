@@ -354,7 +354,7 @@ const CASES: &[(&str, &[&str])] = &[
         "const CODE = \"a$b\"; fn on_signup(request) { request.email.text.matches(CODE) || matches(request.email.text, \"[a\") }",
         &[
             "warning script/regex-never-matches signup.rhai:1:72: no text can match `a$b` (`^` and `$` are the ends of the text; as characters write `\\\\^` and `\\\\$`)",
-            "error script/regex signup.rhai:1:109: `[a` is no regular expression: unclosed character class (look-around and back-references are not there; `\\\\` in a text makes one `\\`)",
+            "error script/regex signup.rhai:1:109: `[a` is not a regular expression: unclosed character class (look-around and back-references are not there; `\\\\` in a text makes one `\\`)",
         ],
     ),
     (

@@ -2,9 +2,16 @@
 //!
 //! Rhai's own `parse_json` is several times slower and its `to_json` knows none of our values, so both are replaced.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
+use serde::Deserializer;
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
+use crate::script::budget;
 use crate::script::depth;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::Fallible;
@@ -38,9 +45,144 @@ pub fn dynamic_from_json(value: &Value) -> Dynamic {
     }
 }
 
-/// As [`dynamic_from_json`], read-only to the last leaf: a script that assigns to it gets an error, not silence.
-pub fn read_only(value: &Value) -> Dynamic {
-    dynamic_from_json(value).into_read_only()
+/// As [`dynamic_from_json`] within the limits of the run, and read-only to the last leaf: a script that assigns to it gets
+/// an error, not silence.
+///
+/// # Errors
+/// A limit of the run is reached.
+pub fn read_only(value: &Value) -> Fallible<Dynamic> {
+    Ok(counted(value, &Made::default())?.into_read_only())
+}
+
+/// The value of a JSON text within the limits of the run, made as the text is read.
+///
+/// # Errors
+/// The text is not JSON, or a limit of the run is reached.
+pub fn dynamic_from_text(text: &[u8]) -> Fallible<Result<Dynamic, serde_json::Error>> {
+    let made = Made::default();
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = Making(&made).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    match made.ended.take() {
+        Some(ended) => Err(ended),
+        None => Ok(value),
+    }
+}
+
+/// So many values are made before the run is asked whether it may have more.
+const STEP: u32 = 512;
+const STEP_BYTES: u64 = 64 * STEP as u64;
+const STEP_NANOS: u64 = 150 * STEP as u64;
+
+/// Values that were made, how many there may be, and what ended that before the last.
+#[derive(Default)]
+pub struct Made {
+    values: Cell<u32>,
+    most: Option<u32>,
+    ended: Cell<Option<Box<EvalAltResult>>>,
+}
+
+impl Made {
+    /// For a text that is no longer read after so many values.
+    pub fn at_most(values: u32) -> Self {
+        Self { most: Some(values), ..Self::default() }
+    }
+
+    fn one_more(&self) -> Fallible<()> {
+        let values = self.values.get().wrapping_add(1);
+        self.values.set(values);
+        if values.is_multiple_of(STEP) {
+            budget::reserve(STEP_BYTES)?;
+            budget::advance(STEP_NANOS)?;
+        }
+        Ok(())
+    }
+
+    /// The same for serde, which has errors of its own.
+    fn next<E: de::Error>(&self) -> Result<(), E> {
+        if let Some(most) = self.most.filter(|most| self.values.get() >= *most) {
+            return Err(E::custom(format!("more than {most} values")));
+        }
+        self.one_more().map_err(|ended| {
+            self.ended.set(Some(ended));
+            E::custom("the run has ended")
+        })
+    }
+}
+
+fn counted(value: &Value, made: &Made) -> Fallible<Dynamic> {
+    made.one_more()?;
+    Ok(match value {
+        Value::Array(items) => {
+            let items = items.iter().map(|item| counted(item, made));
+            Dynamic::from_array(items.collect::<Result<_, _>>()?)
+        }
+        Value::Object(members) => {
+            let members = members.iter().map(|(key, value)| Ok((key.as_str().into(), counted(value, made)?)));
+            Dynamic::from_map(members.collect::<Fallible<_>>()?)
+        }
+        leaf => dynamic_from_json(leaf),
+    })
+}
+
+/// Makes a value of whatever a deserializer gives.
+pub struct Making<'a>(pub &'a Made);
+
+impl<'de> DeserializeSeed<'de> for Making<'_> {
+    type Value = Dynamic;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Dynamic, D::Error> {
+        self.0.next()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Making<'_> {
+    type Value = Dynamic;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Dynamic, E> {
+        Ok(Dynamic::UNIT)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Dynamic, E> {
+        Ok(flag.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Dynamic, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Dynamic, E> {
+        Ok(number_value(&number.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Dynamic, E> {
+        Ok(Dynamic::from_float(number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Dynamic, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Dynamic, A::Error> {
+        let mut items = Array::new();
+        while let Some(item) = access.next_element_seed(Making(self.0))? {
+            items.push(item);
+        }
+        Ok(Dynamic::from_array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Dynamic, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = access.next_key::<Cow<'de, str>>()? {
+            let value = access.next_value_seed(Making(self.0))?;
+            members.insert(name.as_ref().into(), value);
+        }
+        Ok(Dynamic::from_map(members))
+    }
 }
 
 fn number_value(number: &Number) -> Dynamic {
@@ -202,10 +344,8 @@ fn parse_json(text: &str) -> Fallible<Dynamic> {
     if text.len() > MAX_BYTES {
         return Err(format!("`parse_json` reads {MAX_BYTES} bytes at most, this text has {}", text.len()).into());
     }
-    match serde_json::from_str::<Value>(text) {
-        Ok(value) => Ok(dynamic_from_json(&value)),
-        Err(error) => Err(format!("this text is not JSON: {error}").into()),
-    }
+    budget::charge(4 * text.len() as u64)?;
+    dynamic_from_text(text.as_bytes())?.map_err(|error| format!("this text is not JSON: {error}").into())
 }
 
 pub(super) fn register(library: &mut Library) {
@@ -272,7 +412,7 @@ mod tests {
 
     #[test]
     fn read_only_reaches_every_leaf() {
-        let value = read_only(&json!({"a": {"b": [1]}}));
+        let value = read_only(&json!({"a": {"b": [1]}})).expect("no limit");
         let outer = value.as_map_ref().expect("a map");
         let inner = outer["a"].as_map_ref().expect("a map");
         assert!(value.is_read_only() && outer["a"].is_read_only() && inner["b"].is_read_only());

@@ -143,6 +143,11 @@ pub(super) fn register(library: &mut Library) {
     library.overload("sleep", |_: f64| unavailable("sleep"));
     library.overload("exit", || unavailable("exit"));
     library.overload("exit", |_: Dynamic| unavailable("exit"));
+    // Lists every function of the engine, which takes long and tells a policy nothing.
+    let listing = "get_fn_metadata_list";
+    library.overload(listing, move || unavailable(listing));
+    library.overload(listing, move |_: &str| unavailable(listing));
+    library.overload(listing, move |_: &str, _: i64| unavailable(listing));
 }
 
 fn register_params(library: &mut Library) {

@@ -46,6 +46,11 @@ impl Set {
         &self.0.items
     }
 
+    /// Bytes of all its texts.
+    pub fn text_bytes(&self) -> usize {
+        self.0.texts.iter().map(|text| text.len()).sum()
+    }
+
     pub fn has(&self, text: &str) -> bool {
         self.0.texts.contains(text)
     }

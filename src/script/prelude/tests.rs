@@ -32,7 +32,7 @@ fn context() -> Context {
         table("staff", tables::Kind::Csv, json!([{"id": "7", "name": "Ann"}])),
         table("offices", tables::Kind::Lines, json!(["10.0.0.0/8", "2001:db8::/32"])),
     ];
-    let params = json::read_only(&json!({"partner_domains": ["partner.example"]}));
+    let params = json::read_only(&json!({"partner_domains": ["partner.example"]})).expect("no limit");
     let surroundings = Surroundings { params: Arc::new(params.cast()), tables: Arc::new(tables.into_iter().collect()) };
     let deadline = Instant::now() + Duration::from_secs(60);
     let world = World::Mocked(Arc::new(Mocked { answers: answers(), ..Mocked::at(Timestamp::now(), 60_000) }));

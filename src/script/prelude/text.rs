@@ -1,49 +1,21 @@
 //! Text: regular expressions in linear time, folding to ASCII, URL encoding. What Rhai's own strings have is not repeated.
 
-use std::sync::{LazyLock, PoisonError, RwLock};
-
-use foldhash::{HashMap, HashMapExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use regex::{Regex, RegexBuilder};
 use rhai::{Dynamic, ImmutableString, Map};
 
+use crate::script::budget;
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::Fallible;
-
-/// Compiled patterns kept, process-wide. Scripts have some dozens; one that makes patterns from input starts over at times.
-const MAX_PATTERNS: usize = 1_000;
-
-/// Bytes of one compiled pattern, so that `\w{1000}{1000}` is an error and not a stall.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
-
-static PATTERNS: LazyLock<RwLock<HashMap<Box<str>, Regex>>> = LazyLock::new(|| RwLock::new(HashMap::new()));
-
-/// The compiled form of `pattern`, kept for the next use.
-fn compiled(pattern: &str) -> Fallible<Regex> {
-    if let Some(regex) = PATTERNS.read().unwrap_or_else(PoisonError::into_inner).get(pattern) {
-        return Ok(regex.clone());
-    }
-    let built = RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES).build();
-    let regex = built.map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-        format!("`{pattern}` is not a regular expression: {reason}")
-    })?;
-    let mut patterns = PATTERNS.write().unwrap_or_else(PoisonError::into_inner);
-    if patterns.len() >= MAX_PATTERNS {
-        patterns.clear();
-    }
-    patterns.insert(pattern.into(), regex.clone());
-    Ok(regex)
-}
+use crate::script::prelude::{Fallible, pattern};
 
 /// The first match: `"0"` is the whole of it, `"1"` … and names are its groups; a group that took no part is `()`.
 fn capture(text: &str, pattern: &str) -> Fallible<Dynamic> {
-    let regex = compiled(pattern)?;
-    let Some(found) = regex.captures(text) else { return Ok(Dynamic::UNIT) };
+    let pattern = pattern::compiled(pattern)?;
+    let Some(found) = pattern.find(text)? else { return Ok(Dynamic::UNIT) };
+    budget::reserve(found.iter().flatten().count() as u64 * 128 + text.len() as u64)?;
     let mut groups = Map::new();
-    for (index, name) in regex.capture_names().enumerate() {
-        let group = found.get(index).map_or(Dynamic::UNIT, |group| group.as_str().into());
+    for (index, name) in pattern.groups().enumerate() {
+        let ends = found.get(2 * index).copied().flatten().zip(found.get(2 * index + 1).copied().flatten());
+        let group = ends.map_or(Dynamic::UNIT, |(start, end)| text[start.get()..end.get()].into());
         if let Some(name) = name {
             groups.insert(name.into(), group.clone());
         }
@@ -115,9 +87,9 @@ fn in_hex(letter: char) -> String {
 /// Whether the pattern matches somewhere in the text.
 ///
 /// # Errors
-/// The pattern is no regular expression, or too large a one.
+/// The pattern is no regular expression, or too large a one; or a limit of the run is reached.
 pub fn matches(text: &str, pattern: &str) -> Fallible<bool> {
-    Ok(compiled(pattern)?.is_match(text))
+    pattern::compiled(pattern)?.is_match(text)
 }
 
 pub(super) fn register(library: &mut Library) {
@@ -256,24 +228,6 @@ mod tests {
         ] {
             assert_eq!((ldap_escape(text).as_str(), dn_escape(text).as_str()), (in_filter, in_name), "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_wrong_pattern_explains_itself() {
-        for (pattern, reason) in
-            [("(", "unclosed group"), ("(?=a)", "look-around"), ("[z-a]", "range"), (r"\w{1000}{1000}", "size limit")]
-        {
-            let message = compiled(pattern).expect_err(pattern).to_string();
-            assert!(message.contains(&format!("`{pattern}`")) && message.contains(reason), "{message}");
-        }
-    }
-
-    #[test]
-    fn the_cache_of_patterns_is_bounded() {
-        for n in 0..MAX_PATTERNS + 10 {
-            compiled(&format!("^bounded{n}$")).expect("a pattern");
-        }
-        assert!(PATTERNS.read().unwrap_or_else(PoisonError::into_inner).len() <= MAX_PATTERNS);
     }
 
     #[test]

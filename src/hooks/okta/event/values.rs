@@ -4,7 +4,7 @@
 //! as its previews do: `event.actor.login` is `()` then, not an error. A `target(…)` that is not there is `()`.
 
 use jiff::Timestamp;
-use rhai::{Array, Dynamic, ImmutableString, Map};
+use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde_json::Value;
 
 use crate::hooks::okta::event::{Event, text};
@@ -45,8 +45,8 @@ fn part(event: &Event, path: &str) -> Dynamic {
     request::text(&event.text(path))
 }
 
-fn map_at(event: &Event, path: &str) -> Dynamic {
-    let absent = || Dynamic::from_map(Map::new()).into_read_only();
+fn map_at(event: &Event, path: &str) -> Result<Dynamic, Box<EvalAltResult>> {
+    let absent = || Ok(Dynamic::from_map(Map::new()).into_read_only());
     event.0.value.pointer(path).filter(|value| !value.is_null()).map_or_else(absent, json::read_only)
 }
 
@@ -90,7 +90,7 @@ fn register_event(library: &mut Library) {
             Doc::new("Event.problem: string", "Why Okta's event could not be read, or `()`. Only rules for `*` see such an event.", "event.problem == ()"),
             |event: This| event.problem().map_or(Dynamic::UNIT, |problem| problem.to_owned().into()),
         )
-        .property(
+        .fallible_property(
             Doc::new("Event.raw: map", "The event as Okta sent it, read-only. Slow: for what has no name.", r#"event.raw.version == "0""#),
             |event: This| json::read_only(&event.0.value),
         );
@@ -152,7 +152,7 @@ fn register_parts(library: &mut Library) {
 
 fn register_contexts(library: &mut Library) {
     library
-        .property(
+        .fallible_property(
             Doc::new("Event.debug: map", "Okta's `debugData` by its own names, read-only; empty if there is none. Not stable.", r#"event.debug.requestId == "reqEvent0000000000000001""#),
             |event: This| map_at(event, "/debugContext/debugData"),
         )
@@ -164,15 +164,15 @@ fn register_contexts(library: &mut Library) {
                 Dynamic::from_array(names.map(|name| name.to_owned().into()).collect::<Array>()).into_read_only()
             },
         )
-        .property(
+        .fallible_property(
             Doc::new("Event.device: map", "The device by Okta's names (`os_platform`, `managed`, …), read-only; empty if there is none.", "event.device.managed == ()"),
             |event: This| map_at(event, "/device"),
         )
-        .property(
+        .fallible_property(
             Doc::new("Event.security: map", "Okta's `securityContext` (`asNumber`, `isProxy`, `risk`, …), read-only; empty if there is none.", "event.security.asNumber == 64496 && !event.security.isProxy"),
             |event: This| map_at(event, "/securityContext"),
         )
-        .property(
+        .fallible_property(
             Doc::new("Event.authentication: map", "Okta's `authenticationContext` (`credentialType`, `externalSessionId`, …), read-only; empty if there is none.", r#"event.authentication.externalSessionId == "102session""#),
             |event: This| map_at(event, "/authenticationContext"),
         );
@@ -250,21 +250,21 @@ fn register_party(library: &mut Library) {
             ),
             move |party: This| part(party, "/displayName"),
         )
-        .property(
+        .fallible_property(
             Doc::new(
                 "Party.detail: map",
                 "Okta's `detailEntry`, read-only, or `()`.",
                 r#"event.targets[1].detail.source == "manual""#,
             ),
-            |party: This| party.0.get("detailEntry").map_or(Dynamic::UNIT, json::read_only),
+            |party: This| party.0.get("detailEntry").map_or(Ok(Dynamic::UNIT), json::read_only),
         )
-        .property(
+        .fallible_property(
             Doc::new(
                 "Party.changes: map",
                 "Okta's `changeDetails` with `from` and `to`, read-only, or `()`.",
                 "event.actor.changes == ()",
             ),
-            |party: This| party.0.get("changeDetails").map_or(Dynamic::UNIT, json::read_only),
+            |party: This| party.0.get("changeDetails").map_or(Ok(Dynamic::UNIT), json::read_only),
         );
 }
 
@@ -355,17 +355,18 @@ fn register_geography(library: &mut Library) {
         .property(Doc::new("Client.postal_code: string", "By its address.", r#"event.client.postal_code == "3011""#), |client: This| {
             part(&client.0, "/client/geographicalContext/postalCode")
         })
-        .property(
+        .fallible_property(
             Doc::new("Client.location: map", "By its address: `lat` and `lon`, read-only; empty if unknown.", "event.client.location.lat == 46.9"),
             |client: This| map_at(&client.0, "/client/geographicalContext/geolocation"),
         )
-        .property(
+        .fallible_property(
             Doc::new("Client.ip_chain: array", "The addresses that the call came through by Okta's names, the client first; read-only, empty if unknown.", r#"event.client.ip_chain[0].version == "V4""#),
             |client: This| {
                 let value = &client.0.0.value;
                 // The System Log keeps it in another place than deliveries do (contract, section 5.3).
                 let chain = ["/client/ipChain", "/request/ipChain"].into_iter().find_map(|path| value.pointer(path)?.as_array());
-                Dynamic::from_array(chain.into_iter().flatten().map(json::read_only).collect::<Array>()).into_read_only()
+                let chain = chain.into_iter().flatten().map(json::read_only).collect::<Result<Array, Box<EvalAltResult>>>()?;
+                Ok::<Dynamic, Box<EvalAltResult>>(Dynamic::from_array(chain).into_read_only())
             },
         );
 }
@@ -386,7 +387,7 @@ fn register_transaction(library: &mut Library) {
             Doc::new("Transaction.type: string", "`WEB` or `JOB`; or `()`.", r#"event.transaction.type == "WEB""#),
             |transaction: This| part(&transaction.0, "/transaction/type"),
         )
-        .property(
+        .fallible_property(
             Doc::new(
                 "Transaction.detail: map",
                 "More by Okta's names, such as `requestApiTokenId`; read-only, empty if there is none.",

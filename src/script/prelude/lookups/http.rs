@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use crate::question::{Answer, Ask, Reason, Trouble};
+use crate::script::budget;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::lookups::{ask, handle, thrown};
 use crate::script::prelude::{Fallible, json, printed};
@@ -52,8 +53,8 @@ impl HttpAnswer {
         if self.text().trim().is_empty() {
             return Ok(Dynamic::UNIT);
         }
-        let value: Result<Value, _> = serde_json::from_str(self.text());
-        value.map(|value| json::read_only(&value)).map_err(|error| {
+        budget::charge(4 * self.text().len() as u64)?;
+        json::dynamic_from_text(self.text().as_bytes())?.map(Dynamic::into_read_only).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
             let message = format!("it answered {} with something that is no JSON ({place})", self.status());
             thrown(&self.connector, &Trouble::new(Reason::BadAnswer, message))

@@ -97,7 +97,7 @@ pub(super) fn register(library: &mut Library) {
             "The value of a key; `()` if it has none, or no longer.",
             r#"kv.get("nothing") == ()"#,
         ),
-        |_: &mut State, key: &str| step(Kv::Get { key: key.to_owned() }).map(|value| json::read_only(&value)),
+        |_: &mut State, key: &str| step(Kv::Get { key: key.to_owned() }).and_then(|value| json::read_only(&value)),
     );
     library.reader(
         Doc::new(

@@ -20,7 +20,7 @@ impl Sql {
         };
         let (statement, parameters) = (statement.to_owned(), values(name, parameters)?);
         let answer = ask(name, &self.0, Ask::Sql { take, statement, parameters })?;
-        Ok(json::read_only(&answer.value))
+        json::read_only(&answer.value)
     }
 }
 
