@@ -1,4 +1,4 @@
-//! The stream below hyper: it notes when bytes come and go, and lets no head through that [`strict`] refuses.
+//! The stream below hyper: it notes when bytes come and go, and lets no head through that [`Strict`] refuses.
 
 use std::io;
 use std::pin::Pin;
