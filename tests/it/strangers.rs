@@ -123,6 +123,39 @@ fn the_admin_listener_reads_heads_as_strictly() {
     served.stop();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_of_bodies_goes_back_when_they_leave() {
+    const BODY: usize = 4_000_000;
+    const BODIES: usize = 24;
+    let served = Served::start(CONFIG, FILES);
+    let before = served.resident_kib();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let wait_until = |what: &str, enough: &dyn Fn(u64) -> bool| {
+        while !enough(served.resident_kib()) {
+            assert!(Instant::now() < deadline, "{what}: {before} KiB before, {} now", served.resident_kib());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let head = format!("POST /signup HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ncontent-length: {BODY}\r\n\r\n");
+    let almost = vec![b'x'; BODY - 1];
+    let quarter = (BODIES * BODY / 1024 / 4) as u64;
+    let senders: Vec<TcpStream> = std::thread::scope(|scope| {
+        let send = || {
+            let mut stream = half(served.port, &head);
+            let _ = stream.write_all(&almost);
+            stream
+        };
+        let senders: Vec<_> = (0..BODIES).map(|_| scope.spawn(send)).collect();
+        // Each may hold its body for three seconds, so they are not all there at once on a slow machine.
+        wait_until("the bodies are held", &|now| now > before + quarter);
+        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+    });
+    drop(senders);
+    wait_until("their memory goes back", &|now| now < before + quarter);
+    served.stop();
+}
+
 #[test]
 fn at_the_limit_of_open_files_everything_still_works() {
     let served = Served::start_within(256, CONFIG, FILES);
