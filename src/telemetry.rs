@@ -2,7 +2,7 @@
 //!
 //! This is the bottom of the program: it knows names and numbers, never a hook, a route's meaning or a payload.
 //! Logging never makes a call wait: a line is appended to a buffer that a thread of its own writes out, and lines that
-//! do not fit are dropped and counted. What may be logged is decided where the event is written; bodies, credentials,
+//! do not fit are dropped and counted, and warnings and errors of one kind beyond ten a second are summed up. What may be logged is decided where the event is written; bodies, credentials,
 //! e-mail addresses and IP addresses are not on that list.
 
 use std::io;
@@ -12,7 +12,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::telemetry::layer::LineLayer;
+use crate::telemetry::layer::{LineLayer, Teller};
 use crate::telemetry::lines::Lines;
 
 pub mod escape;
@@ -20,6 +20,7 @@ pub mod fields;
 pub mod layer;
 pub mod lines;
 pub mod metrics;
+pub mod sums;
 mod timestamp;
 pub mod trace;
 
@@ -48,11 +49,15 @@ pub enum TelemetryError {
 
 /// Keeps logging alive. When it is dropped, what was logged so far is written out (for at most a second).
 #[must_use = "log lines are flushed when this is dropped"]
-pub struct Guard(Lines);
+pub struct Guard {
+    lines: Lines,
+    teller: Teller,
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.flush(Duration::from_secs(1));
+        self.teller.tell();
+        self.lines.flush(Duration::from_secs(1));
     }
 }
 
@@ -70,13 +75,14 @@ pub fn init(format: Format, filter: &str) -> Result<Guard, TelemetryError> {
     let coloured = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
     let lines = Lines::start(io::stdout())?;
     let layer = match format {
-        Format::Json => LineLayer::json(lines.clone()),
-        Format::Human if coloured => LineLayer::coloured(lines.clone()),
-        Format::Human => LineLayer::plain(lines.clone()),
+        Format::Json => LineLayer::json(lines.clone())?,
+        Format::Human if coloured => LineLayer::coloured(lines.clone())?,
+        Format::Human => LineLayer::plain(lines.clone())?,
     };
+    let teller = layer.teller();
     tracing_subscriber::registry().with(targets).with(layer).try_init()?;
     log_panics(lines.clone());
-    Ok(Guard(lines))
+    Ok(Guard { lines, teller })
 }
 
 fn log_panics(lines: Lines) {

@@ -15,3 +15,5 @@ pub const CONNECTIONS_COUNT: &str = "connections.count";
 pub const PANIC_PLACE: &str = "panic.place";
 /// The text of a panic, if it is a constant.
 pub const PANIC_TEXT: &str = "panic.text";
+/// How many lines of a kind were left out of the log.
+pub const LINES_COUNT: &str = "lines.count";

@@ -1,19 +1,23 @@
 //! Events as lines. Written for speed and for safety: one pass into a buffer that each thread reuses, every value
 //! escaped.
 //!
-//! Spans are not recorded: the one event per call carries everything.
+//! Spans are not recorded: the one event per call carries everything. Warnings and errors that come too often are summed
+//! up ([`sums`](crate::telemetry::sums)).
 
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 use crate::telemetry::escape::{Escaped, push_escaped};
+use crate::telemetry::fields;
 use crate::telemetry::lines::Lines;
+use crate::telemetry::sums::{Sum, Sums};
 use crate::telemetry::timestamp::Stamp;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,63 +29,152 @@ enum Style {
 
 /// Writes each event as one line to [`Lines`].
 pub struct LineLayer {
-    style: Style,
-    lines: Lines,
+    output: Output,
+    teller: Teller,
+}
+
+/// Writes what was summed up, at the latest when it is dropped. Clones share it.
+#[derive(Clone)]
+pub struct Teller(Arc<Told>);
+
+struct Told {
+    output: Output,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.output.sums.close();
+        self.output.tell();
+    }
+}
+
+impl Teller {
+    /// Starts the thread that writes sums.
+    fn start(output: Output) -> io::Result<Self> {
+        let theirs = output.clone();
+        let work = move || {
+            while theirs.sums.wait() {
+                theirs.tell();
+            }
+        };
+        std::thread::Builder::new().name("log-sums".to_owned()).spawn(work)?;
+        Ok(Self(Arc::new(Told { output })))
+    }
+
+    /// Writes what was summed up so far.
+    pub fn tell(&self) {
+        self.0.output.tell();
+    }
 }
 
 impl LineLayer {
     /// `{"time":…,"level":"info","target":…,"message":…,"field":value,…}`
-    pub fn json(lines: Lines) -> Self {
-        Self { style: Style::Json, lines }
+    ///
+    /// # Errors
+    /// The operating system gives no thread for the sums.
+    pub fn json(lines: Lines) -> io::Result<Self> {
+        Self::start(Style::Json, lines)
     }
 
     /// `TIME LEVEL message field=value …` for files and pipes.
-    pub fn plain(lines: Lines) -> Self {
-        Self { style: Style::Plain, lines }
+    ///
+    /// # Errors
+    /// As [`LineLayer::json`].
+    pub fn plain(lines: Lines) -> io::Result<Self> {
+        Self::start(Style::Plain, lines)
     }
 
     /// The same with ANSI colours.
-    pub fn coloured(lines: Lines) -> Self {
-        Self { style: Style::Coloured, lines }
+    ///
+    /// # Errors
+    /// As [`LineLayer::json`].
+    pub fn coloured(lines: Lines) -> io::Result<Self> {
+        Self::start(Style::Coloured, lines)
     }
 
+    fn start(style: Style, lines: Lines) -> io::Result<Self> {
+        let output = Output { style, lines, sums: Arc::new(Sums::new()) };
+        Ok(Self { teller: Teller::start(output.clone())?, output })
+    }
+
+    /// A handle by which sums are written before the process ends.
+    pub fn teller(&self) -> Teller {
+        self.teller.clone()
+    }
+}
+
+/// How lines look and where they go.
+#[derive(Clone)]
+struct Output {
+    style: Style,
+    lines: Lines,
+    sums: Arc<Sums>,
+}
+
+impl Output {
     fn write(&self, scratch: &mut Scratch, event: &Event<'_>) {
+        let metadata = event.metadata();
+        self.line(scratch, *metadata.level(), metadata.target(), |fields| event.record(fields));
+    }
+
+    /// One line; `record` gives its message and its fields.
+    fn line(&self, scratch: &mut Scratch, level: Level, target: &str, record: impl FnOnce(&mut Fields<'_>)) {
         let Scratch { stamp, line, rest } = scratch;
         line.clear();
         rest.clear();
-        let metadata = event.metadata();
         match self.style {
             Style::Json => {
                 line.extend_from_slice(b"{\"time\":\"");
                 stamp.push_now(line);
                 line.extend_from_slice(b"\",\"level\":\"");
-                line.extend_from_slice(level_name(metadata.level()).as_bytes());
+                line.extend_from_slice(level_name(level).as_bytes());
                 line.extend_from_slice(b"\",\"target\":\"");
-                push_escaped(line, metadata.target());
+                push_escaped(line, target);
                 line.push(b'"');
             }
             Style::Plain | Style::Coloured => {
                 stamp.push_now(line);
-                line.extend_from_slice(level_label(metadata.level(), self.style == Style::Coloured).as_bytes());
+                line.extend_from_slice(level_label(level, self.style == Style::Coloured).as_bytes());
             }
         }
-        event.record(&mut Fields { style: self.style, message: line, rest });
+        record(&mut Fields { style: self.style, message: line, rest });
         line.extend_from_slice(rest);
         line.extend_from_slice(if self.style == Style::Json { b"}\n" } else { b"\n" });
         self.lines.append(line);
+    }
+
+    /// A line for each kind of which lines were left out.
+    fn tell(&self) {
+        let mut scratch = Scratch::default();
+        self.sums.tell(|sum: &Sum<'_>| {
+            self.line(&mut scratch, sum.level, sum.target, |line_fields| {
+                line_fields.text("message", |line| {
+                    line.extend_from_slice(b"more lines of this kind were left out: ");
+                    push_escaped(line, sum.message);
+                });
+                for (name, value) in sum.labels {
+                    line_fields.text(name, |line| push_escaped(line, value));
+                }
+                line_fields.number(fields::LINES_COUNT, format_args!("{}", sum.count));
+            });
+        });
     }
 }
 
 impl<S: Subscriber> Layer<S> for LineLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+        let output = &self.output;
+        if !output.sums.admits(event) {
+            return;
+        }
         // A value whose formatting logs something itself finds the buffer taken, and a thread that is ending has none.
         let reused = SCRATCH.try_with(|scratch| match scratch.try_borrow_mut() {
-            Ok(mut scratch) => self.write(&mut scratch, event),
-            Err(_) => self.write(&mut Scratch::default(), event),
+            Ok(mut scratch) => output.write(&mut scratch, event),
+            Err(_) => output.write(&mut Scratch::default(), event),
         });
         if reused.is_err() {
-            self.write(&mut Scratch::default(), event);
+            output.write(&mut Scratch::default(), event);
         }
     }
 }
@@ -94,8 +187,8 @@ struct Scratch {
     rest: Vec<u8>,
 }
 
-fn level_name(level: &Level) -> &'static str {
-    match *level {
+fn level_name(level: Level) -> &'static str {
+    match level {
         Level::ERROR => "error",
         Level::WARN => "warn",
         Level::INFO => "info",
@@ -104,8 +197,8 @@ fn level_name(level: &Level) -> &'static str {
     }
 }
 
-fn level_label(level: &Level, coloured: bool) -> &'static str {
-    match (*level, coloured) {
+fn level_label(level: Level, coloured: bool) -> &'static str {
+    match (level, coloured) {
         (Level::ERROR, true) => " \x1b[31mERROR\x1b[0m ",
         (Level::WARN, true) => "  \x1b[33mWARN\x1b[0m ",
         (Level::INFO, true) => "  \x1b[32mINFO\x1b[0m ",
@@ -249,10 +342,13 @@ mod tests {
         }
     }
 
-    fn logged(layer: fn(Lines) -> LineLayer, events: impl FnOnce()) -> String {
+    fn logged(layer: fn(Lines) -> io::Result<LineLayer>, events: impl FnOnce()) -> String {
         let output = Shared::default();
         let lines = Lines::start(output.clone()).unwrap();
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer(lines.clone())), events);
+        let layer = layer(lines.clone()).unwrap();
+        let teller = layer.teller();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), events);
+        teller.tell();
         lines.flush(Duration::from_secs(10));
         let text = output.0.lock().unwrap().clone();
         String::from_utf8(text).unwrap()
@@ -322,5 +418,105 @@ mod tests {
         let text = logged(LineLayer::json, || tracing::info!(value = ?Chatty, "outer"));
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         assert_eq!(last["value"], "outer value");
+    }
+
+    fn refused(route: &str, reason: &str, id: usize) {
+        tracing::warn!({ "route.name" } = route, reason, { "request.id" } = %id, "call refused");
+    }
+
+    /// The lines of a log in JSON: message, route, reason, and the count where it is a sum.
+    fn told(text: &str) -> Vec<(String, String, String, Option<u64>)> {
+        let told = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let word = |value: &serde_json::Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        told.map(|line| {
+            let count = line["lines.count"].as_u64();
+            (word(&line, "message"), word(&line, "route.name"), word(&line, "reason"), count)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn lines_of_one_kind_beyond_ten_a_second_become_one_line_that_counts_them() {
+        const CALLS: usize = 5_000;
+        let started = std::time::Instant::now();
+        let text = logged(LineLayer::json, || {
+            for id in 0..CALLS {
+                refused("signup", "auth", id);
+            }
+        });
+        let lines = told(&text);
+        let (sums, full): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.3.is_some());
+        // A slow machine takes more than a second for so many, and has more than one window then.
+        let windows = started.elapsed().as_secs() as usize + 2;
+        assert!((10..=10 * windows).contains(&full.len()), "{} lines in full", full.len());
+        assert!(full.iter().all(|line| line.0 == "call refused"), "{full:?}");
+        let counted: u64 = sums.iter().filter_map(|sum| sum.3).sum();
+        assert_eq!(counted + full.len() as u64, CALLS as u64, "each line is written or counted");
+        assert!(!sums.is_empty() && sums.len() <= windows, "{sums:?}");
+        for (message, route, reason, _) in sums {
+            assert_eq!(
+                (message.as_str(), route.as_str(), reason.as_str()),
+                ("more lines of this kind were left out: call refused", "signup", "auth")
+            );
+        }
+    }
+
+    #[test]
+    fn a_flood_of_one_route_hides_no_line_of_another_and_none_of_accepted_work() {
+        let text = logged(LineLayer::json, || {
+            for id in 0..500 {
+                refused("signup", "auth", id);
+                tracing::info!({ "route.name" } = "signup", "call answered");
+            }
+            refused("login", "auth", 0);
+            refused("signup", "no_route", 0);
+            tracing::warn!({ "route.name" } = "signup", reason = "auth", "another line of the same names");
+        });
+        let lines = told(&text);
+        let full = |wanted: (&str, &str, &str)| {
+            lines.iter().filter(|line| (line.0.as_str(), line.1.as_str(), line.2.as_str()) == wanted).count()
+        };
+        assert_eq!(full(("call answered", "signup", "")), 500, "accepted calls are all written");
+        assert_eq!(full(("call refused", "login", "auth")), 1);
+        assert_eq!(full(("call refused", "signup", "no_route")), 1);
+        assert_eq!(full(("another line of the same names", "signup", "auth")), 1);
+        assert_eq!(full(("more lines of this kind were left out: call refused", "signup", "auth")), 1);
+    }
+
+    #[test]
+    fn a_sum_is_told_though_nothing_comes_after_it() {
+        let output = Shared::default();
+        let lines = Lines::start(output.clone()).unwrap();
+        let layer = LineLayer::plain(lines.clone()).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            for id in 0..100 {
+                refused("signup", "auth", id);
+            }
+            let text = || String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+            let end = std::time::Instant::now() + Duration::from_secs(30);
+            while !text().contains("were left out") && std::time::Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(20));
+                lines.flush(Duration::from_secs(1));
+            }
+            let told = text();
+            let sum = told.lines().last().unwrap();
+            assert!(
+                sum.contains(" WARN more lines of this kind were left out: call refused route.name=signup reason=auth lines.count="),
+                "{told}"
+            );
+        });
+    }
+
+    #[test]
+    fn kinds_without_end_take_no_memory_without_end() {
+        let layer = LineLayer::json(Lines::start(io::sink()).unwrap()).unwrap();
+        let sums = layer.output.sums.clone();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            for number in 0..5_000 {
+                refused(&format!("route-{number}"), "auth", number);
+            }
+        });
+        assert!(sums.len() <= 1_100, "{} kinds", sums.len());
     }
 }

@@ -13,6 +13,7 @@ use crate::telemetry::lines;
 use crate::telemetry::metrics::counts::Counts;
 use crate::telemetry::metrics::histogram::Histogram;
 use crate::telemetry::metrics::{LookupMetrics, Metrics, RouteMetrics};
+use crate::telemetry::sums;
 
 pub(super) struct Collected(pub(super) Arc<Metrics>);
 
@@ -57,6 +58,13 @@ impl Collector for Collected {
         dropped.encode(encoder.encode_descriptor(
             "hookgate_log_lines_dropped",
             "Log lines that were lost",
+            None,
+            COUNTER,
+        )?)?;
+        let summed = ConstCounter::new(sums::left_out());
+        summed.encode(encoder.encode_descriptor(
+            "hookgate_log_lines_summed",
+            "Log lines that were counted instead of written",
             None,
             COUNTER,
         )?)?;
