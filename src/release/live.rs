@@ -2,6 +2,7 @@
 //!
 //! Swapping is one pointer. A refused release changes nothing but the status, which says why until it is mended.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ pub struct Live {
     status: Mutex<Status>,
     /// One reload at a time: two would race for which is last. A rollback does not wait for one, which may run tests for long.
     reloading: Mutex<()>,
+    looks: AtomicU64,
     /// How many releases have gone live. Held while one does, so that all hear of them in one order.
     turn: Mutex<u64>,
     witness: OnceLock<Box<dyn Witness>>,
@@ -117,9 +119,9 @@ struct Going<'a> {
 
 impl Live {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        let (status, reloading, turn, witness, untold, gate, attempts, resting) = Default::default();
+        let (status, reloading, looks, turn, witness, untold, gate, attempts, resting) = Default::default();
         let current = ArcSwapOption::empty();
-        Self { current, status, reloading, turn, witness, untold, metrics, gate, attempts, resting }
+        Self { current, status, reloading, looks, turn, witness, untold, metrics, gate, attempts, resting }
     }
 
     /// The same, but a release that ends the process is remembered.
@@ -213,7 +215,13 @@ impl Live {
         Ok(())
     }
 
+    /// How often the files were read to see whether they changed.
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+
     fn look(&self, place: &Place, asked: Asked<'_>) -> Reloaded {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         let _one = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match panics::apart(&place.config_name(), || self.try_reload(place, asked)) {

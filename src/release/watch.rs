@@ -1,18 +1,21 @@
-//! Noticing that files changed: any event in a folder of the bundle means "look again", nothing more.
+//! Noticing that files changed: an event in a folder of the bundle means "look again", nothing more.
 //!
-//! Folders are watched, not files: editors, `git checkout` and ConfigMaps replace files. Names are not filtered, because a
-//! ConfigMap swap names only its `..data` link. A slow poll catches what no event tells (network file systems, a full
-//! watch table), and `SIGHUP` asks for a look at once.
+//! Folders are watched, not files: editors, `git checkout` and ConfigMaps replace files. What appears, disappears or is renamed
+//! counts whatever its name is, because a ConfigMap swap names only its `..data` link. What is written in place counts only
+//! if the bundle reads it: a log beside `gateway.toml` is written at every call. And after a look that found nothing new the
+//! next one waits a little, so that whatever else goes on in these folders costs two looks a second at most. A slow poll
+//! catches what no event tells (network file systems, a full watch table), and `SIGHUP` asks for a look at once.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use crate::config::Config;
@@ -25,8 +28,8 @@ use crate::release::outside;
 const QUIET: Duration = Duration::from_millis(60);
 /// … or has lasted this long.
 const LONGEST_BURST: Duration = Duration::from_millis(400);
-/// How long a refused bundle is left alone.
-const AFTER_REFUSAL: Duration = Duration::from_millis(250);
+/// How soon after a look that found nothing new the next one may be. A save that falls into this is still live in a second.
+const REST: Duration = Duration::from_millis(500);
 /// How often the files are read without being asked.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -65,10 +68,7 @@ pub fn start(place: Place, live: Arc<Live>) -> std::io::Result<Watch> {
                 };
                 let result = tokio::task::spawn_blocking(look).await;
                 debug!(?result, "looked at the files");
-                if matches!(result, Ok(Reloaded::Refused)) {
-                    // What is noted of the attempt may lie in a folder under watch, and must not begin the next one at once.
-                    sleep(AFTER_REFUSAL).await;
-                }
+                changes.looked(result.ok());
                 if !changes.moved(config().as_ref()) {
                     break;
                 }
@@ -95,6 +95,8 @@ pub struct Changes {
     changed: Arc<Notify>,
     folders: Folders,
     poll: Interval,
+    /// Not before this, unless the poll says so.
+    rested: Instant,
 }
 
 impl Changes {
@@ -105,7 +107,7 @@ impl Changes {
         changed.notify_one();
         let mut poll = interval_at(Instant::now() + POLL, POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { place, folders: Folders::new(changed.clone()), changed, poll }
+        Self { place, folders: Folders::new(changed.clone()), changed, poll, rested: Instant::now() }
     }
 
     /// Ends when it is time to look at the files again: after a burst of changes, or because nobody has looked for long.
@@ -113,14 +115,27 @@ impl Changes {
         tokio::select! {
             () = self.changed.notified() => {
                 settle(&self.changed).await;
+                sleep_until(self.rested).await;
                 Reason::Change
             }
             _ = self.poll.tick() => Reason::Timer,
         }
     }
 
+    /// Says what the last look found; nothing if it ended with a panic. After one that put nothing new in force the next one
+    /// waits a little. And while what is on disk is refused, every file counts: its configuration may read others.
+    pub fn looked(&mut self, found: Option<Reloaded>) {
+        let in_vain = found != Some(Reloaded::Activated);
+        self.rested = Instant::now() + if in_vain { REST } else { Duration::ZERO };
+        if !matches!(found, Some(Reloaded::Activated | Reloaded::Unchanged)) {
+            *self.folders.names.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     /// Watches what a bundle of this configuration is made of. Folders may have been replaced, so each is watched anew.
     pub fn follow(&mut self, config: Option<&Config>) {
+        *self.folders.names.lock().unwrap_or_else(PoisonError::into_inner) =
+            config.map(|config| names(&self.place, config));
         self.folders.follow(wanted(&self.place, config));
     }
 
@@ -139,6 +154,8 @@ async fn settle(changed: &Notify) {
 /// The folders under watch.
 struct Folders {
     watcher: Option<RecommendedWatcher>,
+    /// The names of the files that the bundle reads, beside those of scripts; nothing while that is not known.
+    names: Arc<Mutex<Option<BTreeSet<OsString>>>>,
     watched: BTreeSet<(PathBuf, bool)>,
     /// Of these, `watched` are there.
     wanted: BTreeSet<(PathBuf, bool)>,
@@ -146,8 +163,13 @@ struct Folders {
 
 impl Folders {
     fn new(changed: Arc<Notify>) -> Self {
+        let names: Arc<Mutex<Option<BTreeSet<OsString>>>> = Arc::default();
+        let known = names.clone();
         let look = move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_change(event.kind)) {
+            let counts = |event: notify::Event| {
+                is_change(event.kind, &event.paths, known.lock().unwrap_or_else(PoisonError::into_inner).as_ref())
+            };
+            if event.is_ok_and(counts) {
                 changed.notify_one();
             }
         };
@@ -155,7 +177,7 @@ impl Folders {
         if let Err(error) = &watcher {
             warn!(%error, "files cannot be watched; they are read every five seconds instead");
         }
-        Self { watcher: watcher.ok(), watched: BTreeSet::new(), wanted: BTreeSet::new() }
+        Self { watcher: watcher.ok(), names, watched: BTreeSet::new(), wanted: BTreeSet::new() }
     }
 
     fn follow(&mut self, wanted: BTreeSet<(PathBuf, bool)>) {
@@ -192,11 +214,86 @@ fn wanted(place: &Place, config: Option<&Config>) -> BTreeSet<(PathBuf, bool)> {
     folders
 }
 
+/// The names of the files that a bundle of this configuration reads, and of those that they are links to.
+fn names(place: &Place, config: &Config) -> BTreeSet<OsString> {
+    let tables = config.tables.values().map(|table| table.file.as_str());
+    let files = tables.chain(access::files(config)).chain(outside::files(config));
+    let paths = files.map(|file| place.root.join(file)).chain([place.config.clone()]);
+    let with_target = |path: PathBuf| [path.canonicalize().unwrap_or_default(), path];
+    paths.flat_map(with_target).filter_map(|path| path.file_name().map(OsString::from)).collect()
+}
+
+/// Whether an event may change the bundle. `names` are those of the files that it reads.
+///
 /// Reading raises events, too: reacting to those would never end.
-fn is_change(kind: EventKind) -> bool {
+fn is_change(kind: EventKind, paths: &[PathBuf], names: Option<&BTreeSet<OsString>>) -> bool {
     match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
+            // No path: nobody knows what it was.
+            paths.is_empty() || paths.iter().any(|path| is_read(path, names))
+        }
         EventKind::Access(_) => false,
         _ => true,
+    }
+}
+
+/// Whether the bundle reads a file of this name. Scripts, and what their tests load, are known by their ending.
+fn is_read(path: &Path, names: Option<&BTreeSet<OsString>>) -> bool {
+    let Some(names) = names else { return true };
+    let is_script = path.extension().is_some_and(|ending| ending == "rhai" || ending == "json");
+    is_script || path.file_name().is_none_or(|name| names.contains(name)) || path.is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, MetadataKind, RemoveKind, RenameMode};
+
+    use super::*;
+
+    const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    const TOUCHED: EventKind = EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any));
+    const OPENED: EventKind = EventKind::Access(AccessKind::Open(AccessMode::Any));
+    const CREATED: EventKind = EventKind::Create(CreateKind::File);
+    const RENAMED: EventKind = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+    const REMOVED: EventKind = EventKind::Remove(RemoveKind::File);
+
+    #[test]
+    fn only_what_the_bundle_reads_counts_when_it_is_written_in_place() {
+        let names = BTreeSet::from(["gateway.toml", "disposable.txt", "okta"].map(OsString::from));
+        let table: &[(EventKind, &str, bool)] = &[
+            (WRITTEN, "/b/gateway.toml", true),
+            (CLOSED, "/b/tables/disposable.txt", true),
+            (TOUCHED, "/b/secrets/okta", true),
+            (WRITTEN, "/b/scripts/lib/new.rhai", true),
+            (CLOSED, "/b/scripts/cases/one/request.json", true),
+            (WRITTEN, "/b/hookgate.log", false),
+            (CLOSED, "/b/hookgate.log", false),
+            (TOUCHED, "/b/scripts/out.txt", false),
+            (CLOSED, "/b/tables/other.txt", false),
+            (OPENED, "/b/gateway.toml", false),
+            // A ConfigMap swap, an editor's rename, a checkout: the names say nothing.
+            (RENAMED, "/b/..data", true),
+            (CREATED, "/b/..2026_11_29", true),
+            (RENAMED, "/b/link-of-a-deployment", true),
+            (REMOVED, "/b/anything", true),
+        ];
+        for (kind, path, counts) in table {
+            assert_eq!(is_change(*kind, &[PathBuf::from(path)], Some(&names)), *counts, "{kind:?} {path}");
+        }
+        assert!(is_change(WRITTEN, &[PathBuf::from("/b/any.log")], None), "while nothing is known, all counts");
+        assert!(is_change(EventKind::Other, &[], Some(&names)), "events were lost");
+    }
+
+    #[test]
+    fn a_file_counts_by_the_name_that_its_link_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real.toml");
+        std::fs::write(&real, "").unwrap();
+        std::os::unix::fs::symlink(&real, folder.path().join("gateway.toml")).unwrap();
+        let place = Place::of(&folder.path().join("gateway.toml"));
+        let names = names(&place, &Config::default());
+        assert_eq!(names, BTreeSet::from(["gateway.toml", "real.toml"].map(OsString::from)));
     }
 }

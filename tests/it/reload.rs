@@ -682,3 +682,31 @@ fn a_save_that_is_read_in_the_middle_is_not_put_in_force() {
     });
     assert!(mixed.is_empty(), "{mixed:?}");
 }
+
+/// #13: a log beside `gateway.toml` is written at every call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_in_the_bundle_is_no_change_of_it() {
+    let rig = Rig::start(|files| files.write_all(1));
+    rig.answered_by(1, "the first version", LATEST).await;
+    let files = rig.files.clone();
+    let log = move |line: u64| {
+        let open = |name: &str| OpenOptions::new().create(true).append(true).open(files.path(name)).unwrap();
+        for name in ["hookgate.log", "scripts/script.log", "tables/table.log"] {
+            writeln!(open(name), "line {line}").unwrap();
+        }
+    };
+    log(0);
+    // The files appear, which counts. From then on only the poll looks, every five seconds.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let before = rig.live.looks();
+    for line in 1..100 {
+        log(line);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let looks = rig.live.looks() - before;
+    assert!(looks <= 1, "{looks} looks at the files because of the log");
+    // And a save is still seen while the log is written.
+    rig.files.put(MAIN, &main(1, 2));
+    rig.answered_by(2, "a save beside a log", PROMISED).await;
+    rig.end();
+}
