@@ -116,6 +116,11 @@ impl Delivery {
         &self.store
     }
 
+    /// Whether more events come than the store can keep in time: then they are refused before they are read.
+    pub fn is_crowded(&self) -> bool {
+        self.store.is_crowded()
+    }
+
     /// Something was put back: the work looks at once.
     pub fn wake(&self) {
         self.wake.notify_one();

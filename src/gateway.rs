@@ -22,6 +22,7 @@ use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::sending::Errand;
 use crate::hooks::{Decoded, Facts, HookError, Reply};
+use crate::pressure::{Few, Workers};
 use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
@@ -43,6 +44,9 @@ pub struct Gateway {
     lanes: Lanes,
     delivery: Arc<Delivery>,
     guard: Guard,
+    workers: Workers,
+    /// Which of the calls that are refused because too many come are remembered.
+    remembered: Few,
     metrics: Arc<Metrics>,
     records: Arc<Recorder>,
 }
@@ -66,7 +70,8 @@ enum Purpose {
 impl Gateway {
     pub fn new(live: Arc<Live>, lanes: Lanes, delivery: Arc<Delivery>, metrics: Arc<Metrics>) -> Self {
         let records = delivery.records().clone();
-        Self { live, lanes, delivery, guard: Guard::default(), metrics, records }
+        let (guard, workers, remembered) = Default::default();
+        Self { live, lanes, delivery, guard, workers, remembered, metrics, records }
     }
 
     /// Judges the head of a call: is there such a route, and may this caller call it? `received` is when the first byte of the
@@ -118,6 +123,9 @@ impl Gateway {
         body: Bytes,
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
+        if self.is_too_much(route) {
+            return self.shed(release, route, record);
+        }
         if let Plan::Rules(_) = route.plan {
             return self.accept(route, &body, record).await;
         }
@@ -142,6 +150,28 @@ impl Gateway {
         let body = body.clone();
         let decoded = self.lanes.aside(move || read(&body)).await;
         Ok(decoded.ok_or(Refusal::NotReady)??)
+    }
+
+    /// Whether more comes than can be worked on in time. Asked before anything of the call is read: the answer to a call that
+    /// is refused must cost next to nothing, or refusing them takes what those need that are let in.
+    fn is_too_much(&self, route: &Route) -> bool {
+        let now = Instant::now();
+        let line_is_full = match &route.plan {
+            Plan::Reply { script, .. } => script.is_crowded(now),
+            Plan::Rules(_) => self.delivery.is_crowded(),
+        };
+        !self.workers.admit(now) || line_is_full
+    }
+
+    /// Answers a call that is too much: with what its route declares, or events with a 503, which are then sent again.
+    fn shed(&self, release: &Release, route: &Route, record: &mut Record) -> Result<Reply, Refusal> {
+        if !self.remembered.take(Instant::now()) {
+            record.is_one_of_many();
+        }
+        match route.plan {
+            Plan::Reply { .. } => Ok(record.shed(decide::shed(release, route))),
+            Plan::Rules(_) => Err(Refusal::Overload),
+        }
     }
 
     /// Events are acknowledged once they are kept, and not before. What their rules do comes later.

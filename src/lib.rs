@@ -20,7 +20,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`secret`], [`password`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`secret`], [`password`], [`pressure`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -42,6 +42,7 @@ pub mod lookup;
 pub mod message;
 pub mod moment;
 pub mod password;
+pub mod pressure;
 pub mod question;
 pub mod records;
 pub mod release;

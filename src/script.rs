@@ -21,6 +21,7 @@ pub mod stack;
 pub mod standard;
 pub mod table;
 pub mod trace;
+mod turns;
 
 #[cfg(test)]
 mod tests;

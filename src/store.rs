@@ -55,6 +55,12 @@ pub trait Store: Send + Sync + 'static {
     /// nothing of it is kept again. One answer per event, in order.
     async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError>;
 
+    /// Whether [`Store::accept`] would refuse events that came now, because more come than it can keep. Cheap: it is asked
+    /// before events are read.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
     /// Leases jobs that are due, at most as many of each lane as asked for, oldest first. Suspects are left out, see
     /// [`Store::claim_suspect`].
     async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError>;

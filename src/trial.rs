@@ -325,7 +325,7 @@ impl Work<'_> {
                 let encoded = self.release.encode(self.route, request, returned, mark);
                 encoded.map_err(|problem| failed(compiler.misfit(script, &problem)))
             }
-            Err(error) if matches!(error.cause, Cause::Busy) => Err(Failure::busy()),
+            Err(error) if matches!(error.cause, Cause::Busy | Cause::Crowded) => Err(Failure::busy()),
             Err(error) => Err(failed(compiler.explain(script, *error))),
         };
         ran.times.total_us = micros(started.elapsed());

@@ -160,13 +160,13 @@ async fn decide(
     };
     let outside = delivery.lookups.of(&release.connectors, Some(origin(job)), job.event.flags.preview);
     let outside = outside.traced(trace::Run::of(&seen.id, None));
-    let run = delivery.lanes.run(script, call, &outside).await;
+    let run = delivery.lanes.run_patiently(script, call, &outside).await;
     (seen.logs, seen.reason, seen.journal, seen.took) = (run.logs, run.reason, run.journal, run.took);
-    seen.begun = !matches!(&run.result, Err(failed) if matches!(failed.cause, Cause::Busy));
+    seen.begun = !matches!(&run.result, Err(failed) if matches!(failed.cause, Cause::Busy | Cause::Crowded));
     route.metrics.script_seconds.observe(seen.took);
     let misfit = |problem: &str| Failure::Script(Box::new(release.compiler.misfit(script, problem)));
     let returned = run.result.map_err(|failed| match failed.cause {
-        Cause::Busy => Failure::NoThread,
+        Cause::Busy | Cause::Crowded => Failure::NoThread,
         _ => Failure::Script(Box::new(release.compiler.explain(script, *failed))),
     })?;
     let mark = Mark { decision: &seen.id, release: release.label(), script: script.file() };

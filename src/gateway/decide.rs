@@ -47,6 +47,8 @@ pub struct Decision {
 pub enum Failure {
     #[error("{0} calls of this route are in work already, as many as `limits.concurrent` allows")]
     Busy(usize),
+    #[error("more calls come than can be answered in time, so this one was refused at once and its script did not run")]
+    Overload,
     #[error("no thread was free for this script before its deadline")]
     NoThread,
     #[error("{0}")]
@@ -62,6 +64,7 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Busy(_) | Self::NoThread => "busy",
+            Self::Overload => "overload",
             Self::Script(error) => error.reason(),
             Self::NotSent(_) => "not_sent",
             Self::Store(_) => "store",
@@ -118,6 +121,10 @@ pub async fn decide(
                     decision.begun = false;
                     Err(Failure::NoThread)
                 }
+                Err(failed) if matches!(failed.cause, Cause::Crowded) => {
+                    decision.begun = false;
+                    Err(Failure::Overload)
+                }
                 Err(failed) => Err(Failure::Script(Box::new(release.compiler.explain(script, *failed)))),
             }
         }
@@ -134,6 +141,12 @@ pub async fn decide(
     }
     decision.id = id;
     decision
+}
+
+/// The declared answer for a call of which nothing but its head was looked at, because more come than can be answered.
+pub fn shed(release: &Release, route: &Route) -> Decision {
+    let decision = Decision { id: Uuid::now_v7().simple().to_string(), ..Decision::of(Reply::empty(503)) };
+    decision.failed(release, route, Failure::Overload)
 }
 
 impl Decision {

@@ -41,11 +41,14 @@ pub struct Record {
     parent: Option<Parent>,
     request_id: Option<ImmutableString>,
     preview: bool,
-    decision: Option<(Decision, Decoded)>,
+    /// Without its request, if that was not read.
+    decision: Option<(Decision, Option<Decoded>)>,
     body: Bytes,
     decoded_us: u64,
     repeated: bool,
     receipt: Option<Receipt>,
+    /// It was refused because too many come, and enough of such are remembered.
+    one_of_many: bool,
 }
 
 struct Known {
@@ -70,6 +73,7 @@ impl Record {
             decoded_us: 0,
             repeated: false,
             receipt: None,
+            one_of_many: false,
         }
     }
 
@@ -114,7 +118,19 @@ impl Record {
 
     pub fn decided(&mut self, decision: Decision, request: Decoded) -> Reply {
         let reply = decision.reply.clone();
-        self.decision = Some((decision, request));
+        self.decision = Some((decision, Some(request)));
+        reply
+    }
+
+    /// Many calls end like this one: it is counted and logged, and nothing more of it is remembered.
+    pub fn is_one_of_many(&mut self) {
+        self.one_of_many = true;
+    }
+
+    /// The call was refused with its declared answer before it was read.
+    pub fn shed(&mut self, decision: Decision) -> Reply {
+        let reply = decision.reply.clone();
+        self.decision = Some((decision, None));
         reply
     }
 
@@ -176,7 +192,9 @@ impl Record {
         metrics.calls.inc(self.outcome());
         metrics.call_seconds.observe(took);
         if let Some((decision, _)) = &self.decision {
-            metrics.script_seconds.observe(decision.took);
+            if decision.begun {
+                metrics.script_seconds.observe(decision.took);
+            }
             if let Some(failure) = &decision.failure {
                 metrics.fallback.inc(failure.reason());
             }

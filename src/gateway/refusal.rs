@@ -26,6 +26,10 @@ pub enum Refusal {
         "more deliveries of events are in work than `limits.concurrent` allows, so the provider is asked to send this one again"
     )]
     Busy,
+    #[error(
+        "more deliveries of events come than can be kept in time, so the provider is asked to send this one again; it was not parsed"
+    )]
+    Overload,
     #[error("the events could not be kept, so the provider is asked to send them again: {0}")]
     Store(#[from] StoreError),
     #[error("the body is larger than `server.max_body_bytes`")]
@@ -63,7 +67,9 @@ impl Refusal {
             Self::Call(HookError::PostOnly) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge | Self::Call(HookError::TooManyEvents { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Call(_) | Self::Broken | Self::BadHost => StatusCode::BAD_REQUEST,
-            Self::NotReady | Self::Busy | Self::NoRoom | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -88,6 +94,7 @@ impl Refusal {
             Self::Call(_) => "bad_body",
             Self::NotReady => "not_ready",
             Self::Busy => "busy",
+            Self::Overload => "overload",
             Self::Store(_) => "store",
             Self::TooLarge => "too_large",
             Self::Encoded => "encoded",
@@ -106,7 +113,9 @@ impl Refusal {
             Self::Method | Self::Call(HookError::PostOnly) => "method not allowed".into(),
             Self::Auth(_) => "not authenticated".into(),
             Self::Call(error) => error.to_string(),
-            Self::NotReady | Self::Busy | Self::NoRoom | Self::Store(_) => "not available, please try again".into(),
+            Self::NotReady | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
+                "not available, please try again".into()
+            }
             Self::Encoded => "`content-encoding` is not supported, send the body as it is".into(),
             Self::BadHost => "bad request: one `host` is needed".into(),
             Self::TooLarge => "the body is too large".into(),

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rhai::{AST, Engine, EvalAltResult, Scope};
-use tokio::sync::Semaphore;
 
 use crate::finding::{Finding, Severity};
 use crate::script::budget;
@@ -33,6 +32,7 @@ use crate::script::prelude;
 use crate::script::run::{Cause, Failed, Pace, Script};
 use crate::script::stack;
 use crate::script::trace::{Chamber, Furnishing, Spot, innermost_position};
+use crate::script::turns::Turns;
 
 mod imports;
 pub mod testing;
@@ -389,7 +389,7 @@ impl Compiler {
             limits: limits.clone(),
             captures,
             pace: Pace::default(),
-            slow: Arc::new(Semaphore::new(lanes::slow_threads().div_ceil(2))),
+            turns: Turns::new(lanes::slow_threads().div_ceil(2)),
             alive: Arc::new(()),
         })
     }
@@ -427,7 +427,7 @@ impl Compiler {
                 return self.misfit(script, &problem);
             }
             Cause::Stopped(stopped) => (budget::ended(), limit_of(stopped)),
-            Cause::Busy => (budget::ended(), Some(Limit::Deadline)),
+            Cause::Busy | Cause::Crowded => (budget::ended(), Some(Limit::Deadline)),
         };
         let lost = innermost_position(&error).is_none();
         let run = diagnose::Run { file: &script.label, entry: script.entry, stopped, last_seen: None };

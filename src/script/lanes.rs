@@ -2,7 +2,7 @@
 //!
 //! A script that spins would hold an async worker, and with it every call that waits there. So a run that is not done
 //! after two milliseconds is given up and started again on a slow thread, where it may use the whole of its deadline.
-//! Slow threads have a low priority and no script may hold more than half of them.
+//! Slow threads have a low priority and no script may hold more than half of them; who may wait for one, `turns` says.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +18,7 @@ use crate::question::{Answered, Question, Reason, Trouble};
 use crate::script::budget::Stopped;
 use crate::script::journal::{Journal, Lookup};
 use crate::script::run::{Attempted, Call, Cause, Failed, Run, Script, Where};
+use crate::script::turns::NoTurn;
 
 /// After the deadline a run has this long to say where it was; then the answer is given without that.
 const GRACE: Duration = Duration::from_millis(30);
@@ -82,11 +83,22 @@ impl Lanes {
 
     /// Runs the script; the answer comes at the call's deadline at the latest (and a few milliseconds). While a question is
     /// out the run holds no thread: it has ended, and is repeated with the answer.
+    ///
+    /// If more calls come than can be run, those that would wait too long end at once with [`Cause::Crowded`].
     pub async fn run(&self, script: &Arc<Script>, call: Call, outside: &dyn Outside) -> Run {
+        self.run_as(script, call, outside, false).await
+    }
+
+    /// The same for a run that nobody waits for, such as a job's: it waits for its turn until its deadline.
+    pub async fn run_patiently(&self, script: &Arc<Script>, call: Call, outside: &dyn Outside) -> Run {
+        self.run_as(script, call, outside, true).await
+    }
+
+    async fn run_as(&self, script: &Arc<Script>, call: Call, outside: &dyn Outside, patient: bool) -> Run {
         let (mut journal, mut took) = (Journal::default(), Duration::ZERO);
         loop {
             let started = Instant::now();
-            let (question, known) = match self.advance(script, &call, journal).await {
+            let (question, known) = match self.advance(script, &call, journal, patient).await {
                 Attempted::Asked(question, known) => (question, known),
                 Attempted::Long(known) => {
                     script.pace.gave_up();
@@ -102,7 +114,7 @@ impl Lanes {
     }
 
     /// As far as it comes: quickly here, or on a slow thread if this script is known to be slow.
-    async fn advance(&self, script: &Arc<Script>, call: &Call, journal: Journal) -> Attempted {
+    async fn advance(&self, script: &Arc<Script>, call: &Call, journal: Journal, patient: bool) -> Attempted {
         if !script.pace.is_slow() {
             let started = Instant::now();
             let attempted = script.advance(call, journal, Where::Worker);
@@ -110,7 +122,7 @@ impl Lanes {
             return attempted;
         }
         let (started, kept) = (Instant::now(), journal.clone());
-        self.advance_slowly(script, call.clone(), journal).await.unwrap_or_else(|cause| {
+        self.advance_slowly(script, call.clone(), journal, patient).await.unwrap_or_else(|cause| {
             let result = Err(Box::new(Failed { cause, spot: None }));
             Attempted::Done(Run {
                 result,
@@ -123,14 +135,22 @@ impl Lanes {
         })
     }
 
-    async fn advance_slowly(&self, script: &Arc<Script>, call: Call, journal: Journal) -> Result<Attempted, Cause> {
+    async fn advance_slowly(
+        &self,
+        script: &Arc<Script>,
+        call: Call,
+        journal: Journal,
+        patient: bool,
+    ) -> Result<Attempted, Cause> {
         let deadline = call.deadline;
-        let turn = timeout_at(deadline.into(), script.slow.clone().acquire_owned()).await;
-        let permit = turn.ok().and_then(Result::ok).ok_or(Cause::Busy)?;
+        let turn = script.turns.take(deadline, patient).await.map_err(|none| match none {
+            NoTurn::Crowded => Cause::Crowded,
+            NoTurn::Late => Cause::Busy,
+        })?;
         let (reply, result) = oneshot::channel();
         let runner = script.clone();
         let job = move || {
-            let _permit = permit;
+            let _turn = turn;
             if reply.is_closed() || Instant::now() >= call.deadline {
                 return;
             }

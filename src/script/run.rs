@@ -11,7 +11,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, ImmutableString, Position, Scope};
-use tokio::sync::Semaphore;
 
 use crate::question::Question;
 use crate::script::budget;
@@ -26,6 +25,7 @@ use crate::script::lint::known::Known;
 use crate::script::stack;
 use crate::script::trace;
 use crate::script::trace::{Chamber, Spot};
+use crate::script::turns::Turns;
 
 /// Operations and time that a run may take on an async worker before it moves to a thread of its own. What so few
 /// operations can chain together also fits a worker's stack ([`stack::WORKER_BYTES`]).
@@ -49,8 +49,8 @@ pub struct Script {
     /// Whether a closure in it, or in what it imports, captures variables.
     pub(super) captures: bool,
     pub(super) pace: Pace,
-    /// How many of the slow threads this script may hold at once.
-    pub(super) slow: Arc<Semaphore>,
+    /// Its turns on the slow threads.
+    pub(super) turns: Arc<Turns>,
     pub(super) alive: Arc<()>,
 }
 
@@ -158,6 +158,8 @@ pub enum Cause {
     Panicked,
     /// No thread was free before the deadline.
     Busy,
+    /// More calls wait for this script than can be run.
+    Crowded,
 }
 
 impl Cause {
@@ -204,6 +206,12 @@ impl Script {
 
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whether a call that came at `now` would find no turn, because more come than can be run. Then it is refused before
+    /// anything is done for it.
+    pub fn is_crowded(&self, now: Instant) -> bool {
+        self.turns.is_crowded(now)
     }
 
     /// Runs to the end on this thread. Nobody answers its questions, unless its world is a mocked one.

@@ -237,6 +237,10 @@ impl Store for Sqlite {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    fn is_crowded(&self) -> bool {
+        self.shared.queue.is_crowded()
+    }
+
     async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError> {
         self.as_gateway()?;
         let (reply, answer) = oneshot::channel();

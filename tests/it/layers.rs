@@ -79,6 +79,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "telemetry",
             "finding",
             "failpoint",
+            "pressure",
         ],
     ),
     (
@@ -125,9 +126,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["finding", "secret"]),
     ("auth", &["secret"]),
     ("hooks", &["script", "command", "decision", "message", "secret"]),
-    ("script", &["command", "moment", "question", "finding", "secret", "password", "allocator"]),
+    ("script", &["command", "moment", "question", "finding", "secret", "password", "allocator", "pressure"]),
     ("connectors", &["command", "message", "question", "secret", "telemetry", "finding"]),
-    ("store", &["decision", "question", "failpoint"]),
+    ("store", &["decision", "question", "failpoint", "pressure"]),
     ("command", &[]),
     ("decision", &["secret"]),
     ("question", &["secret"]),
@@ -139,6 +140,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("allocator", &[]),
     ("failpoint", &[]),
+    ("pressure", &[]),
 ];
 
 /// Outside names that a module must never use.

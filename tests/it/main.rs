@@ -27,6 +27,7 @@ mod lookups;
 mod lsp;
 mod mistakes;
 mod mutants;
+mod overload;
 mod passwords;
 mod payloads;
 mod privacy;

@@ -16,7 +16,7 @@ impl Record {
     /// A call that was decided. A repeated one was remembered the first time, and what carries events has no script.
     pub(super) fn remember(self, records: &Recorder, took: Duration) {
         let urgent = self.decision.as_ref().map(|(decision, _)| decision.denied || decision.failure.is_some());
-        let Some(urgent) = urgent else { return };
+        let Some(urgent) = urgent.filter(|_| !self.one_of_many) else { return };
         let weight = if urgent { Weight::Urgent } else { Weight::Plain };
         if records.admits(weight, self.received + took) {
             records.record(self.seen(took));
@@ -25,7 +25,7 @@ impl Record {
 
     /// A call that reached no script.
     pub(super) fn remember_refused(self, id: String, refusal: &Refusal, records: &Recorder, took: Duration) {
-        if records.admits(Weight::Refused, self.received + took) {
+        if !self.one_of_many && records.admits(Weight::Refused, self.received + took) {
             let failure = records::failure(refusal.reason(), refusal.to_string(), None);
             let status = refusal.status().as_u16();
             records.record(Seen { id, failure: Some(failure), status: Some(status), ..self.seen(took) });
@@ -66,6 +66,7 @@ impl Record {
         seen.actions = records::lines(&actions);
         seen.failure = failure.as_ref().map(told);
         let (script, surroundings) = (script.clone(), surroundings.clone());
+        let Some(request) = request else { return seen };
         seen.ran = Some(Ran { script, surroundings, request, begun, journal, reason, took });
         seen
     }

@@ -11,6 +11,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::pressure::Overload;
 use crate::store::StoreError;
 use crate::store::sqlite::work::Work;
 
@@ -38,6 +39,7 @@ pub(super) enum Line {
 pub(super) struct Queue {
     lines: Mutex<Lines>,
     changed: Condvar,
+    overload: Overload,
 }
 
 #[derive(Default)]
@@ -47,6 +49,10 @@ struct Lines {
     others: VecDeque<Box<dyn Work>>,
     closed: bool,
 }
+
+/// While more arrives than can be kept, this many arrivals may wait: enough for a commit that is worth its sync, and so few
+/// that who waits is answered after two commits.
+const SHORT: usize = 64;
 
 /// What the writer gets when it asks.
 pub(super) enum Next {
@@ -69,6 +75,11 @@ impl Queue {
         }
         match line {
             Line::Arrival => {
+                let now = Instant::now();
+                if self.overload.note(lines.arrivals.len(), now) && lines.arrivals.len() >= SHORT {
+                    self.overload.begin(now);
+                    return Err(StoreError::Busy);
+                }
                 let late = lines.arrivals.front().is_some_and(|(since, _)| since.elapsed() > LONGEST_WAIT);
                 // A body of any size may come while nothing waits.
                 let heavy = !lines.arrivals.is_empty() && lines.arrivals_bytes + work.bytes() > MOST_BYTES;
@@ -76,7 +87,7 @@ impl Queue {
                     return Err(StoreError::Busy);
                 }
                 lines.arrivals_bytes += work.bytes();
-                lines.arrivals.push_back((Instant::now(), work));
+                lines.arrivals.push_back((now, work));
             }
             Line::Other if lines.others.len() >= MOST => return Err(StoreError::Busy),
             Line::Other => lines.others.push_back(work),
@@ -86,13 +97,24 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether an arrival that came now would be refused because more arrive than can be kept.
+    pub(super) fn is_crowded(&self) -> bool {
+        let now = Instant::now();
+        // Without an overload nobody takes the lock.
+        let crowded = self.overload.is_on(now) && self.lines().arrivals.len() >= SHORT;
+        if crowded {
+            self.overload.begin(now);
+        }
+        crowded
+    }
+
     /// Waits for work, and takes what may go into one transaction.
     pub(super) fn next(&self, patience: Duration) -> Next {
         let lines = self.lines();
         let waiting = |lines: &mut Lines| lines.arrivals.is_empty() && lines.others.is_empty() && !lines.closed;
         let waited = self.changed.wait_timeout_while(lines, patience, waiting);
         let (mut lines, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let batch = lines.take();
+        let batch = lines.take(self.overload.is_on(Instant::now()));
         if !batch.is_empty() {
             Next::Batch(batch)
         } else if lines.closed {
@@ -119,7 +141,9 @@ impl Queue {
 }
 
 impl Lines {
-    fn take(&mut self) -> Vec<Box<dyn Work>> {
+    /// What goes into the next transaction. While more arrives than can be kept, other work gets no more of it than arrivals
+    /// do: short lines of arrivals would leave it all the room.
+    fn take(&mut self, overloaded: bool) -> Vec<Box<dyn Work>> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let most = BATCH - self.others.len().min(SHARE);
@@ -134,7 +158,8 @@ impl Lines {
             batch.push(work);
         }
         let least = batch.len() + SHARE;
-        while batch.len() < BATCH && (bytes < BATCH_BYTES || batch.len() < least) {
+        let most = if overloaded { (2 * batch.len()).max(least).min(BATCH) } else { BATCH };
+        while batch.len() < most && (bytes < BATCH_BYTES || batch.len() < least) {
             let Some(work) = self.others.pop_front() else { break };
             bytes += work.bytes();
             batch.push(work);
