@@ -135,6 +135,21 @@ impl Finding {
         text
     }
 
+    /// The same finding for logs and for what is kept for good. A test that failed quotes what it gave and what it got, and
+    /// that may be a call which somebody saved: of it the name and the place are left.
+    #[must_use]
+    pub fn for_logs(&self) -> Self {
+        if !self.code.starts_with("test/") || TESTS_WITHOUT_VALUES.contains(&self.code) {
+            return self.clone();
+        }
+        let id = self.message.strip_prefix("test `").and_then(|rest| rest.split_once('`')).map(|(id, _)| id);
+        let (message, help) = match id {
+            Some(id) => (format!("test `{id}` failed"), format!("`hookgate test --filter '^{id}$'` shows how")),
+            None => ("a test failed".to_owned(), "`hookgate test` shows how".to_owned()),
+        };
+        Self { message, help: Some(help), excerpt: None, called_from: Vec::new(), ..self.clone() }
+    }
+
     /// Excerpt, caret and remedy over several lines, as rustc prints them.
     pub fn render(&self, renderer: &Renderer) -> String {
         let level = match self.severity {
@@ -168,6 +183,9 @@ impl Finding {
         renderer.render(&[group])
     }
 }
+
+/// Findings about tests whose words hold nothing of a test.
+const TESTS_WITHOUT_VALUES: [&str; 3] = ["test/gate-timeout", "test/no-assertion", "test/no-script"];
 
 /// The nearest of `candidates` to what somebody wrote, if one is near enough to be meant.
 pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -220,6 +238,20 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert_eq!(finding.one_line(), "a.rhai:2:13: unknown property `emial` (did you mean `email`?)");
+    }
+
+    #[test]
+    fn logs_get_no_values_of_a_test() {
+        let quoting = |code, message: &str| Finding::error(code, "scripts/cases/a/x.json", message).at("CANARY", 1, 1);
+        let told = quoting("test/case", "test `a::case/x`: not what the case says: CANARY").help("CANARY").for_logs();
+        assert_eq!(
+            told.one_line(),
+            "scripts/cases/a/x.json:1:1: test `a::case/x` failed (`hookgate test --filter '^a::case/x$'` shows how)"
+        );
+        assert!(!told.render(&Renderer::plain()).contains("CANARY"));
+        assert!(!quoting("test/assertion", "CANARY").for_logs().one_line().contains("CANARY"));
+        let other = quoting("test/no-script", "there is no script").help("write one");
+        assert_eq!(other.for_logs(), other);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::admin::Admin;
-use crate::admin::desk::Desk;
+use crate::admin::desk::{Desk, Parts};
 use crate::admin::health::Samples;
 use crate::admin::live::Stage;
 use crate::allocator;
@@ -156,7 +156,7 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let (work_stop, work_stopping) = channel(false);
     let work = tokio::spawn(work::run(delivery.clone(), work_stopping, grace));
     let gateway = Gateway::new(live.clone(), lanes.clone(), delivery.clone(), metrics.clone());
-    let desk = Desk {
+    let desk = Desk::new(Parts {
         live: live.clone(),
         delivery: delivery.clone(),
         history: history.clone(),
@@ -168,7 +168,7 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
         place: place.clone(),
         stopping: stopping.clone(),
         started,
-    };
+    });
     let _watch = watch::start(place.clone(), live.clone()).context("files cannot be watched")?;
     let Listeners { public, settings, admin, admin_settings, access } = listeners;
     let (admin_stop, admin_stopping) = channel(false);
@@ -264,7 +264,10 @@ async fn end_admin(task: JoinHandle<()>) {
 /// Tells why there is nothing to run: rendered for people, as log lines for programs.
 fn refuse<T>(log: Log, findings: &[Finding]) -> Result<T> {
     match log {
-        Log::Human => output::note(format_args!("{}\n", output::rendered(findings))),
+        Log::Human => {
+            let told: Vec<Finding> = findings.iter().map(Finding::for_logs).collect();
+            output::note(format_args!("{}\n", output::rendered(&told)));
+        }
         Log::Json => told::log_findings(findings),
     }
     bail!("the bundle cannot go live ({}), so the gateway does not start", output::tally(findings))

@@ -19,8 +19,9 @@ use crate::history::git;
 use crate::history::shown;
 use crate::history::shown::About;
 use crate::release::bundle::Place;
+use crate::release::suite;
 use crate::release::witness::{Activated, Cause, Pinned, Refused, Seen, Witness};
-use crate::store::archive::{Change, File, MOST_DETAIL, NewChange, PastRelease, Pin, Repin, Snapshot};
+use crate::store::archive::{Change, File, MOST_DETAIL, NewChange, Part, PastRelease, Pin, Repin, Snapshot};
 use crate::store::{Millis, Store, StoreError};
 
 /// What of a difference goes into a row, in bytes of text and in files.
@@ -125,7 +126,7 @@ async fn activated(store: &dyn Store, place: &Place, at: Millis, seen: &Activate
     let known = store.archive().releases().await?;
     let earlier = known.iter().find(|release| release.hash == seen.hash).map(|release| About::of(&release.about));
     let before = seen.before.clone().or_else(|| known.first().map(|release| release.hash.clone()));
-    let differs = differences(store, &known, before.as_deref(), &files).await?;
+    let differs = without_bodies(differences(store, &known, before.as_deref(), &files).await?, false);
     let about = about(place, seen, earlier.unwrap_or_default());
     let what = if seen.cause == Cause::RolledBack { "rolled back" } else { "release activated" };
     let mut detail = json!({ "commit": about.commit, "warnings": seen.warnings.len(), "tests": seen.tests });
@@ -151,7 +152,8 @@ async fn refused(store: &dyn Store, at: Millis, seen: &Refused) -> Result<Entry,
         json!({ "findings": told(findings), "more_findings": findings.len().saturating_sub(MOST_FINDINGS) });
     if let Some((_, content)) = on_disk {
         let known = store.archive().releases().await?;
-        tell_files(&mut detail, differences(store, &known, running.as_deref(), &content::files(content)).await?);
+        let differs = differences(store, &known, running.as_deref(), &content::files(content)).await?;
+        tell_files(&mut detail, without_bodies(differs, true));
     }
     let row = change(at, who, "release refused", &subject, &detail);
     let after = on_disk.as_ref().map(|(hash, _)| hash.clone());
@@ -202,10 +204,24 @@ fn pin(pinned: &Pinned, at: Millis) -> Pin {
 
 fn told(findings: &[Finding]) -> Vec<Value> {
     let told = |finding: &Finding| {
-        let text: String = finding.one_line().chars().take(MOST_FINDING).collect();
-        json!({ "severity": finding.severity, "code": finding.code, "text": text })
+        let text: String = finding.for_logs().one_line().chars().take(MOST_FINDING).collect();
+        json!({ "severity": finding.severity, "code": finding.code, "file": finding.file, "text": text })
     };
     findings.iter().take(MOST_FINDINGS).map(told).collect()
+}
+
+/// Differences as the log of changes keeps them, which nobody can take anything out of: without the lines of files that may
+/// hold a call somebody saved, or data of people. Of what was refused, the configuration may hold a secret by mistake.
+fn without_bodies(mut differs: Vec<FileDiff>, refused: bool) -> Vec<FileDiff> {
+    for file in &mut differs {
+        let open = match file.part {
+            Part::Config => !refused,
+            Part::Script => !suite::is_test(&file.name),
+            Part::Fixture | Part::Table => false,
+        };
+        file.text = file.text.take().filter(|_| open);
+    }
+    differs
 }
 
 fn tell_files(detail: &mut Value, mut differs: Vec<FileDiff>) {
@@ -249,6 +265,33 @@ pub(super) async fn note(store: &dyn Store, change: NewChange) -> Result<Change,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::diff::Fate;
+
+    #[test]
+    fn the_log_of_changes_keeps_no_lines_of_what_may_be_a_call() {
+        let file = |(part, name): &(Part, &str)| FileDiff {
+            part: *part,
+            name: (*name).to_owned(),
+            change: Fate::Added,
+            added: 1,
+            removed: 0,
+            text: Some("+x".to_owned()),
+        };
+        let files = [
+            (Part::Config, "gateway.toml"),
+            (Part::Script, "a.rhai"),
+            (Part::Script, "a_test.rhai"),
+            (Part::Fixture, "cases/a/x.json"),
+            (Part::Table, "people"),
+        ];
+        for (refused, expected) in [(false, &["gateway.toml", "a.rhai"][..]), (true, &["a.rhai"])] {
+            let kept = without_bodies(files.iter().map(file).collect(), refused);
+            assert_eq!(kept.len(), files.len(), "each is told of");
+            let shown: Vec<&str> =
+                kept.iter().filter(|file| file.text.is_some()).map(|file| file.name.as_str()).collect();
+            assert_eq!(shown, expected);
+        }
+    }
 
     #[test]
     fn a_detail_that_is_too_long_loses_texts_before_anything_else() {

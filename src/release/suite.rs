@@ -14,9 +14,11 @@ use crate::harness::test;
 use crate::hooks;
 use crate::release::convert::{own_limits, table_kind};
 use crate::release::{Plan, Release, Route};
-use crate::script::compile::{Compiler, Role, TEST_SUFFIX, is_test};
+use crate::script::compile::{Compiler, Role, TEST_SUFFIX};
 use crate::script::context::Surroundings;
 use crate::script::lint::allow;
+
+pub use crate::script::compile::is_test;
 
 /// The whole suite of a release.
 pub fn suite(release: &Release) -> Suite {

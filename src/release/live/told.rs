@@ -6,10 +6,10 @@ use crate::finding::{Finding, Severity};
 use crate::release::Release;
 use crate::release::witness::Pinned;
 
-/// Writes what was found in a bundle, each finding at its own level.
+/// Writes what was found in a bundle, each finding at its own level, without values of tests.
 pub fn log_findings(findings: &[Finding]) {
     for finding in findings {
-        let (code, text) = (finding.code, finding.one_line());
+        let (code, text) = (finding.code, finding.for_logs().one_line());
         match finding.severity {
             Severity::Error => error!(finding.code = code, finding = text, "release refused"),
             Severity::Warning => warn!(finding.code = code, finding = text, "release has a warning"),
