@@ -153,7 +153,8 @@ impl Bench {
         Ok(Tried { warnings: candidate.warnings, ..tried })
     }
 
-    /// Runs the order on the candidate and makes a golden case of it: what came of it is what must come of it.
+    /// Runs the order, without what is secret in its body, on the candidate and makes a golden case of it: what came of it is
+    /// what must come of it.
     ///
     /// # Errors
     /// As for [`Bench::run_on`], and [`Draft::of`].
@@ -167,8 +168,40 @@ impl Bench {
     ) -> Result<Draft, TrialError> {
         let _turn = self.turns.try_acquire().map_err(|_| TrialError::Busy)?;
         let candidate = candidate(subject, live, place).await?;
-        let tried = self.tried(&candidate.release, order).await?;
-        draft(&candidate.release, order, &tried, name).await
+        self.drafted(&candidate.release, order, None, name).await
+    }
+
+    /// The same on this release. `tried` is what came of the order: it is run again only if something in it is secret.
+    ///
+    /// # Errors
+    /// As for [`Bench::run`], and [`Draft::of`].
+    pub async fn case(
+        &self,
+        release: &Arc<Release>,
+        order: &Order,
+        tried: &Tried,
+        name: &str,
+    ) -> Result<Draft, TrialError> {
+        let _turn = self.turns.try_acquire().map_err(|_| TrialError::Busy)?;
+        self.drafted(release, order, Some(tried), name).await
+    }
+
+    async fn drafted(
+        &self,
+        release: &Arc<Release>,
+        order: &Order,
+        tried: Option<&Tried>,
+        name: &str,
+    ) -> Result<Draft, TrialError> {
+        let (order, redacted) = case::without_secrets(release, order)?;
+        let asked = match tried.filter(|_| redacted.is_empty()) {
+            Some(tried) => tried.asked(),
+            None => self.tried(release, &order).await?.asked(),
+        };
+        let (release, name) = (release.clone(), name.to_owned());
+        let made = on_a_thread(move || Draft::of(&release, &order, &name, &asked)).await;
+        let draft = made.ok_or(TrialError::Busy)?.map_err(TrialError::Unusable)?;
+        Ok(Draft { redacted, ..draft })
     }
 
     /// Runs the order on this release.
@@ -206,16 +239,6 @@ impl Bench {
         }
         Ok(tried)
     }
-}
-
-/// A golden case of an order that was tried on this release.
-///
-/// # Errors
-/// See [`Draft::of`].
-pub async fn draft(release: &Arc<Release>, order: &Order, tried: &Tried, name: &str) -> Result<Draft, TrialError> {
-    let (release, order, name, asked) = (release.clone(), order.clone(), name.to_owned(), tried.asked());
-    let made = on_a_thread(move || Draft::of(&release, &order, &name, &asked)).await;
-    made.ok_or(TrialError::Busy)?.map_err(TrialError::Unusable)
 }
 
 async fn candidate(subject: Subject, live: Arc<Live>, place: Place) -> Result<Candidate, TrialError> {

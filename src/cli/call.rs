@@ -23,7 +23,7 @@ use crate::release::bundle::Place;
 use crate::script::lanes::Lanes;
 use crate::telemetry::escape::visible;
 use crate::telemetry::metrics::Metrics;
-use crate::trial;
+use crate::trial::case::Draft;
 use crate::trial::tried::{Failure, Ran, Tried, TriedLog, TriedLookup};
 use crate::trial::{Bench, Order};
 
@@ -42,7 +42,8 @@ pub struct Args {
     /// Set a parameter of the route or rule for this call; the value is JSON, or else a text. May be repeated.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = body::assignment)]
     params: Vec<(String, Value)>,
-    /// Save the call and what came of it as a golden case of the script, which `hookgate test` runs from then on.
+    /// Save the call, without what is secret in it, and what came of it as a golden case of the script, which `hookgate test`
+    /// runs from then on.
     #[arg(long, value_name = "NAME")]
     save_case: Option<String>,
 }
@@ -66,15 +67,19 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         print(&release, &tried, args.rule.as_deref());
     }
     if let Some(name) = &args.save_case {
-        let draft = runtime.block_on(trial::draft(&release, &order, &tried, name));
+        let draft = runtime.block_on(bench.case(&release, &order, &tried, name));
         save(&place, &draft.map_err(|error| anyhow::anyhow!("no case was saved: {error}"))?)?;
     }
     Ok(if tried.failed() { Status::Failed } else { Status::Good })
 }
 
-fn save(place: &Place, draft: &trial::case::Draft) -> Result<()> {
+fn save(place: &Place, draft: &Draft) -> Result<()> {
     draft.write(&place.root)?;
     output::note(format_args!("{} {}; `hookgate test` runs it from now on", paint(GOOD, "saved"), draft.file));
+    if !draft.redacted.is_empty() {
+        let members = draft.redacted.join(", ");
+        output::note(format_args!("what may be secret is *** in it: {members}"));
+    }
     Ok(())
 }
 

@@ -90,6 +90,19 @@ pub fn request(body: &Value, allowed: &[&[&str]], secret: &[&[&str]], more: &[Ve
     (kept, walk.replaced)
 }
 
+/// A request without what is `secret` or has the name of a secret; everything else stays. For what somebody keeps for good:
+/// what it gives is still a call of the hook. Names of the `contract` are no secrets' names. Gives the pointers of what was
+/// replaced, the first hundred.
+pub fn without_secrets(
+    body: &Value,
+    contract: &[&[&str]],
+    secret: &[&[&str]],
+    more: &[Vec<String>],
+) -> (Value, Vec<String>) {
+    let allowed: Vec<&[&str]> = contract.iter().copied().chain([&[][..]]).collect();
+    request(body, &allowed, secret, more)
+}
+
 struct Walk<'a> {
     allowed: &'a [&'a [&'a str]],
     secret: &'a [&'a [&'a str]],
@@ -174,6 +187,31 @@ mod tests {
         for (given, expected) in table {
             assert_eq!(command(&given), expected);
         }
+    }
+
+    #[test]
+    fn what_is_kept_for_good_holds_all_but_secrets() {
+        let body = json!({
+            "data": {
+                "token": {"lifetime": 7, "value": "x"}, "nothing": null,
+                "credential": {"password": "s", "username": "ann"},
+                "userProfile": {"email": "a@b.example", "apiToken": "s", "vault": {"secretKeys": ["s", 7]}, "ssn": "s"}
+            }
+        });
+        let contract: &[&[&str]] = &[&["data", "token"]];
+        let more = vec![vec!["data".to_owned(), "userProfile".to_owned(), "ssn".to_owned()]];
+        let (kept, replaced) = without_secrets(&body, contract, &[&["data", "credential", "password"]], &more);
+        assert_eq!(
+            kept,
+            json!({
+                "data": {
+                    "token": {"lifetime": 7, "value": "x"}, "nothing": null,
+                    "credential": {"password": "***", "username": "ann"},
+                    "userProfile": {"email": "a@b.example", "apiToken": "***", "vault": {"secretKeys": ["***", "***"]}, "ssn": "***"}
+                }
+            })
+        );
+        assert_eq!(replaced.len(), 4, "{replaced:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A golden case made of a trial: the body, what the script was answered, and what came of it.
 //!
-//! A case is a file of the bundle that people read and compare: it holds the body as it was given, with whatever is secret
-//! in it, and the answers of lookups.
+//! A case is a file of the bundle that people read, compare and commit: what is secret in the body, or has the name of a
+//! secret there or in the answer of a lookup, is replaced before the case is run.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::decision::redact;
 use crate::finding::unknown;
 use crate::harness::cases;
 use crate::harness::cases::{Golden, Looked};
@@ -25,7 +26,7 @@ use crate::release::{Release, Route};
 use crate::script::journal::Lookup;
 use crate::script::prelude::json::json_from_dynamic;
 use crate::script::prelude::time::Time;
-use crate::trial::{Order, find};
+use crate::trial::{Order, TrialError, find};
 
 /// A case that is not written yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,40 @@ pub struct Draft {
     pub file: String,
     /// JSON.
     pub text: String,
+    /// Members of the body that were replaced, as JSON Pointers, the first hundred.
+    pub redacted: Vec<String>,
+}
+
+/// An order without what is secret in its body, and the pointers of what was replaced. A body that is no JSON stays as it is.
+///
+/// # Errors
+/// There is no such route or rule.
+pub(super) fn without_secrets(release: &Release, order: &Order) -> Result<(Order, Vec<String>), TrialError> {
+    let route = find(release, order)?;
+    let Ok(body) = serde_json::from_slice::<Value>(&order.body) else { return Ok((order.clone(), Vec::new())) };
+    let recorded = route.hook.recorded;
+    let contract: Vec<&[&str]> = recorded.captured.iter().flat_map(|paths| paths.iter().copied()).collect();
+    let more = route.capture.as_ref().map(|capture| capture.redact.as_slice()).unwrap_or_default();
+    let (kept, redacted) = redact::without_secrets(&body, &contract, recorded.secret, more);
+    if redacted.is_empty() {
+        return Ok((order.clone(), redacted));
+    }
+    Ok((Order { body: kept.to_string().into(), ..order.clone() }, redacted))
+}
+
+/// What was asked and answered, without members of the answer whose names are those of secrets, also where the answer holds
+/// JSON as a text.
+fn looked(lookup: &Lookup) -> Option<Looked> {
+    let looked = Looked::of(lookup)?;
+    let (mut answer, _) = redact::without_secrets(&looked.answer, &[], &[], &[]);
+    for text in answer.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let Some(Ok(value)) = text.as_str().map(serde_json::from_str::<Value>) else { continue };
+        let (kept, replaced) = redact::without_secrets(&value, &[], &[], &[]);
+        if !replaced.is_empty() {
+            *text = Value::from(kept.to_string());
+        }
+    }
+    Some(Looked { answer, ..looked })
 }
 
 impl Draft {
@@ -54,7 +89,7 @@ impl Draft {
         // A case is read by people and compared: to the second is enough.
         let now = Timestamp::from_second(Timestamp::now().as_second());
         let now = Time(now.map_err(|error| format!("the clock of this machine is off: {error}"))?);
-        let lookups: Vec<Looked> = asked.iter().filter_map(Looked::of).collect();
+        let lookups: Vec<Looked> = asked.iter().filter_map(looked).collect();
         let stage = Stage {
             world: cases::world(&binding, now, &lookups)?,
             compiler: Arc::clone(&release.compiler),
@@ -74,7 +109,7 @@ impl Draft {
             ..Golden::default()
         };
         let golden = cases::record(&stage, golden).map_err(|error| error.to_string())?;
-        Ok(Self { file, text: cases::written(&golden) })
+        Ok(Self { file, text: cases::written(&golden), redacted: Vec::new() })
     }
 
     /// Writes it below the folder of the bundle.

@@ -296,6 +296,21 @@ fn a_call_becomes_a_case_that_is_run_as_a_test() {
     assert_eq!(bundle.run(&["test", "--filter", "case/first"]).status, 0);
 }
 
+#[test]
+fn a_saved_case_has_no_secrets_in_it_and_is_a_call_all_the_same() {
+    let bundle = Bundle::new();
+    let mut call: serde_json::Value = serde_json::from_str(crate::process::sample("okta.registration")).unwrap();
+    call["data"]["userProfile"]["vault_password"] = json!("c4n4ry");
+    bundle.write("call.json", &call.to_string());
+    let saved = bundle.run(&["call", "signup", "call.json", "--save-case", "secret"]);
+    assert_eq!(saved.status, 0, "{}", saved.err);
+    assert!(saved.err.contains("/data/userProfile/vault_password"), "{}", saved.err);
+    let case = bundle.read("scripts/cases/registration/secret.json");
+    assert!(!case.contains("c4n4ry") && case.contains("\"vault_password\": \"***\""), "{case}");
+    let tested = bundle.run(&["test", "--filter", "case/secret"]);
+    assert_eq!((tested.status, tested.out.contains("1 passed")), (0, true), "{}", tested.out);
+}
+
 /// What was looked up then is what the case finds, when nobody is there any more.
 #[test]
 fn a_case_keeps_the_answers_of_its_lookups() {
@@ -303,7 +318,7 @@ fn a_case_keeps_the_answers_of_its_lookups() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let serving = std::thread::spawn(move || {
-        for body in ["{\"team\":\"payroll\"}", ""] {
+        for body in ["{\"team\":\"payroll\",\"api_token\":\"c4n4ry\"}", ""] {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 4096];
             assert!(stream.read(&mut request).unwrap() > 0);
@@ -327,7 +342,7 @@ fn a_case_keeps_the_answers_of_its_lookups() {
     assert_eq!(saved.status, 0, "{}{}", saved.out, saved.err);
     serving.join().unwrap();
     let case: serde_json::Value = serde_json::from_str(&bundle.read("scripts/cases/registration/asked.json")).unwrap();
-    assert_eq!(case["lookups"][0]["answer"]["text"], "{\"team\":\"payroll\"}");
+    assert_eq!(case["lookups"][0]["answer"]["text"], "{\"team\":\"payroll\",\"api_token\":\"***\"}");
     assert_eq!(case["lookups"][1], json!({ "connector": "hr", "asked": "GET /more", "fails": "unreachable" }));
     assert_eq!(case["expected"][0]["reply"]["commands"][0]["value"]["team"], "payroll unreachable");
     let tested = bundle.run(&["test", "--filter", "case/asked"]);
