@@ -103,7 +103,7 @@ async fn ready(State(desk): State<Arc<Desk>>) -> Response {
 }
 
 async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
-    ([(CONTENT_TYPE, METRICS_TYPE)], desk.metrics.encode()).into_response()
+    ([(CONTENT_TYPE, METRICS_TYPE)], desk.metrics()).into_response()
 }
 
 async fn not_found() -> Problem {

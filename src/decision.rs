@@ -135,6 +135,14 @@ pub struct Failure {
     pub text: String,
     pub file: Option<String>,
     pub line: Option<u32>,
+    /// Whether `text` may hold something of the call or of an answer: what the script gave to `throw`, what a lookup said.
+    /// Records of earlier versions do not tell, so theirs may.
+    #[serde(default = "may_quote")]
+    pub quotes: bool,
+}
+
+fn may_quote() -> bool {
+    true
 }
 
 /// Where the time went, in microseconds.

@@ -19,12 +19,12 @@ use tracing::warn;
 
 use crate::command::Action;
 use crate::decision::{ActionLine, Failure, Kept, Record};
-use crate::finding::Finding;
 use crate::hooks::{Decoded, Hook, Reply};
 use crate::records::budget::Budget;
 use crate::records::subject::Subjects;
 use crate::release::Capturing;
 use crate::script::context::Surroundings;
+use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
 use crate::script::lanes;
 use crate::script::run::Script;
@@ -130,13 +130,15 @@ pub fn lines(actions: &[Action]) -> Vec<ActionLine> {
     actions.iter().map(line).collect()
 }
 
-/// A failure as a record has it: the label of metrics, a text for operators, and the place if a script has one.
-pub fn failure(reason: &str, text: String, place: Option<&Finding>) -> Failure {
+/// A failure as a record has it: the label of metrics, a text for operators, and the place if it is a script's.
+pub fn failure(reason: &str, text: String, script: Option<&ScriptError>) -> Failure {
+    let place = script.map(|error| &error.finding);
     Failure {
         reason: reason.to_owned(),
         text,
         file: place.map(|finding| finding.file.clone()),
         line: place.and_then(|finding| u32::try_from(finding.line).ok()).filter(|line| *line > 0),
+        quotes: script.is_some_and(ScriptError::quotes),
     }
 }
 

@@ -6,7 +6,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
 use serde::Serialize;
@@ -14,11 +16,14 @@ use utoipa::ToSchema;
 
 use crate::admin::access::failures::Failures;
 use crate::admin::access::session::{Session, Sessions};
+use crate::admin::access::sight::Sight;
+use crate::admin::problem::Problem;
 use crate::secret::Secret;
 
 pub mod failures;
 pub mod origin;
 pub mod session;
+pub mod sight;
 
 /// What requests must show, and who has shown it.
 pub struct Access {
@@ -32,7 +37,7 @@ pub struct Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Looks at everything but bodies, changes nothing.
+    /// Looks at everything but what came from calls ([`sight`]), changes nothing.
     Reader,
     /// Sees and does everything.
     Operator,
@@ -57,6 +62,35 @@ pub struct Identity {
 impl Identity {
     pub fn is_operator(&self) -> bool {
         self.role == Role::Operator
+    }
+
+    /// What they may see.
+    pub fn sight(&self) -> Sight {
+        Sight::of(self.role)
+    }
+
+    /// The proof that an operator asks; nothing for readers.
+    pub fn operator(&self) -> Option<Operator> {
+        self.is_operator().then(|| Operator(self.to_string()))
+    }
+}
+
+/// Proof that an operator asks: what changes something, or makes the gateway work, takes one. Its text is how the log of
+/// changes names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator(String);
+
+impl Operator {
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Identity>().and_then(Identity::operator).ok_or_else(Problem::role)
     }
 }
 

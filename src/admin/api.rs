@@ -38,7 +38,7 @@ pub mod tables;
 #[openapi(
     info(
         title = "hookgate",
-        description = "The admin API of one gateway: what scripts decided and why, what became of events, and what operators may do about it.\n\nAn operator sees and does everything. A reader looks at everything but bodies and changes nothing. Lists have pages: `next` of one page is `cursor` of the next one, as long as the other parameters stay the same. Whatever goes wrong is told by a problem document (RFC 9457)."
+        description = "The admin API of one gateway: what scripts decided and why, what became of events, and what operators may do about it.\n\nAn operator sees and does everything. A reader sees no content of calls (what is withheld says so) and changes nothing. Lists have pages: `next` of one page is `cursor` of the next one, as long as the other parameters stay the same. Whatever goes wrong is told by a problem document (RFC 9457)."
     ),
     components(schemas(answers::ProblemDocument)),
     security(("token" = []), ("session" = [])),

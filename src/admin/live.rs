@@ -1,7 +1,7 @@
 //! Decisions as they are made, for those who watch: gathered for a quarter of a second, written once for all watchers.
 //!
-//! Nobody watching costs nothing; twenty watchers cost what one does, and twenty writes to sockets. Who reads too slowly is
-//! told so and let go: a gateway waits for no watcher.
+//! Nobody watching costs nothing; twenty watchers cost what one of each role does, and twenty writes to sockets. Who reads too
+//! slowly is told so and let go: a gateway waits for no watcher.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
 
+use crate::admin::access::sight::{PerRole, Sight};
 use crate::admin::access::{Identity, Role};
 use crate::admin::api::decisions::DecisionLine;
 use crate::decision::{Record, outcome};
@@ -84,8 +85,11 @@ pub struct Stage {
     records: Arc<Recorder>,
     watchers: Mutex<Watchers>,
     /// There while somebody watches.
-    batches: Mutex<Option<broadcast::Sender<Bytes>>>,
+    batches: Mutex<Option<broadcast::Sender<Texts>>>,
 }
+
+/// A batch as an event, for each role.
+type Texts = Arc<PerRole<Bytes>>;
 
 impl Stage {
     pub fn new(records: Arc<Recorder>) -> Arc<Self> {
@@ -97,7 +101,7 @@ impl Stage {
     pub fn watch(self: &Arc<Self>, who: &Identity, stopping: Receiver<bool>) -> Option<Channel<Bytes>> {
         let place = self.place(who)?;
         let (sender, body) = Channel::new(1);
-        tokio::spawn(follow(sender, self.subscribe(), place, stopping));
+        tokio::spawn(follow(sender, who.sight(), self.subscribe(), place, stopping));
         Some(body)
     }
 
@@ -113,7 +117,7 @@ impl Stage {
         Some(Place { stage: self.clone(), role: who.role, name })
     }
 
-    fn subscribe(self: &Arc<Self>) -> broadcast::Receiver<Bytes> {
+    fn subscribe(self: &Arc<Self>) -> broadcast::Receiver<Texts> {
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = &*batches {
             return sender.subscribe();
@@ -125,7 +129,7 @@ impl Stage {
     }
 
     /// Whether nobody watches any more; then the next watcher begins anew.
-    fn ends(&self, sender: &broadcast::Sender<Bytes>) -> bool {
+    fn ends(&self, sender: &broadcast::Sender<Texts>) -> bool {
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = sender.receiver_count() == 0;
         if ends {
@@ -136,7 +140,7 @@ impl Stage {
 }
 
 /// Gathers decisions and writes each batch once.
-async fn gather(stage: Arc<Stage>, mut records: broadcast::Receiver<Arc<Record>>, sender: broadcast::Sender<Bytes>) {
+async fn gather(stage: Arc<Stage>, mut records: broadcast::Receiver<Arc<Record>>, sender: broadcast::Sender<Texts>) {
     let mut ticks = interval(GATHER);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Batch::default();
@@ -151,7 +155,7 @@ async fn gather(stage: Arc<Stage>, mut records: broadcast::Receiver<Arc<Record>>
                 if stage.ends(&sender) {
                     return;
                 }
-                if let Some(text) = std::mem::take(&mut batch).text() {
+                if let Some(text) = std::mem::take(&mut batch).texts() {
                     // An error means that the last watcher has just gone.
                     let _ = sender.send(text);
                 }
@@ -183,7 +187,7 @@ impl Batch {
     }
 
     /// As an event, oldest first; nothing if there is nothing to tell.
-    fn text(mut self) -> Option<Bytes> {
+    fn texts(mut self) -> Option<Texts> {
         if self.failed.is_empty() && self.others.is_empty() && self.skipped == 0 {
             return None;
         }
@@ -193,16 +197,21 @@ impl Batch {
         self.skipped += left_out as u64;
         let mut shown: Vec<&Arc<Record>> = self.failed.iter().chain(&self.others).collect();
         shown.sort_by(|left, right| (left.at, &left.id).cmp(&(right.at, &right.id)));
-        let lines: Vec<DecisionLine> = shown.into_iter().map(|record| DecisionLine::of(record)).collect();
-        let data = json!({ "decisions": lines, "skipped": self.skipped });
-        Some(format!("event: decisions\ndata: {data}\n\n").into())
+        let text = |sight: Sight| {
+            let line = |record: &&Arc<Record>| DecisionLine::of(&sight.record(Record::clone(record)));
+            let lines: Vec<DecisionLine> = shown.iter().map(line).collect();
+            let data = json!({ "decisions": lines, "skipped": self.skipped });
+            Bytes::from(format!("event: decisions\ndata: {data}\n\n"))
+        };
+        Some(Arc::new(PerRole::make(text)))
     }
 }
 
 /// Writes batches to one watcher, until it goes, is too slow, or the gateway stops.
 async fn follow(
     mut watcher: Sender<Bytes>,
-    mut batches: broadcast::Receiver<Bytes>,
+    sight: Sight,
+    mut batches: broadcast::Receiver<Texts>,
     place: Place,
     mut stopping: Receiver<bool>,
 ) {
@@ -223,7 +232,7 @@ async fn follow(
         }
         text = tokio::select! {
             batch = batches.recv() => match batch {
-                Ok(batch) => batch,
+                Ok(batch) => batch.of(sight).clone(),
                 Err(RecvError::Lagged(batches)) => {
                     let last = format!("event: lagged\ndata: {{\"batches\":{batches}}}\n\n");
                     let _ = timeout(PATIENCE, watcher.send_data(last.into())).await;
@@ -241,14 +250,15 @@ async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::Failure;
 
     fn record(at: i64, outcome: &str) -> Arc<Record> {
         Arc::new(Record { id: format!("{at}"), at, outcome: outcome.to_owned(), ..Record::default() })
     }
 
     fn data(batch: Batch) -> serde_json::Value {
-        let text = batch.text().unwrap();
-        let text = std::str::from_utf8(&text).unwrap();
+        let texts = batch.texts().unwrap();
+        let text = std::str::from_utf8(texts.operator()).unwrap();
         let data = text.strip_prefix("event: decisions\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
         assert!(!data.contains('\n'), "one line: {data}");
         serde_json::from_str(data).unwrap()
@@ -264,7 +274,17 @@ mod tests {
         assert_eq!(outcomes.len(), MOST_SHOWN);
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == "failed").count(), 10);
         assert_eq!(shown["skipped"], 157);
-        assert!(Batch::default().text().is_none(), "silence is no batch");
+        assert!(Batch::default().texts().is_none(), "silence is no batch");
+    }
+
+    #[test]
+    fn readers_who_watch_get_no_words_of_a_failure() {
+        let failure = Failure { text: "CANARY".to_owned(), quotes: true, ..Failure::default() };
+        let mut batch = Batch::default();
+        batch.add(Arc::new(Record { failure: Some(failure), ..Record::default() }));
+        let texts = batch.texts().unwrap();
+        let shows = |text: &Bytes| std::str::from_utf8(text).unwrap().contains("CANARY");
+        assert!(shows(texts.operator()) && !shows(texts.reader()));
     }
 
     #[test]

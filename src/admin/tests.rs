@@ -3,7 +3,8 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Request};
 use http_body_util::BodyExt;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
+use crate::admin::desk::Parts;
 use crate::admin::health::Samples;
 use crate::admin::live::Stage;
 use crate::delivery::Delivery;
@@ -49,7 +51,7 @@ async fn desk(live: bool) -> (tempfile::TempDir, Arc<Desk>) {
         Delivery::new(store.clone(), held.clone(), Lanes::start().unwrap(), metrics.clone(), records.clone());
     delivery.look().await;
     let (_, stopping) = tokio::sync::watch::channel(false);
-    let desk = Desk {
+    let desk = Desk::new(Parts {
         history: History::start(store.clone(), held.clone(), place.clone()),
         stage: Stage::new(records.clone()),
         health: Samples::start(metrics.clone(), delivery.clone()),
@@ -61,7 +63,7 @@ async fn desk(live: bool) -> (tempfile::TempDir, Arc<Desk>) {
         place,
         stopping,
         started: Instant::now(),
-    };
+    });
     (folder, Arc::new(desk))
 }
 
@@ -82,6 +84,10 @@ async fn tell(router: &Router, head: &str, headers: &[(&str, &str)], body: &str)
     let (parts, body) = response.into_parts();
     assert_eq!(parts.headers[CACHE_CONTROL], "no-store", "{head}");
     assert_eq!(parts.headers[X_CONTENT_TYPE_OPTIONS], "nosniff", "{head}");
+    assert_eq!(parts.headers[X_FRAME_OPTIONS], "DENY", "{head}");
+    assert_eq!(parts.headers["cross-origin-resource-policy"], "same-origin", "{head}");
+    let policy = parts.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{head}: {policy}");
     let body = body.collect().await.unwrap().to_bytes();
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }

@@ -11,8 +11,10 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use maud::{Markup, html};
 
 use crate::admin::access::Identity;
+use crate::admin::access::sight::WithheldNotice;
 use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
 use crate::admin::viewer::fields::Fields;
@@ -43,35 +45,50 @@ mod words;
 const MAX_FORM: usize = 8 << 20;
 
 /// The pages. Who asks for one was let in, and is in the request's [`Identity`].
-pub(super) fn router() -> Router<Arc<Desk>> {
-    Router::new()
-        .route("/", get(live::get))
-        .route("/decisions/{id}", get(call::get))
-        .route("/decisions/{id}/run", post(again::run))
-        .route("/decisions/{id}/case", post(again::save))
-        .route("/events", get(events::get))
-        .route("/events/{id}", get(events::get_one))
-        .route("/dead-letters", get(letters::get))
-        .route("/dead-letters/replay", get(letters::ask_replay).post(letters::replay))
-        .route("/dead-letters/purge", get(letters::ask_purge).post(letters::purge))
-        .route("/releases", get(releases::get))
-        .route("/releases/{hash}", get(releases::get_one))
-        .route("/releases/{hash}/rollback", get(releases::ask_rollback).post(releases::roll_back))
-        .route("/reload", post(releases::reload))
-        .route("/changes", get(changes::get))
-        .route("/health", get(health::get))
-        .route("/routes", get(inventory::get_routes))
-        .route("/tables", get(inventory::get_tables))
-        .layer(DefaultBodyLimit::max(MAX_FORM))
+fn pages() -> [(&'static str, MethodRouter<Arc<Desk>>); 17] {
+    [
+        ("/", get(live::get)),
+        ("/decisions/{id}", get(call::get)),
+        ("/decisions/{id}/run", post(again::run)),
+        ("/decisions/{id}/case", post(again::save)),
+        ("/events", get(events::get)),
+        ("/events/{id}", get(events::get_one)),
+        ("/dead-letters", get(letters::get)),
+        ("/dead-letters/replay", get(letters::ask_replay).post(letters::replay)),
+        ("/dead-letters/purge", get(letters::ask_purge).post(letters::purge)),
+        ("/releases", get(releases::get)),
+        ("/releases/{hash}", get(releases::get_one)),
+        ("/releases/{hash}/rollback", get(releases::ask_rollback).post(releases::roll_back)),
+        ("/reload", post(releases::reload)),
+        ("/changes", get(changes::get)),
+        ("/health", get(health::get)),
+        ("/routes", get(inventory::get_routes)),
+        ("/tables", get(inventory::get_tables)),
+    ]
 }
 
 /// What strangers may see: the page to sign in at, and what it is drawn with. Nothing here asks the [`Desk`].
+fn files() -> [(&'static str, MethodRouter); 4] {
+    [
+        ("/login", get(sign_in)),
+        ("/viewer/viewer.css", file("text/css; charset=utf-8", include_str!("viewer/viewer.css"))),
+        ("/viewer/viewer.js", file("text/javascript; charset=utf-8", include_str!("viewer/viewer.js"))),
+        ("/viewer/icon.svg", file("image/svg+xml", include_str!("viewer/icon.svg"))),
+    ]
+}
+
+/// The paths of all pages, with the names of their parameters in braces.
+pub fn paths() -> Vec<&'static str> {
+    pages().into_iter().map(|(path, _)| path).chain(files().into_iter().map(|(path, _)| path)).collect()
+}
+
+pub(super) fn router() -> Router<Arc<Desk>> {
+    let router = pages().into_iter().fold(Router::new(), |router, (path, page)| router.route(path, page));
+    router.layer(DefaultBodyLimit::max(MAX_FORM))
+}
+
 pub(super) fn open() -> Router {
-    Router::new()
-        .route("/login", get(sign_in))
-        .route("/viewer/viewer.css", file("text/css; charset=utf-8", include_str!("viewer/viewer.css")))
-        .route("/viewer/viewer.js", file("text/javascript; charset=utf-8", include_str!("viewer/viewer.js")))
-        .route("/viewer/icon.svg", file("image/svg+xml", include_str!("viewer/icon.svg")))
+    files().into_iter().fold(Router::new(), |router, (path, file)| router.route(path, file))
 }
 
 /// A file of the program itself: asked for again at each start of a browser, as it may be another one after an update.
@@ -90,7 +107,7 @@ async fn sign_in(RawQuery(query): RawQuery) -> Response {
 
 /// What the frame of a page says, to this reader.
 fn seen(desk: &Desk, who: &Identity) -> Seen {
-    let status = desk.live.status();
+    let status = desk.status(who.sight());
     let mut troubles = Vec::new();
     if status.state == State::Refused {
         let errors = status.error.iter().filter(|finding| finding.severity == Severity::Error).count();
@@ -102,9 +119,9 @@ fn seen(desk: &Desk, who: &Identity) -> Seen {
         troubles.push(Trouble { text: format!("Not ready: {reason}."), address: "/health", link: "Health" });
     }
     Seen {
-        release: desk.live.current().map(|release| release.label().to_owned()),
+        release: desk.in_force().map(|release| release.label().to_owned()),
         troubles,
-        dead: desk.delivery.health().dead,
+        dead: desk.queue().dead,
         operator: who.is_operator(),
         session: who.to_string().starts_with("session "),
     }
@@ -113,7 +130,7 @@ fn seen(desk: &Desk, who: &Identity) -> Seen {
 /// A page in place of what cannot be shown.
 fn failed(desk: &Desk, who: &Identity, here: Here, problem: &Problem) -> Response {
     let title = problem.status().canonical_reason().unwrap_or("Problem");
-    let body = maud::html! {
+    let body = html! {
         h1 { (title) }
         section { p.lead { (parts::text(problem.detail())) } p { a href="/" { "Back to the calls" } } }
     };
@@ -122,6 +139,13 @@ fn failed(desk: &Desk, who: &Identity, here: Here, problem: &Problem) -> Respons
 
 /// The names of the routes of the running release.
 fn routes(desk: &Desk) -> Vec<String> {
-    let release = desk.live.current();
-    release.iter().flat_map(|release| release.routes.iter().map(|route| route.name.clone())).collect()
+    let release = desk.in_force();
+    release.iter().flat_map(|release| release.routes().iter().map(|route| route.name.clone())).collect()
+}
+
+/// What stands in the place of something that only an operator may see.
+fn withheld(withheld: WithheldNotice) -> Markup {
+    let text = withheld.to_string();
+    let (first, rest) = text.split_at(1);
+    html! { p.dim { (first.to_uppercase()) (rest) "." } }
 }

@@ -16,7 +16,7 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// What an operator must present. Without any token, whoever asks a loopback address is an operator.
     pub token: Option<SecretSource>,
-    /// What a reader must present, who looks at everything but bodies and changes nothing.
+    /// What a reader must present, who sees no content of calls and changes nothing.
     pub read_token: Option<SecretSource>,
     /// Connections at the same time, beside those of `[server]`. At this many, one that waits for nothing is closed for each
     /// new one. Sixty-four of them at most show decisions as they are made, so a small number leaves few for anything else.

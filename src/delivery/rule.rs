@@ -124,7 +124,7 @@ impl Failure {
     fn told(&self) -> Told {
         let place = match self {
             Self::NoThread => None,
-            Self::Script(error) => Some(&error.finding),
+            Self::Script(error) => Some(&**error),
         };
         records::failure(self.reason(), self.to_string(), place)
     }

@@ -106,6 +106,11 @@ impl Refusal {
         }
     }
 
+    /// Whether its text holds something of the body: the type of a call that this route does not know.
+    pub fn quotes(&self) -> bool {
+        matches!(self, Self::Call(HookError::OtherHook { .. } | HookError::UnknownType { .. }))
+    }
+
     /// One line for the caller. Until it is authenticated it learns nothing about the routes.
     fn hint(&self) -> String {
         match self {

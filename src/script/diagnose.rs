@@ -59,6 +59,17 @@ impl ScriptError {
         Self { kind: ErrorKind::Panic, finding }
     }
 
+    /// Whether its message may hold something of a call or of an answer: what the script gave to `throw`, what a native
+    /// function or a lookup said, a key that was not found. All other messages are made of the script's own text.
+    pub fn quotes(&self) -> bool {
+        match self.finding.code {
+            "script/thrown" | "script/failed" => true,
+            // A native function said so, and what it says begins with its name.
+            "script/not-set" => self.finding.message.contains(" failed: "),
+            _ => self.kind == ErrorKind::Thrown,
+        }
+    }
+
     /// The label in metrics, logs and tests.
     pub fn reason(&self) -> &'static str {
         match self.kind {

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use hookgate::admin;
 use hookgate::admin::access::Access;
-use hookgate::admin::desk::Desk;
+use hookgate::admin::desk::{Desk, Parts};
 use hookgate::admin::health::Samples;
 use hookgate::admin::live::Stage;
 use hookgate::history::History;
@@ -103,7 +103,7 @@ impl Office {
         let (stop, stopping) = channel(false);
         let (delivery, metrics) = (gateway.delivery.clone(), gateway.metrics.clone());
         let records = delivery.records().clone();
-        let desk = Desk {
+        let desk = Desk::new(Parts {
             live: gateway.live.clone(),
             history: History::start(delivery.store().clone(), gateway.live.clone(), gateway.place.clone()),
             stage: Stage::new(records.clone()),
@@ -115,7 +115,7 @@ impl Office {
             place: gateway.place.clone(),
             stopping,
             started: Instant::now(),
-        };
+        });
         Self { gateway, router: admin::router(Arc::new(desk), access), stop }
     }
 

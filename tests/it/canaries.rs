@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::harness::SECRET;
 use crate::process::{Ran, Served, hookgate, sample};
 
+mod walk;
+
 /// What is looked for. Each is pushed where such things come.
 const CANARIES: &[&str] = &[
     "CANARY-password",
@@ -20,6 +22,8 @@ const CANARIES: &[&str] = &[
     "CANARY-connector",
     "CANARY-custom",
     "CANARY-query",
+    "CANARY-operator-token",
+    "CANARY-reader-token",
     "dGVzdDp0ZXN0",
 ];
 

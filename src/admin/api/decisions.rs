@@ -9,14 +9,15 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::access::Identity;
+use crate::admin::access::sight::{Disclosure, Sight, WithheldNotice};
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Limit, Named, Nothing};
 use crate::admin::api::cursor::Cursor;
 use crate::admin::desk::Desk;
+use crate::admin::desk::decisions::DecisionView;
 use crate::admin::problem::Problem;
 use crate::decision::{Capture, Page, Query, Record, Subject};
 use crate::moment::{When, exact};
-use crate::records::subject;
 
 /// Rows of a page unless told otherwise.
 const PAGE: usize = 50;
@@ -133,6 +134,9 @@ pub struct DecisionDetail {
     pub why: String,
     /// `null` where nothing was captured, and for readers.
     pub capture: Option<Captured>,
+    /// Stands there where `capture` is `null` because a reader asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<WithheldNotice>,
 }
 
 /// What was kept of a call, without what is secret.
@@ -171,8 +175,7 @@ impl DecisionsAsked {
 ///
 /// # Errors
 /// The cursor is of another question, or the store is in trouble.
-pub async fn page(desk: &Desk, asked: &DecisionsAsked) -> Result<Decisions, Problem> {
-    let store = desk.delivery.store();
+pub async fn page(desk: &Desk, asked: &DecisionsAsked, sight: Sight) -> Result<Decisions, Problem> {
     let question = asked.question();
     let cursor = asked.cursor.as_ref().map(|text| Cursor::read(text, LIST, &question)).transpose()?;
     let names = match (&asked.user, &asked.id) {
@@ -180,11 +183,11 @@ pub async fn page(desk: &Desk, asked: &DecisionsAsked) -> Result<Decisions, Prob
             return Err(Problem::bad_request("bad-parameter", "`user` and `id` cannot be asked for together"));
         }
         // A login may have been recorded as it is, in small letters, or as a hash.
-        (Some(user), None) => subject::names(&**store, user).await?.into_iter().map(Some).collect(),
+        (Some(user), None) => desk.names(user).await?.into_iter().map(Some).collect(),
         (None, Some(id)) => vec![Some(id.clone())],
         (None, None) => vec![None],
     };
-    let now = store.now();
+    let now = desk.now();
     let limit = asked.limit.map_or(PAGE, |limit| limit.0);
     let (mut turn, mut after) = cursor.map_or((0, None), |cursor| (usize::from(cursor.turn), Some(cursor.after)));
     let mut decisions: Vec<DecisionLine> = Vec::new();
@@ -199,7 +202,7 @@ pub async fn page(desk: &Desk, asked: &DecisionsAsked) -> Result<Decisions, Prob
             after,
             limit: limit - decisions.len(),
         };
-        let Page { records, next } = store.decisions(query).await?;
+        let Page { records, next } = desk.decisions(query, sight).await?;
         decisions.extend(records.iter().map(DecisionLine::of));
         if next.is_some() {
             after = next;
@@ -212,15 +215,21 @@ pub async fn page(desk: &Desk, asked: &DecisionsAsked) -> Result<Decisions, Prob
     Ok(Decisions { decisions, next: goes_on.then(|| place().text(LIST, &question)) })
 }
 
-/// Everything about one decision, as `who` may see it.
+/// Everything about one decision, as it may be seen.
 ///
 /// # Errors
 /// There is none of this id, or the store is in trouble.
-pub async fn detail(desk: &Desk, id: &str, who: &Identity) -> Result<DecisionDetail, Problem> {
-    let found = desk.delivery.store().decision(id).await?;
-    let (record, capture) = found.ok_or_else(|| Problem::not_found("no decision of this id is kept"))?;
-    let capture = capture.filter(|_| who.is_operator()).map(Captured::of);
-    Ok(DecisionDetail { time: exact(record.at), why: record.why(), record, capture })
+pub async fn detail(desk: &Desk, id: &str, sight: Sight) -> Result<DecisionDetail, Problem> {
+    let found = desk.decision(id, sight).await?;
+    let DecisionView { record, capture } = found.ok_or_else(|| Problem::not_found("no decision of this id is kept"))?;
+    let (capture, withheld) = capture.map(Disclosure::split).unwrap_or_default();
+    Ok(DecisionDetail {
+        time: exact(record.at),
+        why: record.why(),
+        record,
+        capture: capture.map(Captured::of),
+        withheld,
+    })
 }
 
 /// What scripts decided, newest first.
@@ -235,14 +244,15 @@ pub async fn detail(desk: &Desk, id: &str, who: &Identity) -> Result<DecisionDet
 )]
 pub(super) async fn list(
     State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
     Asked(asked): Asked<DecisionsAsked>,
 ) -> Result<Json<Decisions>, Problem> {
-    page(&desk, &asked).await.map(Json)
+    page(&desk, &asked, who.sight()).await.map(Json)
 }
 
 /// One decision, with all that is kept of it.
 ///
-/// Readers do not get what was captured.
+/// Readers do not get what was captured, nor the words of a failure that may quote a call or an answer.
 #[utoipa::path(
     get,
     path = "/api/v1/decisions/{id}",
@@ -256,5 +266,5 @@ pub(super) async fn show(
     Named(id): Named,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<DecisionDetail>, Problem> {
-    detail(&desk, &id, &who).await.map(Json)
+    detail(&desk, &id, who.sight()).await.map(Json)
 }

@@ -12,15 +12,15 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::access::Identity;
+use crate::admin::access::sight::{Sight, WithheldNotice};
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Limit, Named, Nothing};
 use crate::admin::api::cursor::Cursor;
+use crate::admin::desk;
 use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
 use crate::moment::{When, exact};
-use crate::store::{
-    Attempt, Delivered, Dossier, EventLine, EventRef, Flags, JobKind, JobLine, JobState, Millis, Query,
-};
+use crate::store::{Attempt, Delivered, EventLine, EventRef, Flags, JobKind, JobState, Millis, Query};
 
 /// Rows of a page unless told otherwise.
 const PAGE: usize = 50;
@@ -166,6 +166,9 @@ pub struct Job {
     /// What the action is; `null` for rules, and for readers.
     #[schema(value_type = serde_json::Value)]
     pub action: Value,
+    /// Stands there where `action` is `null` because a reader asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<WithheldNotice>,
     /// Every try, oldest first.
     pub tries: Vec<Try>,
 }
@@ -180,16 +183,16 @@ pub struct Try {
     pub result: String,
     /// HTTP or SMTP, if it came to that.
     pub status: Option<u16>,
-    /// What went wrong, or what was answered.
+    /// What went wrong, or what was answered; readers get a sentence that says how long it is.
     pub detail: String,
 }
 
 impl Job {
-    /// As `who` may see it.
-    pub fn of(job: JobLine, who: &Identity) -> Self {
+    pub fn of(job: desk::events::JobView) -> Self {
+        let desk::events::JobView { line: job, action } = job;
         let delivered = Delivered::of(&job);
-        let action =
-            if who.is_operator() { serde_json::from_slice(&job.body).unwrap_or(Value::Null) } else { Value::Null };
+        let (action, withheld) = action.split();
+        let action = action.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or(Value::Null);
         Self {
             id: job.id,
             kind: job.kind,
@@ -206,6 +209,7 @@ impl Job {
             note: job.note,
             delivered,
             action,
+            withheld,
             tries: job.tries.into_iter().map(Try::of).collect(),
         }
     }
@@ -231,22 +235,29 @@ pub struct EventDetail {
     /// As it was sent; `null` for readers, and for answered calls, of which none is kept.
     #[schema(value_type = serde_json::Value)]
     pub body: Value,
+    /// Says of `envelope` and `body` that they are `null` because a reader asks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = std::collections::HashMap<String, WithheldNotice>)]
+    pub withheld: BTreeMap<&'static str, WithheldNotice>,
 }
 
 impl EventDetail {
-    /// As `who` may see it.
-    pub fn of(dossier: Dossier, who: &Identity) -> Self {
-        let Dossier { event, envelope, body, jobs } = dossier;
+    pub fn of(event: desk::events::EventView) -> Self {
+        let desk::events::EventView { line, envelope, body, jobs } = event;
         let readable = |bytes: &[u8]| {
             let text = || (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned());
             serde_json::from_slice(bytes).unwrap_or_else(|_| text().into())
         };
-        let shown = |bytes: &[u8]| if who.is_operator() { readable(bytes) } else { Value::Null };
+        let (envelope, no_envelope) = envelope.split();
+        let (body, no_body) = body.split();
+        let withheld = [("envelope", no_envelope), ("body", no_body)];
+        let withheld = withheld.into_iter().filter_map(|(name, withheld)| Some((name, withheld?))).collect();
         Self {
-            event: Event::of(event),
-            work: jobs.into_iter().map(|job| Job::of(job, who)).collect(),
-            envelope: shown(envelope.as_bytes()),
-            body: shown(&body),
+            event: Event::of(line),
+            work: jobs.into_iter().map(Job::of).collect(),
+            envelope: envelope.map_or(Value::Null, |envelope| readable(envelope.as_bytes())),
+            body: body.map_or(Value::Null, |body| readable(&body)),
+            withheld,
         }
     }
 }
@@ -286,8 +297,7 @@ pub struct JobDetail {
 /// # Errors
 /// The cursor is of another question, or the store is in trouble.
 pub async fn page(desk: &Desk, asked: &EventsAsked) -> Result<Events, Problem> {
-    let store = desk.delivery.store();
-    let page = store.list(asked.query("events", store.now())?).await?;
+    let page = desk.events(asked.query("events", desk.now())?).await?;
     Ok(Events { events: page.events.into_iter().map(Event::of).collect(), next: asked.next("events", page.next) })
 }
 
@@ -295,15 +305,14 @@ pub async fn page(desk: &Desk, asked: &EventsAsked) -> Result<Events, Problem> {
 ///
 /// # Errors
 /// As for [`page`].
-pub async fn dead(desk: &Desk, asked: &EventsAsked, who: &Identity) -> Result<DeadLetters, Problem> {
-    let store = desk.delivery.store();
-    let mut query = asked.query("dead-letters", store.now())?;
+pub async fn dead(desk: &Desk, asked: &EventsAsked, sight: Sight) -> Result<DeadLetters, Problem> {
+    let mut query = asked.query("dead-letters", desk.now())?;
     (query.state, query.limit) = (Some(JobState::Dead), query.limit.min(100));
-    let page = store.list(query).await?;
+    let page = desk.events(query).await?;
     let mut dead_letters = Vec::with_capacity(page.events.len());
     for event in page.events {
-        let jobs = store.show(EventRef::Id(event.id)).await?.map(|dossier| dossier.jobs).unwrap_or_default();
-        let dead = jobs.into_iter().filter(|job| job.state == JobState::Dead).map(|job| Job::of(job, who)).collect();
+        let jobs = desk.event(EventRef::Id(event.id), sight).await?.map(|event| event.jobs).unwrap_or_default();
+        let dead = jobs.into_iter().filter(|job| job.line.state == JobState::Dead).map(Job::of).collect();
         dead_letters.push(DeadLetter { event: Event::of(event), dead });
     }
     Ok(DeadLetters { dead_letters, next: asked.next("dead-letters", page.next) })
@@ -321,9 +330,9 @@ pub fn named(name: &str) -> EventRef {
 ///
 /// # Errors
 /// There is none of that name, or the store is in trouble.
-pub async fn detail(desk: &Desk, name: &str, who: &Identity) -> Result<EventDetail, Problem> {
-    let found = desk.delivery.store().show(named(name)).await?;
-    found.map(|dossier| EventDetail::of(dossier, who)).ok_or_else(|| Problem::not_found("no event of this id is kept"))
+pub async fn detail(desk: &Desk, name: &str, sight: Sight) -> Result<EventDetail, Problem> {
+    let found = desk.event(named(name), sight).await?;
+    found.map(EventDetail::of).ok_or_else(|| Problem::not_found("no event of this id is kept"))
 }
 
 /// Events that were kept, newest first.
@@ -343,7 +352,7 @@ pub(super) async fn list(
 
 /// One event with its jobs and every try.
 ///
-/// Readers get neither the body nor what actions carry.
+/// Readers get neither the body, nor what actions carry, nor what tries came to in words.
 #[utoipa::path(
     get,
     path = "/api/v1/events/{id}",
@@ -357,7 +366,7 @@ pub(super) async fn show(
     Named(id): Named,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<EventDetail>, Problem> {
-    detail(&desk, &id, &who).await.map(Json)
+    detail(&desk, &id, who.sight()).await.map(Json)
 }
 
 /// Events with jobs that nobody tries any more, newest first.
@@ -375,7 +384,7 @@ pub(super) async fn dead_letters(
     Extension(who): Extension<Identity>,
     Asked(asked): Asked<EventsAsked>,
 ) -> Result<Json<DeadLetters>, Problem> {
-    dead(&desk, &asked, &who).await.map(Json)
+    dead(&desk, &asked, who.sight()).await.map(Json)
 }
 
 /// One job with every try, and its event.
@@ -394,7 +403,7 @@ pub(super) async fn job(
 ) -> Result<Json<JobDetail>, Problem> {
     let number: i64 = id.parse().map_err(|_| Problem::bad_request("bad-id", "the number of a job has digits only"))?;
     let missing = || Problem::not_found("no job of this number is kept");
-    let dossier = desk.delivery.store().show(EventRef::Job(number)).await?.ok_or_else(missing)?;
-    let job = dossier.jobs.into_iter().find(|job| job.id == number).ok_or_else(missing)?;
-    Ok(Json(JobDetail { event: Event::of(dossier.event), job: Job::of(job, &who) }))
+    let event = desk.event(EventRef::Job(number), who.sight()).await?.ok_or_else(missing)?;
+    let job = event.jobs.into_iter().find(|job| job.line.id == number).ok_or_else(missing)?;
+    Ok(Json(JobDetail { event: Event::of(event.line), job: Job::of(job) }))
 }

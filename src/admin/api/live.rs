@@ -39,6 +39,6 @@ pub(super) async fn live(
         );
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-watchers", detail).retry_after()
     };
-    let stream = desk.stage.watch(&who, desk.stopping.clone()).ok_or_else(full)?;
+    let stream = desk.watch(&who).ok_or_else(full)?;
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(stream)).into_response())
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::admin::access::Identity;
+use crate::admin::access::Operator;
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Nothing, Sent};
 use crate::admin::api::events;
@@ -121,7 +121,7 @@ pub struct Ordered {
 )]
 pub(super) async fn replay(
     State(desk): State<Arc<Desk>>,
-    Extension(who): Extension<Identity>,
+    who: Operator,
     Asked(Nothing {}): Asked<Nothing>,
     Sent(wanted): Sent<Replay>,
 ) -> Result<Json<Ordered>, Problem> {
@@ -142,7 +142,7 @@ pub(super) async fn replay(
 )]
 pub(super) async fn purge(
     State(desk): State<Arc<Desk>>,
-    Extension(who): Extension<Identity>,
+    who: Operator,
     Asked(Nothing {}): Asked<Nothing>,
     Sent(wanted): Sent<Purge>,
 ) -> Result<Json<Ordered>, Problem> {
@@ -152,7 +152,7 @@ pub(super) async fn purge(
 
 fn meant(desk: &Desk, named: Vec<String>, filter: Option<Filter>) -> Result<Meant, Problem> {
     let wrong = |detail: &'static str| Err(Problem::bad_request("bad-body", detail));
-    let query = filter.map(|filter| filter.query(desk.delivery.store().now()));
+    let query = filter.map(|filter| filter.query(desk.now()));
     match (named.is_empty(), query) {
         (false, Some(_)) => wrong("events are named, or chosen by a filter: not both"),
         (true, None) => wrong("which events? name them in `events`, or choose them with `filter`"),
@@ -166,16 +166,16 @@ fn meant(desk: &Desk, named: Vec<String>, filter: Option<Filter>) -> Result<Mean
 /// Says what would happen, does it unless it was only asked for, and notes who did.
 pub async fn ordered(
     desk: &Desk,
-    who: &Identity,
+    who: &Operator,
     order: Order,
     meant: Meant,
     dry_run: bool,
 ) -> Result<Ordered, Problem> {
-    let forecast = desk.forecast(order, &meant).await?;
+    let forecast = desk.forecast(who, order, &meant).await?;
     if dry_run {
         return Ok(Ordered { forecast, done: None });
     }
-    let done = desk.carry_out(order, meant).await?;
+    let done = desk.carry_out(who, order, meant).await?;
     let what = match order {
         Order::Replay => "dead jobs replayed",
         Order::ReplayAll => "events replayed",

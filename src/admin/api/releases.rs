@@ -8,21 +8,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::access::Identity;
+use crate::admin::access::sight::WithheldNotice;
+use crate::admin::access::{Identity, Operator};
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Limit, Named, Nothing};
 use crate::admin::api::cursor::Cursor;
+use crate::admin::desk;
 use crate::admin::desk::Desk;
+use crate::admin::desk::releases::{FileView, ReleaseView};
 use crate::admin::problem::Problem;
 use crate::history::Failure;
 use crate::history::diff::FileDiff;
 use crate::history::shown;
-use crate::history::shown::{Release, Whole};
+use crate::history::shown::{Release, ShownFile};
 use crate::moment::{When, exact};
 use crate::release::live;
 use crate::release::live::Reloaded;
 use crate::release::witness::Pinned;
-use crate::store::archive::{Change, ChangeQuery};
+use crate::store::archive::{Change, ChangeQuery, Part};
 
 /// Rows of a page unless told otherwise.
 const PAGE: usize = 50;
@@ -52,11 +55,72 @@ pub struct Releases {
     pub releases: Vec<Release>,
 }
 
+/// A release with its files.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReleaseDetail {
+    #[serde(flatten)]
+    pub release: Release,
+    pub contents: Vec<ReleaseFile>,
+}
+
+/// A file of a release.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ReleaseFile {
+    /// `config`, `script`, `fixture` (JSON that tests read) or `table`.
+    #[schema(value_type = String)]
+    pub part: Part,
+    /// Path below the scripts folder; the name of a table; `gateway.toml`.
+    pub name: String,
+    /// SHA-256 of the text; `null` where the text is withheld.
+    pub digest: Option<String>,
+    pub bytes: u64,
+    /// `null` where it is longer than 256 KiB, or not UTF-8, and for readers where it may hold something of a call: fixtures
+    /// and golden cases, files of tests, tables.
+    pub text: Option<String>,
+    /// Stands there where `text` is `null` because a reader asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<WithheldNotice>,
+}
+
 /// How two releases differ.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Difference {
     /// Files that are not the same in both.
-    pub files: Vec<FileDiff>,
+    pub files: Vec<FileDifference>,
+}
+
+/// How a file differs.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FileDifference {
+    /// What differs; for readers without a text of fixtures and golden cases, files of tests, tables.
+    #[serde(flatten)]
+    pub file: FileDiff,
+    /// Stands there where the text is missing because a reader asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<WithheldNotice>,
+}
+
+impl ReleaseDetail {
+    fn of(opened: ReleaseView) -> Self {
+        Self { release: opened.release, contents: opened.files.into_iter().map(ReleaseFile::of).collect() }
+    }
+}
+
+impl ReleaseFile {
+    fn of(opened: FileView) -> Self {
+        let ShownFile { part, name, digest, bytes, .. } = opened.file;
+        let (text, withheld) = opened.text.split();
+        let digest = (!digest.is_empty()).then_some(digest);
+        Self { part, name, digest, bytes, text: text.flatten(), withheld }
+    }
+}
+
+impl FileDifference {
+    fn of(difference: desk::releases::DifferenceView) -> Self {
+        let (text, withheld) = difference.text.split();
+        let file = FileDiff { text: text.flatten(), ..difference.file };
+        Self { file, withheld }
+    }
 }
 
 /// Against which release one is compared.
@@ -124,7 +188,7 @@ pub struct ChangeLine {
     pub what: String,
     /// What it was done to.
     pub subject: String,
-    /// More about it.
+    /// More about it. Readers get no differences of files whose texts they may not see.
     #[schema(value_type = serde_json::Value)]
     pub detail: Value,
     /// Hash of the release that was in force before, where that changed.
@@ -133,7 +197,7 @@ pub struct ChangeLine {
     pub after: Option<String>,
     /// The hash of the row before; empty at the first one.
     pub previous: String,
-    /// Over everything else here: `hookgate release verify` follows the chain.
+    /// Over everything else here, with the whole detail: `hookgate release verify` follows the chain.
     pub hash: String,
 }
 
@@ -168,25 +232,29 @@ impl ChangesAsked {
 )]
 pub(super) async fn list(
     State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<Releases>, Problem> {
-    Ok(Json(Releases { releases: desk.history.releases().await? }))
+    Ok(Json(Releases { releases: desk.releases(who.sight()).await? }))
 }
 
 /// One release with its files, findings and tests.
+///
+/// Readers get no text that may hold something of a call.
 #[utoipa::path(
     get,
     path = "/api/v1/releases/{hash}",
     tag = "releases",
     params(("hash" = String, Path, description = "The hash, the first digits of it, `running` or `on_disk`.")),
-    responses((status = 200, description = "The release.", body = Whole), (status = 409, description = "Several releases begin with these digits, or it cannot be read.", body = answers::ProblemDocument, content_type = "application/problem+json"), answers::Finding)
+    responses((status = 200, description = "The release.", body = ReleaseDetail), (status = 409, description = "Several releases begin with these digits, or it cannot be read.", body = answers::ProblemDocument, content_type = "application/problem+json"), answers::Finding)
 )]
 pub(super) async fn show(
     State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
     Named(hash): Named,
     Asked(Nothing {}): Asked<Nothing>,
-) -> Result<Json<Whole>, Problem> {
-    Ok(Json(desk.history.release(&hash).await?))
+) -> Result<Json<ReleaseDetail>, Problem> {
+    Ok(Json(ReleaseDetail::of(desk.release(&hash, who.sight()).await?)))
 }
 
 /// How a release differs from another one, file by file.
@@ -199,12 +267,13 @@ pub(super) async fn show(
 )]
 pub(super) async fn diff(
     State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
     Named(hash): Named,
     Asked(asked): Asked<DiffAsked>,
 ) -> Result<Json<Difference>, Problem> {
     let against = asked.against.as_deref().unwrap_or("running");
-    let files = desk.history.diff(&shown::Named::of(&hash), &shown::Named::of(against)).await?;
-    Ok(Json(Difference { files }))
+    let files = desk.diff(&shown::Named::of(&hash), &shown::Named::of(against), who.sight()).await?;
+    Ok(Json(Difference { files: files.into_iter().map(FileDifference::of).collect() }))
 }
 
 /// Put an earlier release in force again, and hold back what is on disk until it changes.
@@ -217,11 +286,11 @@ pub(super) async fn diff(
 )]
 pub(super) async fn roll_back(
     State(desk): State<Arc<Desk>>,
-    Extension(who): Extension<Identity>,
+    who: Operator,
     Named(hash): Named,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<Rollback>, Problem> {
-    let done = desk.history.roll_back(&hash, &who.to_string()).await?;
+    let done = desk.roll_back(&who, &hash).await?;
     Ok(Json(Rollback { to: done.to, before: done.before, pinned: done.pinned, kept: done.kept }))
 }
 
@@ -234,11 +303,12 @@ pub(super) async fn roll_back(
 )]
 pub(super) async fn reload(
     State(desk): State<Arc<Desk>>,
-    Extension(who): Extension<Identity>,
+    Extension(identity): Extension<Identity>,
+    who: Operator,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<Reload>, Problem> {
-    let reloaded = desk.history.reload(&who.to_string()).await;
-    let release = desk.live.status();
+    let reloaded = desk.reload(&who).await;
+    let release = desk.status(identity.sight());
     match reloaded {
         Reloaded::Activated => Ok(Json(Reload { result: "activated", release })),
         Reloaded::Unchanged => Ok(Json(Reload { result: "unchanged", release })),
@@ -259,11 +329,12 @@ pub(super) async fn reload(
 )]
 pub(super) async fn changes(
     State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
     Asked(asked): Asked<ChangesAsked>,
 ) -> Result<Json<Changes>, Problem> {
     let question = asked.question();
     let cursor = asked.cursor.as_ref().map(|text| Cursor::read(text, CHANGES, &question)).transpose()?;
-    let now = desk.delivery.store().now();
+    let now = desk.now();
     let query = ChangeQuery {
         who: asked.who,
         what: asked.what,
@@ -272,7 +343,7 @@ pub(super) async fn changes(
         after: cursor.map(|cursor| cursor.after),
         limit: asked.limit.map_or(PAGE, |limit| limit.0),
     };
-    let page = desk.history.changes(query).await?;
+    let page = desk.changes(query, who.sight()).await?;
     let next = page.next.map(|after| Cursor { after, turn: 0 }.text(CHANGES, &question));
     Ok(Json(Changes { changes: page.changes.into_iter().map(ChangeLine::of).collect(), next }))
 }

@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Named, Nothing};
 use crate::admin::desk::Desk;
+use crate::admin::desk::inventory::InForce;
 use crate::admin::problem::Problem;
-use crate::release::{Plan, Release, Route};
+use crate::release::{Plan, Route};
 
 /// A configured path.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -83,12 +84,12 @@ pub struct Routes {
 
 /// The routes of the release in force.
 pub fn all(desk: &Desk) -> Vec<RouteLine> {
-    let release = desk.live.current();
-    release.iter().flat_map(|release| release.routes.iter().map(|route| line(release, route))).collect()
+    let release = desk.in_force();
+    release.iter().flat_map(|release| release.routes().iter().map(|route| line(release, route))).collect()
 }
 
-fn line(release: &Release, route: &Route) -> RouteLine {
-    let written = release.config.routes.get(&route.name);
+fn line(release: &InForce, route: &Route) -> RouteLine {
+    let written = release.written(&route.name);
     let (script, rules) = match &route.plan {
         Plan::Reply { script, .. } => (Some(script.file().to_owned()), None),
         Plan::Rules(rules) => {
@@ -112,9 +113,9 @@ fn line(release: &Release, route: &Route) -> RouteLine {
 
 /// One route of the release in force.
 pub fn detail(desk: &Desk, name: &str) -> Option<RouteDetail> {
-    let release = desk.live.current()?;
-    let route = release.routes.iter().find(|route| route.name == name)?;
-    let written = release.config.routes.get(name)?;
+    let release = desk.in_force()?;
+    let route = release.routes().iter().find(|route| route.name == name)?;
+    let written = release.written(name)?;
     let counts = |counts: Vec<(&'static str, u64)>| {
         counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect::<BTreeMap<_, _>>()
     };

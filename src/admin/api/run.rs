@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::admin::access::Identity;
+use crate::admin::access::Operator;
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Nothing, Sent};
 use crate::admin::desk::Desk;
@@ -83,7 +83,7 @@ pub struct NewCase {
     /// Of an event route with several rules: which one it is for.
     #[serde(default)]
     pub rule: Option<String>,
-    /// The body as the provider would send it. It stands in the file as it is here, with whatever is secret in it.
+    /// The body as the provider would send it. What is secret in it does not get into the file: see `redacted`.
     #[schema(value_type = serde_json::Value)]
     pub request: Value,
     #[serde(default)]
@@ -100,6 +100,8 @@ pub struct Case {
     /// Path below the bundle.
     pub file: String,
     pub text: String,
+    /// Members of the request that were replaced by `***` before the case was made, as JSON Pointers.
+    pub redacted: Vec<String>,
     pub written: bool,
 }
 
@@ -134,7 +136,7 @@ fn order(route: String, rule: Option<String>, request: Value, trace: bool) -> Or
 ///
 /// # Errors
 /// It cannot be tried, and why.
-pub async fn tried(desk: &Desk, run: Run) -> Result<Outcome, Problem> {
+pub async fn tried(desk: &Desk, who: &Operator, run: Run) -> Result<Outcome, Problem> {
     let Run { route, rule, request, on, scripts, trace, compare } = run;
     let order = order(route, rule, request, trace);
     let subject = match on {
@@ -144,11 +146,11 @@ pub async fn tried(desk: &Desk, run: Run) -> Result<Outcome, Problem> {
         On::Running => Subject::Running,
         On::OnDisk => Subject::OnDisk,
     };
-    let tried = desk.bench.run_on(subject, desk.live.clone(), desk.place.clone(), &order).await?;
+    let tried = desk.try_out(who, subject, &order).await?;
     let mut difference = None;
     if compare {
         let order = Order { trace: false, ..order };
-        let before = desk.bench.run_on(Subject::Running, desk.live.clone(), desk.place.clone(), &order).await?;
+        let before = desk.try_out(who, Subject::Running, &order).await?;
         difference = Some(diff(&before, &tried));
     }
     Ok(Outcome { tried, difference })
@@ -158,16 +160,15 @@ pub async fn tried(desk: &Desk, run: Run) -> Result<Outcome, Problem> {
 ///
 /// # Errors
 /// It cannot be tried, or there is such a file already.
-pub async fn made(desk: &Desk, who: &Identity, wanted: NewCase) -> Result<Case, Problem> {
+pub async fn made(desk: &Desk, who: &Operator, wanted: NewCase) -> Result<Case, Problem> {
     let NewCase { name, route, rule, request, on, write } = wanted;
     let order = order(route, rule, request, false);
     let subject = if on == On::OnDisk { Subject::OnDisk } else { Subject::Running };
-    let draft = desk.bench.case_on(subject, desk.live.clone(), desk.place.clone(), &order, &name).await?;
-    let case = Case { file: draft.file.clone(), text: draft.text.clone(), written: write };
+    let draft = desk.draft(who, subject, &order, &name).await?;
+    let (file, text, redacted) = (draft.file.clone(), draft.text.clone(), draft.redacted.clone());
+    let case = Case { file, text, redacted, written: write };
     if write {
-        let root = desk.place.root.clone();
-        let written = tokio::task::spawn_blocking(move || draft.write(&root)).await;
-        written.map_err(|_| Problem::internal())?.map_err(|error| match error.kind() {
+        desk.save(who, draft).await.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Problem::conflict("exists", format!("there is `{}` already", case.file)),
             _ => Problem::conflict("unwritable", format!("`{}` cannot be written: {}", case.file, error.kind())),
         })?;
@@ -188,10 +189,11 @@ pub async fn made(desk: &Desk, who: &Identity, wanted: NewCase) -> Result<Case, 
 )]
 pub(super) async fn run(
     State(desk): State<Arc<Desk>>,
+    who: Operator,
     Asked(Nothing {}): Asked<Nothing>,
     Sent(wanted): Sent<Run, MAX_BYTES>,
 ) -> Result<Json<Outcome>, Problem> {
-    tried(&desk, wanted).await.map(Json)
+    tried(&desk, &who, wanted).await.map(Json)
 }
 
 /// Save a request as a test of its script.
@@ -208,7 +210,7 @@ pub(super) async fn run(
 )]
 pub(super) async fn case(
     State(desk): State<Arc<Desk>>,
-    Extension(who): Extension<Identity>,
+    who: Operator,
     Asked(Nothing {}): Asked<Nothing>,
     Sent(wanted): Sent<NewCase, MAX_BYTES>,
 ) -> Result<(StatusCode, Json<Case>), Problem> {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admin::access::Identity;
+use crate::admin::access::sight::Sight;
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Nothing};
 use crate::admin::api::routes;
@@ -41,13 +43,13 @@ pub struct Recorded {
 
 impl Status {
     /// As it is now.
-    pub fn of(desk: &Desk) -> Self {
+    pub fn of(desk: &Desk, sight: Sight) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            uptime_s: desk.started.elapsed().as_secs(),
-            release: desk.live.status(),
+            uptime_s: desk.uptime().as_secs(),
+            release: desk.status(sight),
             routes: routes::all(desk),
-            queue: (*desk.delivery.health()).clone(),
+            queue: (*desk.queue()).clone(),
             decisions: Recorded::of(desk),
         }
     }
@@ -55,7 +57,7 @@ impl Status {
 
 impl Recorded {
     pub fn of(desk: &Desk) -> Self {
-        let counts = desk.records.counts();
+        let counts = desk.recorded();
         let count = |name| counts.iter().filter(|(found, _)| *found == name).map(|(_, count)| count).sum();
         Self { kept: count("kept"), over_budget: count("over_budget"), lost: count("lost") }
     }
@@ -70,8 +72,12 @@ impl Recorded {
     tag = "gateway",
     responses((status = 200, description = "The gateway as it is now.", body = Status), answers::Looking)
 )]
-pub(super) async fn status(State(desk): State<Arc<Desk>>, Asked(Nothing {}): Asked<Nothing>) -> Json<Status> {
-    Json(Status::of(&desk))
+pub(super) async fn status(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Json<Status> {
+    Json(Status::of(&desk, who.sight()))
 }
 
 /// The last hour in numbers.
@@ -93,5 +99,5 @@ pub struct LastHour {
     responses((status = 200, description = "At most 360 samples, oldest first.", body = LastHour), answers::Looking)
 )]
 pub(super) async fn health(State(desk): State<Arc<Desk>>, Asked(Nothing {}): Asked<Nothing>) -> Json<LastHour> {
-    Json(LastHour { every_s: crate::admin::health::EVERY.as_secs(), samples: desk.health.samples() })
+    Json(LastHour { every_s: crate::admin::health::EVERY.as_secs(), samples: desk.last_hour() })
 }

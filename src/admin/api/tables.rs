@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Named, Nothing};
 use crate::admin::desk::Desk;
+use crate::admin::desk::inventory::TableView;
 use crate::admin::problem::Problem;
 
 /// A table of the release in force.
@@ -40,17 +41,17 @@ pub struct Tables {
 
 /// The tables of the release in force.
 pub fn all(desk: &Desk) -> Vec<TableLine> {
-    let Some(release) = desk.live.current() else { return Vec::new() };
-    let written = release.config.tables.iter().map(|(name, written)| TableLine {
-        name: name.clone(),
-        file: written.file.clone(),
-        kind: json!(written.kind),
-        rows: release.tables.get(name.as_str()).map_or(0, |table| table.len()),
-        hash: release.table_hashes.get(name).cloned().unwrap_or_default(),
-        min_rows: written.min_rows,
-        max_shrink_percent: written.max_shrink_percent,
-    });
-    written.collect()
+    let Some(release) = desk.in_force() else { return Vec::new() };
+    let line = |table: TableView<'_>| TableLine {
+        name: table.name.to_owned(),
+        file: table.written.file.clone(),
+        kind: json!(table.written.kind),
+        rows: table.rows,
+        hash: table.hash.to_owned(),
+        min_rows: table.written.min_rows,
+        max_shrink_percent: table.written.max_shrink_percent,
+    };
+    release.tables().map(line).collect()
 }
 
 /// All tables of the release in force.

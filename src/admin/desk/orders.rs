@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admin::access::Operator;
 use crate::admin::desk::Desk;
 use crate::store::{
     Delivered, Dossier, EventRef, JobKind, JobState, MAX_PAGE, Operation, Query, Selection, StoreError,
@@ -64,8 +65,8 @@ impl Desk {
     ///
     /// # Errors
     /// The store is in trouble.
-    pub async fn forecast(&self, order: Order, meant: &Meant) -> Result<Forecast, StoreError> {
-        let store = self.delivery.store();
+    pub async fn forecast(&self, _: &Operator, order: Order, meant: &Meant) -> Result<Forecast, StoreError> {
+        let store = self.store();
         let mut forecast = Forecast::default();
         let mut first = Vec::new();
         match meant {
@@ -109,8 +110,8 @@ impl Desk {
     ///
     /// # Errors
     /// The store is in trouble; what was done up to then is done.
-    pub async fn carry_out(&self, order: Order, meant: Meant) -> Result<Done, StoreError> {
-        let store = self.delivery.store();
+    pub async fn carry_out(&self, _: &Operator, order: Order, meant: Meant) -> Result<Done, StoreError> {
+        let store = self.store();
         let all: Vec<Selection> = match meant {
             Meant::Named(events) => events.into_iter().map(Selection::One).collect(),
             Meant::Query(query) => vec![Selection::All(Box::new(narrowed(order, &query)))],
@@ -128,8 +129,8 @@ impl Desk {
                 Err(problem) => return Err(problem),
             }
         }
-        self.delivery.wake();
-        self.delivery.look().await;
+        self.parts.delivery.wake();
+        self.parts.delivery.look().await;
         done.waiting = store.health().await?.waiting;
         Ok(done)
     }

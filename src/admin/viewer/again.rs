@@ -10,8 +10,10 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use crate::admin::access::Identity;
+use crate::admin::access::sight::Sight;
+use crate::admin::access::{Identity, Operator};
 use crate::admin::desk::Desk;
+use crate::admin::desk::decisions::DecisionView;
 use crate::admin::viewer;
 use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout;
@@ -66,8 +68,8 @@ impl Form {
 
 /// What the form holds at first: the captured request, or a sample of the hook.
 pub(super) fn first_form(desk: &Desk, record: &Record, capture: Option<&Capture>, sources: &[Source]) -> Option<Form> {
-    let release = desk.live.current()?;
-    let route = release.routes.iter().find(|route| route.name == record.route)?;
+    let release = desk.in_force()?;
+    let route = release.routes().iter().find(|route| route.name == record.route)?;
     let captured = capture.filter(|capture| !capture.too_large);
     let request = match captured {
         Some(capture) => serde_json::to_string_pretty(&capture.request).ok()?,
@@ -87,30 +89,29 @@ pub(super) fn first_form(desk: &Desk, record: &Record, capture: Option<&Capture>
 
 /// Runs the captured request through the running script, for what it read and what its variables were; nothing where that
 /// could say something else, or would ask somebody.
-pub(super) async fn look(desk: &Desk, record: &Record, form: &Form) -> Option<Tried> {
-    let running = desk.live.current()?;
+pub(super) async fn look(desk: &Desk, who: &Operator, record: &Record, form: &Form) -> Option<Tried> {
+    let running = desk.in_force()?;
     if form.sample || !record.lookups.is_empty() || running.label() != record.release {
         return None;
     }
-    desk.bench.run_on(Subject::Running, desk.live.clone(), desk.place.clone(), &form.order(record)).await.ok()
+    desk.try_out(who, Subject::Running, &form.order(record)).await.ok()
 }
 
 pub(super) async fn run(
     State(desk): State<Arc<Desk>>,
     Extension(who): Extension<Identity>,
+    operator: Operator,
     Path(id): Path<String>,
     form: Bytes,
 ) -> Response {
     let fields = Fields::of(&form);
-    match viewer::call::found(&desk, &id).await {
-        Ok((record, capture)) => {
+    match viewer::call::found(&desk, &id, who.sight()).await {
+        Ok(DecisionView { record, capture }) => {
             let form = Form::of(&fields, &record);
-            let tried =
-                desk.bench.run_on(form.subject(), desk.live.clone(), desk.place.clone(), &form.order(&record)).await;
-            let shown = match tried {
+            let shown = match desk.try_out(&operator, form.subject(), &form.order(&record)).await {
                 Ok(tried) => {
-                    let sources = sources(&desk, &tried, &form).await;
-                    outcome(&record, capture.as_ref(), &tried, &sources, &form)
+                    let sources = sources(&desk, &tried, &form, who.sight()).await;
+                    outcome(&record, viewer::call::shown(capture.as_ref()), &tried, &sources, &form)
                 }
                 Err(error) => trouble(&error),
             };
@@ -129,34 +130,33 @@ pub(super) async fn run(
 pub(super) async fn save(
     State(desk): State<Arc<Desk>>,
     Extension(who): Extension<Identity>,
+    operator: Operator,
     Path(id): Path<String>,
     form: Bytes,
 ) -> Response {
     let fields = Fields::of(&form);
-    let (record, _) = match viewer::call::found(&desk, &id).await {
-        Ok(found) => found,
+    let record = match viewer::call::found(&desk, &id, who.sight()).await {
+        Ok(found) => found.record,
         Err(problem) => return viewer::failed(&desk, &who, Here::Calls, &problem),
     };
     let form = Form::of(&fields, &record);
     let order = form.order(&record);
-    let draft =
-        desk.bench.case_on(form.subject(), desk.live.clone(), desk.place.clone(), &order, fields.get("name")).await;
-    let root = desk.place.root.clone();
-    let written = match draft {
-        Ok(draft) => tokio::task::spawn_blocking(move || draft.write(&root).map(|()| draft.file)).await,
+    let draft = match desk.draft(&operator, form.subject(), &order, fields.get("name")).await {
+        Ok(draft) => draft,
         Err(error) => return saved(&desk, &who, &id, &trouble(&error)),
     };
-    let shown = match written {
-        Ok(Ok(file)) => {
-            desk.note(&who, "test saved", &file, &json!({ "decision": record.id })).await;
+    let (file, redacted) = (draft.file.clone(), draft.redacted.len());
+    let shown = match desk.save(&operator, draft).await {
+        Ok(()) => {
+            desk.note(&operator, "test saved", &file, &json!({ "decision": record.id })).await;
             html! {
                 p.lead { "Saved as " code { (parts::text(&file)) } "." }
+                @if redacted > 0 { p { (parts::counted(redacted as u64, "member")) " of the request that may be secret replaced by ***." } }
                 p { "It goes live with the release, and this runs it:" }
                 (parts::copied("hookgate test"))
             }
         }
-        Ok(Err(error)) => html! { p.badge.bad role="alert" { (parts::text(&error.to_string())) } },
-        Err(_) => html! { p.badge.bad role="alert" { "The case could not be written; the log has the reason." } },
+        Err(error) => html! { p.badge.bad role="alert" { (parts::text(&error.to_string())) } },
     };
     saved(&desk, &who, &id, &shown)
 }
@@ -332,7 +332,7 @@ fn without_mark(reply: &Value) -> Value {
 }
 
 /// The texts of what ran: of the edited script what was edited, of all others what the release was made of.
-async fn sources(desk: &Desk, tried: &Tried, form: &Form) -> Vec<Source> {
+async fn sources(desk: &Desk, tried: &Tried, form: &Form, sight: Sight) -> Vec<Source> {
     let mut files: Vec<String> = Vec::new();
     for step in tried.runs().filter_map(|ran| ran.trace.as_ref()).flat_map(|trace| &trace.steps) {
         if !files.contains(&step.file) {
@@ -340,7 +340,7 @@ async fn sources(desk: &Desk, tried: &Tried, form: &Form) -> Vec<Source> {
         }
     }
     let hash = if form.against == "running" { tried.release.as_str() } else { "on_disk" };
-    let mut sources = viewer::call::texts(desk, hash, &files).await;
+    let mut sources = viewer::call::texts(desk, hash, &files, sight).await;
     if form.against == "edited"
         && let Some(source) = sources.iter_mut().find(|source| source.file.ends_with(&form.file))
     {
@@ -355,7 +355,7 @@ fn save_form(record: &Record, form: &Form) -> Markup {
     }
     html! {
         h3 { "Save as test" }
-        p.dim { "A golden case: this request as it stands above, what lookups answered, and what came of it. It becomes a file of the bundle." }
+        p.dim { "A golden case: this request without what may be secret in it, what lookups answered, and what came of it. It becomes a file of the bundle." }
         form.filters method="post" action={ "/decisions/" (parts::segment(&record.id)) "/case" } data-swap="#saved" {
             input type="hidden" name="against" value=(form.against);
             textarea name="request" hidden { "\n" (form.request) }

@@ -8,7 +8,9 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::admin::access::Identity;
+use crate::admin::access::sight::{Disclosure, Sight};
 use crate::admin::desk::Desk;
+use crate::admin::desk::decisions::DecisionView;
 use crate::admin::problem::Problem;
 use crate::admin::viewer;
 use crate::admin::viewer::again;
@@ -22,17 +24,13 @@ use crate::admin::viewer::timeline;
 use crate::admin::viewer::tree;
 use crate::admin::viewer::words;
 use crate::decision::{Capture, FileLines, Record, outcome};
-use crate::history::shown::ShownFile;
-use crate::store::archive::Part;
 use crate::trial::tried::Ran;
 
 pub(super) struct View<'a> {
     pub(super) record: &'a Record,
-    pub(super) capture: Option<&'a Capture>,
+    pub(super) capture: Option<&'a Disclosure<Capture>>,
     /// The script and what it imports, as of then; empty if the release is not kept any more.
     pub(super) sources: &'a [Source],
-    /// Whether captured requests may be seen.
-    pub(super) operator: bool,
     /// The captured request, run once more for its values.
     pub(super) ran: Option<&'a Ran>,
     /// Tells which members of the request the script read, by JSON Pointer.
@@ -46,19 +44,19 @@ pub(super) async fn get(
     Extension(who): Extension<Identity>,
     Path(id): Path<String>,
 ) -> Response {
-    let (record, capture) = match found(&desk, &id).await {
+    let DecisionView { record, capture } = match found(&desk, &id, who.sight()).await {
         Ok(found) => found,
         Err(problem) => return viewer::failed(&desk, &who, Here::Calls, &problem),
     };
-    let operator = who.is_operator();
-    let sources = texts(&desk, &record.release, &files(&record)).await;
-    let form = if operator { again::first_form(&desk, &record, capture.as_ref(), &sources) } else { None };
-    let looked = match &form {
-        Some(form) => again::look(&desk, &record, form).await,
-        None => None,
+    let sources = texts(&desk, &record.release, &files(&record), who.sight()).await;
+    let operator = who.operator();
+    let form = operator.as_ref().and_then(|_| again::first_form(&desk, &record, shown(capture.as_ref()), &sources));
+    let looked = match (&operator, &form) {
+        (Some(operator), Some(form)) => again::look(&desk, operator, &record, form).await,
+        _ => None,
     };
     let ran = looked.as_ref().and_then(|tried| tried.runs().next());
-    let read = match (ran, &capture) {
+    let read = match (ran, shown(capture.as_ref())) {
         (Some(ran), Some(capture)) => reads::read_members(&capture.request, &ran.read),
         _ => BTreeSet::new(),
     };
@@ -66,7 +64,6 @@ pub(super) async fn get(
         record: &record,
         capture: capture.as_ref(),
         sources: &sources,
-        operator,
         ran,
         read: &|pointer| read.contains(pointer),
         again: form.as_ref().map(|form| again::section(&record, form, &html! {})),
@@ -76,8 +73,16 @@ pub(super) async fn get(
 }
 
 /// A record, and what was captured of its call.
-pub(super) async fn found(desk: &Desk, id: &str) -> Result<(Record, Option<Capture>), Problem> {
-    desk.delivery.store().decision(id).await?.ok_or_else(unknown)
+pub(super) async fn found(desk: &Desk, id: &str, sight: Sight) -> Result<DecisionView, Problem> {
+    desk.decision(id, sight).await?.ok_or_else(unknown)
+}
+
+/// What was captured, where it may be seen.
+pub(super) fn shown(capture: Option<&Disclosure<Capture>>) -> Option<&Capture> {
+    match capture {
+        Some(Disclosure::Shown(capture)) => Some(capture),
+        Some(Disclosure::Withheld(_)) | None => None,
+    }
 }
 
 /// The files in which lines ran, the script first.
@@ -89,22 +94,9 @@ fn files(record: &Record) -> Vec<String> {
 }
 
 /// Files as a release has them (its hash, or `on_disk`); those that are kept. `files` are paths below the bundle.
-pub(super) async fn texts(desk: &Desk, release: &str, files: &[String]) -> Vec<Source> {
-    if files.is_empty() {
-        return Vec::new();
-    }
-    if let Some(running) = desk.live.current().filter(|running| running.hash.starts_with(release)) {
-        let text =
-            |file: &String| Some(Source { file: file.clone(), text: running.compiler.source(file)?.to_string() });
-        return files.iter().filter_map(text).collect();
-    }
-    let Ok(whole) = desk.history.release(release).await else { return Vec::new() };
-    let text = |file: &String| {
-        let script = |shown: &&ShownFile| shown.part == Part::Script && file.ends_with(&format!("/{}", shown.name));
-        let shown = whole.files.iter().filter(script).max_by_key(|shown| shown.name.len())?;
-        Some(Source { file: file.clone(), text: shown.text.clone()? })
-    };
-    files.iter().filter_map(text).collect()
+pub(super) async fn texts(desk: &Desk, release: &str, files: &[String], sight: Sight) -> Vec<Source> {
+    let sources = desk.sources(release, files, sight).await;
+    sources.into_iter().map(|(file, text)| Source { file, text }).collect()
 }
 
 fn unknown() -> Problem {
@@ -172,13 +164,13 @@ fn why(record: &Record) -> String {
 fn exchange(view: &View) -> Markup {
     let route = &view.record.route;
     match view.capture {
-        _ if !view.operator && view.record.captured => html! {
-            section.wide { h2 { "Request and reply" } p.dim { "They were captured. Whoever may only read does not see them." } }
+        Some(Disclosure::Withheld(withheld)) => html! {
+            section.wide { h2 { "Request and reply" } (viewer::withheld(*withheld)) }
         },
-        Some(capture) if capture.too_large => html! {
+        Some(Disclosure::Shown(capture)) if capture.too_large => html! {
             section.wide { h2 { "Request and reply" } p.dim { "The call was larger than capture.max_bytes of its route, so neither was kept." } }
         },
-        Some(capture) => html! {
+        Some(Disclosure::Shown(capture)) => html! {
             section aria-labelledby="request" {
                 h2 id="request" { "Request" }
                 @if !capture.redacted.is_empty() {
@@ -286,20 +278,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::admin::access::sight::{ContentKind, PerRole};
     use crate::decision::{Failure, Subject};
 
-    fn page(record: &Record, capture: Option<&Capture>, operator: bool) -> String {
+    fn page(record: &Record, capture: Option<&Disclosure<Capture>>) -> String {
         let sources = [Source { file: "scripts/a.rhai".to_owned(), text: "one\ntwo\n".to_owned() }];
-        body(&View {
-            record,
-            capture,
-            sources: &sources,
-            operator,
-            ran: None,
-            read: &|pointer| pointer == "/email",
-            again: None,
-        })
-        .into_string()
+        body(&View { record, capture, sources: &sources, ran: None, read: &|pointer| pointer == "/email", again: None })
+            .into_string()
     }
 
     fn record() -> Record {
@@ -316,6 +301,7 @@ mod tests {
                 text: "`x` is absent".to_owned(),
                 file: Some("scripts/a.rhai".to_owned()),
                 line: Some(2),
+                ..Failure::default()
             }),
             ..Record::default()
         }
@@ -323,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_cause_stands_first_and_its_line_is_marked() {
-        let page = page(&record(), None, true);
+        let page = page(&record(), None);
         assert!(page.contains("a.rhai failed at scripts/a.rhai:2"), "{page}");
         assert!(page.contains(r#"<tr class="failed"><td class="no" title="failed here">2"#), "{page}");
         assert!(page.contains("capture = true"), "{page}");
@@ -333,9 +319,10 @@ mod tests {
     fn only_operators_see_what_was_captured() {
         let captured = Record { captured: true, ..record() };
         let capture = Capture { request: json!({"email": "CANARY"}), ..Capture::default() };
-        let seen = page(&captured, Some(&capture), true);
+        let pages = PerRole::make(|sight| page(&captured, Some(&sight.show(ContentKind::Capture, 7, capture.clone()))));
+        let (seen, reader) = (pages.operator(), pages.reader());
         assert!(seen.contains("CANARY") && seen.contains("node read"), "{seen}");
-        assert!(!page(&captured, Some(&capture), false).contains("CANARY"));
+        assert!(!reader.contains("CANARY") && reader.contains("Only an operator may see this (7 bytes)."), "{reader}");
     }
 
     #[test]

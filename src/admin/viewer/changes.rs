@@ -24,9 +24,9 @@ pub(super) async fn get(
     let fields = Fields::of_query(query.as_deref());
     let asked = async {
         let after = fields.cursor().map_err(|problem| Problem::bad_request("cursor", problem))?;
-        let page = desk.history.changes(ChangeQuery { after, ..ChangeQuery::default() }).await?;
+        let page = desk.changes(ChangeQuery { after, ..ChangeQuery::default() }, who.sight()).await?;
         // The whole chain is followed only where somebody begins to read.
-        let whole = if after.is_none() { Some(desk.history.verify().await?) } else { None };
+        let whole = if after.is_none() { Some(desk.verify_changes().await?) } else { None };
         Ok::<_, Problem>((page, whole))
     };
     match asked.await {

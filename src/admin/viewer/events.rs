@@ -8,7 +8,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::admin::access::Identity;
+use crate::admin::access::sight::Disclosure;
 use crate::admin::desk::Desk;
+use crate::admin::desk::events::{EventView, JobView};
 use crate::admin::problem::Problem;
 use crate::admin::viewer;
 use crate::admin::viewer::fields::Fields;
@@ -18,7 +20,7 @@ use crate::admin::viewer::parts;
 use crate::admin::viewer::tree;
 use crate::release::Plan;
 use crate::store::Page;
-use crate::store::{Attempt, Dossier, EventLine, EventRef, Flags, JobKind, JobLine, JobState, Millis, Query};
+use crate::store::{Attempt, EventLine, EventRef, Flags, JobKind, JobState, Millis, Query};
 
 /// What somebody asked for, as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +114,7 @@ pub(super) async fn get(
     RawQuery(query): RawQuery,
 ) -> Response {
     let fields = Fields::of_query(query.as_deref());
-    let query = wanted(&fields, desk.delivery.store().now());
+    let query = wanted(&fields, desk.now());
     match list(&desk, &fields, query, "/events", body).await {
         Ok(body) => layout::page(&viewer::seen(&desk, &who), Here::Events, "Events", &body),
         Err(problem) => viewer::failed(&desk, &who, Here::Events, &problem),
@@ -129,14 +131,14 @@ pub(super) async fn list(
 ) -> Result<Markup, Problem> {
     let asked = Asked::of(fields);
     let (page, problem) = match query {
-        Ok(query) => (desk.delivery.store().list(query).await?, None),
+        Ok(query) => (desk.events(query).await?, None),
         Err(problem) => (Page::default(), Some(problem)),
     };
-    let release = desk.live.current();
-    let routes = release.iter().flat_map(|release| &release.routes);
+    let release = desk.in_force();
+    let routes = release.iter().flat_map(|release| release.routes());
     let hook =
         routes.clone().find(|route| matches!(route.plan, Plan::Rules(_))).map(|route| route.hook.name.to_owned());
-    let connectors = release.iter().flat_map(|release| release.config.connectors.keys().cloned());
+    let connectors = release.iter().flat_map(|release| release.connectors().cloned());
     Ok(draw(&View {
         events: &page.events,
         next: page.next.map(|next| asked.at(path, &next.to_string())),
@@ -157,10 +159,10 @@ pub(super) async fn get_one(
         Ok(number) => EventRef::Id(number),
         Err(_) => EventRef::Key(id),
     };
-    match desk.delivery.store().show(which).await {
-        Ok(Some(dossier)) => {
-            let title = format!("Event {}", dossier.event.id);
-            layout::page(&viewer::seen(&desk, &who), Here::Events, &title, &one(&dossier, who.is_operator()))
+    match desk.event(which, who.sight()).await {
+        Ok(Some(event)) => {
+            let title = format!("Event {}", event.line.id);
+            layout::page(&viewer::seen(&desk, &who), Here::Events, &title, &one(&event, who.is_operator()))
         }
         Ok(None) => {
             let problem = Problem::not_found("no event of this number or id is kept: it is wrong, or it was removed");
@@ -271,8 +273,8 @@ fn nothing(view: &View) -> Markup {
 }
 
 /// The page of one event.
-pub(super) fn one(dossier: &Dossier, operator: bool) -> Markup {
-    let event = &dossier.event;
+pub(super) fn one(whole: &EventView, operator: bool) -> Markup {
+    let event = &whole.line;
     let dead = event.jobs.get(&JobState::Dead).copied().unwrap_or_default();
     html! {
         p.trail { a href="/events" { "Events" } " / " (event.id) }
@@ -281,10 +283,10 @@ pub(super) fn one(dossier: &Dossier, operator: bool) -> Markup {
         @if let Some(problem) = &event.problem { p.badge.warn { (parts::text(problem)) } }
         @if operator { (buttons(event.id, dead)) }
         section { h2 { "Jobs" }
-            @if dossier.jobs.is_empty() { p.dim { "None: nothing is to be done for it." } }
-            @for job in &dossier.jobs { (job_shown(job, operator)) }
+            @if whole.jobs.is_empty() { p.dim { "None: nothing is to be done for it." } }
+            @for job in &whole.jobs { (job_shown(job)) }
         }
-        @if operator { (content(dossier)) } @else { section { h2 { "Content" } p.dim { "Whoever may only read does not see what events hold." } } }
+        (content(whole))
         section { h2 { "Names and numbers" } (parts::facts(&[
             ("Our number", Some(html! { (event.id) })),
             ("Provider's id", Some(parts::id(&event.key))),
@@ -306,7 +308,7 @@ fn buttons(id: i64, dead: u64) -> Markup {
     }
 }
 
-fn job_shown(job: &JobLine, operator: bool) -> Markup {
+fn job_shown(JobView { line: job, action }: &JobView) -> Markup {
     html! {
         h3 {
             (parts::badge(job.state.name())) " "
@@ -323,7 +325,11 @@ fn job_shown(job: &JobLine, operator: bool) -> Markup {
         }
         @if let Some(note) = &job.note { p { (parts::text(note)) } }
         @if !job.tries.is_empty() { (tries(&job.tries)) }
-        @if operator && !job.body.is_empty() { details { summary { "What it does" } (json(&job.body)) } }
+        @match action {
+            Disclosure::Shown(body) if body.is_empty() => {},
+            Disclosure::Shown(body) => details { summary { "What it does" } (json(body)) },
+            Disclosure::Withheld(withheld) => details { summary { "What it does" } (viewer::withheld(*withheld)) },
+        }
     }
 }
 
@@ -343,11 +349,19 @@ fn tries(tries: &[Attempt]) -> Markup {
     }
 }
 
-fn content(dossier: &Dossier) -> Markup {
+fn content(event: &EventView) -> Markup {
     html! {
         section { h2 { "As it was sent" }
-            @if dossier.body.is_empty() { p.dim { "Not kept: answered calls may hold passwords." } } @else { (json(&dossier.body)) }
-            @if !dossier.envelope.is_empty() { details { summary { "What it came in" } (json(dossier.envelope.as_bytes())) } }
+            @match &event.body {
+                Disclosure::Shown(body) if body.is_empty() => p.dim { "Not kept: answered calls may hold passwords." },
+                Disclosure::Shown(body) => (json(body)),
+                Disclosure::Withheld(withheld) => (viewer::withheld(*withheld)),
+            }
+            @match &event.envelope {
+                Disclosure::Shown(envelope) if envelope.is_empty() => {},
+                Disclosure::Shown(envelope) => details { summary { "What it came in" } (json(envelope.as_bytes())) },
+                Disclosure::Withheld(withheld) => details { summary { "What it came in" } (viewer::withheld(*withheld)) },
+            }
         }
     }
 }
@@ -363,6 +377,8 @@ fn json(body: &[u8]) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::access::sight::{ContentKind, PerRole};
+    use crate::store::Dossier;
 
     fn dossier() -> Dossier {
         let event = EventLine {
@@ -379,12 +395,18 @@ mod tests {
         Dossier { event, envelope: String::new(), body: "{\"a\":\"CANARY\"}".into(), jobs: Vec::new() }
     }
 
+    fn page(role: fn(&PerRole<String>) -> &String) -> String {
+        let page = |sight| one(&EventView::of(dossier(), sight), sight.sees(ContentKind::Event)).into_string();
+        role(&PerRole::make(page)).clone()
+    }
+
     #[test]
     fn readers_see_neither_buttons_nor_content() {
-        let operator = one(&dossier(), true).into_string();
+        let operator = page(PerRole::operator);
         assert!(operator.contains("CANARY") && operator.contains("/dead-letters/replay?event=7"), "{operator}");
-        let reader = one(&dossier(), false).into_string();
+        let reader = page(PerRole::reader);
         assert!(!reader.contains("CANARY") && !reader.contains("button"), "{reader}");
+        assert!(reader.contains("Only an operator may see this (14 bytes)."), "{reader}");
         assert!(reader.contains("found in the log") && reader.contains("k&lt;1&gt;"), "{reader}");
     }
 

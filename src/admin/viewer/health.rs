@@ -47,12 +47,12 @@ pub(super) struct View {
 const REFRESH: &str = "10";
 
 pub(super) async fn get(State(desk): State<Arc<Desk>>, Extension(who): Extension<Identity>) -> Response {
-    let health = desk.delivery.health();
+    let health = desk.queue();
     let view = View {
-        uptime_ms: u64::try_from(desk.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        uptime_ms: u64::try_from(desk.uptime().as_millis()).unwrap_or(u64::MAX),
         version: env!("CARGO_PKG_VERSION"),
         trouble: desk.ready().err(),
-        tiles: tiles(&desk.health.samples(), &health),
+        tiles: tiles(&desk.last_hour(), &health),
         lanes: health.lanes.iter().map(|(name, waiting)| Lane { name: name.clone(), waiting: *waiting }).collect(),
         store_bytes: health.bytes,
     };

@@ -8,11 +8,12 @@ use maud::{Markup, html};
 
 use crate::admin::access::Identity;
 use crate::admin::desk::Desk;
+use crate::admin::desk::inventory::{InForce, TableView};
 use crate::admin::viewer;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use crate::release::{Plan, Release, Route};
+use crate::release::{Plan, Route};
 
 pub(super) struct RouteLine {
     pub(super) name: String,
@@ -41,14 +42,14 @@ pub(super) struct TableLine {
 }
 
 pub(super) async fn get_routes(State(desk): State<Arc<Desk>>, Extension(who): Extension<Identity>) -> Response {
-    let release = desk.live.current();
+    let release = desk.in_force();
     let lines: Vec<RouteLine> =
-        release.iter().flat_map(|release| release.routes.iter().map(|route| route_line(release, route))).collect();
+        release.iter().flat_map(|release| release.routes().iter().map(|route| route_line(release, route))).collect();
     layout::page(&viewer::seen(&desk, &who), Here::Routes, "Routes", &routes(&lines))
 }
 
-fn route_line(release: &Release, route: &Route) -> RouteLine {
-    let written = release.config.routes.get(&route.name);
+fn route_line(release: &InForce, route: &Route) -> RouteLine {
+    let written = release.written(&route.name);
     let runs = match &route.plan {
         Plan::Reply { script, .. } => vec![Runs { rule: None, script: script.file().to_owned(), wants: Vec::new() }],
         Plan::Rules(rules) => {
@@ -72,24 +73,19 @@ fn route_line(release: &Release, route: &Route) -> RouteLine {
 }
 
 pub(super) async fn get_tables(State(desk): State<Arc<Desk>>, Extension(who): Extension<Identity>) -> Response {
-    let release = desk.live.current();
-    let lines: Vec<TableLine> = release.iter().flat_map(|release| table_lines(release)).collect();
+    let release = desk.in_force();
+    let lines: Vec<TableLine> = release.iter().flat_map(|release| release.tables().map(table_line)).collect();
     layout::page(&viewer::seen(&desk, &who), Here::Tables, "Tables", &tables(&lines))
 }
 
-fn table_lines(release: &Release) -> Vec<TableLine> {
-    let line = |(name, written): (&String, &crate::config::tables::Table)| TableLine {
-        rows: release.tables.get(name.as_str()).map_or(0, |table| table.len() as u64),
-        kind: release
-            .tables
-            .get(name.as_str())
-            .map(|table| format!("{:?}", table.kind()).to_lowercase())
-            .unwrap_or_default(),
-        file: written.file.clone(),
-        hash: release.table_hashes.get(name).cloned().unwrap_or_default(),
-        name: name.clone(),
-    };
-    release.config.tables.iter().map(line).collect()
+fn table_line(table: TableView<'_>) -> TableLine {
+    TableLine {
+        rows: table.rows as u64,
+        kind: format!("{:?}", table.written.kind).to_lowercase(),
+        file: table.written.file.clone(),
+        hash: table.hash.to_owned(),
+        name: table.name.to_owned(),
+    }
 }
 
 pub(super) fn routes(routes: &[RouteLine]) -> Markup {

@@ -26,7 +26,7 @@ pub(super) async fn get(
     RawQuery(query): RawQuery,
 ) -> Response {
     let fields = Fields::of_query(query.as_deref());
-    let query = events::wanted(&fields, desk.delivery.store().now());
+    let query = events::wanted(&fields, desk.now());
     let query = query.map(|query| Query { state: Some(JobState::Dead), ..query });
     match events::list(&desk, &fields, query, "/dead-letters", |view| body(view, who.is_operator())).await {
         Ok(body) => layout::page(&viewer::seen(&desk, &who), Here::DeadLetters, "Dead letters", &body),
@@ -83,7 +83,7 @@ fn meant(fields: &Fields, desk: &Desk) -> Result<Meant, String> {
     if !named.is_empty() {
         return Ok(Meant::Named(named));
     }
-    let query = events::wanted(fields, desk.delivery.store().now())?;
+    let query = events::wanted(fields, desk.now())?;
     Ok(Meant::Query(Box::new(Query { state: Some(JobState::Dead), after: None, ..query })))
 }
 
@@ -93,12 +93,12 @@ fn bad(detail: String) -> Problem {
 
 /// Says what will happen, and asks.
 async fn ask(desk: &Desk, who: &Identity, fields: &Fields, deed: Deed) -> Response {
-    if !who.is_operator() {
+    let Some(operator) = who.operator() else {
         return viewer::failed(desk, who, Here::DeadLetters, &Problem::role());
-    }
+    };
     let planned = async {
         let meant = meant(fields, desk).map_err(bad)?;
-        desk.forecast(deed.order(), &meant).await.map_err(Problem::from)
+        desk.forecast(&operator, deed.order(), &meant).await.map_err(Problem::from)
     };
     match planned.await {
         Ok(plan) => {
@@ -125,9 +125,12 @@ fn hidden(fields: &Fields) -> Vec<(String, String)> {
 
 async fn act(desk: &Desk, who: &Identity, fields: &Fields, deed: Deed) -> Response {
     let here = Here::DeadLetters;
+    let Some(operator) = who.operator() else {
+        return viewer::failed(desk, who, here, &Problem::role());
+    };
     let ordered = async {
         let meant = meant(fields, desk).map_err(bad)?;
-        desk.carry_out(deed.order(), meant).await.map_err(Problem::from)
+        desk.carry_out(&operator, deed.order(), meant).await.map_err(Problem::from)
     };
     let outcome = match ordered.await {
         Ok(outcome) => outcome,
@@ -135,7 +138,7 @@ async fn act(desk: &Desk, who: &Identity, fields: &Fields, deed: Deed) -> Respon
     };
     let what = if deed.is_replay() { "events replayed" } else { "events purged" };
     let subject = parts::counted(outcome.changed, if deed.is_replay() { "job" } else { "row" });
-    desk.note(who, what, &subject, &json!({ "form": hidden(fields), "refused": outcome.refused })).await;
+    desk.note(&operator, what, &subject, &json!({ "form": hidden(fields), "refused": outcome.refused })).await;
     layout::page(&viewer::seen(desk, who), here, "Dead letters", &done(deed, &outcome))
 }
 

@@ -89,7 +89,7 @@ pub(super) async fn get(
         cursor: text("cursor"),
     };
     let found = match wanted(&fields) {
-        Ok(wanted) => decisions::page(&desk, &wanted).await,
+        Ok(wanted) => decisions::page(&desk, &wanted, who.sight()).await,
         Err(problem) => Err(Problem::bad_request("bad-parameter", problem)),
     };
     let (page, problem) = match found {
@@ -97,7 +97,7 @@ pub(super) async fn get(
         Err(problem) if problem.status().is_client_error() => (Decisions::default(), Some(problem.detail().to_owned())),
         Err(problem) => return viewer::failed(&desk, &who, Here::Calls, &problem),
     };
-    let hook = desk.live.current().and_then(|release| release.routes.first().map(|route| route.hook.name.to_owned()));
+    let hook = desk.in_force().and_then(|release| release.routes().first().map(|route| route.hook.name.to_owned()));
     let view = View {
         next: page.next.as_ref().map(|next| asked.at(next)),
         asked: &asked,
@@ -112,7 +112,7 @@ pub(super) async fn get(
 
 /// Decisions that were made and are not kept, since the start.
 fn dropped(desk: &Desk) -> u64 {
-    desk.metrics.decisions.read().iter().filter(|(word, _)| *word != "kept").map(|(_, count)| count).sum()
+    desk.recorded().iter().filter(|(word, _)| *word != "kept").map(|(_, count)| count).sum()
 }
 
 /// # Errors

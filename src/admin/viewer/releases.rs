@@ -6,8 +6,10 @@ use axum::extract::{Extension, Path, State as Shared};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::admin::access::Identity;
+use crate::admin::access::sight::Disclosure;
+use crate::admin::access::{Identity, Operator};
 use crate::admin::desk::Desk;
+use crate::admin::desk::releases::{DifferenceView, FileView, ReleaseView};
 use crate::admin::problem::Problem;
 use crate::admin::viewer;
 use crate::admin::viewer::layout;
@@ -18,7 +20,7 @@ use crate::admin::viewer::script::{Marks, Source};
 use crate::finding::{Finding, Severity};
 use crate::history::Failure;
 use crate::history::diff::{Fate, FileDiff};
-use crate::history::shown::{Named, Release, Standing, Whole};
+use crate::history::shown::{Named, Release, Standing};
 use crate::release::live::{Reloaded, State, Status};
 
 pub(super) struct View<'a> {
@@ -28,11 +30,11 @@ pub(super) struct View<'a> {
 }
 
 pub(super) async fn get(Shared(desk): Shared<Arc<Desk>>, Extension(who): Extension<Identity>) -> Response {
-    let releases = match desk.history.releases().await {
+    let releases = match desk.releases(who.sight()).await {
         Ok(releases) => releases,
         Err(error) => return viewer::failed(&desk, &who, Here::Releases, &Problem::from(error)),
     };
-    let status = desk.live.status();
+    let status = desk.status(who.sight());
     let view = View { status: &status, releases: &releases, operator: who.is_operator() };
     layout::page(&viewer::seen(&desk, &who), Here::Releases, "Releases", &body(&view))
 }
@@ -43,8 +45,8 @@ pub(super) async fn get_one(
     Path(hash): Path<String>,
 ) -> Response {
     let both = async {
-        let whole = desk.history.release(&hash).await?;
-        let diff = desk.history.diff(&Named::of(&whole.release.hash), &Named::Running).await?;
+        let whole = desk.release(&hash, who.sight()).await?;
+        let diff = desk.diff(&Named::of(&whole.release.hash), &Named::Running, who.sight()).await?;
         Ok::<_, Failure>((whole, diff))
     };
     match both.await {
@@ -62,12 +64,12 @@ pub(super) async fn ask_rollback(
     Extension(who): Extension<Identity>,
     Path(hash): Path<String>,
 ) -> Response {
-    if !who.is_operator() {
+    if who.operator().is_none() {
         return viewer::failed(&desk, &who, Here::Releases, &Problem::role());
     }
     let both = async {
-        let whole = desk.history.release(&hash).await?;
-        let diff = desk.history.diff(&Named::Running, &Named::of(&whole.release.hash)).await?;
+        let whole = desk.release(&hash, who.sight()).await?;
+        let diff = desk.diff(&Named::Running, &Named::of(&whole.release.hash), who.sight()).await?;
         Ok::<_, Failure>((whole, diff))
     };
     match both.await {
@@ -82,9 +84,10 @@ pub(super) async fn ask_rollback(
 pub(super) async fn roll_back(
     Shared(desk): Shared<Arc<Desk>>,
     Extension(who): Extension<Identity>,
+    operator: Operator,
     Path(hash): Path<String>,
 ) -> Response {
-    let body = match desk.history.roll_back(&hash, &who.to_string()).await {
+    let body = match desk.roll_back(&operator, &hash).await {
         Ok(back) => {
             let kept = if back.kept { "" } else { " The store could not keep this: a restart would take the files." };
             done("Gone back", &format!("Release {} is in force.{kept}", short(&back.to)), &[])
@@ -108,9 +111,13 @@ fn told(desk: &Desk, who: &Identity, failure: &Failure) -> Response {
 }
 
 /// Takes what is on disk now.
-pub(super) async fn reload(Shared(desk): Shared<Arc<Desk>>, Extension(who): Extension<Identity>) -> Response {
-    let reloaded = desk.history.reload(&who.to_string()).await;
-    let status = desk.live.status();
+pub(super) async fn reload(
+    Shared(desk): Shared<Arc<Desk>>,
+    Extension(who): Extension<Identity>,
+    operator: Operator,
+) -> Response {
+    let reloaded = desk.reload(&operator).await;
+    let status = desk.status(who.sight());
     let body = match reloaded {
         Reloaded::Activated => done("Taken", "What is on disk is in force.", &status.warnings),
         Reloaded::Unchanged => done("Nothing new", "What is on disk was in force already.", &[]),
@@ -242,7 +249,7 @@ fn tested(release: &Release) -> Markup {
 }
 
 /// The page of one release. `diff` leads from it to the running one.
-pub(super) fn one(whole: &Whole, diff: &[FileDiff], operator: bool) -> Markup {
+pub(super) fn one(whole: &ReleaseView, diff: &[DifferenceView], operator: bool) -> Markup {
     let release = &whole.release;
     let can_go_back = operator && release.state == Standing::Past;
     html! {
@@ -265,24 +272,27 @@ pub(super) fn one(whole: &Whole, diff: &[FileDiff], operator: bool) -> Markup {
     }
 }
 
-fn files(whole: &Whole) -> Markup {
+fn files(whole: &ReleaseView) -> Markup {
     html! {
-        @for file in &whole.files {
-            @match &file.text {
-                Some(text) => details { summary { (parts::text(&file.name)) " " span.dim { (file.part.name()) ", " (parts::number(file.bytes)) " bytes" } }
+        @for FileView { file, text } in &whole.files {
+            @let name = html! { (parts::text(&file.name)) " " span.dim { (file.part.name()) ", " (parts::number(file.bytes)) " bytes" } };
+            @match text {
+                Disclosure::Shown(Some(text)) => details { summary { (name) }
                     (script::listing(&Source { file: file.name.clone(), text: text.clone() }, &Marks::default())) },
-                None => p { (parts::text(&file.name)) " " span.dim { (file.part.name()) ", " (parts::number(file.bytes)) " bytes" } },
+                Disclosure::Shown(None) => p { (name) },
+                Disclosure::Withheld(withheld) => details { summary { (name) } (viewer::withheld(*withheld)) },
             }
         }
     }
 }
 
-fn difference(file: &FileDiff) -> Markup {
+fn difference(DifferenceView { file, text }: &DifferenceView) -> Markup {
     html! {
         h3 { (parts::text(&file.name)) " " span.dim { (how(file)) } }
-        @match &file.text {
-            Some(unified) => (parts::diff(unified)),
-            None => p.dim { "Too large to show, or no text." },
+        @match text {
+            Disclosure::Shown(Some(unified)) => (parts::diff(unified)),
+            Disclosure::Shown(None) => p.dim { "Too large to show, or no text." },
+            Disclosure::Withheld(withheld) => (viewer::withheld(*withheld)),
         }
     }
 }
@@ -301,7 +311,7 @@ fn how(file: &FileDiff) -> String {
 }
 
 /// Says what going back does, and asks. `diff` leads from the running release to this one.
-pub(super) fn confirm(release: &Release, diff: &[FileDiff]) -> Markup {
+pub(super) fn confirm(release: &Release, diff: &[DifferenceView]) -> Markup {
     let address = format!("/releases/{}", release.hash);
     html! {
         p.trail { a href="/releases" { "Releases" } " / " a href=(address) { code { (release.label) } } " / go back" }
@@ -362,7 +372,7 @@ mod tests {
                 files: 0,
                 bytes: 0,
             };
-            one(&Whole { release, files: Vec::new() }, &[], operator).into_string()
+            one(&ReleaseView { release, files: Vec::new() }, &[], operator).into_string()
         };
         assert!(page(Standing::Past, true).contains("/rollback"));
         assert!(

@@ -27,6 +27,7 @@ impl Record {
     pub(super) fn remember_refused(self, id: String, refusal: &Refusal, records: &Recorder, took: Duration) {
         if !self.one_of_many && records.admits(Weight::Refused, self.received + took) {
             let failure = records::failure(refusal.reason(), refusal.to_string(), None);
+            let failure = decision::Failure { quotes: refusal.quotes(), ..failure };
             let status = refusal.status().as_u16();
             records.record(Seen { id, failure: Some(failure), status: Some(status), ..self.seen(took) });
         }
@@ -80,7 +81,7 @@ fn arrived(received: Instant) -> i64 {
 
 fn told(failure: &Failure) -> decision::Failure {
     let place = match failure {
-        Failure::Script(error) => Some(&error.finding),
+        Failure::Script(error) => Some(&**error),
         _ => None,
     };
     records::failure(failure.reason(), failure.to_string(), place)
