@@ -338,9 +338,14 @@ describe('with tokens', () => {
     await page.at('/');
     await signIn(page, await gateway.secret('reader'));
     await page.locator('tbody tr a').first().click();
-    await page.getByText('Whoever may only read does not see them.').waitFor();
+    await page.getByText(/^Only an operator may see this \([0-9]+ bytes\)\.$/).waitFor();
     const text = await page.content();
     assert.ok(!text.includes('192.0.2.17'), 'nothing of the captured request');
+    await page.at('/releases');
+    await page.locator('tbody tr a').first().click();
+    const table = page.locator('details', { hasText: /^blocked table, / }).first();
+    await table.locator('summary').click();
+    await table.getByText(/^Only an operator may see this/).waitFor();
     for (const path of ['/', '/events', '/dead-letters', '/releases', '/changes', '/health']) {
       await page.at(path);
       const buttons = await page.locator('main form[method=post] button, main a.button').count();
