@@ -9,11 +9,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use crate::connectors::Trouble;
+use crate::connectors::egress::path::check_path;
 
+pub mod path;
 #[cfg(test)]
 mod tests;
 
@@ -186,35 +187,6 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         // multicast ones.
         [first, ..] => first & 0xe000 == 0x2000,
     }
-}
-
-/// Whether the path that a script gives stays below the address of the settings.
-///
-/// # Errors
-/// Why not, for the author of the script.
-pub fn check_path(path: &str) -> Result<(), String> {
-    let refuse = |why: &str| Err(format!("the path {path:?} {why}"));
-    if path.is_empty() {
-        return Ok(());
-    }
-    if !path.starts_with('/') || path.starts_with("//") {
-        return refuse("must start with one `/`: it is joined to `base_url`");
-    }
-    if path.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-        return refuse("has a space, a control character or a `\\`: use url_encode for its parts");
-    }
-    if path.contains('#') {
-        return refuse("has a `#`, which is never sent: use url_encode for its parts");
-    }
-    let before_query = path.split('?').next().unwrap_or_default();
-    // Once more decoded than it is sent: some servers do so, too.
-    let once = percent_decode_str(before_query).decode_utf8_lossy().into_owned();
-    let twice = percent_decode_str(&once).decode_utf8_lossy().into_owned();
-    let climbs = |text: &str| text.split(['/', '\\']).any(|part| part == "." || part == "..");
-    if [before_query, &once, &twice].into_iter().any(climbs) {
-        return refuse("has a part `.` or `..`: it must stay below `base_url`");
-    }
-    Ok(())
 }
 
 /// The address for a path that a script gives.
