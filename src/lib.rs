@@ -20,7 +20,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`secret`], [`password`], [`pressure`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`files`], [`secret`], [`password`], [`pressure`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -33,6 +33,7 @@ pub mod decision;
 pub mod delivery;
 pub mod editor;
 pub mod failpoint;
+pub mod files;
 pub mod finding;
 pub mod gateway;
 pub mod harness;
