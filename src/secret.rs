@@ -2,6 +2,7 @@
 //!
 //! Nothing here logs. What a [`Source`] says about itself (its [`Source::label`]) names the variable or file, never the value.
 
+pub mod literal;
 mod named;
 mod ring;
 mod source;
@@ -15,7 +16,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use named::looks_secret;
-pub use ring::{Reloaded, Ring};
+pub use ring::{Demand, Reloaded, Ring};
 pub use source::{Environment, Found, MAX_SECRET_BYTES, SecretError, Source};
 pub use written::SecretSource;
 

@@ -2,24 +2,33 @@
 //!
 //! Never drops a secret that works because its file went missing for a moment: the old value stays until a new one is there.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::secret::{Environment, Secret, SecretError, Source};
 
+/// What a secret must be besides not blank, such as the value of a header.
+///
+/// # Errors
+/// Why it is not, as a clause about the secret, without the secret.
+pub type Demand = Box<dyn Fn(&Secret) -> Result<(), String> + Send + Sync>;
+
 /// The live secrets of one scheme or connector; any of them is good.
-#[derive(Debug)]
 pub struct Ring {
     sources: Vec<Source>,
     environment: Environment,
     /// In the order of `sources`, one each.
     named: ArcSwap<Vec<Named>>,
     created: Vec<PathBuf>,
-    /// Held by [`Ring::reload`], so that of two reloads the later read wins.
-    reloading: Mutex<()>,
+    /// What a new value must be, so that it never replaces a good one otherwise.
+    demand: OnceLock<Demand>,
+    /// Why the newest value of each source is not in use, in the order of `sources`. Held by [`Ring::reload`], so that of
+    /// two reloads the later read wins.
+    refused: Mutex<Vec<Option<String>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,8 +42,18 @@ struct Named {
 pub struct Reloaded {
     /// Labels of the secrets that have a new value.
     pub changed: Vec<Arc<str>>,
-    /// Why others could not be read; their old value stays.
+    /// Why others could not be read or used; their old value stays. Told once, not at every reload.
     pub kept: Vec<SecretError>,
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Ring")
+            .field("sources", &self.sources)
+            .field("named", &self.named)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Ring {
@@ -62,31 +81,68 @@ impl Ring {
             return Err(errors);
         }
         let named = ArcSwap::from_pointee(named);
-        Ok(Self { sources, environment, named, created, reloading: Mutex::new(()) })
+        let refused = Mutex::new(vec![None; sources.len()]);
+        Ok(Self { sources, environment, named, created, demand: OnceLock::new(), refused })
+    }
+
+    /// Says what each secret must be, now and after every reload. Only the first demand counts.
+    ///
+    /// # Errors
+    /// Of each secret that is not: its label, and why.
+    pub fn demand(&self, demand: Demand) -> Result<(), Vec<(String, String)>> {
+        let demand = self.demand.get_or_init(|| demand);
+        let mut wrong = Vec::new();
+        self.for_each(|label, secret| {
+            if let Err(why) = demand(secret) {
+                wrong.push((label.to_owned(), why));
+            }
+        });
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// Why the newest values of sources are not in use, while older ones are.
+    pub fn refused(&self) -> Vec<String> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.iter().flatten().cloned().collect()
     }
 
     /// Reads the files again. The environment of a process does not change, and nothing is created here.
     pub fn reload(&self) -> Reloaded {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let mut named = Vec::clone(&self.named.load());
         let mut reloaded = Reloaded::default();
-        for (source, named) in self.sources.iter().zip(&mut named) {
+        for ((source, named), refused) in self.sources.iter().zip(&mut named).zip(refused.iter_mut()) {
             if matches!(source, Source::Env(_)) {
                 continue;
             }
-            match source.read_existing(self.environment) {
-                Ok(secret) if named.secret.matches(secret.expose()) => {}
+            match self.read_again(source) {
+                Ok(secret) if named.secret.matches(secret.expose()) => *refused = None,
                 Ok(secret) => {
                     named.secret = Arc::new(secret);
                     reloaded.changed.push(named.label.clone());
+                    *refused = None;
                 }
-                Err(error) => reloaded.kept.push(error),
+                Err(error) => {
+                    let why = Some(error.to_string());
+                    if *refused != why {
+                        *refused = why;
+                        reloaded.kept.push(error);
+                    }
+                }
             }
         }
         if !reloaded.changed.is_empty() {
             self.named.store(Arc::new(named));
         }
         reloaded
+    }
+
+    fn read_again(&self, source: &Source) -> Result<Secret, SecretError> {
+        let secret = source.read_existing(self.environment)?;
+        match self.demand.get().map_or(Ok(()), |demand| demand(&secret)) {
+            Ok(()) => Ok(secret),
+            Err(why) => Err(SecretError::Unfit { label: source.label(), why }),
+        }
     }
 
     /// The files to watch; when one changes, call [`Ring::reload`].

@@ -2,7 +2,7 @@
 //!
 //! Never holds a value: every read goes to the environment or the disk again.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use crate::files;
+use crate::files::FileError;
 use crate::secret::Secret;
+use crate::secret::literal::looks_like_a_value;
 
 /// The largest secret that is read; more than this is a wrong path, not a secret.
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
@@ -45,22 +48,36 @@ pub struct Found {
 /// Why there is no secret, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("environment variable `{name}` is not set, set it before hookgate starts")]
+    #[error("environment variable {} is not set, set it before hookgate starts", shown(name))]
     EnvAbsent { name: String },
-    #[error("secret file `{}` does not exist, write the secret into it (`create = true` makes a random one)", path.display())]
+    #[error("secret file {} does not exist, write the secret into it (`create = true` makes a random one)", shown(&path.display().to_string()))]
     FileAbsent { path: PathBuf },
     #[error("secret file `{}` cannot be read, let the user that runs hookgate read it: {cause}", path.display())]
     Unreadable { path: PathBuf, cause: io::Error },
-    #[error("secret file `{}` is not a regular file, name the file that holds the secret", path.display())]
-    NotAFile { path: PathBuf },
+    #[error("secret file `{}` cannot be read: {why}; name the file that holds the secret", path.display())]
+    NotAFile { path: PathBuf, why: String },
+    #[error("secret file `{}` is a link to a file that is not there, and none is made through a link: remove the link or \
+        write the file that it names", path.display())]
+    DanglingLink { path: PathBuf },
     #[error("secret file `{}` cannot be made, make it yourself or let hookgate write there: {cause}", path.display())]
     NotCreated { path: PathBuf, cause: io::Error },
     #[error("secret `{label}` is longer than {MAX_SECRET_BYTES} bytes, it must hold the secret and nothing else")]
     TooLarge { label: String },
     #[error("secret `{label}` is empty or blank, put the secret into it")]
     Empty { label: String },
+    #[error("secret `{label}` {why}")]
+    Unfit { label: String, why: String },
     #[error("no secret is named, name at least one `{{ env = … }}` or `{{ file = … }}`")]
     NoSource,
+}
+
+/// A name of a variable or file in quotes. One that may be the secret itself, written in the place of its name, is not told.
+fn shown(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    match looks_like_a_value(last) {
+        true => "`***` (what is written there looks like a secret: write the name of the place where it is)".to_owned(),
+        false => format!("`{name}`"),
+    }
 }
 
 impl Source {
@@ -111,6 +128,9 @@ impl Source {
     }
 
     fn create(&self, path: &Path, environment: Environment) -> Result<Found, SecretError> {
+        if path.is_symlink() {
+            return Err(SecretError::DanglingLink { path: path.to_path_buf() });
+        }
         let created = create_file(path).map_err(|cause| SecretError::NotCreated { path: path.to_path_buf(), cause })?;
         // Read back: when two start at once, only one of them made the file.
         Ok(Found { secret: self.read_existing(environment)?, created })
@@ -123,14 +143,14 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         io::ErrorKind::NotFound => SecretError::FileAbsent { path: path.to_path_buf() },
         _ => SecretError::Unreadable { path: path.to_path_buf(), cause },
     };
-    // Asked before opening, because opening a named pipe waits for its writer.
-    if !path.metadata().map_err(failed)?.is_file() {
-        return Err(SecretError::NotAFile { path: path.to_path_buf() });
-    }
+    let file = files::open(path).map_err(|error| match error {
+        FileError::Io(cause) => failed(cause),
+        other => SecretError::NotAFile { path: path.to_path_buf(), why: other.to_string() },
+    })?;
     // The whole capacity at once: a growing buffer would leave copies of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 64));
     let limit = MAX_SECRET_BYTES as u64 + 1;
-    File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 

@@ -92,7 +92,7 @@ fn what_cannot_be_a_secret_says_what_to_do() {
     );
     assert_eq!(
         message(&file(directory.path())),
-        "secret file `DIR` is not a regular file, name the file that holds the secret"
+        "secret file `DIR` cannot be read: it is not a file but a folder; name the file that holds the secret"
     );
     for blank in ["", "\n", "\r\n", "\n\n", " \t\n"] {
         std::fs::write(&path, blank).unwrap();
@@ -150,7 +150,7 @@ fn link_to_nowhere_is_not_written_through() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
     symlink(directory.path().join("elsewhere"), &path).unwrap();
-    assert!(matches!(created(&path).read(environment), Err(SecretError::FileAbsent { .. })));
+    assert!(matches!(created(&path).read(environment), Err(SecretError::DanglingLink { .. })));
     assert!(!directory.path().join("elsewhere").exists());
 }
 
@@ -218,4 +218,56 @@ fn file_that_is_gone_or_empty_keeps_the_old_value() {
     assert_eq!(reloaded.changed.len(), 1, "the readable file is taken all the same");
     assert!(ring.find(random.trim_end().as_bytes()).is_some() && ring.find(b"another").is_some());
     assert!(!path.exists(), "a reload makes no secret");
+}
+
+#[test]
+fn what_a_start_would_refuse_replaces_no_secret_and_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    std::fs::write(&path, "good\n").unwrap();
+    let ring = Ring::load(vec![file(&path)], environment).unwrap();
+    let no_blank = |secret: &Secret| match secret.expose().contains(&b' ') {
+        true => Err("holds a blank".to_owned()),
+        false => Ok(()),
+    };
+    ring.demand(Box::new(no_blank)).unwrap();
+    let name = path.display().to_string();
+    let told = |ring: &Ring| ring.reload().kept.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for (text, why) in
+        [("", "blank"), (CANARY, ""), ("a b", "holds a blank"), (&"x".repeat(MAX_SECRET_BYTES + 2), "longer")]
+    {
+        std::fs::write(&path, text).unwrap();
+        if why.is_empty() {
+            assert_eq!(ring.reload().changed.len(), 1);
+            assert!(ring.refused().is_empty() && ring.find(CANARY.as_bytes()).is_some());
+            continue;
+        }
+        let [first] = told(&ring).try_into().unwrap();
+        assert!(first.contains(why) && first.contains(&name), "{first}");
+        assert_eq!(told(&ring), Vec::<String>::new(), "said once: {why}");
+        assert_eq!(ring.refused(), [first]);
+    }
+    assert!(ring.find(CANARY.as_bytes()).is_some() && ring.find(b"a b").is_none());
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(told(&ring)[0].contains("a pipe"));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(told(&ring)[0].contains("a folder"));
+    assert!(ring.find(CANARY.as_bytes()).is_some());
+}
+
+#[test]
+fn a_demand_is_made_of_what_is_there_already() {
+    let ring = Ring::load(vec![Source::Env("SET".into()), Source::Env("NEXT".into())], environment).unwrap();
+    let short = |secret: &Secret| if secret.expose().len() < 5 { Ok(()) } else { Err("is too long".to_owned()) };
+    assert_eq!(ring.demand(Box::new(short)).unwrap_err(), [("env SET".to_owned(), "is too long".to_owned())]);
+}
+
+#[test]
+fn a_value_in_the_place_of_a_name_is_not_told() {
+    for source in [Source::Env("k3ysAreL0ngAnd4andom".into()), file("/nowhere/k3ysAreL0ngAnd4andom")] {
+        let message = source.read(environment).unwrap_err().to_string();
+        assert!(!message.contains("k3ys") && message.contains("***"), "{message}");
+    }
 }

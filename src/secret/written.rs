@@ -30,6 +30,14 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    /// The file, as written, where the secret is in one.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Env { .. } => None,
+            Self::File { file, .. } => Some(file),
+        }
+    }
+
     /// The place itself: paths start at `root`.
     pub fn resolved(&self, root: &Path) -> Source {
         match self {
