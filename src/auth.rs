@@ -49,7 +49,7 @@ impl Scheme {
             Self::Basic(basic) => basic.verify(parts),
             Self::Jwt(jwt) => jwt.verify(parts).await,
             Self::Mtls(mtls) => mtls.verify(parts),
-            Self::None => Ok(Verified { auth: None, scheme: self.name(), secret: None }),
+            Self::None => Ok(Verified { auth: None, scheme: self.name(), secret: None, before: None }),
         }
     }
 
@@ -79,6 +79,8 @@ pub struct Verified {
     auth: Option<Arc<str>>,
     scheme: &'static str,
     secret: Option<Arc<str>>,
+    /// The proof before this one, where a route wants several at once.
+    before: Option<Box<Verified>>,
 }
 
 impl Verified {
@@ -92,16 +94,21 @@ impl Verified {
         self.scheme
     }
 
+    /// Every proof that the caller gave: one, or all that an `all` of the route asks for.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |proof| proof.before.as_deref())
+    }
+
     /// Which secret, client or certificate of the configuration matched (`env OKTA_SECRET`); `none` where there is no such thing.
     pub fn secret(&self) -> &str {
         self.secret.as_deref().unwrap_or("none")
     }
 }
 
-/// The schemes of one route; any of them lets a caller in.
+/// The ways into one route, any of which lets a caller in. A way is one scheme, or several that are all needed.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    schemes: Vec<(Arc<str>, Arc<Scheme>)>,
+    ways: Vec<Vec<(Arc<str>, Arc<Scheme>)>>,
 }
 
 /// No scheme of a [`Gate`] let the caller in; this is the one that came furthest.
@@ -114,29 +121,50 @@ pub struct Denied {
 }
 
 impl Gate {
-    /// A gate of named schemes; `None` when there are none, because a route without auth must say `none`.
-    pub fn new(schemes: Vec<(String, Arc<Scheme>)>) -> Option<Self> {
-        let schemes: Vec<_> = schemes.into_iter().map(|(name, scheme)| (name.into(), scheme)).collect();
-        (!schemes.is_empty()).then_some(Self { schemes })
+    /// A gate of ways, each of named schemes; `None` when there is no way, or one without a scheme, because a route without
+    /// auth must say `none`.
+    pub fn new(ways: Vec<Vec<(String, Arc<Scheme>)>>) -> Option<Self> {
+        let named = |way: Vec<(String, Arc<Scheme>)>| -> Vec<(Arc<str>, Arc<Scheme>)> {
+            way.into_iter().map(|(name, scheme)| (name.into(), scheme)).collect()
+        };
+        let ways: Vec<_> = ways.into_iter().map(named).collect();
+        let is_open = ways.is_empty() || ways.iter().any(Vec::is_empty);
+        (!is_open).then_some(Self { ways })
     }
 
-    /// Asks every scheme in turn.
+    /// Tries every way in turn.
     ///
     /// # Errors
-    /// The refusal of the scheme that came furthest, the first of several.
+    /// The refusal of the scheme that came furthest, the first of several. Of a way with several schemes, the first that
+    /// refused counts, and those before it count for it.
     pub async fn verify(&self, parts: &Parts) -> Result<Verified, Denied> {
-        let mut furthest: Option<(&Arc<str>, AuthError)> = None;
-        for (name, scheme) in &self.schemes {
-            match scheme.verify(parts).await {
-                Ok(verified) => return Ok(Verified { auth: Some(name.clone()), ..verified }),
-                Err(error) => {
-                    if furthest.as_ref().is_none_or(|(_, other)| error.progress() > other.progress()) {
-                        furthest = Some((name, error));
+        let mut furthest: Option<((usize, u8), Denied)> = None;
+        for way in &self.ways {
+            match pass(way, parts).await {
+                Ok(verified) => return Ok(verified),
+                Err((passed, denied)) => {
+                    let reached = (passed, denied.error.progress());
+                    if furthest.as_ref().is_none_or(|(other, _)| reached > *other) {
+                        furthest = Some((reached, denied));
                     }
                 }
             }
         }
-        let (auth, error) = furthest.expect("`Gate::new` refuses an empty list");
-        Err(Denied { auth: auth.clone(), error })
+        Err(furthest.expect("`Gate::new` refuses a gate without ways").1)
     }
+}
+
+/// The proof of all schemes of a way, or how many gave one and which did not.
+async fn pass(way: &[(Arc<str>, Arc<Scheme>)], parts: &Parts) -> Result<Verified, (usize, Denied)> {
+    let mut proof: Option<Verified> = None;
+    for (passed, (name, scheme)) in way.iter().enumerate() {
+        match scheme.verify(parts).await {
+            Ok(verified) => {
+                let before = proof.map(Box::new);
+                proof = Some(Verified { auth: Some(name.clone()), before, ..verified });
+            }
+            Err(error) => return Err((passed, Denied { auth: name.clone(), error })),
+        }
+    }
+    Ok(proof.expect("`Gate::new` refuses a way without schemes"))
 }

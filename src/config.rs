@@ -81,6 +81,10 @@ impl OneOrMany {
     }
 }
 
+/// Mistakes of one file that are told. To find the place of each, the text is read again, so without a limit a large file
+/// would take minutes to refuse.
+const MOST_FINDINGS: usize = 200;
+
 /// What a route may say about a hook, told by whoever knows the hooks.
 #[derive(Clone, Copy, Debug)]
 pub struct HookFacts {
@@ -154,9 +158,19 @@ pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Find
     findings.extend(violations);
     findings.extend(shape::disguised(&source, &findings, &disguised));
     let rules = check::errors(&source, &value, known);
-    findings.extend(rules.into_iter().filter(|finding| finding.key.as_ref().is_none_or(|key| !meant.contains(key))));
+    let is_news = |rule: &Finding, known: &[Finding]| {
+        let meant = rule.key.as_ref().is_some_and(|key| meant.contains(key));
+        !meant && !known.iter().any(|known| (known.code, &known.key) == (rule.code, &rule.key))
+    };
+    let rules: Vec<Finding> = rules.into_iter().filter(|rule| is_news(rule, &findings)).collect();
+    findings.extend(rules);
     if !findings.is_empty() {
-        return Err(in_order(findings));
+        let mut findings = in_order(findings);
+        if findings.len() > MOST_FINDINGS {
+            findings.truncate(MOST_FINDINGS);
+            findings.push(Finding::error("config/more", file, "there are more mistakes: mend these first"));
+        }
+        return Err(findings);
     }
     let warnings = in_order(check::warnings(&source, &value));
     match serde_json::from_value(value) {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::command::{Action, Task};
+use crate::connectors::redact::Redact;
 use crate::connectors::setup::Kind;
 use crate::message::{Message, Sent};
 use crate::question;
@@ -42,6 +43,7 @@ pub mod pagerduty;
 pub mod proxy;
 pub mod redact;
 pub mod servicenow;
+pub mod setting;
 pub mod setup;
 pub mod slack;
 pub mod sms;
@@ -157,6 +159,11 @@ pub trait Connector: Send + Sync {
     /// Its own secrets, which are read again when their files change.
     fn secrets(&self) -> Vec<Arc<Ring>> {
         Vec::new()
+    }
+
+    /// What must not be told of an answer: its secrets as they are now, and whatever it got for them.
+    fn redact(&self) -> Redact {
+        self.secrets().iter().fold(Redact::default(), |redact, ring| redact.and_all(ring))
     }
 }
 

@@ -163,7 +163,18 @@ async fn performed(connected: &Connected, question: &Question, until: Instant) -
         return Err(Trouble::new(Reason::Timeout, format!("it did not answer within {} ms", waited.as_millis())));
     };
     attempt.end(&connected.name, result.as_ref().is_err_and(|trouble| trouble.reason.is_outage()));
-    result
+    result.map(|answer| without_secrets(connected, answer))
+}
+
+/// The answer without the connector's own secrets: an API that repeats what it was sent must not tell a script.
+fn without_secrets(connected: &Connected, mut answer: Value) -> Value {
+    if connected.redact().clean(&mut answer) {
+        warn!(
+            connector.name = connected.name.as_str(),
+            "an answer repeated a secret of the connector, which was hidden in it"
+        );
+    }
+    answer
 }
 
 /// A question that is out, as the breaker sees it. One that nobody waits for any more says nothing.

@@ -25,6 +25,7 @@ use crate::script::budget::Limits;
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, Tables};
 use crate::script::run::Script;
+use crate::secret::Ring;
 use crate::telemetry::metrics::RouteMetrics;
 
 pub mod access;
@@ -32,10 +33,12 @@ pub mod attempts;
 pub mod build;
 pub mod bundle;
 mod convert;
+mod fence;
 pub mod gate;
 pub mod live;
 mod outside;
 mod panics;
+mod params;
 pub mod pattern;
 mod routes;
 pub mod suite;
@@ -64,6 +67,8 @@ pub struct Release {
     /// SHA-256 of the file of each table.
     pub(crate) table_hashes: BTreeMap<String, String>,
     pub(crate) accesses: HashMap<String, Arc<access::Access>>,
+    /// Secrets among the parameters of routes and rules.
+    pub(crate) param_secrets: Vec<Arc<Ring>>,
     /// What it was made of, until it goes live: then whoever keeps past releases takes it.
     pub(crate) content: Option<Content>,
     by_path: HashMap<String, Arc<Route>>,
@@ -163,8 +168,9 @@ impl Release {
         Ok(encoded)
     }
 
-    /// Reads the files again that hold secrets and keys. They rotate whether or not the rest of the bundle is good.
-    pub fn rotate_secrets(&self) {
+    /// Reads the files again that hold secrets and keys. They rotate whether or not the rest of the bundle is good. Whether a
+    /// secret has changed that scripts hold, so that the release must be built again.
+    pub fn rotate_secrets(&self) -> bool {
         for (name, access) in &self.accesses {
             access.rotate(name);
         }
@@ -172,6 +178,19 @@ impl Release {
         for route in &self.routes {
             route.reconcile.iter().for_each(|reconcile| outside::rotate_log(&route.name, reconcile));
         }
+        outside::rotate_params(&self.param_secrets)
+    }
+
+    /// Why the newest content of files of secrets is not in use; each names its file.
+    pub fn refused_secrets(&self) -> Vec<String> {
+        let mut refused: Vec<String> = self.accesses.values().flat_map(|access| access.refused()).collect();
+        let logs = self.routes.iter().filter_map(|route| route.reconcile.as_ref());
+        let rings = self.connectors.iter().flat_map(|connected| connected.secrets());
+        let rings = rings.chain(logs.flat_map(|reconcile| reconcile.log.secrets())).chain(self.param_secrets.clone());
+        refused.extend(rings.flat_map(|ring| ring.refused()));
+        refused.sort();
+        refused.dedup();
+        refused
     }
 
     /// Begins what runs beside calls: fetching keys of token issuers.

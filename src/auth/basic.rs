@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::auth::Verified;
 use crate::auth::error::{AuthError, SetupError};
 use crate::auth::header::{after_word, only_value};
-use crate::secret::Ring;
+use crate::secret::{Ring, Secret};
 
 pub(super) const NAME: &str = "basic";
 
@@ -27,15 +27,12 @@ pub struct Basic {
 
 impl Basic {
     /// # Errors
-    /// Every secret that is not `user:password`.
+    /// Every secret that is not `user:password`, without control characters.
     pub fn new(ring: Arc<Ring>) -> Result<Self, Vec<SetupError>> {
-        let mut errors = Vec::new();
-        ring.for_each(|label, secret| {
-            if !secret.expose().contains(&b':') {
-                errors.push(SetupError::NotUserPassword { label: label.to_owned() });
-            }
-        });
-        if errors.is_empty() { Ok(Self { ring }) } else { Err(errors) }
+        match ring.demand(Box::new(is_login)) {
+            Ok(()) => Ok(Self { ring }),
+            Err(wrong) => Err(wrong.into_iter().map(|(label, why)| SetupError::Secret { label, why }).collect()),
+        }
     }
 
     /// # Errors
@@ -60,6 +57,18 @@ impl Basic {
             return Err(AuthError::NotUserPassword);
         }
         let label = self.ring.find(credentials).ok_or(AuthError::UnknownSecret)?;
-        Ok(Verified { auth: None, scheme: NAME, secret: Some(label) })
+        Ok(Verified { auth: None, scheme: NAME, secret: Some(label), before: None })
     }
+}
+
+fn is_login(secret: &Secret) -> Result<(), String> {
+    let bytes = secret.expose();
+    if !bytes.contains(&b':') {
+        return Err("must be `user:password`".to_owned());
+    }
+    // RFC 7617, section 2: neither may hold one, so no caller can send it.
+    if bytes.iter().any(u8::is_ascii_control) {
+        return Err("holds a line break or another control character, which no user or password may have".to_owned());
+    }
+    Ok(())
 }

@@ -96,12 +96,8 @@ impl AuthError {
 pub enum SetupError {
     #[error("`{name}` is not a header name")]
     HeaderName { name: String },
-    #[error("secret `{label}` holds a line break or another character that no header can carry")]
-    NotAHeaderValue { label: String },
-    #[error("secret `{label}` begins or ends with a blank, which HTTP strips, so it could never match")]
-    OuterBlank { label: String },
-    #[error("secret `{label}` must be `user:password`")]
-    NotUserPassword { label: String },
+    #[error("secret `{label}` {why}")]
+    Secret { label: String, why: String },
     #[error("a token must have an issuer to come from, name it")]
     NoIssuer,
     #[error("a token must be meant for us, name at least one audience")]

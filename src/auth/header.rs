@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::Verified;
 use crate::auth::error::{AuthError, SetupError};
-use crate::secret::Ring;
+use crate::secret::{Ring, Secret};
 
 pub(super) const NAME: &str = "header";
 
@@ -29,15 +29,8 @@ impl Header {
     /// # Errors
     /// A name that no header can have, or secrets that no header can carry: every mistake, not only the first.
     pub fn new(name: &str, ring: Arc<Ring>) -> Result<Self, Vec<SetupError>> {
-        let mut errors = Vec::new();
-        ring.for_each(|label, secret| {
-            let bytes = secret.expose();
-            if HeaderValue::from_bytes(bytes).is_err() {
-                errors.push(SetupError::NotAHeaderValue { label: label.to_owned() });
-            } else if bytes.trim_ascii().len() != bytes.len() {
-                errors.push(SetupError::OuterBlank { label: label.to_owned() });
-            }
-        });
+        let wrong = ring.demand(Box::new(fits_a_header)).err().unwrap_or_default();
+        let mut errors: Vec<_> = wrong.into_iter().map(|(label, why)| SetupError::Secret { label, why }).collect();
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) if errors.is_empty() => return Ok(Self { name, ring }),
             Ok(_) => {}
@@ -51,7 +44,7 @@ impl Header {
     pub(super) fn verify(&self, parts: &Parts) -> Result<Verified, AuthError> {
         let given = only_value(&parts.headers, &self.name)?;
         match self.ring.find(given) {
-            Some(label) => Ok(Verified { auth: None, scheme: NAME, secret: Some(label) }),
+            Some(label) => Ok(Verified { auth: None, scheme: NAME, secret: Some(label), before: None }),
             None => Err(self.explain(given)),
         }
     }
@@ -69,6 +62,18 @@ impl Header {
         });
         error
     }
+}
+
+/// What a secret must be that callers present as the whole value of a header.
+fn fits_a_header(secret: &Secret) -> Result<(), String> {
+    let bytes = secret.expose();
+    if HeaderValue::from_bytes(bytes).is_err() {
+        return Err("holds a line break or another character that no header can carry".to_owned());
+    }
+    if bytes.trim_ascii().len() != bytes.len() {
+        return Err("begins or ends with a blank, which HTTP strips, so it could never match".to_owned());
+    }
+    Ok(())
 }
 
 fn equal(secret: &[u8], given: &[u8]) -> bool {

@@ -188,7 +188,7 @@ impl Jwt {
         }
         // Only now: what an unsigned token says is nobody's word.
         let label = self.check_claims(&claims, seconds_since_epoch())?;
-        Ok(Verified { auth: None, scheme: NAME, secret: label })
+        Ok(Verified { auth: None, scheme: NAME, secret: label, before: None })
     }
 
     /// The label of the client; `now` in seconds since 1970.

@@ -8,7 +8,6 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use tokio::time::Instant;
 use crate::auth::error::SetupError;
 use crate::auth::keys::fetch::Origin;
 use crate::auth::keys::set::KeySet;
+use crate::files::fence::Fence;
 
 /// When keys are fetched and for how long they are good.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,8 @@ pub struct Keys {
     timing: Timing,
     held: ArcSwapOption<Held>,
     flight: Mutex<Flight>,
+    /// Why the newest content of the file is not in use.
+    refused: Mutex<Option<String>>,
     /// Changes whenever a fetch ends.
     landed: watch::Sender<()>,
     /// For the tasks, which must not keep keys alive that nobody uses.
@@ -83,12 +85,12 @@ pub(super) enum Lookup {
 }
 
 impl Keys {
-    /// Keys in a file, read now and again later.
+    /// Keys in a file of the bundle, read now and again later.
     ///
     /// # Errors
     /// It cannot be read or holds no key that can be used.
-    pub fn file(path: impl Into<PathBuf>) -> Result<Arc<Self>, SetupError> {
-        let keys = Self::new(Origin::file(path.into()), TIMING);
+    pub fn file(name: &str, fence: Arc<Fence>) -> Result<Arc<Self>, SetupError> {
+        let keys = Self::new(Origin::file(name, fence), TIMING);
         keys.reload()?;
         Ok(keys)
     }
@@ -107,6 +109,7 @@ impl Keys {
             timing,
             held: ArcSwapOption::empty(),
             flight: Mutex::default(),
+            refused: Mutex::default(),
             landed: watch::Sender::new(()),
             this: this.clone(),
         })
@@ -117,16 +120,30 @@ impl Keys {
     /// # Errors
     /// It cannot be read or holds no key that can be used; the old keys stay.
     pub fn reload(&self) -> Result<(), SetupError> {
-        if let Some(path) = self.origin.path() {
-            let set = KeySet::read(path).map_err(|why| SetupError::Keys { keys: self.label().to_owned(), why })?;
+        if let Some(read) = self.origin.read() {
+            let set = read.map_err(|why| SetupError::Keys { keys: self.label().to_owned(), why })?;
             self.hold(set);
         }
         Ok(())
     }
 
-    /// The file to watch, if the keys are in one.
-    pub fn path(&self) -> Option<&Path> {
-        self.origin.path()
+    /// The same, for a file that is read again and again. Why the newest content is not in use, if that is news.
+    pub fn rotate(&self) -> Option<String> {
+        let now = self.reload().err().map(|error| error.to_string());
+        let mut before = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = now.clone().filter(|_| *before != now);
+        *before = now;
+        news
+    }
+
+    /// Why the newest content of the file is not in use.
+    pub fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the keys are in a file, which is read again when it changes.
+    pub fn is_file(&self) -> bool {
+        self.origin.is_file()
     }
 
     /// Where the keys come from, without what may be secret in an address.
@@ -179,7 +196,7 @@ impl Keys {
 
     fn is_good(&self, held: &Held) -> bool {
         // A file that went missing is somebody's slip; an address that is gone for a day may be gone for a reason.
-        self.origin.path().is_some() || held.since.elapsed() < self.timing.forget
+        self.origin.is_file() || held.since.elapsed() < self.timing.forget
     }
 
     /// Waits for a fetch, the one under way or a new one if it is time for one.

@@ -10,6 +10,7 @@ use crate::auth::jwt::Rules;
 use crate::auth::keys::Keys;
 use crate::auth::mtls::{PeerCertificates, Pin};
 use crate::auth::tests::issuer::Issuer;
+use crate::files::fence::Fence;
 use crate::secret::{Ring, Source};
 
 fn environment(name: &str) -> Option<String> {
@@ -115,7 +116,9 @@ fn secrets_that_could_never_match_are_refused_at_once() {
         ]
     );
     let errors = Basic::new(ring(&["USER", "BARE"])).unwrap_err();
-    assert!(matches!(&errors[..], [SetupError::NotUserPassword { label }] if label == "env BARE"));
+    assert!(
+        matches!(&errors[..], [SetupError::Secret { label, why }] if label == "env BARE" && why.contains("user:password"))
+    );
 }
 
 #[tokio::test]
@@ -244,8 +247,8 @@ async fn none_lets_everybody_in_and_says_so() {
 async fn any_scheme_of_a_gate_lets_in() {
     let basic = Scheme::Basic(Basic::new(ring(&["USER"])).unwrap());
     let gate = Gate::new(vec![
-        ("key".to_owned(), Arc::new(header("x-api-key", &["BARE"]))),
-        ("people".to_owned(), Arc::new(basic)),
+        vec![("key".to_owned(), Arc::new(header("x-api-key", &["BARE"])))],
+        vec![("people".to_owned(), Arc::new(basic))],
     ])
     .unwrap();
     let verified = gate.verify(&parts(&[("authorization", b"Basic dXNlcjpwYXNzOndvcmQ=")])).await.unwrap();
@@ -262,10 +265,11 @@ async fn gate_reports_the_scheme_that_came_furthest() {
     let path = directory.path().join("jwks.json");
     std::fs::write(&path, issuer.jwks()).unwrap();
     let rules = Rules { issuer: "https://issuer".into(), audiences: vec!["hooks".into()], ..Rules::default() };
-    let jwt = Scheme::Jwt(Jwt::new(rules, Keys::file(path).unwrap()).unwrap());
+    let jwt =
+        Scheme::Jwt(Jwt::new(rules, Keys::file("jwks.json", Arc::new(Fence::new(directory.path()))).unwrap()).unwrap());
     let gate = Gate::new(vec![
-        ("key".to_owned(), Arc::new(header("authorization", &["BASIC"]))),
-        ("okta".to_owned(), Arc::new(jwt)),
+        vec![("key".to_owned(), Arc::new(header("authorization", &["BASIC"])))],
+        vec![("okta".to_owned(), Arc::new(jwt))],
     ])
     .unwrap();
     let expired = issuer.token(&json!({"iss": "https://issuer", "aud": "hooks", "exp": 1_000}));
@@ -300,7 +304,7 @@ async fn no_value_is_ever_printed() {
     let schemes = [
         header("authorization", &["CANARY"]),
         Scheme::Basic(Basic::new(ring(&["CANARY"])).unwrap()),
-        Scheme::Jwt(Jwt::new(rules, Keys::file(path).unwrap()).unwrap()),
+        Scheme::Jwt(Jwt::new(rules, Keys::file("jwks.json", Arc::new(Fence::new(directory.path()))).unwrap()).unwrap()),
         Scheme::Mtls(Mtls::new(vec![Pin::CommonName("hooks".into())]).unwrap()),
     ];
     let mut claims = json!({"iss": canary, "aud": canary, "cid": canary, "scp": [canary], "exp": 9_999_999_999_u64});
@@ -337,4 +341,38 @@ async fn no_value_is_ever_printed() {
     for leak in ["canary", "plover", "Y2FuYXJ5", bytes.trim_matches(['[', ']'])] {
         assert!(!printed.contains(leak), "{leak} in {printed}");
     }
+}
+
+#[tokio::test]
+async fn a_way_of_several_schemes_needs_each_of_them() {
+    let key = || Arc::new(header("x-key", &["BARE"]));
+    let other = || Arc::new(header("x-other", &["BASIC"]));
+    let people = || Arc::new(Scheme::Basic(Basic::new(ring(&["USER"])).unwrap()));
+    let named = |name: &str, scheme: Arc<Scheme>| (name.to_owned(), scheme);
+    let gate = Gate::new(vec![
+        vec![named("key", key()), named("other", other())],
+        vec![named("people", people()), named("key", key())],
+    ])
+    .unwrap();
+    let (bare, basic) = (environment("BARE").unwrap(), environment("BASIC").unwrap());
+    let login: &[u8] = b"Basic dXNlcjpwYXNzOndvcmQ=";
+    let all = [("x-key", bare.as_bytes()), ("x-other", basic.as_bytes()), ("authorization", login)];
+    let names = |verified: &Verified| verified.each().map(|proof| proof.auth().to_owned()).collect::<Vec<_>>();
+    // Every set of proofs; those that are a whole way let in.
+    for set in 0..8_u8 {
+        let given: Vec<_> = (0..3).filter(|bit| set & (1 << bit) != 0).map(|bit| all[bit]).collect();
+        let verified = gate.verify(&parts(&given)).await;
+        match set {
+            0b011 | 0b111 => assert_eq!(names(&verified.unwrap()), ["other", "key"]),
+            0b101 => assert_eq!(names(&verified.unwrap()), ["key", "people"]),
+            _ => assert!(verified.is_err(), "{set:03b}"),
+        }
+    }
+    // One wrong proof beside a right one; the log says which, and the right one counts.
+    let denied = gate.verify(&parts(&[("x-key", bare.as_bytes()), ("x-other", b"wrong")])).await.unwrap_err();
+    assert_eq!(denied.to_string(), "auth `other`: the value is none of our secrets");
+    let denied = gate.verify(&parts(&[("x-key", bare.as_bytes())])).await.unwrap_err();
+    assert_eq!(denied.to_string(), "auth `other`: header `x-other` is absent");
+    assert!(gate.verify(&parts(&[("x-key", basic.as_bytes()), ("x-other", bare.as_bytes())])).await.is_err());
+    assert!(Gate::new(vec![vec![]]).is_none(), "a way without a scheme would let everybody in");
 }

@@ -19,7 +19,7 @@ use crate::telemetry::metrics::Metrics;
 /// There is no such file.
 pub fn place(global: &Global) -> Result<Place> {
     let place = Place::of(&global.config);
-    if !place.config.is_file() {
+    if !place.config.exists() {
         let file = place.config.display();
         bail!("there is no `{file}`; `hookgate init` writes a first bundle, and --config names another file");
     }

@@ -9,11 +9,14 @@ use serde_json::Value;
 
 use crate::config::server::Server;
 use crate::config::source::{Source, has_password, is_bare, join};
-use crate::config::{HookFacts, Known};
+use crate::config::{HookFacts, Known, MOST_FINDINGS};
 use crate::finding::{Finding, nearest};
+use crate::secret::literal::secret_in_url;
 
 mod auth;
 mod connectors;
+mod literals;
+mod paths;
 mod reconcile;
 mod routes;
 
@@ -24,6 +27,8 @@ pub(super) fn errors(source: &Source, root: &Value, known: &Known) -> Vec<Findin
     check.bodies();
     check.store();
     check.tables();
+    check.paths();
+    check.literals();
     check.auth();
     check.connectors();
     check.routes();
@@ -44,11 +49,15 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn error(&mut self, code: &'static str, path: &str, message: impl Into<String>) {
-        self.findings.push(self.source.at_value(code, path, message));
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(self.source.at_value(code, path, message));
+        }
     }
 
     fn error_with_help(&mut self, code: &'static str, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.findings.push(self.source.at_value(code, path, message).help(help));
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(self.source.at_value(code, path, message).help(help));
+        }
     }
 
     fn listeners(&mut self) {
@@ -96,7 +105,7 @@ impl Check<'_> {
     fn store(&mut self) {
         let Some(url) = self.root.get("store").and_then(|store| text(store, "url")) else { return };
         let known = ["sqlite:", "postgres://", "postgresql://"];
-        if has_password(url) {
+        if has_password(url) || secret_in_url(url).is_some() {
             self.error_with_help(
                 "config/literal-secret",
                 "store.url",

@@ -6,10 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::OneOrMany;
+use crate::config::Config;
 use crate::config::limits::LimitOverrides;
 use crate::config::reconcile::Reconcile;
 use crate::config::retry::Retry;
+use crate::secret::SecretSource;
+use crate::secret::literal::{Certainty, names_secret};
 
 /// A path that a provider calls: its hook, its authentication and what runs there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,11 +24,13 @@ pub struct Route {
     /// The script to run, relative to the folder of scripts. An event route has this or `rules`.
     #[schemars(length(min = 1))]
     pub script: Option<String>,
-    /// The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good.
-    pub auth: OneOrMany,
+    /// The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good. `{ all = ["a", "b"] }` wants
+    /// each of those, and may stand in the list, too.
+    pub auth: RouteAuth,
     /// What the provider hears when the script fails. Must be stated, except on event routes, where events are retried.
     pub on_failure: Option<OnFailure>,
-    /// Values that the script reads as `params.NAME`: whatever you like. Dates arrive as text.
+    /// Values that the script reads as `params.NAME`: whatever you like. Dates arrive as text. What is named like a secret
+    /// (`api_key`) is `{ env = … }` or `{ file = … }`, and the script gets a Secret.
     #[serde(default)]
     pub params: Map<String, Value>,
     /// Limits that differ from `[limits]`.
@@ -44,6 +48,62 @@ pub struct Route {
     /// Whether calls are kept with their decision, without what is secret: `true`, or a table.
     #[serde(default)]
     pub capture: Capture,
+}
+
+/// Who may call a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RouteAuth {
+    /// One section.
+    One(String),
+    /// All of several sections at once.
+    All(AllOf),
+    /// Any of them.
+    Any(Vec<AuthChoice>),
+}
+
+/// One of several ways to call a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AuthChoice {
+    /// One section.
+    One(String),
+    /// All of several sections at once.
+    All(AllOf),
+}
+
+/// Sections that a caller must satisfy all at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllOf {
+    /// Their names.
+    #[schemars(length(min = 1))]
+    pub all: Vec<String>,
+}
+
+impl RouteAuth {
+    /// The ways into the route, any of which is good; each is the names of the sections that it needs.
+    pub fn ways(&self) -> Vec<&[String]> {
+        match self {
+            Self::One(name) => vec![std::slice::from_ref(name)],
+            Self::All(several) => vec![several.all.as_slice()],
+            Self::Any(choices) => choices.iter().map(AuthChoice::names).collect(),
+        }
+    }
+
+    /// The ways as people read them: `okta`, `okta and gateway`.
+    pub fn shown(&self) -> Vec<String> {
+        self.ways().iter().map(|way| way.join(" and ")).collect()
+    }
+}
+
+impl AuthChoice {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::All(several) => &several.all,
+        }
+    }
 }
 
 /// Whether the request and reply of a call are kept beside its decision.
@@ -117,7 +177,8 @@ pub struct Rule {
     /// The script to run, relative to the folder of scripts.
     #[schemars(length(min = 1))]
     pub script: String,
-    /// Values that the script reads as `params.NAME`: whatever you like. Dates arrive as text.
+    /// Values that the script reads as `params.NAME`: whatever you like. Dates arrive as text. What is named like a secret
+    /// (`api_key`) is `{ env = … }` or `{ file = … }`, and the script gets a Secret.
     #[serde(default)]
     pub params: Map<String, Value>,
     /// Limits that differ from those of the route.
@@ -170,4 +231,39 @@ pub enum OnFailure {
         #[schemars(length(min = 1))]
         refuse: String,
     },
+}
+
+impl Config {
+    /// The parameters that are secrets, each with its key path and the table that says where it is. One is a secret if its name
+    /// says so (`api_key`) and its value is `{ env = … }` or `{ file = … }`.
+    pub fn secret_params(&self) -> Vec<(String, &Value)> {
+        let mut found = Vec::new();
+        for (name, route) in &self.routes {
+            let path = format!("routes.{name}");
+            secrets_in(&format!("{path}.params"), &route.params, &mut found);
+            for (name, rule) in &route.rules {
+                secrets_in(&format!("{path}.rules.{name}.params"), &rule.params, &mut found);
+            }
+        }
+        found
+    }
+}
+
+fn secrets_in<'c>(path: &str, params: &'c Map<String, Value>, found: &mut Vec<(String, &'c Value)>) {
+    for (name, value) in params {
+        let path = format!("{path}.{name}");
+        if secret_param(name, value).is_some() {
+            found.push((path, value));
+        } else if let Value::Object(inner) = value {
+            secrets_in(&path, inner, found);
+        }
+    }
+}
+
+/// Where a parameter is, if it is a secret.
+pub fn secret_param(name: &str, value: &Value) -> Option<SecretSource> {
+    if names_secret(name) == Certainty::No || !value.is_object() {
+        return None;
+    }
+    SecretSource::deserialize(value).ok()
 }

@@ -10,6 +10,10 @@ pub struct Scripts {
     /// Folder of the scripts, relative to `gateway.toml`.
     #[schemars(length(min = 1))]
     pub dir: String,
+    /// Folders outside the folder of `gateway.toml` in which tables, scripts, databases and certificates may lie, too.
+    /// Without them everything that a release is made of stays below the folder of `gateway.toml`, links included.
+    #[schemars(inner(length(min = 1)))]
+    pub roots: Vec<String>,
     /// What a release must pass before it goes live.
     pub gate: Gate,
     /// A release whose tests take longer does not go live.
@@ -19,7 +23,7 @@ pub struct Scripts {
 
 impl Default for Scripts {
     fn default() -> Self {
-        Self { dir: "scripts".to_owned(), gate: Gate::Tests, gate_timeout_ms: 30_000 }
+        Self { dir: "scripts".to_owned(), roots: Vec::new(), gate: Gate::Tests, gate_timeout_ms: 30_000 }
     }
 }
 

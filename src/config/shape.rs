@@ -8,6 +8,7 @@ use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value;
 
 use crate::config::Known;
+use crate::config::MOST_FINDINGS;
 use crate::config::source::{Source, join};
 use crate::finding::{Finding, nearest};
 
@@ -27,6 +28,7 @@ pub(super) fn violations(source: &Source, known: &Known, value: &Value) -> Viola
     let (unknown, others): (Vec<_>, Vec<_>) = known
         .validator()
         .iter_errors(value)
+        .take(MOST_FINDINGS)
         .partition(|error| matches!(error.kind(), Kind::AdditionalProperties { .. }));
     // Unknown keys first: a misspelt key must not also be reported as missing.
     for error in unknown.iter().chain(&others) {
@@ -42,7 +44,7 @@ pub(super) fn disguised(source: &Source, known: &[Finding], values: &[(String, &
         let finding = source.at_value("config/wrong-type", path, format!("{what} does not fit here"));
         finding.help("write a text in double quotes, or a whole number")
     };
-    unreported.map(finding).collect()
+    unreported.take(MOST_FINDINGS).map(finding).collect()
 }
 
 struct Report<'a> {
@@ -78,7 +80,7 @@ impl<'a> Report<'a> {
     fn unknown_keys(&mut self, error: &ValidationError<'_>, path: &str, unexpected: &[String]) {
         let known = property_names(self.rules.node(error));
         let present = |name: &str| error.instance().get(name).is_some();
-        for name in unexpected {
+        for name in unexpected.iter().take(MOST_FINDINGS) {
             let finding = self.source.at_key("config/unknown-key", &join(path, name), format!("unknown key `{name}`"));
             let free = known.iter().copied().filter(|known| !present(known));
             let finding = match nearest(name, free) {

@@ -8,7 +8,9 @@ use std::ops::Range;
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
+use crate::config::MOST_FINDINGS;
 use crate::finding::Finding;
+use crate::secret::literal;
 
 /// Keys of `[auth.NAME]` whose texts are no secrets.
 const PLAIN_AUTH_KEYS: [&str; 12] = [
@@ -193,7 +195,9 @@ impl<'k> Tree<'k> {
     }
 
     fn unfit(&mut self, path: &str, message: &str) -> Value {
-        self.findings.push(self.source.at_value("config/bad-value", path, message));
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(self.source.at_value("config/bad-value", path, message));
+        }
         Value::Null
     }
 }
@@ -212,20 +216,31 @@ fn in_params(steps: &[&str]) -> bool {
     matches!(steps, ["routes", _, "params", ..] | ["routes", _, "rules", _, "params", ..])
 }
 
-/// Whether what is written there is a secret, or was meant as one.
+/// Whether what is written there is a secret, or was meant as one, or looks like one. What is hidden needlessly is still in
+/// the file.
 fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &BTreeSet<String>) -> bool {
     if matches!(value, DeValue::Table(_) | DeValue::Array(_)) {
         return false;
     }
     let names_its_source = matches!(steps.last(), Some(&"env" | &"file" | &"create"));
+    if let Some(text) = value.as_str() {
+        let name = steps.last().copied().unwrap_or_default();
+        // The column of a table is no secret.
+        let by_name = literal::is_secret(name, text) && steps.first() != Some(&"tables");
+        if by_name || literal::secret_in(text).is_some() || (names_its_source && literal::looks_like_a_value(text)) {
+            return true;
+        }
+    }
     match steps {
         ["admin", "token" | "read_token", ..] => !names_its_source,
         ["auth", _, key, ..] => !names_its_source && !PLAIN_AUTH_KEYS.contains(key),
         ["connectors", _, key] if plain.contains(*key) => value.as_str().is_some_and(has_password),
+        ["connectors", _, "base_url"] => value.as_str().is_some_and(has_password),
         ["connectors", _, key, ..] => !names_its_source && !plain.contains(*key),
         ["routes", _, "reconcile", "org_url"] => value.as_str().is_some_and(has_password),
         ["routes", _, "reconcile", key, ..] => !names_its_source && !PLAIN_RECONCILE_KEYS.contains(key),
         ["store", "url"] => value.as_str().is_some_and(has_password),
+        ["telemetry", "headers", ..] => !names_its_source,
         _ => false,
     }
 }

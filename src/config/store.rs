@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config;
+
 /// Where decisions, events and jobs are kept. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -46,4 +48,16 @@ pub enum StoreUrl {
         #[schemars(length(min = 1))]
         env: String,
     },
+}
+
+impl StoreUrl {
+    /// The file of an SQLite store, as written; nothing for another store, or where the variable is not set.
+    pub fn sqlite_file(&self) -> Option<String> {
+        let url = match self {
+            Self::Text(url) => url.clone(),
+            Self::Env { env } => config::environment(env)?,
+        };
+        let file = url.strip_prefix("sqlite:")?;
+        Some(file.strip_prefix("//").unwrap_or(file).to_owned())
+    }
 }

@@ -2,8 +2,10 @@
 
 use toml::de::Error;
 
+use crate::config::MOST_FINDINGS;
 use crate::config::source::Source;
 use crate::finding::Finding;
+use crate::secret::literal;
 
 /// How the parser's message starts, the same in plain words, and what to do about it.
 const REMEDIES: [(&str, &str, &str); 17] = [
@@ -37,14 +39,13 @@ const REMEDIES: [(&str, &str, &str); 17] = [
 /// Findings for the parser's errors, one per line of the file; whether the tree can be relied on in spite of them.
 pub(super) fn findings(source: &Source, errors: &[Error]) -> (Vec<Finding>, bool) {
     let mut findings: Vec<Finding> = Vec::new();
-    let mut reliable = true;
-    let mut errors: Vec<&Error> = errors.iter().collect();
+    let is_duplicate = |error: &Error| error.message() == "duplicate key";
+    let reliable = errors.iter().all(is_duplicate);
+    let mut errors: Vec<&Error> = errors.iter().take(MOST_FINDINGS).collect();
     // A text that is not closed swallows the brackets behind it, so it is the cause of whatever else is on the line.
     errors.sort_by_key(|error| !error.message().starts_with("invalid basic string"));
     for error in errors {
-        let duplicate = error.message() == "duplicate key";
-        reliable &= duplicate;
-        let finding = if duplicate { repeated(source, error) } else { broken(source, error) };
+        let finding = if is_duplicate(error) { repeated(source, error) } else { broken(source, error) };
         // What follows on the same line is mostly the echo of the first mistake.
         if findings.iter().all(|known| known.line != finding.line) {
             findings.push(finding);
@@ -77,7 +78,27 @@ fn broken(source: &Source, error: &Error) -> Finding {
         None => finding,
     };
     let header = source.header_before(error.span().unwrap_or_default().start);
-    if header.starts_with("[auth") || header.starts_with("[admin") { without_values(finding) } else { finding }
+    if may_hold_secrets(header, finding.excerpt.as_deref().unwrap_or_default()) {
+        without_values(finding)
+    } else {
+        finding
+    }
+}
+
+/// Whether a line of a section may hold a secret or a part of one: by the section, by a name in the line, or by its form.
+fn may_hold_secrets(header: &str, line: &str) -> bool {
+    let section = |text: &str| {
+        let first = text.trim_start_matches(['[', ' ']).split(['.', ']', ' ', '=']).next().unwrap_or_default();
+        let first = first.trim_matches(['"', '\'']).to_owned();
+        ["auth", "admin", "connectors", "telemetry", "store"].contains(&first.as_str())
+    };
+    let words = || line.split(|letter: char| !letter.is_alphanumeric() && letter != '_' && letter != '-');
+    let in_reconcile = header.contains("reconcile") || line.contains("reconcile");
+    section(header)
+        || (header.is_empty() && section(line))
+        || in_reconcile
+        || words().any(|word| literal::names_secret(word) > literal::Certainty::No)
+        || line.split(['"', '\'', ' ']).any(|part| literal::secret_in(part).is_some() || literal::looks_random(part))
 }
 
 /// Hides what may be half of a secret: the tree cannot tell, because the line is broken.

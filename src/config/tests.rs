@@ -135,7 +135,7 @@ fn the_documented_example_is_read() {
     assert_eq!(okta.secrets, [file, SecretSource::Env { env: "OKTA_SECRET_NEXT".into() }]);
     assert_eq!((tables["disposable"].kind, tables["disposable"].max_shrink_percent), (TableKind::Domains, 50));
     let signup = &routes["signup"];
-    assert_eq!(signup.auth.as_slice(), ["okta"]);
+    assert_eq!(signup.auth.shown(), ["okta"]);
     assert!(matches!(&signup.on_failure, Some(OnFailure::Deny { deny }) if deny.starts_with("Sign-up")));
     assert_eq!(json!(signup.params), json!({ "partner_domains": ["partner.example"] }));
     assert_eq!(routes["events"].rules["group-watch"].events, ["group.user_membership.*", "group.privilege.*"]);
@@ -344,4 +344,162 @@ proptest! {
             prop_assert!(finding.line <= text.lines().count().max(1) + 1);
         }
     }
+}
+
+/// Files with a secret in them, and what refuses each (#13).
+const LITERALS: &[(&str, &str)] = &[
+    ("config/literal-secret", "[auth.z]\nscheme = \"header\"\nsecrets = [\"CANlit1-aaaa\"]\n"),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\nauth = { bearer = \"CANlit1-aaaa\" }\n",
+    ),
+    ("config/literal-secret", "[connectors.c]\nkind = \"http\"\nbase_url = \"https://u:CANlit1-aaaa@a.example\"\n"),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example/x?token=CANlit1-aaaa\"\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://hooks.slack.com/services/T0/B0/CANlit1aaaaaaaaaaaaaaaa\"\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"webhook\"\nsecrets = [{ env = \"S\" }]\nbase_url = \"https://discord.com/api/webhooks/1/CANlit1aaaaaaaaaaaaaaaa\"\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\nheaders = { authorization = \"CANlit1-aaaa\" }\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\nheaders = { \"X-Api-Key\" = \"CANlit1-aaaa\" }\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\nheaders = { \"PRIVATE-TOKEN\" = \"CANlit1-aaaa\" }\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\nheaders = { \"X-Vendor\" = \"Bearer CANlit1-aaaa\" }\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\n[connectors.c.headers]\ncookie = \"sid=CANlit1-aaaa\"\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"slack\"\nurl = \"https://hooks.slack.com/services/T/B/CANlit1aaaa\"\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\nproxy = \"http://u:CANlit1-aaaa@p.example\"\n",
+    ),
+    (
+        "config/literal-secret",
+        "[connectors.c]\nkind = \"sms_template\"\nbase_url = \"https://a.example\"\nform = { to = \"{to}\", text = \"{text}\", api_key = \"CANlit1-aaaa\" }\n",
+    ),
+    ("config/literal-secret", "[connectors.c]\nkind = \"sql\"\nurl = \"postgres://u:CANlit1-aaaa@db.example/x\"\n"),
+    (
+        "config/literal-secret",
+        "[auth.z]\nscheme = \"jwt\"\nissuer = \"x\"\naudience = \"y\"\njwks_url = \"https://a.example/keys?token=CANlit1-aaaa\"\n",
+    ),
+    (
+        "config/literal-secret",
+        "[auth.z]\nscheme = \"jwt\"\nissuer = \"x\"\naudience = \"y\"\njwks_url = \"https://u:CANlit1-aaaa@a.example/keys\"\n",
+    ),
+    ("config/literal-secret", "[routes.r.params]\napi_key = \"CANlit1-aaaa\"\n"),
+    ("config/literal-secret", "[routes.r.params]\nsigning.key = \"CANlit1-aaaa\"\n"),
+    ("config/literal-secret", "[routes.r.params]\nvendor = { clientSecret = \"CANlit1-aaaa\" }\n"),
+    ("config/literal-secret", "[routes.r.params]\ntokens = [\"id_token\", \"CANlit1-aaaa\"]\n"),
+    ("config/literal-secret", "[routes.r.params]\nvalue = \"sk_live_CANlit1aaaaaaaa\"\n"),
+    ("config/literal-secret", "[routes.r.rules.x.params]\ndb_password = \"CANlit1-aaaa\"\n"),
+    (
+        "config/literal-secret",
+        "[telemetry]\notlp_endpoint = \"http://127.0.0.1:9\"\nheaders = { x-team = \"CANlit1-aaaa\" }\n",
+    ),
+    ("config/literal-secret", "[telemetry]\notlp_endpoint = \"http://u:CANlit1-aaaa@c.example\"\n"),
+    ("config/literal-secret", "[store]\nurl = \"postgres://u:CANlit1-aaaa@db/x\"\n"),
+    ("config/literal-secret", "[store]\nurl = \"postgres://db/x?password=CANlit1-aaaa\"\n"),
+    (
+        "config/unknown-key",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\ntoken = \"CANlit1-aaaa\"\n",
+    ),
+    ("config/unknown-key", "[server]\napi_key = \"CANlit1-aaaa\"\n"),
+    ("config/unknown-key", "[routes.r]\ntoken = \"CANlit1-aaaa\"\n"),
+    ("config/unknown-key", "[limits]\nx = \"xoxb-CANlit1-aaaaaaaaaaaa\"\n"),
+    ("config/syntax", "[connectors.c]\nkind = \"http\"\nauth = { bearer = \"CANlit1-aaaa\" \n"),
+    ("config/syntax", "[routes.r.params]\napi_key = \"CANlit1-aaaa\n"),
+    ("config/syntax", "[routes.r]\nparams = { api_key = \"CANlit1-aaaa\" \n"),
+    ("config/syntax", "[telemetry.headers]\nx-team = CANlit1-aaaa\n"),
+    ("config/syntax", "connectors.c.auth.bearer = \"CANlit1-aaaa\n"),
+    ("config/syntax", "[routes.r.params]\nvalue = \"CANlit1-aaaa\n"),
+];
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_told_nowhere() {
+    for (code, text) in LITERALS {
+        let found = findings(text);
+        assert!(found.iter().any(|finding| finding.code == *code), "{text}: {found:#?}");
+        for finding in &found {
+            let shown = format!("{}{}{}", finding.render(&Renderer::plain()), json!(finding), finding.one_line());
+            assert!(!shown.contains("CANlit1"), "{text}: {shown}");
+        }
+        let twice = found.iter().filter(|finding| finding.code == "config/literal-secret").count();
+        assert!(twice <= 1, "{text}: {found:#?}");
+    }
+}
+
+#[test]
+fn places_of_secrets_and_other_texts_are_taken() {
+    for text in [
+        "[connectors.c]\nkind = \"http\"\nbase_url = { env = \"HOOK\" }\nheaders = { X-Api-Key = { file = \"secrets/x\" }, accept = \"application/json\" }\n",
+        "[connectors.c]\nkind = \"http\"\nbase_url = \"https://api.example/v1/tenants/0oa1b2c3d4e5f6g7h8i9\"\nheaders = { X-Tenant = \"1b4e28ba-2fa1-11d2-883f-0016d3cca427\", X-Key-Id = \"2026-03\" }\n",
+        "[connectors.c]\nkind = \"vonage\"\napi_key = \"abcd1234\"\napi_secret = { env = \"V\" }\nfrom = \"X\"\n",
+    ] {
+        let found: Vec<_> =
+            findings(text).into_iter().filter(|finding| finding.code == "config/literal-secret").collect();
+        assert!(found.is_empty(), "{text}: {found:#?}");
+    }
+    let text = "[routes.r]\npath = \"/r\"\nhook = \"okta.registration\"\nscript = \"r.rhai\"\nauth = \"a\"\non_failure = \"allow\"\n\
+        [routes.r.params]\napi_key = { env = \"KEY\" }\nkey = \"externalId\"\nkeyboard = \"CANlit1-aaaa\"\nprimary_key_column = \"CANlit1-aaaa\"\n\
+        token_url = \"https://sso.example/token\"\nmessages.en.password = \"Your password must have twelve letters.\"\ntokens = [\"id_token\"]\n\
+        [auth.a]\nscheme = \"none\"\n";
+    let document = good(text);
+    let secrets = document.config.secret_params();
+    assert_eq!(secrets.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["routes.r.params.api_key"]);
+}
+
+#[test]
+fn a_file_with_thousands_of_mistakes_is_refused_soon() {
+    let keys: String = (0..50_000).map(|number| format!("k{number} = {number}\n")).collect();
+    let started = std::time::Instant::now();
+    let found = findings(&format!("[server]\n{keys}"));
+    assert!(found.len() <= MOST_FINDINGS + 1 && found.len() >= MOST_FINDINGS, "{}", found.len());
+    // It takes minutes when each mistake is looked for in the text.
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[test]
+fn paths_that_leave_the_bundle_are_refused_by_their_text() {
+    let table = |file: &str| format!("[tables.t]\nfile = \"{file}\"\nkind = \"lines\"\n");
+    let codes = |text: &str| {
+        findings(text).into_iter().map(|finding| finding.code).filter(|code| *code == "config/closed-path").count()
+    };
+    for file in ["/etc/passwd", "../x", "a/../../x", "secrets/okta", "a/Secrets/x", ".env", ".git/config", "a/.x/y"] {
+        assert_eq!(codes(&table(file)), 1, "{file}");
+    }
+    for file in ["tables/x.txt", "./x.txt", "a/../x.txt", "..data/x.txt", "secrets.txt"] {
+        assert_eq!(codes(&table(file)), 0, "{file}");
+    }
+    assert_eq!(codes(&format!("{}[scripts]\nroots = [\"/srv/x\"]\n", table("/srv/x/y"))), 0);
+    assert_eq!(
+        codes(&format!("{}[auth.a]\nscheme = \"header\"\nsecrets = [{{ file = \"key\" }}]\n", table("./key"))),
+        1
+    );
+    assert_eq!(codes("[scripts]\ndir = \"/opt/scripts\"\n"), 1);
+    assert_eq!(codes("[auth.a]\nscheme = \"jwt\"\nissuer = \"x\"\naudience = \"y\"\njwks_file = \"/x.json\"\n"), 1);
+    assert_eq!(
+        codes("[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\nca_file = \"../ca.pem\"\n"),
+        1
+    );
 }

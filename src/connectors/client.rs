@@ -25,6 +25,8 @@ use crate::connectors::proxy::Proxy;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Problem, Setup};
 use crate::connectors::{Done, Order, Trouble, What};
+use crate::files::MAX_CERTIFICATE_BYTES;
+use crate::files::fence::Purpose;
 use crate::question;
 use crate::secret::{Ring, Secret};
 use crate::telemetry::trace;
@@ -326,8 +328,8 @@ pub fn basic(name: &str, password: &Secret) -> Result<(HeaderValue, Redact), Tro
 pub fn authorities(setup: &Setup<'_>, ca_file: Option<&str>) -> Result<Option<Vec<u8>>, Vec<Problem>> {
     let Some(written) = ca_file else { return Ok(None) };
     let problem = |text: String| vec![Problem::bad_value("ca_file", text)];
-    let pem =
-        std::fs::read(setup.path(written)).map_err(|error| problem(format!("`{written}` cannot be read: {error}")))?;
+    let pem = setup.fence.read(written, Purpose::Certificate, MAX_CERTIFICATE_BYTES);
+    let pem = pem.map_err(|error| vec![Problem::file("ca_file", written, &error)])?;
     match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(found) if !found.is_empty() => Ok(Some(pem)),
         _ => Err(problem(format!("`{written}` holds no certificate in PEM form"))),
@@ -352,15 +354,26 @@ pub fn base_of_secret(written: &str, client: &Client) -> Result<Url, Problem> {
     plain_base(url)
 }
 
+/// The same of an address that is a secret itself. The error is a clause about it, without the address.
+///
+/// # Errors
+/// As [`base_of_secret`].
+pub fn secret_base(written: &Secret, egress: &Egress) -> Result<Url, String> {
+    let text = std::str::from_utf8(written.expose()).map_err(|_| "is not an address".to_owned())?;
+    without_query(egress::target_of_secret(text, egress)?)
+}
+
 fn plain_base(url: Result<Url, String>) -> Result<Url, Problem> {
-    let bad = |text: String| Problem::bad_value("base_url", text);
-    let url = url.map_err(bad)?;
-    if url.query().is_some() {
-        return Err(bad(
-            "must not have a `?`: what follows it often is a secret, and a path could not be added".to_owned()
-        ));
+    url.and_then(without_query).map_err(|text| Problem::bad_value("base_url", text))
+}
+
+fn without_query(url: Url) -> Result<Url, String> {
+    match url.query() {
+        None => Ok(url),
+        Some(_) => {
+            Err("must not have a `?`: what follows it often is a secret, and a path could not be added".to_owned())
+        }
     }
-    Ok(url)
 }
 
 /// Ids come from outside: what cannot stand in a header is written in percent form.

@@ -10,6 +10,7 @@ use crate::command::Action;
 use crate::connectors::breaker::Breaker;
 use crate::connectors::cache::Cache;
 use crate::connectors::guard::Guard;
+use crate::connectors::redact::Redact;
 use crate::connectors::{Connector, no_codes, sends_codes};
 use crate::finding::nearest;
 use crate::secret::Ring;
@@ -83,6 +84,11 @@ impl Connected {
     /// Its secrets, which are read again when their files change.
     pub fn secrets(&self) -> impl Iterator<Item = Arc<Ring>> {
         self.connector.secrets().into_iter().chain(self.rings.iter().cloned())
+    }
+
+    /// What must not be told of an answer.
+    pub fn redact(&self) -> Redact {
+        self.rings.iter().fold(self.connector.redact(), |redact, ring| redact.and_all(ring))
     }
 }
 

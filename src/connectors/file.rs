@@ -2,13 +2,14 @@
 //!
 //! Never changes a line that was written. A line is written with one call and is on the disk before the action counts as done.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,6 +18,8 @@ use crate::command::{Action, Task};
 use crate::connectors::entry;
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
+use crate::files;
+use crate::files::fence::Fence;
 use crate::question;
 use crate::question::Reason;
 
@@ -35,13 +38,19 @@ pub const KIND: Kind = Kind {
     proxied: false,
 };
 
+/// The mode of a new file.
+const PRIVATE: u32 = 0o600;
+/// Rights of others, and of a group to write, which no file keeps.
+const TOO_WIDE: u32 = 0o027;
+
 /// Of a digest, as many actions are written out.
 const MOST_ITEMS: usize = 100;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there.
+    /// Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there. What a release is made of,
+    /// secrets and the store cannot be written. A new file has the mode 0600.
     #[schemars(length(min = 1))]
     path: String,
     /// When a line would make the file larger than this, a new file is begun and the old one gets `.1` behind its name.
@@ -69,6 +78,9 @@ struct Lines {
 /// The file, and who may write to it: one at a time.
 struct Log {
     path: PathBuf,
+    /// The path as the settings have it: where it leads is looked at each time that it is opened.
+    written: String,
+    fence: Arc<Fence>,
     rotate_bytes: u64,
     keep_files: u32,
     open: Mutex<Option<Open>>,
@@ -93,7 +105,15 @@ impl Lines {
         if written.ends_with('/') || path.file_name().is_none() {
             return Err(vec![Problem::bad_value("path", "is not the path of a file")]);
         }
-        let log = Log { path: setup.path(&written), rotate_bytes, keep_files, open: Mutex::default() };
+        let fence = setup.fence.clone();
+        match fence.locate_for_writing(&written) {
+            Ok(_) => {}
+            // Its folder may come later.
+            Err(error) if error.is_absent() => {}
+            Err(error) => return Err(vec![Problem::file("path", &written, &error)]),
+        }
+        let log =
+            Log { path: setup.root.join(&written), written, fence, rotate_bytes, keep_files, open: Mutex::default() };
         Ok(Self { log: Arc::new(log) })
     }
 }
@@ -196,7 +216,7 @@ impl Log {
         let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let open = match slot.take() {
             Some(open) if self.is_current(&open) => open,
-            _ => Open::at(&self.path)?,
+            _ => self.opened(None)?,
         };
         let full = open.bytes > 0 && open.bytes + line.len() as u64 > self.rotate_bytes;
         let open = if full { self.rotate(open)? } else { open };
@@ -208,7 +228,15 @@ impl Log {
         self.path.metadata().is_ok_and(|found| found.ino() == open.inode)
     }
 
+    /// The file as the path means it now. A new one gets this mode, or one that nobody else may read.
+    fn opened(&self, mode: Option<u32>) -> io::Result<Open> {
+        let real = self.fence.locate_for_writing(&self.written).map_err(io::Error::other)?;
+        Open::at(&real, mode.unwrap_or(PRIVATE))
+    }
+
     fn rotate(&self, open: Open) -> io::Result<Open> {
+        // Whoever was allowed to read the old file may read the new one.
+        let mode = open.file.metadata()?.mode() & 0o777;
         drop(open);
         for number in (1..self.keep_files).rev() {
             match std::fs::rename(self.numbered(number), self.numbered(number + 1)) {
@@ -217,7 +245,7 @@ impl Log {
             }
         }
         std::fs::rename(&self.path, self.numbered(1))?;
-        Open::at(&self.path)
+        self.opened(Some(mode))
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
@@ -228,9 +256,17 @@ impl Log {
 }
 
 impl Open {
-    fn at(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    fn at(path: &Path, mode: u32) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+        options.create(true).append(true).read(true).mode(mode).custom_flags(flags.bits().cast_signed());
+        let mut file = options.open(path)?;
+        files::check_open(&file).map_err(io::Error::other)?;
         let found = file.metadata()?;
+        // Earlier versions made files that everybody could read. A group that may only read was meant by somebody.
+        if found.mode() & TOO_WIDE != 0 {
+            file.set_permissions(Permissions::from_mode(PRIVATE))?;
+        }
         let mut last = [b'\n'];
         if found.len() > 0 {
             file.seek(SeekFrom::End(-1))?;

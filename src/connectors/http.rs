@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,7 +17,10 @@ use crate::connectors::client;
 use crate::connectors::client::identity::Identity;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
+use crate::connectors::egress::path::check_path;
 use crate::connectors::http::auth::{Auth, Proof};
+use crate::connectors::redact::Redact;
+use crate::connectors::setting::{Base, Headers, Setting, Traffic};
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::wording;
 use crate::connectors::{Connector, Done, LookingUp, Order, Performing, Probing, Trouble, What};
@@ -41,30 +44,17 @@ pub const KIND: Kind = Kind {
     proxied: true,
 };
 
-/// Headers that belong to the request itself, or hold secrets.
-const OWN_HEADERS: [&str; 8] = [
-    "host",
-    "content-length",
-    "content-type",
-    "transfer-encoding",
-    "connection",
-    "idempotency-key",
-    "x-hook-event-id",
-    "user-agent",
-];
-const SECRET_HEADERS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
-
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// Where everything goes; the path that a script gives is added to it.
-    #[schemars(length(min = 1))]
-    base_url: String,
+    /// Where everything goes; the path that a script gives is added to it. `{ env = … }` or `{ file = … }` where whoever knows
+    /// the address may post.
+    base_url: Setting,
     /// What is presented there; nothing if absent.
     auth: Option<Auth>,
-    /// More headers, none of them secret.
+    /// More headers; a secret one is `{ env = … }` or `{ file = … }`.
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    headers: BTreeMap<String, Setting>,
     /// What an answer must hold to count as a good one, for an API that answers 200 to errors, too.
     success: Option<Success>,
     /// Statuses that count as done besides 2xx: `[404, 410]` where what is to be deleted may be gone already.
@@ -116,13 +106,13 @@ enum Expected {
 
 struct Api {
     client: Client,
-    base: Url,
+    base: Base,
     proof: Proof,
-    headers: HeaderMap,
+    headers: Headers,
     success: Option<Success>,
     also_done: Vec<u16>,
     max_answer_bytes: usize,
-    probe: Option<Url>,
+    probe: Option<String>,
 }
 
 impl Api {
@@ -135,20 +125,15 @@ impl Api {
         let identity = Identity::new(setup, certificate, key).map_err(&mut keep).ok().flatten();
         let client = Client::new(setup, authorities.ok().flatten()).showing(identity);
         let proof = Proof::new(setup, settings.auth.as_ref(), &client).map_err(&mut keep);
-        let headers = static_headers(&settings.headers).map_err(&mut keep);
-        let base = match settings.auth {
-            Some(_) => client::base_of_secret(&settings.base_url, &client),
-            None => client::base(&settings.base_url, &client),
-        };
-        let base = base.map_err(|problem| keep(vec![problem]));
-        let probe = match (&base, settings.probe.as_deref()) {
-            (Ok(base), Some(path)) => egress::join(base, path).map(Some),
-            _ => Ok(None),
-        };
+        let headers = Headers::new(setup, &settings.headers).map_err(&mut keep);
+        let has_secret = settings.headers.values().any(|value| matches!(value, Setting::Secret(_)));
+        let traffic = if settings.auth.is_some() || has_secret { Traffic::Secret } else { Traffic::Plain };
+        let base = Base::new(setup, &settings.base_url, &client, traffic).map_err(&mut keep);
+        let probe = settings.probe.as_deref().map_or(Ok(()), check_path);
         let probe = probe.map_err(|text| keep(vec![Problem::bad_value("probe", text)]));
         match (base, proof, headers, probe) {
-            (Ok(base), Ok(proof), Ok(headers), Ok(probe)) if problems.is_empty() => {
-                let Settings { success, also_done, max_answer_bytes, .. } = settings;
+            (Ok(base), Ok(proof), Ok(headers), Ok(())) if problems.is_empty() => {
+                let Settings { success, also_done, max_answer_bytes, probe, .. } = settings;
                 Ok(Self { client, base, proof, headers, success, also_done, max_answer_bytes, probe })
             }
             _ => Err(problems),
@@ -171,10 +156,14 @@ impl Api {
             Task::Email(_) => return Err(Trouble::refused("it sends no mail")),
             Task::Account(_) => return Err(Trouble::refused("it knows no accounts")),
         };
-        let url = egress::join(&self.base, path).map_err(Trouble::refused)?;
+        let url = self.url(path).map_err(Trouble::refused)?;
         let mut headers = if body.is_empty() { HeaderMap::new() } else { client::json() };
-        headers.extend(self.headers.clone());
+        self.headers.add_to(&mut headers)?;
         Ok(Outgoing { method, url, headers, body })
+    }
+
+    fn url(&self, path: &str) -> Result<Url, String> {
+        egress::join(&self.base.current(&self.client)?, path)
     }
 
     async fn send(&self, order: &Order) -> Result<Done, Trouble> {
@@ -190,7 +179,7 @@ impl Api {
             let note = format!("it answered {}, which counts as done", answer.status);
             return Ok(Done { status: Some(answer.status), note });
         }
-        let done = answer.judge(&self.proof.redact())?;
+        let done = answer.judge(&self.redact())?;
         match &self.success {
             Some(success) => success.judge(&answer, done),
             None => Ok(done),
@@ -206,7 +195,7 @@ impl Connector for Api {
     fn check(&self, action: &Action) -> Result<(), String> {
         match &action.task {
             Task::Email(_) => Err("an `http` connector sends no mail: `email` needs one of kind `smtp`".to_owned()),
-            Task::Request { path, .. } => egress::join(&self.base, path).map(|_| ()),
+            Task::Request { path, .. } => check_path(path),
             Task::Account(account) => Err(wording::no_accounts(KIND.name, account.verb)),
             Task::Notify { .. } | Task::Forward => Ok(()),
         }
@@ -225,7 +214,12 @@ impl Connector for Api {
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {
-        self.proof.rings().into_iter().chain(self.client.rings()).collect()
+        let own = self.proof.rings().into_iter().chain(self.headers.rings()).chain(self.base.rings());
+        own.chain(self.client.rings()).collect()
+    }
+
+    fn redact(&self) -> Redact {
+        self.base.redact(self.headers.redact(self.proof.redact()))
     }
 }
 
@@ -259,27 +253,4 @@ impl Success {
 /// Nothing is sent for nothing.
 fn encoded(body: &Value) -> Bytes {
     if body.is_null() { Bytes::new() } else { body.to_string().into() }
-}
-
-pub(super) fn static_headers(written: &BTreeMap<String, String>) -> Result<HeaderMap, Vec<Problem>> {
-    let mut headers = HeaderMap::new();
-    let mut problems = Vec::new();
-    for (name, value) in written {
-        let key = format!("headers.{name}");
-        let lower = name.to_ascii_lowercase();
-        if SECRET_HEADERS.contains(&lower.as_str()) {
-            let problem = Problem::bad_value(
-                &key,
-                format!("`{name}` holds a secret, and a secret is never written into the file"),
-            );
-            problems.push(problem.help("use `auth`"));
-        } else if OWN_HEADERS.contains(&lower.as_str()) {
-            problems.push(Problem::bad_value(&key, format!("`{name}` is set by hookgate itself")));
-        } else if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
-            headers.insert(name, value);
-        } else {
-            problems.push(Problem::bad_value(&key, "is not an HTTP header"));
-        }
-    }
-    if problems.is_empty() { Ok(headers) } else { Err(problems) }
 }

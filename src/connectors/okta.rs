@@ -17,6 +17,7 @@ use crate::connectors::client::Client;
 use crate::connectors::egress;
 use crate::connectors::okta::org::{Family, Org};
 use crate::connectors::okta_log::access::{Access, Written};
+use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::{Connector, LookingUp, Naming, Order, Performing, Probed, Probing};
 use crate::question::{Question, Trouble};
@@ -172,6 +173,10 @@ impl Connector for Okta {
 
     fn secrets(&self) -> Vec<Arc<Ring>> {
         self.org.secrets()
+    }
+
+    fn redact(&self) -> Redact {
+        self.org.redact()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A secret is asked for at every action ([`Key::current`]), because its file may have changed since.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 use crate::connectors::Connector;
 use crate::connectors::cache::Rules;
 use crate::connectors::proxy::Proxy;
+use crate::files::FileError;
+use crate::files::fence::Fence;
 use crate::secret::{Environment, Ring, Secret, SecretSource, Source};
 
 /// A connector, or everything that is wrong with its section.
@@ -61,8 +63,10 @@ pub struct Setup<'a> {
     pub allow_private: bool,
     /// What requests over HTTP go through.
     pub proxy: Option<Proxy>,
-    /// Where relative paths start.
+    /// Where relative paths of secrets start.
     pub root: &'a Path,
+    /// Where other files may lie.
+    pub fence: &'a Arc<Fence>,
     pub secrets: Secrets,
     pub environment: Environment,
 }
@@ -96,23 +100,23 @@ impl Setup<'_> {
     /// # Errors
     /// It is not there, or cannot be read.
     pub fn secret(&self, key: &str, written: &SecretSource) -> Result<Key, Vec<Problem>> {
-        let source = match (self.secrets, written.resolved(self.root)) {
-            (Secrets::Skip, _) => return Ok(Key(None)),
-            // What the first start would make is no mistake.
-            (Secrets::Check, Source::File { path, create: true }) if !path.exists() => return Ok(Key(None)),
-            (Secrets::Check, Source::File { path, .. }) => Source::File { path, create: false },
-            (_, source) => source,
-        };
+        let Some(source) = wanted(self.secrets, written.resolved(self.root)) else { return Ok(Key(None)) };
         let problem = |text: String| Problem { code: "config/secret", key: key.to_owned(), message: text, help: None };
         match Ring::load(vec![source], self.environment) {
             Ok(ring) => Ok(Key(Some(Arc::new(ring)))),
             Err(errors) => Err(errors.iter().map(|error| problem(error.to_string())).collect()),
         }
     }
+}
 
-    /// A path of the settings, resolved.
-    pub fn path(&self, written: &str) -> PathBuf {
-        self.root.join(written)
+/// The source that is to be read, if any is.
+pub fn wanted(secrets: Secrets, source: Source) -> Option<Source> {
+    match (secrets, source) {
+        (Secrets::Skip, _) => None,
+        // What the first start would make is no mistake.
+        (Secrets::Check, Source::File { path, create: true }) if !path.exists() => None,
+        (Secrets::Check, Source::File { path, .. }) => Some(Source::File { path, create: false }),
+        (_, source) => Some(source),
     }
 }
 
@@ -125,6 +129,12 @@ impl Problem {
         Self { code: "config/missing-key", ..Self::bad_value(key, message) }
     }
 
+    /// A file that may not be used.
+    pub fn file(key: &str, written: &str, error: &FileError) -> Self {
+        let problem = Self::bad_value(key, format!("`{written}` cannot be used: {error}"));
+        Self { help: error.help().map(str::to_owned), ..problem }
+    }
+
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
@@ -135,6 +145,16 @@ impl Key {
     /// The secret as it is now; empty where secrets were not looked for.
     pub fn current(&self) -> Arc<Secret> {
         self.0.as_ref().map_or_else(|| Arc::new(Secret::new(Box::<[u8]>::default())), |ring| ring.first())
+    }
+
+    /// Says what the secret must be, now and whenever it is read again. Nothing is asked of one that was not looked for.
+    ///
+    /// # Errors
+    /// Why it is not, as a clause about it.
+    pub fn demand(&self, demand: impl Fn(&Secret) -> Result<(), String> + Send + Sync + 'static) -> Result<(), String> {
+        let Some(ring) = &self.0 else { return Ok(()) };
+        ring.demand(Box::new(demand))
+            .map_err(|wrong| wrong.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "))
     }
 
     /// What is to be read again when files change.

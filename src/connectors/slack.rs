@@ -13,6 +13,7 @@ use crate::command::{Action, Task};
 use crate::connectors::client;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
+use crate::connectors::egress::Egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
@@ -87,10 +88,9 @@ impl Slack {
         let way = match (&settings.url, &settings.token, settings.channel) {
             (Some(url), None, None) => {
                 let url = setup.secret("url", url)?;
-                let secret = url.current();
-                if !secret.expose().is_empty() {
-                    webhook(&secret, &client).map_err(|text| vec![Problem::bad_value("url", text)])?;
-                }
+                let egress = client.egress().clone();
+                let is_address = move |secret: &Secret| webhook(secret, &egress).map(drop);
+                url.demand(is_address).map_err(|text| vec![Problem::bad_value("url", text)])?;
                 Way::Webhook { url }
             }
             (None, Some(token), Some(channel)) => {
@@ -124,8 +124,8 @@ impl Slack {
             Way::Webhook { url } => {
                 let secret = url.current();
                 let redact = Redact::default().and(&secret);
-                let url =
-                    webhook(&secret, &self.client).map_err(|text| Trouble::refused(format!("its `url` {text}")))?;
+                let url = webhook(&secret, self.client.egress())
+                    .map_err(|text| Trouble::refused(format!("its `url` {text}")))?;
                 self.post(order, url, client::json(), &message).await?.judge(&redact)
             }
             Way::Bot { api, token, channel } => {
@@ -146,7 +146,7 @@ impl Slack {
     async fn probed(&self) -> Result<Probed, question::Trouble> {
         match &self.way {
             Way::Webhook { url } => {
-                let url = webhook(&url.current(), &self.client);
+                let url = webhook(&url.current(), self.client.egress());
                 let url = url.map_err(|text| Trouble::refused(format!("its `url` {text}")))?;
                 self.client.probe(&url).await
             }
@@ -239,9 +239,9 @@ fn shown(text: &str) -> String {
 }
 
 /// The address of a webhook, checked anew: its file may have changed.
-fn webhook(secret: &Secret, client: &Client) -> Result<Url, String> {
+fn webhook(secret: &Secret, egress: &Egress) -> Result<Url, String> {
     let text = std::str::from_utf8(secret.expose()).map_err(|_| "is not an address".to_owned())?;
-    egress::target(text, client.egress())
+    egress::target(text, egress)
 }
 
 /// Slack answers 200 to errors, too, and says in the body what it means.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,8 +12,9 @@ use zeroize::Zeroizing;
 use crate::connectors::client;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
+use crate::connectors::http::Success;
 use crate::connectors::http::auth::{Auth, Proof};
-use crate::connectors::http::{Success, static_headers};
+use crate::connectors::setting::{Headers, Setting};
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::sms;
 use crate::connectors::sms::template;
@@ -50,9 +51,9 @@ struct Settings {
     method: Verb,
     /// What is presented there; nothing if absent.
     auth: Option<Auth>,
-    /// More headers, none of them secret.
+    /// More headers; a secret one is `{ env = … }` or `{ file = … }`.
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    headers: BTreeMap<String, Setting>,
     /// The body as JSON: in its texts `{to}`, `{digits}`, `{text}`, `{code}`, `{spoken}`, `{channel}` and `{key}` are replaced.
     json: Option<Value>,
     /// The body as a form, with the same in its values.
@@ -98,7 +99,7 @@ struct Template {
     client: Client,
     url: Url,
     proof: Proof,
-    headers: HeaderMap,
+    headers: Headers,
     body: Body,
     id: Option<String>,
     success: Option<Success>,
@@ -116,7 +117,7 @@ impl Template {
     fn new(setup: &Setup<'_>) -> Result<Self, Vec<Problem>> {
         let settings: Settings = setup.read()?;
         let authorities = client::authorities(setup, settings.ca_file.as_deref())?;
-        let headers = static_headers(&settings.headers)?;
+        let headers = Headers::new(setup, &settings.headers)?;
         let client = Client::for_messages_with(setup, authorities);
         let proof = Proof::new(setup, settings.auth.as_ref(), &client)?;
         // The message itself is a secret.
@@ -156,7 +157,7 @@ impl Template {
             Body::Json(_) => client::json(),
             Body::Form(_) => sms::form_headers(),
         };
-        headers.extend(self.headers.clone());
+        self.headers.add_to(&mut headers)?;
         let body = sms::body(self.body.filled(message));
         let request = Outgoing { method: self.method.clone(), url: self.url.clone(), headers, body };
         let mut shown = self.proof.show(&self.client).await?;
@@ -281,6 +282,6 @@ impl Connector for Template {
     }
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {
-        self.proof.rings()
+        self.proof.rings().into_iter().chain(self.headers.rings()).collect()
     }
 }

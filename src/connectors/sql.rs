@@ -18,6 +18,7 @@ use crate::connectors::sql::reading::{Asked, Limits};
 use crate::connectors::sql::target::{Engine, Server, Target};
 use crate::connectors::wire::Trust;
 use crate::connectors::{Connector, LookingUp, Probed, Probing};
+use crate::files::fence::Fence;
 use crate::question::{Ask, Question, Reason, Take, Trouble};
 use crate::secret::{Ring, Secret, SecretSource};
 
@@ -110,7 +111,7 @@ fn one_mebibyte() -> usize {
 struct Sql {
     address: Where,
     password: Option<Key>,
-    root: std::path::PathBuf,
+    fence: Arc<Fence>,
     egress: Egress,
     /// None with `tls = "none"`.
     trust: Option<Trust>,
@@ -151,7 +152,7 @@ impl Sql {
         let sql = Self {
             address,
             password,
-            root: setup.root.to_owned(),
+            fence: setup.fence.clone(),
             egress: Egress::new(setup.allow_private),
             trust,
             limits: Limits { rows: settings.max_rows, bytes: settings.max_bytes },
@@ -204,7 +205,7 @@ impl Sql {
     fn parsed(&self) -> Result<Target, String> {
         let written = self.written();
         let text = std::str::from_utf8(written.expose()).map_err(|_| "is not an address".to_owned())?;
-        Target::parse(text, &self.root, &self.egress)
+        Target::parse(text, &self.fence, &self.egress)
     }
 
     /// The database as the secrets say now.

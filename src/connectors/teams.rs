@@ -14,6 +14,7 @@ use crate::command::{Action, Task};
 use crate::connectors::client;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
+use crate::connectors::egress::Egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
@@ -61,17 +62,17 @@ impl Teams {
         let settings: Settings = setup.read()?;
         let client = Client::new(setup, None);
         let url = setup.secret("url", &settings.url)?;
-        let secret = url.current();
-        if !secret.expose().is_empty() {
-            workflow(&secret, &client).map_err(|text| vec![Problem::bad_value("url", text)])?;
-        }
+        let egress = client.egress().clone();
+        let is_address = move |secret: &Secret| workflow(secret, &egress).map(drop);
+        url.demand(is_address).map_err(|text| vec![Problem::bad_value("url", text)])?;
         Ok(Self { client, url })
     }
 
     async fn send(&self, order: &Order) -> Result<Done, Trouble> {
         let body = message(order)?;
         let secret = self.url.current();
-        let url = workflow(&secret, &self.client).map_err(|text| Trouble::refused(format!("its `url` {text}")))?;
+        let url =
+            workflow(&secret, self.client.egress()).map_err(|text| Trouble::refused(format!("its `url` {text}")))?;
         let request = Outgoing { method: Method::POST, url, headers: client::json(), body };
         judge(&self.client.send(order, request).await?, &Redact::default().and(&secret))
     }
@@ -79,7 +80,7 @@ impl Teams {
 
 impl Teams {
     async fn probed(&self) -> Result<Probed, question::Trouble> {
-        let url = workflow(&self.url.current(), &self.client);
+        let url = workflow(&self.url.current(), self.client.egress());
         self.client.probe(&url.map_err(|text| Trouble::refused(format!("its `url` {text}")))?).await
     }
 }
@@ -197,9 +198,9 @@ fn enveloped(card: &Value) -> Bytes {
 }
 
 /// The address of a workflow, checked anew: its file may have changed.
-fn workflow(secret: &Secret, client: &Client) -> Result<Url, String> {
+fn workflow(secret: &Secret, egress: &Egress) -> Result<Url, String> {
     let text = std::str::from_utf8(secret.expose()).map_err(|_| "is not an address".to_owned())?;
-    egress::target_of_secret(text, client.egress())
+    egress::target_of_secret(text, egress)
 }
 
 /// A workflow answers 202. The connectors that came before workflows answer 200 to errors, too, and say in the text which

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::connectors::setup::{Problem, Secrets, Setup};
+use crate::files::fence::Fence;
 use crate::message::Channel;
 use crate::secret::Secret;
 
@@ -22,6 +23,7 @@ pub(super) mod servers;
 /// Settings that own what a [`Setup`] borrows.
 pub(super) struct Owned {
     folder: PathBuf,
+    fence: Arc<Fence>,
     settings: Map<String, Value>,
     pub(super) timeout: Duration,
     pub(super) allow_private: bool,
@@ -30,7 +32,14 @@ pub(super) struct Owned {
 /// Settings of a connector in a test: on this machine, with secrets from files of `folder`.
 pub(super) fn setup(folder: &Path, settings: &Value) -> Owned {
     let settings = settings.as_object().cloned().unwrap_or_default();
-    Owned { folder: folder.to_owned(), settings, timeout: Duration::from_secs(20), allow_private: true }
+    let mut fence = Fence::new(folder);
+    // Certificates of servers that all tests share lie elsewhere.
+    let elsewhere = settings.get("ca_file").and_then(Value::as_str).map(Path::new).filter(|file| file.is_absolute());
+    if let Some(root) = elsewhere.and_then(Path::parent).and_then(Path::to_str) {
+        fence.add_root(root).expect("a folder");
+    }
+    let fence = Arc::new(fence);
+    Owned { folder: folder.to_owned(), fence, settings, timeout: Duration::from_secs(20), allow_private: true }
 }
 
 impl Owned {
@@ -42,6 +51,7 @@ impl Owned {
             allow_private: self.allow_private,
             proxy: None,
             root: &self.folder,
+            fence: &self.fence,
             secrets: Secrets::Load,
             environment: |_| None,
         }

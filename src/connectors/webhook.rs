@@ -201,9 +201,7 @@ fn secret(setup: &Setup<'_>, key_of: &str, written: &SecretSource) -> Result<Key
         return Err(vec![problem.help(format!("{made}; the receiver needs it, too"))]);
     }
     let found = setup.secret(key_of, written)?;
-    let secret = found.current();
-    if !secret.expose().is_empty() {
-        key(&secret).map_err(|problem| vec![Problem::bad_value(key_of, problem).help(made)])?;
-    }
+    let is_key = |secret: &Secret| key(secret).map(drop);
+    found.demand(is_key).map_err(|problem| vec![Problem::bad_value(key_of, problem).help(made)])?;
     Ok(found)
 }

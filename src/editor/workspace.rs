@@ -1,7 +1,6 @@
 //! The open files, the bundle each belongs to, and what is known of it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use gen_lsp_types::Uri;
 use crate::editor::outline::Outline;
 use crate::editor::text::Text;
 use crate::editor::view::View;
+use crate::files::fence::{Fence, Purpose};
 use crate::release::build::survey;
 use crate::release::build::survey::Survey;
 use crate::release::bundle::Place;
@@ -163,9 +163,7 @@ impl Job {
         if let Some(text) = self.open.get(&path) {
             return Some(text.clone());
         }
-        let inside = !file.starts_with('/') && !file.split('/').any(|part| part == "..");
-        let facts = fs::metadata(&path).ok().filter(|facts| inside && facts.is_file());
-        facts.filter(|facts| facts.len() <= MAX_SCRIPT_BYTES)?;
-        fs::read_to_string(path).ok().map(Arc::from)
+        let bytes = Fence::new(&self.home.root).read(file, Purpose::Text, MAX_SCRIPT_BYTES).ok()?;
+        String::from_utf8(bytes).ok().map(Arc::from)
     }
 }

@@ -98,7 +98,9 @@ impl Record {
         match result {
             Ok(verified) => {
                 if let Some(known) = &self.route {
-                    metrics.admitted(&known.route.metrics, verified.auth(), verified.secret());
+                    for proof in verified.each() {
+                        metrics.admitted(&known.route.metrics, proof.auth(), proof.secret());
+                    }
                 }
                 Ok(())
             }

@@ -9,6 +9,7 @@ use crate::command::Action;
 use crate::connectors::cache::Rules;
 use crate::connectors::{Connector, LookingUp, Order, Performing};
 use crate::question::Directory;
+use crate::secret::{Ring, Source};
 
 /// What the other side does.
 #[derive(Default)]
@@ -242,5 +243,41 @@ async fn on_trial_the_small_state_is_forgotten() {
         let asker = lookups().of(all, None, true);
         assert_eq!(asker.answer(&once, soon()).await.expect("an answer").value, json!(true));
         assert_eq!(asker.answer(&once, soon()).await.expect("an answer").value, Value::Bool(false));
+    }
+}
+
+/// It repeats what it was sent, secret and all.
+struct Echo(Arc<Ring>);
+
+impl Connector for Echo {
+    fn kind(&self) -> &'static str {
+        "test"
+    }
+
+    fn look_up<'a>(&'a self, _: &'a Question) -> LookingUp<'a> {
+        let secret = String::from_utf8_lossy(self.0.first().expose()).into_owned();
+        let text = format!("{{\"authorization\": \"Bearer {secret}\", \"id\": 7}}");
+        Box::pin(std::future::ready(Ok(json!({ "status": 200, "text": text, "headers": { "x-echo": [secret] } }))))
+    }
+
+    fn secrets(&self) -> Vec<Arc<Ring>> {
+        vec![self.0.clone()]
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_the_connectors_secret_is_cleaned_before_it_is_kept() {
+    let environment = |_: &str| Some("canary-secret-1".to_owned());
+    let ring = Arc::new(Ring::load(vec![Source::Env("X".into())], environment).expect("a secret"));
+    let echo = Connected::new("echo", Box::new(Echo(ring)));
+    let all = connectors([Connected { cache: Some(Cache::new(RULES)), ..echo }]);
+    for _ in 0..2 {
+        let answer = ask(all, "echo", "a").await.expect("an answer").value;
+        let cleaned = json!({
+            "status": 200,
+            "text": "{\"authorization\": \"Bearer ***\", \"id\": 7}",
+            "headers": { "x-echo": ["***"] },
+        });
+        assert_eq!(answer, cleaned);
     }
 }

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::config::auth::{Auth, JwtAuth, MtlsAuth};
 use crate::release::build::Secrets;
 use crate::release::bundle::Place;
+use crate::release::fence::World;
 use crate::secret::SecretSource;
 use crate::secret::{Ring, Source};
 
@@ -39,7 +40,8 @@ pub struct Access {
 ///
 /// # Errors
 /// A secret that is not set or cannot be read, a key file that is none, a certificate pin that is none.
-pub fn access(place: &Place, auth: &Auth, secrets: Secrets) -> Result<Access, Vec<Problem>> {
+pub(super) fn access(world: &World<'_>, auth: &Auth) -> Result<Access, Vec<Problem>> {
+    let (place, secrets) = (world.place, world.secrets);
     let (scheme, ring, keys) = match auth {
         Auth::Header(header) => match ring(place, &header.secrets, secrets)? {
             Some(ring) => {
@@ -55,7 +57,7 @@ pub fn access(place: &Place, auth: &Auth, secrets: Secrets) -> Result<Access, Ve
             }
             None => (Scheme::None, None, None),
         },
-        Auth::Jwt(jwt) => match keys(place, jwt, secrets)? {
+        Auth::Jwt(jwt) => match keys(world, jwt)? {
             Some(keys) => (Scheme::Jwt(token(jwt, keys.clone())?), None, Some(keys)),
             None => (Scheme::None, None, None),
         },
@@ -74,14 +76,20 @@ impl Access {
                 info!(auth.name = name, secret = %label, "secret was read again");
             }
             for problem in &reloaded.kept {
-                warn!(auth.name = name, error = %problem, "secret could not be read again, the old one stays");
+                warn!(auth.name = name, error = %problem, "the new secret cannot be used, the old one stays");
             }
         }
-        if let Some(keys) = self.keys.as_ref().filter(|keys| keys.path().is_some())
-            && let Err(error) = keys.reload()
+        if let Some(keys) = self.keys.as_ref().filter(|keys| keys.is_file())
+            && let Some(error) = keys.rotate()
         {
-            warn!(auth.name = name, %error, "key set could not be read again, the old one stays");
+            warn!(auth.name = name, error, "the new key set cannot be used, the old one stays");
         }
+    }
+
+    /// Why the newest content of its files is not in use.
+    pub fn refused(&self) -> Vec<String> {
+        let keys = self.keys.as_ref().and_then(|keys| keys.refused());
+        self.ring.iter().flat_map(|ring| ring.refused()).chain(keys).collect()
     }
 
     /// Begins to fetch keys, where they come from an address.
@@ -93,7 +101,7 @@ impl Access {
 
     /// How old keys are that come from an address; nothing where there are none, or none yet.
     pub fn keys_age(&self) -> Option<Duration> {
-        self.keys.as_ref().filter(|keys| keys.path().is_none())?.age()
+        self.keys.as_ref().filter(|keys| !keys.is_file())?.age()
     }
 
     /// Files that were just made, because they were to be made and not there.
@@ -148,12 +156,12 @@ fn made_at_start(place: &Place, source: &SecretSource) -> bool {
     matches!(source, SecretSource::File { file, create: true } if !place.root.join(file).exists())
 }
 
-fn keys(place: &Place, jwt: &JwtAuth, secrets: Secrets) -> Result<Option<Arc<Keys>>, Vec<Problem>> {
+fn keys(world: &World<'_>, jwt: &JwtAuth) -> Result<Option<Arc<Keys>>, Vec<Problem>> {
     match (&jwt.jwks_url, &jwt.jwks_file) {
         (Some(url), _) => Keys::url(url).map(Some).map_err(|error| problem(".jwks_url", &error)),
-        (None, Some(_)) if secrets == Secrets::Skip => Ok(None),
+        (None, Some(_)) if world.secrets == Secrets::Skip => Ok(None),
         (None, Some(file)) => {
-            Keys::file(place.root.join(file)).map(Some).map_err(|error| problem(".jwks_file", &error))
+            Keys::file(file, world.fence.clone()).map(Some).map_err(|error| problem(".jwks_file", &error))
         }
         (None, None) => Err(problem("", &"has neither `jwks_url` nor `jwks_file`")),
     }

@@ -9,20 +9,20 @@ use sha2::{Digest, Sha256};
 
 use crate::config;
 use crate::config::Document;
-use crate::connectors::Connectors;
-use crate::connectors::setup::Problem;
 use crate::failpoint;
 use crate::finding::{Finding, Severity, nearest};
 use crate::harness;
 use crate::hooks;
 use crate::hooks::Hook;
-use crate::release::access;
 use crate::release::bundle;
 use crate::release::bundle::{Content, Place, Texts};
 use crate::release::convert::{known, own_limits, table_kind};
+use crate::release::fence;
+use crate::release::fence::World;
 use crate::release::outside;
 use crate::release::panics;
-use crate::release::routes::{Accesses, Logs, Parts, Scripts};
+use crate::release::params::ParamSecrets;
+use crate::release::routes::{Parts, Scripts};
 use crate::release::tables;
 use crate::release::unused;
 use crate::release::{Release, Route};
@@ -35,6 +35,7 @@ use crate::script::stack;
 use crate::telemetry::metrics::Metrics;
 
 mod files;
+mod parts;
 pub mod survey;
 
 /// What was read of a bundle, before anything is made of it.
@@ -81,8 +82,12 @@ pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
 fn read_now(place: &Place) -> Result<Reading, Vec<Finding>> {
     let text = place.read_config().map_err(|finding| vec![*finding])?;
     let document = parse(place, &text)?;
-    let scripts = place.read_scripts(&document.config.scripts.dir);
-    let tables = files::read_tables(place, &document);
+    let (fence, wrong) = fence::of(place, &document);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let scripts = place.read_scripts(&fence, &document.config.scripts.dir);
+    let tables = files::read_tables(&fence, &document);
     match (scripts, tables) {
         (Ok((scripts, fixtures)), Ok(tables)) => {
             let texts = Texts { scripts, tables, fixtures };
@@ -142,9 +147,14 @@ fn assemble_now(
     }
     let mut work = Work { document: &document, findings: document.warnings.clone() };
     work.findings.extend(place.mounted_files());
-    let gates = work.gates(place, before, secrets);
-    let connectors = Arc::new(work.connectors(place, before, secrets));
-    let logs = work.logs(place, before, secrets);
+    let (fence, wrong) = fence::of(place, &document);
+    work.findings.extend(wrong);
+    let world = World { place, fence: &Arc::new(fence), secrets };
+    let gates = work.gates(&world, before);
+    let connectors = Arc::new(work.connectors(&world, before));
+    let logs = work.logs(&world, before);
+    let (param_secrets, wrong) = ParamSecrets::read(&world, &document);
+    work.findings.extend(wrong);
     let tables = Arc::new(work.tables(&texts, before.filter(|_| !was_live)));
     let before_compiler = before.map(|before| &*before.compiler);
     let (compiler, wrong) = Compiler::lenient(roles(), &texts.scripts, &document.config.scripts.dir, before_compiler);
@@ -161,6 +171,7 @@ fn assemble_now(
             logs: &logs,
             connectors: &connectors,
             tables: &tables,
+            secrets: &param_secrets,
             metrics,
         };
         let written = document.config.routes.iter().enumerate();
@@ -194,6 +205,7 @@ fn assemble_now(
             .map(|(name, bytes)| (name.clone(), hex::encode(Sha256::digest(bytes))))
             .collect(),
         accesses: gates,
+        param_secrets: param_secrets.rings(),
         config: document.config,
         started_with,
         content: Some(Content { config, texts }),
@@ -236,73 +248,6 @@ impl Work<'_> {
     /// Keeps the value, or its findings.
     fn take<T>(&mut self, result: Result<T, Vec<Finding>>) -> Option<T> {
         result.map_err(|findings| self.findings.extend(findings)).ok()
-    }
-
-    fn gates(&mut self, place: &Place, before: Option<&Release>, secrets: Secrets) -> Accesses {
-        let mut gates = Accesses::new();
-        for (name, auth) in &self.document.config.auth {
-            // A scheme that did not change keeps its keys and their age.
-            let kept = before.filter(|before| before.config.auth.get(name) == Some(auth));
-            if let Some(access) = kept.and_then(|before| before.accesses.get(name)) {
-                gates.insert(name.clone(), access.clone());
-                continue;
-            }
-            match access::access(place, auth, secrets) {
-                Ok(access) => drop(gates.insert(name.clone(), Arc::new(access))),
-                Err(problems) => self.findings.extend(problems.into_iter().map(|problem| {
-                    let path = format!("auth.{name}{}", problem.key);
-                    self.document.finding("config/secret", &path, problem.text)
-                })),
-            }
-        }
-        gates
-    }
-
-    fn connectors(&mut self, place: &Place, before: Option<&Release>, secrets: Secrets) -> Connectors {
-        let mut made = Vec::new();
-        for (name, written) in &self.document.config.connectors {
-            // A connector that did not change keeps its connections.
-            let kept = before.filter(|before| before.config.connectors.get(name) == Some(written));
-            if let Some(connected) = kept.and_then(|before| before.connectors.get(name)) {
-                made.push(connected.clone());
-                continue;
-            }
-            match outside::connected(place, name, written, secrets) {
-                Ok(connected) => made.push(Arc::new(connected)),
-                Err(problems) => self.outside(&format!("connectors.{name}"), problems),
-            }
-        }
-        let made = Connectors::new(made);
-        for (name, problem) in outside::unheard(&self.document.config, &made) {
-            let key = format!("connectors.{name}.guard.alert");
-            self.findings.push(self.document.finding("config/bad-value", &key, problem));
-        }
-        made
-    }
-
-    /// Where routes look for what their hooks never delivered.
-    fn logs(&mut self, place: &Place, before: Option<&Release>, secrets: Secrets) -> Logs {
-        let mut logs = Logs::new();
-        for (name, route) in &self.document.config.routes {
-            let Some(written) = &route.reconcile else { continue };
-            if let Some(kept) = before.and_then(|before| outside::kept_log(before, name, route)) {
-                logs.insert(name.clone(), kept);
-                continue;
-            }
-            match outside::log(place, name, route, written, secrets) {
-                Ok(log) => drop(logs.insert(name.clone(), Arc::new(log))),
-                Err(problems) => self.outside(&format!("routes.{name}.reconcile"), problems),
-            }
-        }
-        logs
-    }
-
-    fn outside(&mut self, section: &str, problems: Vec<Problem>) {
-        self.findings.extend(problems.into_iter().map(|problem| {
-            let key = if problem.key.is_empty() { String::new() } else { format!(".{}", problem.key) };
-            let finding = self.document.finding(problem.code, &format!("{section}{key}"), problem.message);
-            Finding { help: problem.help, ..finding }
-        }));
     }
 
     fn tables(&mut self, texts: &Texts, before: Option<&Release>) -> Tables {

@@ -1,24 +1,28 @@
 //! Reading a bundle from disk: `gateway.toml`, every script, every table file, in one go.
 //!
-//! Symbolic links are followed (a ConfigMap is nothing else); names that begin with a dot and editors' backup files are
-//! left out. What cannot be read is a finding, never a smaller bundle.
+//! Symbolic links are followed as far as the [`Fence`] of the bundle goes (a ConfigMap is made of links); names that begin
+//! with a dot and editors' backup files are left out. What cannot be read is a finding, never a smaller bundle.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::files;
+use crate::files::FileError;
+use crate::files::fence::{Fence, Purpose};
 use crate::finding::Finding;
+use crate::release::bundle::listing::Listing;
+
+mod listing;
 
 /// Larger scripts are a mistake: positions in Rhai end at line 65,535.
 const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
-/// All scripts and fixtures together: what is read is held in memory, and past releases are kept.
-const MAX_BUNDLE_BYTES: usize = 64 * 1024 * 1024;
+/// All scripts and fixtures together: what is read is in memory more than once while a release is built.
+const MAX_SCRIPTS_BYTES: usize = 128 * 1024 * 1024;
 const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
-const MAX_FOLDER_DEPTH: usize = 8;
 
 /// Where a bundle is.
 #[derive(Clone, Debug)]
@@ -81,7 +85,8 @@ impl Place {
         if let Some(text) = self.open.get(&self.config) {
             return Ok(text.to_string());
         }
-        read_text(&self.config, &name, MAX_CONFIG_BYTES, "config/unreadable").map_err(|finding| match finding.help {
+        let bytes = files::read(&self.config, MAX_CONFIG_BYTES);
+        text_of(bytes, &name, "config/unreadable").map_err(|finding| match finding.help {
             Some(_) => finding,
             None => Box::new(finding.help("`hookgate init` writes a first bundle; --config names another file")),
         })
@@ -91,38 +96,33 @@ impl Place {
     ///
     /// # Errors
     /// Whatever cannot be read.
-    pub fn read_scripts(&self, dir: &str) -> Result<(Named, Named), Vec<Finding>> {
-        let (scripts, fixtures, findings) = self.readable_scripts(dir);
+    pub fn read_scripts(&self, fence: &Fence, dir: &str) -> Result<(Named, Named), Vec<Finding>> {
+        let (scripts, fixtures, findings) = self.readable_scripts(fence, dir);
         if findings.is_empty() { Ok((scripts, fixtures)) } else { Err(findings) }
     }
 
     /// Every `*.rhai` and `*.json` below `dir` that can be read, and findings about the others.
-    pub fn readable_scripts(&self, dir: &str) -> (Named, Named, Vec<Finding>) {
+    pub fn readable_scripts(&self, fence: &Fence, dir: &str) -> (Named, Named, Vec<Finding>) {
         let (mut scripts, mut fixtures) = (Named::new(), Named::new());
-        let mut findings = Vec::new();
         let folder = self.root.join(dir);
-        let mut found = Vec::new();
-        if let Err(error) = list(&folder, "", 0, &mut found) {
-            let text = format!("the scripts folder cannot be read: {error}");
-            findings.push(Finding::error("script/unreadable", dir, text));
-        }
-        let mut bytes = 0;
+        let Listing { found, mut findings, .. } = Listing::of(fence, dir);
+        let mut room = MAX_SCRIPTS_BYTES;
         for name in found {
-            if bytes > MAX_BUNDLE_BYTES {
-                let text =
-                    format!("the scripts folder holds more than {MAX_BUNDLE_BYTES} bytes of scripts and JSON files");
-                findings
-                    .push(Finding::error("script/unreadable", dir, text).help("move what no script uses out of it"));
-                break;
-            }
+            let file = format!("{dir}/{name}");
             let is_script = name.ends_with(".rhai");
             let texts = if is_script { &mut scripts } else { &mut fixtures };
-            match read_text(&folder.join(&name), &format!("{dir}/{name}"), MAX_SCRIPT_BYTES, "script/unreadable") {
+            let bytes = fence.read(&file, Purpose::Text, MAX_SCRIPT_BYTES.min(room as u64));
+            match text_of(bytes, &file, "script/unreadable") {
                 Ok(text) => {
-                    bytes += text.len();
+                    room = room.saturating_sub(text.len());
                     texts.insert(name, Arc::from(text));
                 }
                 Err(finding) => findings.push(*finding),
+            }
+            if room == 0 {
+                let text = format!("all scripts and fixtures together are larger than {MAX_SCRIPTS_BYTES} bytes");
+                findings.push(Finding::error("script/unreadable", dir, text));
+                break;
             }
         }
         for (path, text) in &self.open {
@@ -149,14 +149,6 @@ impl Place {
                 .help("mount the folder instead; a ConfigMap by `subPath` never updates")
         };
         files.map(warn).collect()
-    }
-
-    /// The bytes of a file that the configuration names.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn read_bytes(&self, file: &str, limit: u64) -> io::Result<Vec<u8>> {
-        read_limited(&self.root.join(file), limit)
     }
 }
 
@@ -190,30 +182,17 @@ pub fn hash(config: &str, texts: &Texts) -> String {
     hex::encode(hasher.finalize())
 }
 
-fn list(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>) -> io::Result<()> {
-    if depth > MAX_FOLDER_DEPTH {
-        return Err(io::Error::other(format!("folders are nested more than {MAX_FOLDER_DEPTH} deep at {prefix}")));
+/// A finding about a file that was not read.
+pub fn unreadable(code: &'static str, file: &str, error: &FileError) -> Finding {
+    let finding = Finding::error(code, file, format!("cannot be read: {error}"));
+    match error.help() {
+        Some(help) => finding.help(help),
+        None => finding,
     }
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name.starts_with('#') || name.ends_with('~') {
-            continue;
-        }
-        let path = format!("{prefix}{name}");
-        // `metadata` follows links; a dangling one to a script is an error, like a script that is gone.
-        match fs::metadata(entry.path()) {
-            Ok(meta) if meta.is_dir() => list(&entry.path(), &format!("{path}/"), depth + 1, found)?,
-            _ if name.ends_with(".rhai") || name.ends_with(".json") => found.push(path),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
-fn read_text(path: &Path, name: &str, limit: u64, code: &'static str) -> Result<String, Box<Finding>> {
-    let bytes = read_limited(path, limit)
-        .map_err(|error| Box::new(Finding::error(code, name, format!("cannot be read: {error}"))))?;
+fn text_of(bytes: Result<Vec<u8>, FileError>, name: &str, code: &'static str) -> Result<String, Box<Finding>> {
+    let bytes = bytes.map_err(|error| Box::new(unreadable(code, name, &error)))?;
     // Some editors write a byte order mark; it is no part of the text.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
     String::from_utf8(bytes).map_err(|error| {
@@ -222,20 +201,6 @@ fn read_text(path: &Path, name: &str, limit: u64, code: &'static str) -> Result<
         let finding = Finding::error(code, name, format!("is not UTF-8 at line {line}"));
         Box::new(finding.help("save the file as UTF-8"))
     })
-}
-
-fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    use std::io::Read;
-    // Asked before opening, because opening a named pipe waits for its writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::other(format!("it is larger than {limit} bytes")));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

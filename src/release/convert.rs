@@ -3,15 +3,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use rhai::Map;
-
 use crate::config;
 use crate::connectors::Retry;
 use crate::hooks;
 use crate::hooks::{Declared, Hook};
 use crate::release::outside;
 use crate::script::budget::Limits;
-use crate::script::prelude::json;
 use crate::script::table::Kind;
 
 /// What a configuration may name in this build.
@@ -41,10 +38,6 @@ pub(super) fn declared(hook: &Hook, written: &config::routes::OnFailure) -> Opti
         config::routes::OnFailure::Deny { deny } => hook.declared("deny", Some(deny)),
         config::routes::OnFailure::Refuse { refuse } => hook.declared("refuse", Some(refuse)),
     }
-}
-
-pub(super) fn params_of(params: &serde_json::Map<String, serde_json::Value>) -> Map {
-    params.iter().map(|(name, value)| (name.as_str().into(), json::dynamic_from_json(value))).collect()
 }
 
 pub(super) fn own_limits(limits: &config::limits::Limits) -> Limits {

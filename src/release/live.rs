@@ -66,6 +66,8 @@ pub struct Status {
     pub activated_at: Option<String>,
     /// Why what is on disk is not in force although nothing is wrong with it: an operator went back to an earlier release.
     pub pinned: Option<Pinned>,
+    /// Files of secrets whose newest content cannot be used, and why; the secret that was read before is still in use.
+    pub refused_secrets: Vec<String>,
     /// Sections of the configuration that changed and take effect at the next start.
     pub needs_restart: Vec<&'static str>,
     /// The tests of what was tested last: of the release in force, or of the one that was refused.
@@ -236,21 +238,23 @@ impl Live {
     fn try_reload(&self, place: &Place, asked: Asked<'_>) -> Option<Reloaded> {
         let turn = *self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current();
+        let mut rotated = false;
         if let Some(before) = &before {
-            before.rotate_secrets();
+            rotated = before.rotate_secrets();
+            self.note_secrets(before);
         }
         let reading = match build::read(place) {
             Ok(reading) => reading,
             Err(findings) => return Some(self.refuse(None, findings, asked)),
         };
-        if self.stays(&reading.hash, asked) {
+        if self.stays(&reading.hash, asked, rotated) {
             return Some(Reloaded::Unchanged);
         }
         let reading = match steady(place, reading, before.is_some()) {
             Ok(reading) => reading,
             Err(findings) => return Some(self.refuse(None, findings, asked)),
         };
-        if self.stays(&reading.hash, asked) {
+        if self.stays(&reading.hash, asked, rotated) {
             return Some(Reloaded::Unchanged);
         }
         if matches!(asked, Asked::Timer) && self.lock().state == State::Refused && self.resting.has(&reading.hash) {
@@ -285,8 +289,15 @@ impl Live {
             .and_then(|release| self.admit(release, pace, going))
     }
 
-    /// Whether what is on disk changes nothing: it is in force, or an operator does not want it.
-    fn stays(&self, on_disk: &str, asked: Asked<'_>) -> bool {
+    fn note_secrets(&self, release: &Release) {
+        let refused = release.refused_secrets();
+        self.metrics.set_refused_secrets(refused.len());
+        self.lock().refused_secrets = refused;
+    }
+
+    /// Whether what is on disk changes nothing: it is in force, or an operator does not want it. With a new secret (`rotated`)
+    /// what is in force is built again.
+    fn stays(&self, on_disk: &str, asked: Asked<'_>, rotated: bool) -> bool {
         let mut status = self.lock();
         let held = status.pinned.as_ref().is_some_and(|pinned| pinned.from == on_disk);
         if held && !matches!(asked, Asked::By(_)) {
@@ -295,7 +306,7 @@ impl Live {
             status.error.clear();
             return true;
         }
-        status.state == State::Current && status.running.as_deref() == Some(on_disk)
+        !rotated && status.state == State::Current && status.running.as_deref() == Some(on_disk)
     }
 
     /// Puts a release in force if its tests pass.
@@ -353,6 +364,7 @@ impl Live {
             warnings: release.warnings.clone(),
             activated_at: Some(Timestamp::now().to_string()),
             pinned,
+            refused_secrets: release.refused_secrets(),
             needs_restart: restart_sections(release),
         };
         let Status { running, pinned, .. } = std::mem::replace(&mut *status, now);

@@ -24,14 +24,16 @@ use crate::connectors::setup::{Problem, Setup};
 use crate::connectors::{Connected, Connectors};
 use crate::finding::Finding;
 use crate::release::build::Secrets;
-use crate::release::bundle::Place;
 use crate::release::convert::retry_of;
+use crate::release::fence::World;
 use crate::release::{Reconcile, Release};
 use crate::script::compile::Compiler;
 use crate::secret::{Ring, SecretSource};
 
 /// Settings of connectors that name a file which is read again when it changes, beside `{ file = … }`.
 const CERTIFICATES: [&str; 3] = ["client_cert_file", "client_key_file", "certificate_file"];
+/// Those of them that hold a secret.
+const PRIVATE_KEYS: [&str; 1] = ["client_key_file"];
 
 /// What sections may say.
 pub(super) fn facts() -> Vec<ConnectorFacts> {
@@ -44,12 +46,7 @@ pub(super) fn facts() -> Vec<ConnectorFacts> {
 ///
 /// # Errors
 /// Everything that is wrong with it; keys are below the section.
-pub(super) fn connected(
-    place: &Place,
-    name: &str,
-    written: &Connector,
-    secrets: Secrets,
-) -> Result<Connected, Vec<Problem>> {
+pub(super) fn connected(world: &World<'_>, name: &str, written: &Connector) -> Result<Connected, Vec<Problem>> {
     let Some(kind) = connectors::kind(&written.kind) else {
         return Err(vec![Problem::bad_value("kind", format!("there is no kind `{}`", written.kind))]);
     };
@@ -59,8 +56,9 @@ pub(super) fn connected(
         timeout: Duration::from_millis(written.common.timeout_ms),
         allow_private: written.common.allow_private,
         proxy: None,
-        root: &place.root,
-        secrets: setup_secrets(secrets),
+        root: &world.place.root,
+        fence: world.fence,
+        secrets: setup_secrets(world.secrets),
         environment: config::environment,
     };
     setup.proxy = written.common.proxy.as_ref().map(|proxy| proxy_of(&setup, kind.name, proxy)).transpose()?;
@@ -132,7 +130,7 @@ pub(super) fn wrong(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str
     findings
 }
 
-fn setup_secrets(secrets: Secrets) -> connectors::setup::Secrets {
+pub(super) fn setup_secrets(secrets: Secrets) -> connectors::setup::Secrets {
     match secrets {
         Secrets::Load => connectors::setup::Secrets::Load,
         Secrets::Check => connectors::setup::Secrets::Check,
@@ -145,11 +143,10 @@ fn setup_secrets(secrets: Secrets) -> connectors::setup::Secrets {
 /// # Errors
 /// Everything that is wrong with its settings; keys are below the section.
 pub(super) fn log(
-    place: &Place,
+    world: &World<'_>,
     name: &str,
     route: &Route,
     written: &reconcile::Reconcile,
-    secrets: Secrets,
 ) -> Result<Reconcile, Vec<Problem>> {
     let setup = Setup {
         name,
@@ -157,8 +154,9 @@ pub(super) fn log(
         timeout: Duration::from_millis(written.timeout_ms),
         allow_private: written.allow_private,
         proxy: None,
-        root: &place.root,
-        secrets: setup_secrets(secrets),
+        root: &world.place.root,
+        fence: world.fence,
+        secrets: setup_secrets(world.secrets),
         environment: config::environment,
     };
     let settings = okta_log::Settings {
@@ -201,9 +199,16 @@ pub(super) fn rotate_log(route: &str, reconcile: &Reconcile) {
     rotate_rings(None, Some(route), &reconcile.log.secrets());
 }
 
-fn rotate_rings(connector: Option<&str>, route: Option<&str>, rings: &[Arc<Ring>]) {
+/// The same for secrets among parameters. Whether one has a new value.
+pub(super) fn rotate_params(rings: &[Arc<Ring>]) -> bool {
+    rotate_rings(None, None, rings)
+}
+
+fn rotate_rings(connector: Option<&str>, route: Option<&str>, rings: &[Arc<Ring>]) -> bool {
+    let mut changed = false;
     for ring in rings {
         let reloaded = ring.reload();
+        changed |= !reloaded.changed.is_empty();
         for label in &reloaded.changed {
             info!(connector.name = connector, route.name = route, secret = %label, "secret was read again");
         }
@@ -212,10 +217,11 @@ fn rotate_rings(connector: Option<&str>, route: Option<&str>, rings: &[Arc<Ring>
                 connector.name = connector,
                 route.name = route,
                 error = %problem,
-                "secret could not be read again, the old one stays"
+                "the new secret cannot be used, the old one stays"
             );
         }
     }
+    changed
 }
 
 /// Files that were just made, because they were to be made and not there.
@@ -223,23 +229,28 @@ pub(super) fn created(connected: &Arc<Connected>) -> Vec<std::path::PathBuf> {
     connected.secrets().flat_map(|ring| ring.created().to_vec()).collect()
 }
 
-/// Every file that secrets come from, as written: wherever a key says `{ file = … }`.
+/// Every file that is read again when it changes, as written: wherever a key says `{ file = … }`, and certificates.
 pub(super) fn files(config: &Config) -> Vec<&str> {
+    files_with(config, &CERTIFICATES)
+}
+
+/// Every file of them that holds a secret.
+pub(super) fn secret_files(config: &Config) -> Vec<&str> {
+    files_with(config, &PRIVATE_KEYS)
+}
+
+fn files_with<'a>(config: &'a Config, keys: &[&str]) -> Vec<&'a str> {
     let of_logs = config.routes.values().filter_map(|route| route.reconcile.as_ref());
-    let of_logs = of_logs.flat_map(reconcile::Reconcile::secrets).filter_map(|source| match source {
-        SecretSource::File { file, .. } => Some(file.as_str()),
-        SecretSource::Env { .. } => None,
-    });
+    let of_logs = of_logs.flat_map(reconcile::Reconcile::secrets).filter_map(SecretSource::file);
     let mut files: Vec<&str> = of_logs.collect();
     let proxies = config.connectors.values().filter_map(|one| one.common.proxy.as_ref()?.auth());
-    files.extend(proxies.filter_map(|source| match source {
-        SecretSource::File { file, .. } => Some(file.as_str()),
-        SecretSource::Env { .. } => None,
-    }));
+    files.extend(proxies.filter_map(SecretSource::file));
     for connector in config.connectors.values() {
-        let named = CERTIFICATES.iter().filter_map(|key| connector.settings.get(*key));
+        let named = keys.iter().filter_map(|key| connector.settings.get(*key));
         files.extend(named.filter_map(serde_json::Value::as_str));
     }
+    let params = config.secret_params().into_iter();
+    files.extend(params.filter_map(|(_, value)| value.get("file").and_then(serde_json::Value::as_str)));
     let mut values: Vec<&serde_json::Value> =
         config.connectors.values().flat_map(|one| one.settings.values()).collect();
     while let Some(value) = values.pop() {

@@ -15,7 +15,8 @@ use crate::connectors::Retry;
 use crate::hooks;
 use crate::hooks::Hook;
 use crate::release::access::Access;
-use crate::release::convert::{declared, own_limits, params_of, retry_of};
+use crate::release::convert::{declared, own_limits, retry_of};
+use crate::release::params::ParamSecrets;
 use crate::release::wanted::Wanted;
 use crate::release::{Order, Plan, Reconcile, Route, Rule};
 use crate::script::budget::Limits;
@@ -40,6 +41,7 @@ pub(super) struct Parts<'a> {
     pub(super) logs: &'a Logs,
     pub(super) connectors: &'a Connectors,
     pub(super) tables: &'a Arc<Tables>,
+    pub(super) secrets: &'a ParamSecrets,
     pub(super) metrics: &'a Metrics,
 }
 
@@ -60,13 +62,14 @@ impl Parts<'_> {
             }
         };
         let named = |auth: &String| Some((auth.clone(), self.accesses.get(auth)?.scheme.clone()));
-        let schemes = route.auth.as_slice().iter().map(named).collect::<Option<Vec<_>>>()?;
+        let way = |names: &[String]| names.iter().map(named).collect::<Option<Vec<_>>>();
+        let ways = route.auth.ways().into_iter().map(way).collect::<Option<Vec<_>>>()?;
         Some(Route {
             name: name.to_owned(),
             number,
             path: route.path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&route.path).to_owned(),
             hook,
-            gate: Gate::new(schemes)?,
+            gate: Gate::new(ways)?,
             permits: Arc::new(Semaphore::new(calls)),
             max_events: self.config.limits.max_events as usize,
             limits,
@@ -117,7 +120,7 @@ impl Parts<'_> {
     }
 
     fn surroundings(&self, params: &Map<String, Value>) -> Arc<Surroundings> {
-        Arc::new(Surroundings { params: Arc::new(params_of(params)), tables: self.tables.clone() })
+        Arc::new(Surroundings { params: Arc::new(self.secrets.map(params)), tables: self.tables.clone() })
     }
 }
 

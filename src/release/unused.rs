@@ -11,6 +11,9 @@ use crate::finding::{Finding, nearest};
 use crate::script::compile::Compiler;
 use crate::script::lint::reads::{Names, Reads};
 
+/// Parameters of one route that are told one by one. To find the place of each, the text is read again.
+const MOST_PARAMETERS: usize = 50;
+
 /// Warnings about parameters, tables and connectors.
 pub(super) fn settings(document: &Document, compiler: &Compiler) -> Vec<Finding> {
     let mut work = Work { document, compiler, known: BTreeMap::new() };
@@ -54,7 +57,7 @@ impl<'a> Work<'a> {
     }
 
     fn parameters(&self, given: &Map<String, Value>, path: &str, read: &Names) -> Vec<Finding> {
-        let unread = given.keys().filter(|key| !read.may_have(key));
+        let unread: Vec<&String> = given.keys().filter(|key| !read.may_have(key)).collect();
         let complaint = |key: &String| {
             let message = format!("no script of this route reads `params.{key}`");
             let finding = self.document.warning("config/unused-parameter", &format!("{path}.{key}"), message);
@@ -67,7 +70,12 @@ impl<'a> Work<'a> {
                 None => finding.help("remove it"),
             }
         };
-        unread.map(complaint).collect()
+        let mut findings: Vec<Finding> = unread.iter().take(MOST_PARAMETERS).copied().map(complaint).collect();
+        if let Some(more) = unread.len().checked_sub(MOST_PARAMETERS).filter(|more| *more > 0) {
+            let message = format!("no script of this route reads {more} more parameters");
+            findings.push(self.document.warning("config/unused-parameter", path, message).help("remove them"));
+        }
+        findings
     }
 
     /// What all scripts of all routes read.

@@ -173,7 +173,9 @@ impl Folders {
                 changed.notify_one();
             }
         };
-        let watcher = notify::recommended_watcher(look);
+        // A link in the scripts folder may lead anywhere, and then a tree without end would be watched. The folders of a
+        // ConfigMap are below the one that is watched, and a swap of their link is a change of that one.
+        let watcher = RecommendedWatcher::new(look, notify::Config::default().with_follow_symlinks(false));
         if let Err(error) = &watcher {
             warn!(%error, "files cannot be watched; they are read every five seconds instead");
         }
@@ -201,7 +203,9 @@ fn wanted(place: &Place, config: Option<&Config>) -> BTreeSet<(PathBuf, bool)> {
     let parent = |file: &str| place.root.join(file).parent().map(Path::to_owned);
     let mut folders = BTreeSet::from([(place.root.clone(), false)]);
     if let Some(config) = config {
-        folders.insert((place.root.join(&config.scripts.dir), true));
+        let scripts = place.root.join(&config.scripts.dir);
+        // Of a link, what it leads to is watched; that it leads elsewhere is a change of the folder around it.
+        folders.insert((scripts.canonicalize().unwrap_or(scripts), true));
         let files = config.tables.values().map(|table| table.file.as_str()).chain(access::files(config));
         let files = files.chain(outside::files(config));
         folders.extend(files.filter_map(parent).map(|folder| (folder, false)));

@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
+use crate::files;
+use crate::files::{FileError, MAX_CERTIFICATE_BYTES};
 use crate::telemetry::fields;
 use crate::telemetry::metrics::Metrics;
 
@@ -36,7 +38,7 @@ pub struct TlsFiles {
 pub enum TlsError {
     /// A file cannot be read.
     #[error("`{}` cannot be read: {error}", file.display())]
-    Read { file: PathBuf, error: std::io::Error },
+    Read { file: PathBuf, error: FileError },
     /// A file holds something else.
     #[error("`{}` holds {problem}", file.display())]
     Content { file: PathBuf, problem: String },
@@ -126,8 +128,10 @@ impl Tls {
 
 impl Contents {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let read =
-            |file: &Path| std::fs::read(file).map_err(|error| TlsError::Read { file: file.to_path_buf(), error });
+        let read = |file: &Path| {
+            let read = files::read(file, MAX_CERTIFICATE_BYTES);
+            read.map_err(|error| TlsError::Read { file: file.to_path_buf(), error })
+        };
         Ok(Self {
             cert: read(&files.cert_file)?,
             key: zeroize::Zeroizing::new(read(&files.key_file)?),

@@ -59,6 +59,7 @@ pub struct Metrics {
     keys_ages: Mutex<Vec<(String, Duration)>>,
     quotas: Mutex<Vec<(String, f64)>>,
     certificate_expires: AtomicI64,
+    refused_secrets: AtomicI64,
 }
 
 /// The numbers of one route; they outlive the releases that the route is part of.
@@ -148,6 +149,7 @@ impl Metrics {
             keys_ages: Mutex::default(),
             quotas: Mutex::default(),
             certificate_expires: AtomicI64::new(NEVER),
+            refused_secrets: AtomicI64::new(0),
         })
     }
 
@@ -196,6 +198,11 @@ impl Metrics {
     /// How many tests of each script failed in the release that was examined last; empty when all passed.
     pub fn set_failed_tests(&self, by_script: &[(String, usize)]) {
         *self.failed_tests.lock().unwrap_or_else(PoisonError::into_inner) = by_script.to_vec();
+    }
+
+    /// `hookgate_refused_secrets`: files of secrets whose newest content cannot be used, while an older one is.
+    pub fn set_refused_secrets(&self, number: usize) {
+        self.refused_secrets.store(i64::try_from(number).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// `hookgate_keys_age_seconds{auth}`: how old the keys of token issuers are, of those that have some.

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::decision::redact;
+use crate::files::fence::{Fence, Purpose};
 use crate::finding::unknown;
 use crate::harness::cases;
 use crate::harness::cases::{Golden, Looked};
@@ -25,6 +26,7 @@ use crate::release::suite;
 use crate::release::{Release, Route};
 use crate::script::journal::Lookup;
 use crate::script::prelude::json::json_from_dynamic;
+use crate::script::prelude::secret::Hidden;
 use crate::script::prelude::time::Time;
 use crate::trial::{Order, TrialError, find};
 
@@ -121,6 +123,10 @@ impl Draft {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
+        // A link in the scripts folder must not lead the case out of the bundle.
+        let folder = Path::new(&self.file).parent().unwrap_or(Path::new("")).to_string_lossy();
+        let within = Fence::new(root).locate(&folder, Purpose::Text);
+        within.map_err(|error| io::Error::other(format!("`{}` cannot be written: {error}", self.file)))?;
         let opened = OpenOptions::new().write(true).create_new(true).open(&path);
         let mut file = opened.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => io::Error::new(
@@ -136,13 +142,22 @@ impl Draft {
     }
 }
 
-/// The parameters of the route, so that the case stays what it is when they change.
+/// The parameters of the route, so that the case stays what it is when they change. Secrets are left out.
 fn params(binding: &Binding) -> Result<Option<Map<String, Value>>, String> {
-    let params = rhai::Dynamic::from_map((*binding.surroundings.params).clone());
+    let params = without_secrets(&binding.surroundings.params);
     match json_from_dynamic(&params)? {
         Value::Object(params) if !params.is_empty() => Ok(Some(params)),
         _ => Ok(None),
     }
+}
+
+fn without_secrets(params: &rhai::Map) -> rhai::Dynamic {
+    let plain = params.iter().filter(|(_, value)| !value.is::<Hidden>());
+    let inner = |value: &rhai::Dynamic| match value.read_lock::<rhai::Map>() {
+        Some(map) => without_secrets(&map),
+        None => value.clone(),
+    };
+    rhai::Dynamic::from_map(plain.map(|(name, value)| (name.clone(), inner(value))).collect())
 }
 
 fn binding(route: &Arc<Route>, rule: Option<&str>) -> Result<Binding, String> {

@@ -292,3 +292,105 @@ fn the_log_says_which_part_was_wrong_and_never_the_value() {
     }
     assert!(!log.contains(CANARY), "{log}");
 }
+
+const SEVERAL: &str = r#"
+[auth.key]
+scheme = "header"
+header = "x-key"
+secrets = [{ file = "secret" }]
+
+[auth.next]
+scheme = "header"
+header = "x-next"
+secrets = [{ file = "next" }]
+
+[routes.both]
+path = "/both"
+hook = "okta.registration"
+script = "hook.rhai"
+auth = { all = ["key", "next"] }
+on_failure = "allow"
+"#;
+
+/// Two secrets in two headers at once (#13).
+#[tokio::test]
+async fn a_route_may_want_two_headers_at_once() {
+    let gateway = TestGateway::bundle(SEVERAL, &files("")[..3]);
+    let both = [("x-key", SECRET), ("x-next", NEXT)];
+    let call =
+        async |headers: &[(&str, &str)], id: &str| gateway.call(Method::POST, "/both", headers, with_id(id)).await.0;
+    assert_eq!(call(&both, "both").await, 200);
+    assert_eq!(call(&both[..1], "key").await, 401);
+    assert_eq!(call(&both[1..], "next").await, 401);
+    assert_eq!(call(&[], "none").await, 401);
+    assert_eq!(call(&[("x-key", NEXT), ("x-next", SECRET)], "swapped").await, 401);
+    assert_eq!(call(&[("x-key", SECRET), ("x-next", CANARY)], "wrong").await, 401);
+    let counted = gateway.metrics.encode();
+    for auth in ["key", "next"] {
+        let line = counted.lines().find(|line| line.contains(&format!("auth=\"{auth}\",result=\"ok\"")));
+        assert!(line.is_some_and(|line| line.ends_with(" 1")), "{auth}: {line:?}");
+    }
+    assert_eq!(result_count(&gateway, "next", "header_absent"), 1, "the first was right");
+    assert_eq!(result_count(&gateway, "next", "unknown_secret"), 1);
+}
+
+/// What a start would refuse is no new secret (#13).
+#[tokio::test]
+async fn a_secret_that_could_not_be_used_replaces_none_and_the_status_says_so() {
+    let gateway = TestGateway::bundle(CONFIG, &files(&Issuer::new().keys()));
+    assert_eq!(status(&gateway, "/header", NEXT).await, 200);
+    assert_eq!(status(&gateway, "/basic", &basic("okta:pass:word")).await, 200);
+    for (file, text) in [
+        ("next", ""),
+        ("next", "a\nb\n"),
+        ("next", " lead\n"),
+        ("next", "a\0b"),
+        ("user", "nocolon"),
+        ("user", "okta:pass\nother:word\n"),
+        ("keys.json", "{}"),
+    ] {
+        gateway.write(file, text);
+        gateway.reload();
+        assert_eq!(status(&gateway, "/header", NEXT).await, 200, "{file}: {text:?}");
+        assert_eq!(status(&gateway, "/basic", &basic("okta:pass:word")).await, 200, "{file}: {text:?}");
+        let told = gateway.live.status().refused_secrets;
+        assert!(told.iter().any(|line| line.contains(file)), "{file}: {text:?}: {told:?}");
+    }
+    assert!(gateway.metrics.encode().contains("hookgate_refused_secrets 3"), "one of each file");
+    gateway.write("next", "fresh-secret\n");
+    gateway.write("user", "okta:new\n");
+    gateway.write("keys.json", &Issuer::new().keys());
+    gateway.reload();
+    assert_eq!(gateway.live.status().refused_secrets, Vec::<String>::new());
+    assert_eq!(status(&gateway, "/header", "fresh-secret").await, 200);
+    assert_eq!(status(&gateway, "/basic", &basic("okta:new")).await, 200);
+}
+
+/// A parameter may be a secret: it compares, prints as `***`, and rotates (#13).
+#[tokio::test]
+async fn a_parameter_that_is_a_secret_is_one_in_the_script() {
+    let config = CONFIG.replacen(
+        "on_failure = \"allow\"",
+        "on_failure = \"allow\"\n[routes.header.params]\napi_key = { file = \"key\" }",
+        1,
+    );
+    let script = "fn on_registration(request) { if params.api_key == \"first\" { deny(`one ${params.api_key}`) } else { deny(\"other\") } }";
+    let keys = Issuer::new().keys();
+    let mut files = files(&keys).to_vec();
+    files[0].1 = script;
+    files.push(("key", "first\n"));
+    let gateway = TestGateway::bundle(&config, &files);
+    let said = async |id: &str| {
+        let (status, answer) = gateway.call(Method::POST, "/header", &[("authorization", SECRET)], with_id(id)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer.to_string()
+    };
+    let first = said("1").await;
+    assert!(first.contains("one ***") && !first.contains("first"), "{first}");
+    gateway.write("key", "second\n");
+    gateway.reload();
+    assert!(said("2").await.contains("other"), "the new value is in use");
+    gateway.write("key", "");
+    gateway.reload();
+    assert!(said("3").await.contains("other"), "an empty file changes nothing");
+}

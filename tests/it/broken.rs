@@ -229,6 +229,83 @@ const ROWS: &[Row] = &[
         &[Bytes(ENTRY, b"fn on_registration(request) {\n    // caf\xe9\n}\n")],
         &["signup.rhai", "line 2"],
     ),
+    // Nothing but the bundle's own files becomes a part of it (#13).
+    (
+        "table above the bundle",
+        &[Replace(TOML, "bad.txt", "../bad.txt")],
+        &["gateway.toml:12:", "outside the bundle", "roots"],
+    ),
+    (
+        "table by an absolute path",
+        &[Replace(TOML, "bad.txt", "/etc/hosts")],
+        &["gateway.toml:12:", "outside the bundle"],
+    ),
+    ("table that is a secret", &[Replace(TOML, "\"bad.txt\"", "\"secret\"")], &["gateway.toml:12:", "secret"]),
+    (
+        "table in a folder of secrets",
+        &[Replace(TOML, "bad.txt", "lists/secrets/bad.txt")],
+        &["gateway.toml:12:", "secret"],
+    ),
+    ("hidden table", &[Replace(TOML, "bad.txt", ".env")], &["gateway.toml:12:", "hidden"]),
+    (
+        "table that is a link to a secret",
+        &[Delete("bad.txt"), Link("bad.txt", "secret")],
+        &["gateway.toml:12:", "secret"],
+    ),
+    (
+        "table that is a link out",
+        &[Delete("bad.txt"), Link("bad.txt", "/etc/hosts")],
+        &["gateway.toml:12:", "leads out"],
+    ),
+    (
+        "table that is the environment",
+        &[Delete("bad.txt"), Link("bad.txt", "/proc/self/environ")],
+        &["gateway.toml:12:", "leads out"],
+    ),
+    ("table that is a device", &[Delete("bad.txt"), Link("bad.txt", "/dev/zero")], &["gateway.toml:12:", "leads out"]),
+    ("script that is a link out", &[Delete(ENTRY), Link(ENTRY, "/etc/hosts")], &["signup.rhai", "leads out"]),
+    ("script that is a link to a secret", &[Delete(ENTRY), Link(ENTRY, "../secret")], &["signup.rhai", "secret"]),
+    ("fixture that is a link to a secret", &[Link("scripts/case.json", "../secret")], &["case.json", "secret"]),
+    ("fixture that is a link out", &[Link("scripts/case.json", "/etc/hosts")], &["case.json", "leads out"]),
+    ("folder that is a link out", &[Link("scripts/more", "/etc")], &["scripts/more", "leads out"]),
+    ("folder that is a link to itself", &[Link("scripts/more", ".")], &["scripts/more", "around itself"]),
+    ("folders that are links to each other", &[Link("scripts/lib/up", "..")], &["scripts/lib/up", "around itself"]),
+    (
+        "scripts outside",
+        &[Replace(TOML, "[scripts]", "[scripts]\ndir = \"../x\"")],
+        &["gateway.toml:23:", "outside the bundle"],
+    ),
+    (
+        "root of everything",
+        &[Replace(TOML, "[scripts]", "[scripts]\nroots = [\"/\"]")],
+        &["gateway.toml:23:", "every file"],
+    ),
+    (
+        "root of the kernel",
+        &[Replace(TOML, "[scripts]", "[scripts]\nroots = [\"/proc\"]")],
+        &["gateway.toml:23:", "root"],
+    ),
+    (
+        "root that is not there",
+        &[Replace(TOML, "[scripts]", "[scripts]\nroots = [\"gone\"]")],
+        &["gateway.toml:23:", "gone"],
+    ),
+    ("configuration that is a pipe", &[Delete(TOML), Pipe(TOML)], &["gateway.toml", "not a file"]),
+    ("secret that is a device", &[Delete("secret"), Link("secret", "/dev/zero")], &["gateway.toml:9:", "a device"]),
+    (
+        "secret that is the environment",
+        &[Delete("secret"), Link("secret", "/proc/self/environ")],
+        &["gateway.toml:9:", "the kernel"],
+    ),
+    (
+        "secret to be made through a link",
+        &[
+            Delete("secret"),
+            Link("secret", "elsewhere"),
+            Replace(TOML, "{ file = \"secret\" }", "{ file = \"secret\", create = true }"),
+        ],
+        &["gateway.toml:9:", "link"],
+    ),
     ("script that is a dangling link", &[Delete(ENTRY), Link(ENTRY, "gone.rhai")], &["signup.rhai", "cannot be read"]),
     (
         "configuration with a limit of zero",

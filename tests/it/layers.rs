@@ -38,7 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "failpoint",
         ],
     ),
-    ("server", &["auth", "telemetry"]),
+    ("server", &["auth", "files", "telemetry"]),
     (
         "admin",
         &[
@@ -58,8 +58,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "finding",
         ],
     ),
-    ("editor", &["release", "harness", "config", "hooks", "script", "finding"]),
-    ("trial", &["lookup", "decision", "release", "harness", "hooks", "script", "command", "telemetry", "finding"]),
+    ("editor", &["release", "harness", "config", "hooks", "script", "files", "finding"]),
+    (
+        "trial",
+        &["lookup", "decision", "release", "harness", "hooks", "script", "command", "telemetry", "files", "finding"],
+    ),
     (
         "gateway",
         &[
@@ -112,6 +115,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "connectors",
             "command",
             "telemetry",
+            "files",
             "finding",
             "secret",
             // Tests end the process, or make it panic, while a release is built.
@@ -123,19 +127,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("records", &["command", "decision", "finding", "hooks", "release", "script", "store", "telemetry"]),
     ("lookup", &["script", "connectors", "store", "question", "telemetry"]),
     ("harness", &["hooks", "script", "connectors", "command", "message", "question", "finding"]),
-    ("config", &["finding", "secret"]),
-    ("auth", &["secret"]),
+    ("config", &["files", "finding", "secret"]),
+    ("auth", &["files", "secret"]),
     ("hooks", &["script", "command", "decision", "message", "secret"]),
     ("script", &["command", "moment", "question", "finding", "secret", "password", "allocator", "pressure"]),
-    ("connectors", &["command", "message", "question", "secret", "telemetry", "finding"]),
+    ("connectors", &["command", "message", "question", "secret", "telemetry", "files", "finding"]),
     ("store", &["decision", "question", "failpoint", "pressure"]),
     ("command", &[]),
     ("decision", &["secret"]),
     ("question", &["secret"]),
     ("message", &["secret"]),
     ("moment", &[]),
+    ("files", &[]),
     ("finding", &[]),
-    ("secret", &[]),
+    ("secret", &["files"]),
     ("password", &[]),
     ("telemetry", &[]),
     ("allocator", &[]),
@@ -146,7 +151,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Outside names that a module must never use.
 const NEVER: &[(&str, &[&str])] = &[
     ("config", &["axum", "rhai", "tokio"]),
-    ("auth", &["axum", "rhai"]),
+    ("auth", &["axum", "rhai", "std::fs"]),
     ("hooks", &["axum", "tokio", "notify", "std::fs"]),
     ("script", &["axum", "okta", "std::fs"]),
     ("harness", &["axum", "tokio", "okta", "std::fs"]),
@@ -158,7 +163,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("command", &["axum", "rhai", "tokio"]),
     ("decision", &["axum", "rhai", "tokio", "okta"]),
     ("password", &["axum", "rhai", "tokio", "okta", "std::fs"]),
-    ("server", &["rhai", "okta"]),
+    ("server", &["rhai", "okta", "std::fs"]),
     ("admin", &["rhai", "okta"]),
 ];
 

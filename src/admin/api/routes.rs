@@ -105,7 +105,7 @@ fn line(release: &InForce, route: &Route) -> RouteLine {
         name: route.name.clone(),
         path: route.path.clone(),
         hook: route.hook.name,
-        auth: written.map(|route| route.auth.as_slice().to_vec()).unwrap_or_default(),
+        auth: written.map(|route| route.auth.shown()).unwrap_or_default(),
         script,
         rules,
     }

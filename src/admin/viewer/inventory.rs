@@ -65,7 +65,7 @@ fn route_line(release: &InForce, route: &Route) -> RouteLine {
         name: route.name.clone(),
         path: route.path.clone(),
         hook: route.hook.name.to_owned(),
-        auth: written.map(|written| written.auth.as_slice().to_vec()).unwrap_or_default(),
+        auth: written.map(|written| written.auth.shown()).unwrap_or_default(),
         runs,
         captured: written.is_some_and(|written| written.capture.wanted().is_some()),
         deadline_ms: route.limits.deadline_ms,

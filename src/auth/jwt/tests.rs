@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::tests::issuer::{Issuer, unsigned};
+use crate::files::fence::Fence;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -36,7 +37,7 @@ fn jwt_with(rules: Rules, jwks: &str) -> Jwt {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jwks.json");
     std::fs::write(&path, jwks).unwrap();
-    Jwt::new(rules, Keys::file(path).unwrap()).unwrap()
+    Jwt::new(rules, Keys::file("jwks.json", Arc::new(Fence::new(directory.path()))).unwrap()).unwrap()
 }
 
 async fn outcome(jwt: &Jwt, value: &str) -> String {

@@ -3,7 +3,7 @@
 //! Never follows an `https` address to plain `http`, and never puts an address's credentials or query into a message.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::auth::error::SetupError;
 use crate::auth::keys::set::{KeySet, MAX_SET_BYTES};
+use crate::files::fence::Fence;
 
 /// For a whole fetch. It runs behind the calls, so it may take longer than any of them.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,17 +25,15 @@ pub(super) struct Origin {
 
 #[derive(Debug)]
 enum Place {
-    File(PathBuf),
+    /// As the configuration names it.
+    File { name: String, fence: Arc<Fence> },
     /// The client is made at the first fetch: it loads the system's certificates.
-    Address {
-        url: Url,
-        client: OnceLock<Client>,
-    },
+    Address { url: Url, client: OnceLock<Client> },
 }
 
 impl Origin {
-    pub(super) fn file(path: PathBuf) -> Self {
-        Self { label: format!("`{}`", path.display()), place: Place::File(path) }
+    pub(super) fn file(name: &str, fence: Arc<Fence>) -> Self {
+        Self { label: format!("`{name}`"), place: Place::File { name: name.to_owned(), fence } }
     }
 
     pub(super) fn url(url: &str) -> Result<Self, SetupError> {
@@ -48,9 +47,14 @@ impl Origin {
         &self.label
     }
 
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.place, Place::File { .. })
+    }
+
+    /// The keys in the file, where they are in one. The error is for the operator.
+    pub(super) fn read(&self) -> Option<Result<KeySet, String>> {
         match &self.place {
-            Place::File(path) => Some(path),
+            Place::File { name, fence } => Some(KeySet::read(name, fence)),
             Place::Address { .. } => None,
         }
     }
@@ -58,9 +62,10 @@ impl Origin {
     /// The error is for the operator.
     pub(super) async fn fetch(&self) -> Result<KeySet, String> {
         match &self.place {
-            Place::File(path) => {
-                let path = path.clone();
-                tokio::task::spawn_blocking(move || KeySet::read(&path)).await.map_err(|error| error.to_string())?
+            Place::File { name, fence } => {
+                let (name, fence) = (name.clone(), fence.clone());
+                let read = tokio::task::spawn_blocking(move || KeySet::read(&name, &fence));
+                read.await.map_err(|error| error.to_string())?
             }
             Place::Address { url, client } => {
                 let client = match client.get() {

@@ -3,13 +3,13 @@
 //! Never takes a symmetric key, and one key that is not understood does not spoil the others.
 
 use std::fmt;
-use std::path::Path;
 
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
 use crate::auth::jwt::algorithm;
 use crate::auth::keys::Lookup;
+use crate::files::fence::{Fence, Purpose};
 
 /// The largest set that is read, in bytes.
 pub(super) const MAX_SET_BYTES: usize = 1024 * 1024;
@@ -51,12 +51,12 @@ struct WrittenKey {
 
 impl KeySet {
     /// Reads a file of at most [`MAX_SET_BYTES`]. The error is for the operator.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let metadata = path.metadata().map_err(|error| error.to_string())?;
-        if !metadata.is_file() || metadata.len() > MAX_SET_BYTES as u64 {
-            return Err(format!("it is not a file of at most {MAX_SET_BYTES} bytes"));
-        }
-        Self::parse(&std::fs::read(path).map_err(|error| error.to_string())?)
+    pub(super) fn read(file: &str, fence: &Fence) -> Result<Self, String> {
+        let bytes = fence.read(file, Purpose::Certificate, MAX_SET_BYTES as u64);
+        Self::parse(&bytes.map_err(|error| match error.help() {
+            Some(help) => format!("{error}, {help}"),
+            None => error.to_string(),
+        })?)
     }
 
     /// Of the keys that fit. The error is for the operator and repeats nothing of the text.

@@ -184,11 +184,12 @@ async fn keys_are_refreshed_before_anybody_asks() {
 async fn file_is_read_at_once_and_again_when_it_changes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jwks.json");
-    assert!(Keys::file(&path).is_err());
+    let fence = Arc::new(Fence::new(directory.path()));
+    assert!(Keys::file("jwks.json", fence.clone()).is_err());
     let (old, new) = (Issuer::new("old"), Issuer::new("new"));
     std::fs::write(&path, old.jwks()).unwrap();
-    let keys = Keys::file(&path).unwrap();
-    assert_eq!(keys.path(), Some(path.as_path()));
+    let keys = Keys::file("jwks.json", fence).unwrap();
+    assert!(keys.is_file());
     assert_eq!(look_up(&keys, &old, "old").await, Lookup::Verified);
     std::fs::write(&path, "{").unwrap();
     assert!(keys.reload().unwrap_err().to_string().contains("JSON Web Key Set"));

@@ -36,33 +36,19 @@ pub(super) fn headers(
     given: &[(HeaderName, HeaderValue)],
 ) -> Result<HeaderMap> {
     let mut headers: HeaderMap = given.iter().cloned().collect();
-    let auths: Vec<&Auth> = route.auth.as_slice().iter().filter_map(|name| config.auth.get(name)).collect();
-    for auth in &auths {
-        let (name, value) = match auth {
-            Auth::None(_) => return Ok(headers),
-            Auth::Header(auth) => {
-                let name = auth.header.parse::<HeaderName>().context("the header of its auth has no valid name")?;
-                if headers.contains_key(&name) {
-                    return Ok(headers);
-                }
-                (name, HeaderValue::from_bytes(secret(&auth.secrets, place)?.expose()))
+    let auths = |way: &[String]| way.iter().filter_map(|name| config.auth.get(name)).collect::<Vec<&Auth>>();
+    let ways: Vec<Vec<&Auth>> = route.auth.ways().into_iter().map(auths).collect();
+    for way in &ways {
+        // What a header cannot carry is given, or cannot be made.
+        if way.iter().all(|auth| !matches!(auth, Auth::Jwt(_) | Auth::Mtls(_))) {
+            for auth in way {
+                add_proof(auth, place, &mut headers)?;
             }
-            Auth::Basic(auth) => {
-                if headers.contains_key(AUTHORIZATION) {
-                    return Ok(headers);
-                }
-                let pair = STANDARD.encode(secret(&auth.secrets, place)?.expose());
-                (AUTHORIZATION, HeaderValue::from_str(&format!("Basic {pair}")))
-            }
-            Auth::Jwt(_) | Auth::Mtls(_) => continue,
-        };
-        let mut value = value.ok().with_context(|| format!("its secret cannot stand in the header `{name}`"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-        return Ok(headers);
+            return Ok(headers);
+        }
     }
     if given.is_empty() {
-        let schemes: Vec<&str> = auths.iter().map(|auth| auth.scheme()).collect();
+        let schemes: Vec<&str> = ways.iter().flatten().map(|auth| auth.scheme()).collect();
         bail!(
             "it is protected by {}, and only Okta can make that proof; get a token and give it with \
              --header \"authorization: Bearer …\", or call a route with header or basic auth",
@@ -70,6 +56,31 @@ pub(super) fn headers(
         );
     }
     Ok(headers)
+}
+
+/// Adds what a scheme asks for, unless its header is there already.
+fn add_proof(auth: &Auth, place: &Place, headers: &mut HeaderMap) -> Result<()> {
+    let (name, value) = match auth {
+        Auth::Header(auth) => {
+            let name = auth.header.parse::<HeaderName>().context("the header of its auth has no valid name")?;
+            if headers.contains_key(&name) {
+                return Ok(());
+            }
+            (name, HeaderValue::from_bytes(secret(&auth.secrets, place)?.expose()))
+        }
+        Auth::Basic(auth) => {
+            if headers.contains_key(AUTHORIZATION) {
+                return Ok(());
+            }
+            let pair = STANDARD.encode(secret(&auth.secrets, place)?.expose());
+            (AUTHORIZATION, HeaderValue::from_str(&format!("Basic {pair}")))
+        }
+        Auth::None(_) | Auth::Jwt(_) | Auth::Mtls(_) => return Ok(()),
+    };
+    let mut value = value.ok().with_context(|| format!("its secret cannot stand in the header `{name}`"))?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
 }
 
 /// The first secret that is there.

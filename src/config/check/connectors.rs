@@ -3,19 +3,12 @@
 use serde_json::Value;
 
 use crate::config::check::{Check, named};
-use crate::config::source::{has_password, join};
+use crate::config::source::join;
 
 impl Check<'_> {
     pub(super) fn connectors(&mut self) {
         self.names("connectors", self.root.get("connectors"));
         for (path, _, connector) in named(self.root, "connectors", "connectors") {
-            for (key, value) in connector.as_object().into_iter().flatten() {
-                if value.as_str().is_some_and(has_password) {
-                    let message = "a password is never written into the file";
-                    let help = "name the secret by `{ env = … }` or `{ file = … }` in a key of its own";
-                    self.error_with_help("config/literal-secret", &join(&path, key), message, help);
-                }
-            }
             self.waits(&path, connector);
         }
     }

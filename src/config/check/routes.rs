@@ -45,20 +45,63 @@ impl Check<'_> {
 
     fn route_auth(&mut self, path: &str, route: &Value) {
         let known: Vec<&str> = names_of(self.root, "auth");
-        let mut seen: Vec<&str> = Vec::new();
-        for (place, name) in texts(route, path, "auth") {
-            if seen.contains(&name) {
-                self.error_with_help("config/duplicate-name", &place, format!("`{name}` is named twice"), "remove one");
-            } else if !known.contains(&name) {
-                let nothing = format!("add a section `[auth.{name}]`");
-                let help = choice(name, &known, &nothing);
-                self.error_with_help("config/unknown-name", &place, format!("there is no `[auth.{name}]`"), help);
+        let mut seen: Vec<Vec<&str>> = Vec::new();
+        for way in auth_ways(route, path) {
+            let mut names: Vec<&str> = Vec::new();
+            for (place, name) in &way {
+                if names.contains(name) {
+                    let message = format!("`{name}` is named twice");
+                    self.error_with_help("config/duplicate-name", place, message, "remove one");
+                } else if !known.contains(name) {
+                    let nothing = format!("add a section `[auth.{name}]`");
+                    let help = choice(name, &known, &nothing);
+                    self.error_with_help("config/unknown-name", place, format!("there is no `[auth.{name}]`"), help);
+                }
+                names.push(*name);
             }
-            seen.push(name);
+            names.sort_unstable();
+            if let [(place, name), ..] = way.as_slice()
+                && seen.contains(&names)
+            {
+                let message = format!("`{name}` is named twice");
+                self.error_with_help("config/duplicate-name", place, message, "remove one");
+            }
+            self.all_at_once(&way);
+            seen.push(names);
         }
         if route.get("auth").and_then(Value::as_array).is_some_and(Vec::is_empty) {
             let help = "name an `[auth.…]` section; one with `scheme = \"none\"` lets anybody call";
             self.error_with_help("config/bad-value", &join(path, "auth"), "must not be empty", help);
+        }
+    }
+
+    /// Schemes that one call must satisfy at once.
+    fn all_at_once(&mut self, way: &[(String, &str)]) {
+        if way.len() < 2 {
+            return;
+        }
+        let mut readers: Vec<(String, &str)> = Vec::new();
+        for (place, name) in way {
+            let Some(auth) = self.root.get("auth").and_then(|auth| auth.get(*name)) else { continue };
+            let header = match text(auth, "scheme") {
+                Some("header") => text(auth, "header").unwrap_or("authorization").to_ascii_lowercase(),
+                Some("basic" | "jwt") => "authorization".to_owned(),
+                Some("none") => {
+                    let message = format!("`{name}` lets anybody call, so it proves nothing beside others");
+                    self.error_with_help("config/bad-value", place, message, "remove it");
+                    continue;
+                }
+                _ => continue,
+            };
+            match readers.iter().find(|(other, of)| *other == header && of != name) {
+                Some((_, other)) => {
+                    let message =
+                        format!("`{other}` and `{name}` both read the header `{header}`, which a call has once");
+                    let help = "let one of them read another header: `header = \"x-hook-secret\"`";
+                    self.error_with_help("config/bad-value", place, message, help);
+                }
+                None => readers.push((header, *name)),
+            }
         }
     }
 
@@ -168,8 +211,8 @@ impl Check<'_> {
 /// A warning for every `[auth.NAME]` that no route names.
 pub(super) fn unused_auth(source: &Source, root: &Value) -> Vec<Finding> {
     let routes = named(root, "routes", "routes");
-    let used: HashSet<&str> =
-        routes.iter().flat_map(|(path, _, route)| texts(route, path, "auth")).map(|(_, name)| name).collect();
+    let ways = routes.iter().flat_map(|(path, _, route)| auth_ways(route, path));
+    let used: HashSet<&str> = ways.flatten().map(|(_, name)| name).collect();
     let unused = named(root, "auth", "auth").into_iter().filter(|(_, name, _)| !used.contains(name));
     let warning = |(path, name, _): (String, &str, &Value)| {
         let finding = source.at_value("config/unused", &path, format!("no route uses `[auth.{name}]`"));
@@ -190,6 +233,24 @@ fn forms(facts: &HookFacts) -> String {
         FailureForm::Text(key) => format!("`on_failure = {{ {key} = \"…\" }}`"),
     };
     facts.on_failure.iter().map(form).collect::<Vec<_>>().join(" or ")
+}
+
+/// The ways into a route, each the names that it needs with their key paths.
+fn auth_ways<'v>(route: &'v Value, path: &str) -> Vec<Vec<(String, &'v str)>> {
+    let place = join(path, "auth");
+    let way = |place: String, value: &'v Value| match value {
+        Value::String(name) => vec![(place, name.as_str())],
+        Value::Object(_) => texts(value, &place, "all"),
+        _ => Vec::new(),
+    };
+    match route.get("auth") {
+        Some(Value::Array(choices)) => {
+            let choices = choices.iter().enumerate();
+            choices.map(|(index, choice)| way(format!("{place}[{index}]"), choice)).collect()
+        }
+        Some(one) => vec![way(place, one)],
+        None => Vec::new(),
+    }
 }
 
 fn names_of<'v>(root: &'v Value, section: &str) -> Vec<&'v str> {

@@ -47,7 +47,7 @@ kind = "file"
 "#,
         &[
             r#"3:1 config/unknown-key `connectors.out.pth`: unknown key `pth` (did you mean `path`?)"#,
-            r#"4:1 config/missing-key `connectors.other.path`: `path` is missing (Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there.)"#,
+            r#"4:1 config/missing-key `connectors.other.path`: `path` is missing (Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there. What a release is made of, secrets and the store cannot be written. A new file has the mode 0600.)"#,
         ],
     ),
     (
@@ -73,7 +73,7 @@ allow_private = "yes"
 retry = { attempts = 0, first_ms = 2000, most_ms = 1000 }
 "#,
         &[
-            r#"3:8 config/wrong-type `connectors.out.path`: must be a text, not a number (Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there.)"#,
+            r#"3:8 config/wrong-type `connectors.out.path`: must be a text, not a number (Path of the file: below the folder of `gateway.toml`, or absolute. Its folder must be there. What a release is made of, secrets and the store cannot be written. A new file has the mode 0600.)"#,
             r#"4:14 config/bad-value `connectors.out.timeout_ms`: must be at least 1, not 0"#,
             r#"5:17 config/wrong-type `connectors.out.allow_private`: must be `true` or `false`, not a text (Whether the target may be an address that only this network or machine knows. Without it such addresses are refused, whatever name leads to them.)"#,
             r#"6:22 config/bad-value `connectors.out.retry.attempts`: must be at least 1, not 0"#,
@@ -108,7 +108,7 @@ passwrd = "hunter"
 "#,
         &[
             r#"3:7 config/literal-secret `connectors.chat.url`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
-            r#"6:12 config/literal-secret `connectors.hr.base_url`: a password is never written into the file (name the secret by `{ env = … }` or `{ file = … }` in a key of its own)"#,
+            r#"6:12 config/literal-secret `connectors.hr.base_url`: a password is never written into the file (write `{ env = … }` or `{ file = … }` in its place, or name the secret in a key of its own)"#,
             r#"7:19 config/literal-secret `connectors.hr.auth.bearer`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
             r#"12:12 config/literal-secret `connectors.mail.password`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
             r#"13:1 config/unknown-key `connectors.mail.passwrd`: unknown key `passwrd` (known here: `kind`, `host`, `port`, `tls`, `user`, `password`, `from`, `to`, `ca_file`, `timeout_ms`, `concurrent`, `lookups`, `cache`, `allow_private`, `proxy`, `guard` and `retry`)"#,
@@ -127,7 +127,7 @@ lisen = "127.0.0.1:1"
 zebra = 1
 "#,
         &[
-            r#"2:1 config/unknown-key `scripts.zebra`: unknown key `zebra` (known here: `dir`, `gate` and `gate_timeout_ms`)"#,
+            r#"2:1 config/unknown-key `scripts.zebra`: unknown key `zebra` (known here: `dir`, `roots`, `gate` and `gate_timeout_ms`)"#,
         ],
     ),
     (
@@ -748,7 +748,38 @@ auth = 3
 on_failure = "allow"
 "#,
         &[
-            r#"7:8 config/wrong-type `routes.a.auth`: must be a text or an array of texts, not a number (The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good.)"#,
+            r#"7:8 config/wrong-type `routes.a.auth`: must be a text, `{ all = … }` or an array of a text or `{ all = … }`, not a number (The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good. `{ all = ["a", "b"] }` wants each of those, and may stand in the list, too.)"#,
+        ],
+    ),
+    (
+        "schemes that cannot be satisfied at once",
+        r#"[auth.a]
+scheme = "basic"
+secrets = [{ env = "A" }]
+[auth.b]
+scheme = "header"
+secrets = [{ env = "B" }]
+[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+hook = "okta.registration"
+script = "a.rhai"
+auth = { all = ["a", "b", "open", "a", "c"] }
+on_failure = "allow"
+[routes.b]
+path = "/b"
+hook = "okta.registration"
+script = "a.rhai"
+auth = ["a", { all = ["a"] }]
+on_failure = "allow"
+"#,
+        &[
+            r#"13:22 config/bad-value `routes.a.auth.all[1]`: `a` and `b` both read the header `authorization`, which a call has once (let one of them read another header: `header = "x-hook-secret"`)"#,
+            r#"13:27 config/bad-value `routes.a.auth.all[2]`: `open` lets anybody call, so it proves nothing beside others (remove it)"#,
+            r#"13:35 config/duplicate-name `routes.a.auth.all[3]`: `a` is named twice (remove one)"#,
+            r#"13:40 config/unknown-name `routes.a.auth.all[4]`: there is no `[auth.c]` (known: `a`, `b`, `open`)"#,
+            r#"19:23 config/duplicate-name `routes.b.auth[1].all[0]`: `a` is named twice (remove one)"#,
         ],
     ),
     (

@@ -120,13 +120,13 @@ async fn a_file_that_was_moved_away_is_begun_anew() {
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_means_not_delivered() {
+async fn a_device_or_a_missing_folder_means_not_delivered() {
     let folder = tempfile::tempdir().expect("a folder");
     let full = setup(folder.path(), &json!({ "path": "/dev/full" }));
     let full = Lines::new(&full.setup()).expect("good settings");
-    let trouble = full.perform(&order(notify("x"))).await.expect_err("the disk is full");
+    let trouble = full.perform(&order(notify("x"))).await.expect_err("it is a device");
     assert_eq!(trouble.what, What::NotDelivered { retry_after: None });
-    assert!(trouble.message.contains("No space left"), "{}", trouble.message);
+    assert!(trouble.message.contains("a device"), "{}", trouble.message);
     let nowhere = lines(&folder.path().join("missing"), json!({}));
     let trouble = nowhere.perform(&order(notify("x"))).await.expect_err("there is no folder");
     assert_eq!(trouble.what, What::NotDelivered { retry_after: None });
@@ -157,4 +157,61 @@ fn a_path_stays_in_the_bundle_unless_it_is_absolute() {
     for path in ["out", "data/out.jsonl", "/var/log/out..jsonl"] {
         assert!(made(path).is_ok(), "{path}");
     }
+}
+
+fn mode(folder: &Path, name: &str) -> u32 {
+    fs::metadata(folder.join(name)).expect("the file is there").mode() & 0o777
+}
+
+#[tokio::test]
+async fn nobody_else_reads_what_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = lines(folder.path(), json!({ "rotate_bytes": 200, "keep_files": 2 }));
+    for number in 0..3 {
+        lines.perform(&order(notify(&format!("n{number}")))).await.expect("written");
+    }
+    assert_eq!([mode(folder.path(), "out.jsonl"), mode(folder.path(), "out.jsonl.1")], [0o600, 0o600]);
+}
+
+#[tokio::test]
+async fn a_file_that_everybody_could_read_becomes_private_and_a_group_stays() {
+    for (before, after) in [(0o644, 0o600), (0o666, 0o600), (0o660, 0o600), (0o640, 0o640), (0o600, 0o600)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.jsonl");
+        fs::write(&path, "").expect("written");
+        fs::set_permissions(&path, Permissions::from_mode(before)).expect("its mode");
+        let lines = lines(folder.path(), json!({ "rotate_bytes": 100 }));
+        for _ in 0..2 {
+            lines.perform(&order(notify("hello"))).await.expect("written");
+        }
+        assert_eq!(
+            [mode(folder.path(), "out.jsonl"), mode(folder.path(), "out.jsonl.1")],
+            [after, after],
+            "{before:o}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_or_not_to_be_written_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = folder.path().join("bundle");
+    fs::create_dir_all(bundle.join("secrets")).expect("a folder");
+    fs::write(folder.path().join("outside"), "").expect("written");
+    fs::write(bundle.join("secrets/okta"), "secret").expect("written");
+    let path = bundle.join("out.jsonl");
+    let lines = lines(&bundle, json!({}));
+    let pipe = || assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    let link = |target: &str| std::os::unix::fs::symlink(target, &path).expect("a link");
+    let harms: [&dyn Fn(); 5] =
+        [&pipe, &|| link("../outside"), &|| link("secrets/okta"), &|| link("../gone"), &|| link("/dev/null")];
+    for harm in harms {
+        harm();
+        assert!(lines.perform(&order(notify("x"))).await.is_err());
+        fs::remove_file(&path).expect("removed");
+    }
+    assert_eq!(fs::read(bundle.join("secrets/okta")).expect("still there"), b"secret");
+    assert!(fs::read(folder.path().join("outside")).expect("still there").is_empty());
+    assert!(!folder.path().join("gone").exists());
+    lines.perform(&order(notify("x"))).await.expect("written");
 }

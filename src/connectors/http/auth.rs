@@ -17,7 +17,7 @@ use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Problem, Setup};
 use crate::connectors::unsent::Unsent;
 use crate::question::Reason;
-use crate::secret::{Ring, SecretSource};
+use crate::secret::{Ring, Secret, SecretSource};
 
 /// What is presented to the API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -76,7 +76,7 @@ impl Proof {
         match auth {
             None => Ok(Self::Nothing),
             Some(Auth::Bearer { bearer }) => {
-                Ok(Self::Secret(AUTHORIZATION, Scheme::Bearer, setup.secret("auth.bearer", bearer)?))
+                Ok(Self::Secret(AUTHORIZATION, Scheme::Bearer, header_secret(setup, "auth.bearer", bearer)?))
             }
             Some(Auth::Basic { basic }) => {
                 Ok(Self::Secret(AUTHORIZATION, Scheme::Basic, setup.secret("auth.basic", basic)?))
@@ -84,7 +84,7 @@ impl Proof {
             Some(Auth::Header { header, value }) => {
                 let name = HeaderName::from_bytes(header.as_bytes());
                 let bad = |_| vec![Problem::bad_value("auth.header", "is not the name of an HTTP header")];
-                Ok(Self::Secret(name.map_err(bad)?, Scheme::Plain, setup.secret("auth.value", value)?))
+                Ok(Self::Secret(name.map_err(bad)?, Scheme::Plain, header_secret(setup, "auth.value", value)?))
             }
             Some(Auth::OAuth2 { oauth2 }) => Ok(Self::Token(Box::new(oauth2.tokens(setup, "auth.oauth2", client)?))),
         }
@@ -143,6 +143,22 @@ impl Proof {
             Self::Token(tokens) => tokens.rings(),
         }
     }
+}
+
+/// A secret that goes out as it is, in a header.
+pub(in crate::connectors) fn header_secret(
+    setup: &Setup<'_>,
+    key: &str,
+    written: &SecretSource,
+) -> Result<Key, Vec<Problem>> {
+    let found = setup.secret(key, written)?;
+    let fits = |secret: &Secret| match HeaderValue::from_bytes(secret.expose()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("holds a line break or another character that no header can carry".to_owned()),
+    };
+    let problem = |why| vec![Problem { code: "config/secret", ..Problem::bad_value(key, why) }];
+    found.demand(fits).map_err(problem)?;
+    Ok(found)
 }
 
 impl Shown {

@@ -8,10 +8,10 @@ use http::header::{ACCEPT, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::connectors;
 use crate::connectors::Probed;
 use crate::connectors::client;
 use crate::connectors::client::{Answer, Outgoing};
-use crate::connectors::egress;
 use crate::connectors::http::Api;
 use crate::connectors::http::KIND;
 use crate::question::{Ask, Question, Reason, Trouble};
@@ -25,11 +25,11 @@ impl Api {
         let Ask::Http { path, body } = &question.ask else {
             return Err(question.not_for(KIND.name));
         };
-        let url = egress::join(&self.base, path).map_err(|text| Trouble::new(Reason::Rejected, text))?;
+        let url = self.url(path).map_err(|text| Trouble::new(Reason::Rejected, text))?;
         let request = match body {
             None => self.question(Method::GET, url, Bytes::new()),
             Some(body) => self.question(Method::POST, url, body.to_string().into()),
-        };
+        }?;
         // One byte more than may be is too much.
         let answer = self.exchange(request, self.max_answer_bytes + 1).await?;
         self.about_us(&answer)?;
@@ -40,11 +40,13 @@ impl Api {
 
     /// What `hookgate check --online` says.
     pub(super) async fn probed(&self) -> Result<Probed, Trouble> {
-        let Some(url) = &self.probe else {
-            let found = self.client.reach(&self.base).await?;
+        let path = self.probe.as_deref().unwrap_or_default();
+        let url = self.url(path).map_err(|text| Trouble::new(Reason::Rejected, text))?;
+        if self.probe.is_none() {
+            let found = self.client.reach(&url).await?;
             return Ok(Probed { found, needs: Vec::new() });
-        };
-        let request = self.question(Method::GET, url.clone(), Bytes::new());
+        }
+        let request = self.question(Method::GET, url, Bytes::new())?;
         let answer = self.exchange(request, 0).await?;
         self.about_us(&answer)?;
         match answer.status {
@@ -55,11 +57,12 @@ impl Api {
         }
     }
 
-    fn question(&self, method: Method, url: Url, body: Bytes) -> Outgoing {
+    fn question(&self, method: Method, url: Url, body: Bytes) -> Result<Outgoing, Trouble> {
         let mut headers = if method == Method::POST { client::json() } else { HeaderMap::new() };
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.extend(self.headers.clone());
-        Outgoing { method, url, headers, body }
+        let unfit = |trouble: connectors::Trouble| Trouble::new(Reason::Denied, trouble.message);
+        self.headers.add_to(&mut headers).map_err(unfit)?;
+        Ok(Outgoing { method, url, headers, body })
     }
 
     async fn exchange(&self, request: Outgoing, most: usize) -> Result<Answer, Trouble> {

@@ -54,15 +54,16 @@ impl Statement {
 /// # Errors
 /// It is none, under the key of the settings that names it.
 pub fn check(name: &str, key: &Key) -> Result<(), Vec<Problem>> {
-    let current = key.current();
-    if current.expose().is_empty() || signer(&current).is_some() {
-        return Ok(());
-    }
-    let message = match is_encrypted(&current) {
-        true => "is encrypted: write the key into the file as it is, for example with `openssl pkey -in old -out new`",
-        false => "is no private key in PEM form (RSA, or EC on P-256)",
+    let can_sign = |secret: &Secret| match signer(secret) {
+        Some(_) => Ok(()),
+        None if is_encrypted(secret) => {
+            Err("is encrypted: write the key into the file as it is, for example with `openssl pkey -in old -out new`"
+                .to_owned())
+        }
+        None => Err("is no private key in PEM form (RSA, or EC on P-256)".to_owned()),
     };
-    Err(vec![Problem { code: "config/secret", ..Problem::bad_value(name, message) }])
+    let problem = |message| vec![Problem { code: "config/secret", ..Problem::bad_value(name, message) }];
+    key.demand(can_sign).map_err(problem)
 }
 
 /// Whether a key in PEM form needs a password, which nobody is there to give.

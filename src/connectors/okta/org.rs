@@ -16,6 +16,7 @@ use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::okta_log::access::{Access, Shown};
 use crate::connectors::okta_log::share;
 use crate::connectors::okta_log::share::Share;
+use crate::connectors::redact::Redact;
 use crate::connectors::unsent::Unsent;
 use crate::connectors::{Order, Trouble, What};
 use crate::question;
@@ -65,6 +66,11 @@ impl Org {
 
     pub(super) fn secrets(&self) -> Vec<Arc<Ring>> {
         self.access.secrets()
+    }
+
+    /// What must not be told of an answer.
+    pub(super) fn redact(&self) -> Redact {
+        self.access.redact()
     }
 
     /// Asks for something; the path is that of a request, encoded.

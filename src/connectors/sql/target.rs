@@ -1,12 +1,13 @@
 //! Which database: read from its address, and from the password beside it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use crate::connectors::egress::Egress;
+use crate::files::fence::Fence;
 use crate::secret::Secret;
 
 /// A database, and who we are there.
@@ -36,18 +37,21 @@ pub(super) enum Engine {
 }
 
 impl Target {
-    /// Reads an address: `postgres://`, `mysql://`, `mariadb://` or `sqlite:`. Paths of files start at `root`.
+    /// Reads an address: `postgres://`, `mysql://`, `mariadb://` or `sqlite:`. A file must lie within the fence.
     ///
     /// # Errors
     /// What is wrong with it, for the one who wrote it, and without the address itself: it may hold a password.
-    pub(super) fn parse(written: &str, root: &Path, egress: &Egress) -> Result<Self, String> {
+    pub(super) fn parse(written: &str, fence: &Fence, egress: &Egress) -> Result<Self, String> {
         let written = written.trim();
         if let Some(path) = written.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return match path {
                 "" => Err("names no file: `sqlite:legacy.db`".to_owned()),
                 path if path.contains('?') => Err("must not have a `?`".to_owned()),
-                path => Ok(Self::File(root.join(path))),
+                path => match fence.locate_database(path) {
+                    Ok(real) => Ok(Self::File(real)),
+                    Err(error) => Err(format!("names a file that cannot be used: {error}")),
+                },
             };
         }
         let url = Url::parse(written).map_err(|error| format!("is not an address: {error}"))?;
@@ -98,7 +102,7 @@ mod tests {
     use super::*;
 
     fn parsed(written: &str) -> Result<Server, String> {
-        match Target::parse(written, Path::new("/bundle"), &Egress::new(false))? {
+        match Target::parse(written, &Fence::default(), &Egress::new(false))? {
             Target::Server(server) => Ok(server),
             Target::File(path) => panic!("{}", path.display()),
         }
@@ -118,17 +122,40 @@ mod tests {
     }
 
     #[test]
-    fn a_file_starts_at_the_bundle() {
+    fn a_file_is_one_of_the_bundle() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bundle = folder.path().canonicalize().expect("a path").join("bundle");
+        std::fs::create_dir_all(bundle.join("data")).expect("a folder");
+        std::fs::create_dir_all(bundle.join("secrets")).expect("a folder");
+        for file in ["bundle/legacy.db", "bundle/data/legacy.db", "bundle/secrets/x.db", "other.db"] {
+            std::fs::write(folder.path().join(file), "").expect("a file");
+        }
+        std::os::unix::fs::symlink("../other.db", bundle.join("link.db")).expect("a link");
+        let fence = Fence::new(&bundle);
+        let parse = |written: &str| Target::parse(written, &fence, &Egress::new(false));
         for (written, path) in [
-            ("sqlite:legacy.db", "/bundle/legacy.db"),
-            ("sqlite://data/legacy.db", "/bundle/data/legacy.db"),
-            ("sqlite:///srv/legacy.db", "/srv/legacy.db"),
-            ("sqlite:/srv/legacy.db", "/srv/legacy.db"),
+            ("sqlite:legacy.db", "legacy.db"),
+            ("sqlite://data/legacy.db", "data/legacy.db"),
+            ("sqlite:comes-later.db", "comes-later.db"),
+            (&format!("sqlite:{}/legacy.db", bundle.display()), "legacy.db"),
         ] {
-            match Target::parse(written, Path::new("/bundle"), &Egress::new(false)) {
-                Ok(Target::File(found)) => assert_eq!(found, Path::new(path)),
-                _ => panic!("{written}"),
+            match parse(written) {
+                Ok(Target::File(found)) => assert_eq!(found, bundle.join(path), "{written}"),
+                Ok(Target::Server(_)) => panic!("{written}"),
+                Err(text) => panic!("{written}: {text}"),
             }
+        }
+        for (written, said) in [
+            ("sqlite:../other.db", "outside"),
+            ("sqlite:../gone.db", "outside"),
+            ("sqlite:///etc/passwd", "outside"),
+            ("sqlite:///etc/no-such/legacy.db", "outside"),
+            ("sqlite:link.db", "link"),
+            ("sqlite:secrets/x.db", "secrets"),
+            ("sqlite:data", "folder"),
+        ] {
+            let problem = parse(written).map(drop).expect_err(written);
+            assert!(problem.contains(said), "{written}: {problem}");
         }
     }
 
@@ -146,7 +173,7 @@ mod tests {
             ("sqlite:", "names no file"),
             ("sqlite:legacy.db?mode=rwc", "must not have a `?`"),
         ] {
-            let problem = Target::parse(written, Path::new("/bundle"), &Egress::new(false)).map(drop);
+            let problem = Target::parse(written, &Fence::default(), &Egress::new(false)).map(drop);
             let problem = problem.expect_err(written);
             assert!(problem.contains(said) && !problem.contains("canary"), "{written}: {problem}");
         }

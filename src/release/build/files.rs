@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::config::Document;
+use crate::files::fence::{Fence, Purpose};
 use crate::finding::Finding;
-use crate::release::bundle::Place;
 use crate::release::tables;
 
 /// The bytes of every table, by its name.
 ///
 /// # Errors
 /// Which cannot be read.
-pub(super) fn read_tables(place: &Place, document: &Document) -> Result<BTreeMap<String, Arc<[u8]>>, Vec<Finding>> {
+pub(super) fn read_tables(fence: &Fence, document: &Document) -> Result<BTreeMap<String, Arc<[u8]>>, Vec<Finding>> {
     let mut read = BTreeMap::new();
     let mut findings = Vec::new();
     for (name, table) in &document.config.tables {
-        match read_table(place, document, name, table) {
+        match read_table(fence, document, name, table) {
             Ok(bytes) => drop(read.insert(name.clone(), bytes)),
             Err(finding) => findings.push(*finding),
         }
@@ -30,13 +30,14 @@ pub(super) fn read_tables(place: &Place, document: &Document) -> Result<BTreeMap
 /// # Errors
 /// Why they cannot be read.
 pub(super) fn read_table(
-    place: &Place,
+    fence: &Fence,
     document: &Document,
     name: &str,
     table: &config::tables::Table,
 ) -> Result<Arc<[u8]>, Box<Finding>> {
-    place.read_bytes(&table.file, tables::MAX_BYTES as u64).map(Arc::from).map_err(|error| {
+    fence.read(&table.file, Purpose::Text, tables::MAX_BYTES as u64).map(Arc::from).map_err(|error| {
         let text = format!("`{}` cannot be read: {error}", table.file);
-        Box::new(document.finding("table/unreadable", &format!("tables.{name}.file"), text))
+        let finding = document.finding("table/unreadable", &format!("tables.{name}.file"), text);
+        Box::new(Finding { help: error.help().map(str::to_owned), ..finding })
     })
 }

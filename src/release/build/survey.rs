@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::config::Document;
+use crate::files::fence::Fence;
 use crate::finding::Finding;
 use crate::release::build::files::read_table;
 use crate::release::build::{Work, dedupe, parse, roles};
 use crate::release::bundle::{Place, Texts};
+use crate::release::fence;
 use crate::release::outside;
 use crate::release::unused;
 use crate::script::compile::Compiler;
@@ -49,13 +51,18 @@ pub fn survey(place: &Place, before: Option<&Survey>) -> Survey {
         .as_ref()
         .map_or_else(config::scripts::Scripts::default, |document| document.config.scripts.clone())
         .dir;
-    let (scripts, _, unreadable) = place.readable_scripts(&dir);
+    let known = document.as_deref().map(|document| fence::of(place, document));
+    let (fence, wrong) = known.unwrap_or_else(|| (Fence::new(&place.root), Vec::new()));
+    let (scripts, _, unreadable) = place.readable_scripts(&fence, &dir);
     let mut survey = of_scripts(scripts, dir, document, before);
     if broken {
         // Places in a text that is no longer there.
         survey.findings.retain(|finding| finding.file != place.config_name());
     }
-    survey.tables = tables(place, survey.document.as_deref().filter(|_| !broken), before);
+    survey.tables = tables(&fence, survey.document.as_deref().filter(|_| !broken), before);
+    if !broken {
+        findings.extend(wrong);
+    }
     findings.extend(unreadable);
     findings.extend(survey.tables.findings.iter().cloned());
     findings.append(&mut survey.findings);
@@ -92,12 +99,12 @@ fn files<'a>(wanted: &'a BTreeMap<String, &'static str>) -> BTreeSet<&'a str> {
     wanted.keys().map(String::as_str).collect()
 }
 
-fn tables(place: &Place, document: Option<&Document>, before: Option<&Survey>) -> Tables {
+fn tables(fence: &Fence, document: Option<&Document>, before: Option<&Survey>) -> Tables {
     let Some(document) = document else { return Tables::default() };
     let mut work = Work { document, findings: Vec::new() };
     let mut read = BTreeMap::new();
     for (name, table) in &document.config.tables {
-        match read_table(place, document, name, table) {
+        match read_table(fence, document, name, table) {
             Ok(bytes) => drop(read.insert(name.clone(), bytes)),
             Err(finding) => work.findings.push(*finding),
         }

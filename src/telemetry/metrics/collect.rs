@@ -1,6 +1,7 @@
 //! Our own atomics, written out family by family for `prometheus-client`.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use prometheus_client::collector::Collector;
@@ -93,6 +94,9 @@ impl Collector for Collected {
         let help = "How long the oldest job that is due has waited";
         let age = ConstGauge::new(metrics.queue_age_seconds());
         age.encode(encoder.encode_descriptor("hookgate_queue_age_seconds", help, None, MetricType::Gauge)?)?;
+        let help = "Files of secrets whose newest content cannot be used";
+        let refused = ConstGauge::new(metrics.refused_secrets.load(Ordering::Relaxed));
+        refused.encode(encoder.encode_descriptor("hookgate_refused_secrets", help, None, MetricType::Gauge)?)?;
         if let Some(days) = metrics.certificate_days_left() {
             let help = "Days until the listener's certificate expires";
             let family = encoder.encode_descriptor("hookgate_certificate_days_left", help, None, MetricType::Gauge)?;

@@ -188,3 +188,31 @@ async fn a_probe_changes_nothing() {
         assert!(server.only().0.starts_with("GET /health HTTP/1.1"));
     }
 }
+
+#[tokio::test]
+async fn headers_and_the_address_itself_may_be_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::saying("200 OK", "", "").await;
+    fs::write(folder.path().join("vendor"), "canary-vendor\n").expect("written");
+    fs::write(folder.path().join("address"), format!("{}/hooks/canary-address\n", server.url())).expect("written");
+    let settings = json!({
+        "base_url": { "file": "address" }, "headers": { "X-Vendor-Key": { "file": "vendor" }, "X-Team": "blue" },
+    });
+    let api = hasty(&KIND, folder.path(), &settings, PATIENT);
+    api.look_up(&question("/x", None)).await.expect("an answer");
+    let seen = server.seen();
+    assert!(seen[0].starts_with("GET /hooks/canary-address/x HTTP/1.1\r\n"), "{}", seen[0]);
+    assert!(seen[0].contains("x-vendor-key: canary-vendor") && seen[0].contains("x-team: blue"), "{}", seen[0]);
+    // Both are read again, and both are hidden in answers.
+    assert_eq!(api.secrets().len(), 2);
+    let mut answer = json!({ "text": format!("canary-vendor {}/hooks/canary-address", server.url()) });
+    assert!(api.redact().clean(&mut answer));
+    assert!(!answer.to_string().contains("canary"), "{answer}");
+    fs::write(folder.path().join("vendor"), "two\nlines\n").expect("written");
+    fs::write(folder.path().join("address"), "no address").expect("written");
+    for ring in api.secrets() {
+        assert_eq!(ring.reload().kept.len(), 1, "what cannot be used replaces nothing");
+    }
+    api.look_up(&question("/y", None)).await.expect("an answer");
+    assert!(server.seen()[1].starts_with("GET /hooks/canary-address/y HTTP/1.1\r\n"));
+}
