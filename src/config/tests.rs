@@ -420,6 +420,9 @@ const LITERALS: &[(&str, &str)] = &[
     ("config/literal-secret", "[telemetry]\notlp_endpoint = \"http://u:CANlit1-aaaa@c.example\"\n"),
     ("config/literal-secret", "[store]\nurl = \"postgres://u:CANlit1-aaaa@db/x\"\n"),
     ("config/literal-secret", "[store]\nurl = \"postgres://db/x?password=CANlit1-aaaa\"\n"),
+    ("config/literal-secret", "[auth.z]\nscheme = \"header\"\nsecrets = [{ env = \"CANlit1-aaaa\" }]\n"),
+    ("config/literal-secret", "[admin]\ntoken = { file = \"CANlit1-aaaa\" }\n"),
+    ("config/literal-secret", "[routes.r.params]\napi_key = { env = \"CANlit1-aaaa\" }\n"),
     (
         "config/unknown-key",
         "[connectors.c]\nkind = \"http\"\nbase_url = \"https://a.example\"\ntoken = \"CANlit1-aaaa\"\n",

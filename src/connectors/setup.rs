@@ -114,7 +114,7 @@ pub fn wanted(secrets: Secrets, source: Source) -> Option<Source> {
     match (secrets, source) {
         (Secrets::Skip, _) => None,
         // What the first start would make is no mistake.
-        (Secrets::Check, Source::File { path, create: true }) if !path.exists() => None,
+        (Secrets::Check, Source::File { path, create: true }) if !path.exists() && !path.is_symlink() => None,
         (Secrets::Check, Source::File { path, .. }) => Some(Source::File { path, create: false }),
         (_, source) => Some(source),
     }

@@ -153,7 +153,8 @@ fn ring(place: &Place, sources: &[SecretSource], secrets: Secrets) -> Result<Opt
 }
 
 fn made_at_start(place: &Place, source: &SecretSource) -> bool {
-    matches!(source, SecretSource::File { file, create: true } if !place.root.join(file).exists())
+    let is_absent = |path: &Path| !path.exists() && !path.is_symlink();
+    matches!(source, SecretSource::File { file, create: true } if is_absent(&place.root.join(file)))
 }
 
 fn keys(world: &World<'_>, jwt: &JwtAuth) -> Result<Option<Arc<Keys>>, Vec<Problem>> {

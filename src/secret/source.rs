@@ -128,9 +128,6 @@ impl Source {
     }
 
     fn create(&self, path: &Path, environment: Environment) -> Result<Found, SecretError> {
-        if path.is_symlink() {
-            return Err(SecretError::DanglingLink { path: path.to_path_buf() });
-        }
         let created = create_file(path).map_err(|cause| SecretError::NotCreated { path: path.to_path_buf(), cause })?;
         // Read back: when two start at once, only one of them made the file.
         Ok(Found { secret: self.read_existing(environment)?, created })
@@ -140,6 +137,7 @@ impl Source {
 /// At most one byte more than is allowed, so that the caller sees that it is too much.
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::NotFound if path.is_symlink() => SecretError::DanglingLink { path: path.to_path_buf() },
         io::ErrorKind::NotFound => SecretError::FileAbsent { path: path.to_path_buf() },
         _ => SecretError::Unreadable { path: path.to_path_buf(), cause },
     };

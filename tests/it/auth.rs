@@ -319,7 +319,7 @@ async fn a_route_may_want_two_headers_at_once() {
     let both = [("x-key", SECRET), ("x-next", NEXT)];
     let call =
         async |headers: &[(&str, &str)], id: &str| gateway.call(Method::POST, "/both", headers, with_id(id)).await.0;
-    assert_eq!(call(&both, "both").await, 200);
+    assert_eq!(call(&both, "both").await, 204);
     assert_eq!(call(&both[..1], "key").await, 401);
     assert_eq!(call(&both[1..], "next").await, 401);
     assert_eq!(call(&[], "none").await, 401);
@@ -338,8 +338,8 @@ async fn a_route_may_want_two_headers_at_once() {
 #[tokio::test]
 async fn a_secret_that_could_not_be_used_replaces_none_and_the_status_says_so() {
     let gateway = TestGateway::bundle(CONFIG, &files(&Issuer::new().keys()));
-    assert_eq!(status(&gateway, "/header", NEXT).await, 200);
-    assert_eq!(status(&gateway, "/basic", &basic("okta:pass:word")).await, 200);
+    assert_eq!(status(&gateway, "/header", NEXT).await, 204);
+    assert_eq!(status(&gateway, "/basic", &basic("okta:pass:word")).await, 204);
     for (file, text) in [
         ("next", ""),
         ("next", "a\nb\n"),
@@ -351,8 +351,8 @@ async fn a_secret_that_could_not_be_used_replaces_none_and_the_status_says_so() 
     ] {
         gateway.write(file, text);
         gateway.reload();
-        assert_eq!(status(&gateway, "/header", NEXT).await, 200, "{file}: {text:?}");
-        assert_eq!(status(&gateway, "/basic", &basic("okta:pass:word")).await, 200, "{file}: {text:?}");
+        assert_eq!(status(&gateway, "/header", NEXT).await, 204, "{file}: {text:?}");
+        assert_eq!(status(&gateway, "/basic", &basic("okta:pass:word")).await, 204, "{file}: {text:?}");
         let told = gateway.live.status().refused_secrets;
         assert!(told.iter().any(|line| line.contains(file)), "{file}: {text:?}: {told:?}");
     }
@@ -362,8 +362,8 @@ async fn a_secret_that_could_not_be_used_replaces_none_and_the_status_says_so() 
     gateway.write("keys.json", &Issuer::new().keys());
     gateway.reload();
     assert_eq!(gateway.live.status().refused_secrets, Vec::<String>::new());
-    assert_eq!(status(&gateway, "/header", "fresh-secret").await, 200);
-    assert_eq!(status(&gateway, "/basic", &basic("okta:new")).await, 200);
+    assert_eq!(status(&gateway, "/header", "fresh-secret").await, 204);
+    assert_eq!(status(&gateway, "/basic", &basic("okta:new")).await, 204);
 }
 
 /// A parameter may be a secret: it compares, prints as `***`, and rotates (#13).

@@ -290,7 +290,6 @@ const ROWS: &[Row] = &[
         &[Replace(TOML, "[scripts]", "[scripts]\nroots = [\"gone\"]")],
         &["gateway.toml:23:", "gone"],
     ),
-    ("configuration that is a pipe", &[Delete(TOML), Pipe(TOML)], &["gateway.toml", "not a file"]),
     ("secret that is a device", &[Delete("secret"), Link("secret", "/dev/zero")], &["gateway.toml:9:", "a device"]),
     (
         "secret that is the environment",

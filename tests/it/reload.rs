@@ -290,12 +290,12 @@ const SCRIPT_WAYS: &[Way] = &[
         files.run("ln", &["-f", "../linked.rhai", MAIN]);
     }),
     ("a symbolic link in place of the file", |files, edit| {
-        files.put("../version-a.rhai", &script(edit));
-        files.run("ln", &["-sf", "../../version-a.rhai", MAIN]);
+        files.put("versions/a.rhai", &script(edit));
+        files.run("ln", &["-sf", "../versions/a.rhai", MAIN]);
     }),
     ("the symbolic link shows elsewhere", |files, edit| {
-        files.put("../version-b.rhai", &script(edit));
-        files.run("ln", &["-sfn", "../../version-b.rhai", MAIN]);
+        files.put("versions/b.rhai", &script(edit));
+        files.run("ln", &["-sfn", "../versions/b.rhai", MAIN]);
     }),
     ("a file in place of the symbolic link", |files, edit| {
         fs::remove_file(files.path(MAIN)).unwrap();

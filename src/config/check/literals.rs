@@ -14,6 +14,11 @@ const HELP_OF_ADDRESS: &str =
 
 impl Check<'_> {
     pub(super) fn literals(&mut self) {
+        for section in ["admin", "auth", "connectors", "store", "telemetry", "routes"] {
+            if let Some(value) = self.root.get(section) {
+                self.values_as_names(section, "", value);
+            }
+        }
         for (path, _, auth) in named(self.root, "auth", "auth") {
             self.literal_address(
                 &path,
@@ -40,6 +45,34 @@ impl Check<'_> {
             for (path, _, rule) in named(route, "rules", &join(&path, "rules")) {
                 self.literals_of_params(&path, rule);
             }
+        }
+    }
+
+    /// The secret itself where the name of its variable or file belongs: the name would be told in many places.
+    fn values_as_names(&mut self, place: &str, name: &str, value: &Value) {
+        match value {
+            Value::Object(entries) => {
+                // In other parameters `env` and `file` mean what the script makes of them.
+                let is_place = !place.contains(".params") || literal::names_secret(name) > literal::Certainty::No;
+                for (key, value) in entries {
+                    let inner = join(place, key);
+                    match value {
+                        Value::String(text) if is_place && matches!(key.as_str(), "env" | "file") => {
+                            if literal::looks_like_a_value(text) {
+                                let help = "write the name of the variable, or the path of the file with its folder";
+                                self.literal(&inner, "what looks like a secret itself", help);
+                            }
+                        }
+                        value => self.values_as_names(&inner, key, value),
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.values_as_names(&format!("{place}[{index}]"), name, item);
+                }
+            }
+            _ => {}
         }
     }
 
