@@ -122,7 +122,7 @@ fn what_nests_too_deep_is_a_bad_return() {
 
 #[test]
 fn constants_that_nest_too_deep_are_refused() {
-    let chain = "let f = |x| x; for i in 0..30_000 { let g = f; f = |x| g.call(x); }";
+    let chain = "let f = |x| x; for i in 0..2_000 { let g = f; f = |x| g.call(x); }";
     let table = [
         (format!("{chain} f"), "the constant `F` has more than 64 levels"),
         (format!("{chain} throw f;"), "Fn("),
@@ -156,7 +156,7 @@ fn arrays_and_maps_are_printed_and_compared_as_before() {
         ),
         (r#"`${[[1, 2], [3]].index_of([3])} ${[[1]].index_of([2])}`"#, "1 -1"),
         (r#"`${[[]]} ${#{}}`"#, "[[]] #{}"),
-        (r#"let f = []; for i in 0..100 { f = [f]; } `${f}`.len().to_string()"#, "129"),
+        (r#"let f = []; for i in 0..100 { f = [f]; } `${f}`.len().to_string()"#, "131"),
     ];
     for (body, expected) in table {
         assert_eq!(value(&format!("fn on_probe(_r) {{ {body} }}")).to_string(), expected, "{body}");
