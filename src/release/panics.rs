@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::finding::Finding;
 use crate::script::lanes;
+use crate::script::stack;
 
 /// Does `work`, and gives a finding about `file` where it panics.
 ///
@@ -20,8 +21,7 @@ pub(super) fn caught<R>(file: &str, work: impl FnOnce() -> R) -> Result<R, Vec<F
 /// It panicked.
 pub(super) fn apart<R: Send>(file: &str, work: impl FnOnce() -> R + Send) -> Result<R, Vec<Finding>> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("release".to_owned()).stack_size(lanes::STACK_BYTES);
-        let started = thread.spawn_scoped(scope, || {
+        let started = stack::thread("release").spawn_scoped(scope, || {
             lanes::give_way(10);
             work()
         });

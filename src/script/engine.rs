@@ -11,8 +11,8 @@ use rhai::packages::{
     Package,
 };
 use rhai::{
-    AST, Caches, Dynamic, Engine, EvalAltResult, EvalContext, GlobalRuntimeState, LexError, OptimizationLevel,
-    ParseError, ParseErrorType, Position, Scope, Shared, Token,
+    AST, Caches, Dynamic, Engine, EvalAltResult, EvalContext, GlobalRuntimeState, LexError, NativeCallContext,
+    OptimizationLevel, ParseError, ParseErrorType, Position, Scope, Shared, Token,
 };
 
 use crate::script::budget;
@@ -57,6 +57,8 @@ pub const FORBIDDEN: [&str; 1] = ["eval"];
 
 /// Names that begin with this belong to hookgate: a script that uses one is refused.
 pub const RESERVED_PREFIX: &str = "__hookgate";
+/// The function by which the state of an imported file is taken at the end of its top level. No script can name it.
+pub(super) const CAPTURE: &str = "__hookgate_capture";
 /// The most tokens of one file. A legible file of 1 MB has fewer than 200,000.
 pub const MAX_TOKENS: u32 = 200_000;
 /// Rhai's optimiser takes time that grows with the square of the statements in a block: 60,000 took 6 s. Files with more
@@ -130,6 +132,15 @@ pub(super) fn run_top_level(engine: &Engine, ast: &AST) -> Result<GlobalRuntimeS
     result.map(|_| state)
 }
 
+thread_local! {
+    static CAPTURED: RefCell<Option<GlobalRuntimeState>> = const { RefCell::new(None) };
+}
+
+/// What the last call of [`CAPTURE`] on this thread took.
+pub(super) fn captured() -> Option<GlobalRuntimeState> {
+    CAPTURED.take()
+}
+
 /// Whose words a file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -166,6 +177,9 @@ pub fn sandbox(libraries: &[&'static Finished], limits: &Limits, modules: Module
     }
     restrict(&mut engine, limits, dialect);
     engine.set_module_resolver(modules);
+    engine.register_fn(CAPTURE, |context: NativeCallContext| {
+        CAPTURED.with_borrow_mut(|captured| *captured = Some(context.global_runtime_state().clone()));
+    });
     engine.on_progress(|_| budget::on_operation());
     engine.on_print(log);
     engine.on_debug(|text, _, _| log(text));
