@@ -529,7 +529,7 @@ kind = "lines"
         &[
             r#"1:1 config/missing-key `routes.a.path`: `path` is missing (The path of the URL, such as `/okta/registration`. A slash at the end does not count.)"#,
             r#"1:1 config/missing-key `routes.a.hook`: `hook` is missing (The kind of call that arrives here, such as `okta.registration`.)"#,
-            r#"1:1 config/missing-key `routes.a.auth`: `auth` is missing (The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good.)"#,
+            r#"1:1 config/missing-key `routes.a.auth`: `auth` is missing (The `[auth.…]` section that callers must satisfy, or a list of them, any of which is good. `{ all = ["a", "b"] }` wants each of those, and may stand in the list, too.)"#,
         ],
     ),
     (
