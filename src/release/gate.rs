@@ -96,7 +96,8 @@ impl Gate {
             let kept = Kept::of(&report, &subject.script, suite::warnings(subject, &suite.compiler));
             examined.fingerprints.insert(subject.fingerprint.clone());
             // What was cut short, by its own limits or by the gate's, may come out otherwise next time.
-            if !report.stopped && !kept.errors.iter().any(|error| error.code == "test/limit") {
+            let is_cut = |error: &Finding| matches!(error.code, "test/limit" | "test/gate-timeout");
+            if !report.stopped && !kept.errors.iter().any(is_cut) {
                 self.lock().results.insert(subject.fingerprint.clone(), kept.clone());
             }
             examined.add(&subject.script, kept);
@@ -108,7 +109,11 @@ impl Gate {
             examined.tested.failures.extend(kept.failures.iter().cloned());
             examined.add(&script, kept);
         }
-        if report.stopped && examined.errors.is_empty() {
+        // All that were cut short by the gate are one finding.
+        let before = examined.errors.len();
+        examined.errors.retain(|error| error.code != "test/gate-timeout");
+        let late_ones = report.stopped || examined.errors.len() < before;
+        if late_ones && examined.errors.is_empty() {
             examined.errors.push(late(release, &report, timeout));
         }
         self.forget(&examined.fingerprints);

@@ -263,7 +263,11 @@ impl Store for Sqlite {
 
     async fn claim_suspect(&self, lanes: Vec<Arc<str>>, lease: Duration) -> Result<Option<Leased>, StoreError> {
         self.as_gateway()?;
-        self.write(move |tx| claim::claim_suspect(tx, &lanes, jobs::millis(lease))).await
+        let claimed = self.write(move |tx| claim::claim_suspect(tx, &lanes, jobs::millis(lease))).await?;
+        if claimed.is_some() {
+            failpoint::reach("store.claimed");
+        }
+        Ok(claimed)
     }
 
     async fn abandon(&self, held: Vec<Token>) -> Result<(), StoreError> {

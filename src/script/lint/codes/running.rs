@@ -30,14 +30,14 @@ fn on_registration(request) {
         bad: r#"
 const __hookgate_domains = ["rival.example"];
 fn on_registration(request) {
-    if request.email.domain in __hookgate_domains { return deny("Please use another address."); }
+    if request.email.domain in __hookgate_domains { return deny_field("email", "Please use another address."); }
     allow()
 }
 "#,
         good: r#"
 const DOMAINS = ["rival.example"];
 fn on_registration(request) {
-    if request.email.domain in DOMAINS { return deny("Please use another address."); }
+    if request.email.domain in DOMAINS { return deny_field("email", "Please use another address."); }
     allow()
 }
 "#,
