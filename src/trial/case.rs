@@ -144,17 +144,17 @@ impl Draft {
 
 /// The parameters of the route, so that the case stays what it is when they change. Secrets are left out.
 fn params(binding: &Binding) -> Result<Option<Map<String, Value>>, String> {
-    let params = without_secrets(&binding.surroundings.params);
+    let params = plain_params(&binding.surroundings.params);
     match json_from_dynamic(&params)? {
         Value::Object(params) if !params.is_empty() => Ok(Some(params)),
         _ => Ok(None),
     }
 }
 
-fn without_secrets(params: &rhai::Map) -> rhai::Dynamic {
+fn plain_params(params: &rhai::Map) -> rhai::Dynamic {
     let plain = params.iter().filter(|(_, value)| !value.is::<Hidden>());
     let inner = |value: &rhai::Dynamic| match value.read_lock::<rhai::Map>() {
-        Some(map) => without_secrets(&map),
+        Some(map) => plain_params(&map),
         None => value.clone(),
     };
     rhai::Dynamic::from_map(plain.map(|(name, value)| (name.clone(), inner(value))).collect())
