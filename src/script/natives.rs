@@ -107,6 +107,10 @@ pub fn guarded(function: RhaiFunc, cost: Cost) -> RhaiFunc {
         {
             if matches!(cost, Cost::Shown) {
                 budget::end_soon(Stopped::Memory);
+                // Rhai looks at the size of what was shown, and where that is over the limit it writes it out itself.
+                if let Some(value) = arguments.first_mut() {
+                    **value = UNSHOWN.into();
+                }
                 return Ok(UNSHOWN.into());
             }
             return Err(refused);

@@ -26,7 +26,7 @@ use crate::script::run::{Call, Script};
 use crate::script::stack;
 
 /// Operations and time that looking for the place may take: the answer is already late.
-const REPLAY_OPERATIONS: u64 = 20_000;
+const REPLAY_OPERATIONS: u64 = 400_000;
 const REPLAY_TIME: Duration = Duration::from_millis(15);
 
 pub mod coverage;

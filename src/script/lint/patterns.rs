@@ -22,7 +22,8 @@ impl Walker<'_, '_> {
         let position: Position = argument.start_position();
         match pattern::parsed(text) {
             Err(error) => {
-                let message = error.to_string();
+                let said = error.to_string();
+                let message = said.strip_prefix("Runtime error: ").unwrap_or(&said).to_owned();
                 let help = "look-around and back-references are not there; `\\\\` in a text makes one `\\`".to_owned();
                 self.report.error("script/regex", position, message, help);
             }

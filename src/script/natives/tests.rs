@@ -98,7 +98,7 @@ fn what_fits_still_works() {
         "blob(2, 7).to_array() == [7, 7] && \"é\".to_upper() == \"É\"",
         "#{ a: 1 }.keys() == [\"a\"] && (#{ a: 1 } + #{ b: 2 }).len() == 2",
         "let t = \"\"; for c in \"abc\".chars() { t += c; } t == \"abc\"",
-        "\"a\" + 1 == \"a1\" && 1 + \"a\" == \"1a\" && `${[1, \"x\"]}` == \"[1,\\\"x\\\"]\"",
+        "\"a\" + 1 == \"a1\" && 1 + \"a\" == \"1a\" && `${[1, \"x\"]}` == \"[1, \\\"x\\\"]\"",
         "to_json([1, #{ a: () }]) == \"[1,{\\\"a\\\":null}]\"",
     ] {
         let (result, stopped) = evaluate(expression, &budget());

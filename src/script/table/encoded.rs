@@ -53,18 +53,18 @@ pub(super) fn put_text(block: &mut Vec<u8>, text: &str) {
 /// Reads a block from a place on. What is in it was written by this module.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    pub block: &'a [u8],
-    pub at: usize,
+    pub(crate) block: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let byte = self.block.get(self.at).copied().unwrap_or(NULL);
         self.at += 1;
         byte
     }
 
-    pub fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         let (mut number, mut shift) = (0, 0);
         loop {
             let byte = self.byte();
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub fn text(&mut self) -> &'a str {
+    pub(crate) fn text(&mut self) -> &'a str {
         let len = self.number() as usize;
         let bytes = self.block.get(self.at..self.at + len).unwrap_or_default();
         self.at += len;
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether nothing follows in this list. Also where the block ends.
-    pub fn ends(&mut self) -> bool {
+    pub(crate) fn ends(&mut self) -> bool {
         let ends = self.block.get(self.at).is_none_or(|byte| *byte == END);
         self.at += usize::from(ends);
         ends
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text, number or flag that is here, as the key of a list; nothing for other values.
-    pub fn key(&mut self) -> Option<Cow<'a, str>> {
+    pub(crate) fn key(&mut self) -> Option<Cow<'a, str>> {
         Some(match self.byte() {
             TEXT => Cow::Borrowed(self.text()),
             FALSE => Cow::Borrowed("false"),
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// A limit of the run is reached.
-    pub fn value(&mut self) -> Result<Dynamic, Box<EvalAltResult>> {
+    pub(crate) fn value(&mut self) -> Result<Dynamic, Box<EvalAltResult>> {
         self.counted(&mut 0)
     }
 
@@ -213,7 +213,7 @@ fn put_float(block: &mut Vec<u8>, number: f64) {
 }
 
 /// Appends the value that a deserializer gives, without making it first.
-pub(super) struct Encode<'a>(pub &'a mut Vec<u8>);
+pub(super) struct Encode<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for Encode<'_> {
     type Value = ();

@@ -36,28 +36,28 @@ pub(super) struct Entries {
 
 impl Entries {
     /// Empty, with room for a block of `bytes`.
-    pub fn keyed(bytes: usize) -> Self {
+    pub(crate) fn keyed(bytes: usize) -> Self {
         Self { block: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     /// Empty, for values that are their own keys.
-    pub fn values(bytes: usize) -> Self {
+    pub(crate) fn values(bytes: usize) -> Self {
         Self { form: Form::Values, ..Self::keyed(bytes) }
     }
 
     /// The number of entries.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count
     }
 
     /// The bytes of an entry, after its key; in a list, from its value on.
-    pub fn find(&self, key: &str) -> Option<Reader<'_>> {
+    pub(crate) fn find(&self, key: &str) -> Option<Reader<'_>> {
         let place = *self.index.find(self.hasher.hash_one(key), |place| self.is_at(*place, key))?;
         Some(self.read(place))
     }
 
     /// The key as it is kept.
-    pub fn key(&self, key: &str) -> Option<&str> {
+    pub(crate) fn key(&self, key: &str) -> Option<&str> {
         let place = *self.index.find(self.hasher.hash_one(key), |place| self.is_at(*place, key))?;
         (self.form == Form::Keyed).then(|| Reader { block: &self.block, at: place as usize }.text())
     }
@@ -67,7 +67,7 @@ impl Entries {
     ///
     /// # Errors
     /// What `write` says, and that the block is full.
-    pub fn add<E>(
+    pub(crate) fn add<E>(
         &mut self,
         key: &str,
         replace: bool,
@@ -90,7 +90,7 @@ impl Entries {
     ///
     /// # Errors
     /// What `write` says.
-    pub fn push<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<bool, E>) -> Result<bool, E> {
+    pub(crate) fn push<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<bool, E>) -> Result<bool, E> {
         let place = self.place();
         if !write(&mut self.block)? {
             return Ok(false);
@@ -106,7 +106,7 @@ impl Entries {
     }
 
     /// Changes the first byte of an entry, after its key.
-    pub fn mark(&mut self, key: &str, change: impl FnOnce(u8) -> u8) {
+    pub(crate) fn mark(&mut self, key: &str, change: impl FnOnce(u8) -> u8) {
         let Some(reader) = self.find(key) else { return };
         let at = reader.at;
         if let Some(byte) = self.block.get_mut(at) {
@@ -115,7 +115,7 @@ impl Entries {
     }
 
     /// Gives back what the block and the index do not use.
-    pub fn finished(mut self) -> Self {
+    pub(crate) fn finished(mut self) -> Self {
         self.block.shrink_to_fit();
         let (block, form, hasher) = (&self.block, self.form, &self.hasher);
         self.index.shrink_to_fit(|place| hash_of(block, form, hasher, *place));
@@ -123,7 +123,7 @@ impl Entries {
     }
 
     /// All keys with the bytes after them, in no order; of a list, nothing.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Reader<'_>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Reader<'_>)> {
         self.index.iter().filter(|_| self.form == Form::Keyed).map(|place| {
             let mut reader = Reader { block: &self.block, at: *place as usize };
             (reader.text(), reader)
@@ -131,14 +131,8 @@ impl Entries {
     }
 
     /// From the first value of a list on.
-    pub fn first(&self) -> Reader<'_> {
+    pub(crate) fn first(&self) -> Reader<'_> {
         Reader { block: &self.block, at: 0 }
-    }
-
-    /// Bytes that the entries take, the index included.
-    #[cfg(test)]
-    pub fn bytes(&self) -> usize {
-        self.block.capacity() + self.index.allocation_size()
     }
 
     /// Where the next entry begins. Makes room for it in small steps: doubling a large block would take three times its size.
