@@ -1,6 +1,6 @@
 //! What a call costs whose result can be larger than its arguments: worked out before it begins.
 
-use rhai::{Blob, Dynamic, EvalAltResult, ImmutableString, NativeCallContext, Position};
+use rhai::{Blob, Dynamic, EvalAltResult, FnPtr, ImmutableString, NativeCallContext, Position};
 
 use crate::script::budget;
 use crate::script::natives::{Refusable, Work};
@@ -115,6 +115,18 @@ pub(super) fn join(context: &NativeCallContext, arguments: Arguments) -> Result<
     let made = size.text.saturating_add(separators);
     text_of(context, made)?;
     Ok(Work { bytes: 3 * made + 64 * size.nodes, nanos: made + 100 * size.nodes })
+}
+
+/// What calls a function, given as such or by its name, for each item of a list or map: Rhai looks it up by its name each time.
+pub(super) fn calls(_: &NativeCallContext, arguments: Arguments) -> Result<Work, Box<EvalAltResult>> {
+    let size = Size::of_all(arguments);
+    let name = |argument: &Dynamic| match argument.read_lock::<FnPtr>() {
+        Some(function) => function.fn_name().len() as u64,
+        None => text(argument).len() as u64,
+    };
+    let names: u64 = arguments.iter().skip(1).map(|argument| name(argument)).sum();
+    let nanos = size.nodes.saturating_mul(60 + 4 * names).saturating_add(size.text / 4);
+    Ok(Work { bytes: 64 * size.nodes, nanos })
 }
 
 /// Sorting by Rhai's own order: every step compares two values whole.

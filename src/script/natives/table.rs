@@ -27,6 +27,7 @@ const REPLACE: Cost = Cost::Estimated("replace", estimates::replace);
 const SPLIT: Cost = Cost::Estimated("split", estimates::split);
 const TO_CHARS: Cost = Cost::Estimated("to_chars", estimates::to_chars);
 const JOIN: Cost = Cost::Estimated("join", estimates::join);
+const CALLS: Cost = Cost::Estimated("calls", estimates::calls);
 const SORT: Cost = Cost::Estimated("sort", estimates::sort);
 
 /// What prints a value.
@@ -108,9 +109,13 @@ pub fn of(row: &FuncMetadata) -> Option<Cost> {
     if matches!(name, "+" | "+=" | "append") && large == Text && row.param_types.contains(&TypeId::of::<Dynamic>()) {
         return Some(Cost::Printed);
     }
-    // With a function of the script to compare by, that is what costs.
-    if large == Large::Array && row.param_types.contains(&TypeId::of::<FnPtr>()) {
-        return ROWS.iter().any(|(kind, _, names)| *kind == large && names.contains(&name)).then_some(Cost::Values);
+    // With a function of the script, as a value or by its name, that is what costs.
+    let calls = |shape: &TypeId| [TypeId::of::<FnPtr>(), TypeId::of::<ImmutableString>()].contains(shape);
+    let listed = ROWS.iter().find(|(kind, _, names)| *kind == large && names.contains(&name));
+    if matches!(large, Large::Array | Large::Map) && row.param_types[1..].iter().any(calls) {
+        // `map.contains(key)` and its like take a text that is no name of a function.
+        let constant = listed.is_some_and(|(_, cost, _)| matches!(cost, Cost::Constant));
+        return listed.map(|_| if constant { Cost::Constant } else { CALLS });
     }
     ROWS.iter().find(|(kind, _, names)| *kind == large && names.contains(&name)).map(|(_, cost, _)| *cost)
 }
