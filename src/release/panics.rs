@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tokio::runtime::Handle;
+
 use crate::finding::Finding;
 use crate::script::lanes;
 use crate::script::stack;
@@ -15,13 +17,16 @@ pub(super) fn caught<R>(file: &str, work: impl FnOnce() -> R) -> Result<R, Vec<F
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| vec![finding(file, &*panic)])
 }
 
-/// Does `work` on a thread of its own, which has a deep stack and lets calls go first.
+/// Does `work` on a thread of its own, which has a deep stack and lets calls go first. What a release starts (fetching the
+/// keys of a signature, say) runs where the caller's tasks run.
 ///
 /// # Errors
 /// It panicked.
 pub(super) fn apart<R: Send>(file: &str, work: impl FnOnce() -> R + Send) -> Result<R, Vec<Finding>> {
+    let runtime = Handle::try_current().ok();
     std::thread::scope(|scope| {
         let started = stack::thread("release").spawn_scoped(scope, || {
+            let _entered = runtime.as_ref().map(Handle::enter);
             lanes::give_way(10);
             work()
         });
