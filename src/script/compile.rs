@@ -362,7 +362,12 @@ impl Compiler {
             let mut constants = Scope::new();
             chamber.engine.run_ast_with_scope(&mut constants, &file.ast)?;
             let constants = only_constants(&constants)?;
-            let mut ast = engine::compile(&chamber.engine, &constants, &file.source)?;
+            // Where lines are noted, each part of an expression stays where it was written.
+            let mut ast = if self.covered {
+                engine::parse(&chamber.engine, &constants, &file.source)?.0
+            } else {
+                engine::compile(&chamber.engine, &constants, &file.source)?
+            };
             ast.set_source(&file.label);
             let template = engine::run_top_level(&chamber.engine, &ast)?;
             modules::fix_constants(&template)?;
