@@ -47,7 +47,11 @@ impl Pool {
     fn new() -> Self {
         let long = "a".repeat(1_000_000);
         let mut pool = Self(HashMap::new());
-        pool.extend([long.clone().into(), "[],".repeat(300_000).into(), format!("[{}[]]", "[],".repeat(300_000)).into()]);
+        pool.extend([
+            long.clone().into(),
+            "[],".repeat(300_000).into(),
+            format!("[{}[]]", "[],".repeat(300_000)).into(),
+        ]);
         let texts = [
             "ann.lee+x@example.com",
             "^(?:(a|aa|aaa)*){1,40}(a*)(a*)(a*)(a*)b?$",
@@ -135,8 +139,11 @@ fn call(engine: &Engine, row: &FuncMetadata, arguments: &[Dynamic], patience: bo
     let ((result, _), stopped, _) = budget::spend(&budget, || {
         context::enter(context, || {
             std::panic::catch_unwind(AssertUnwindSafe(|| {
-                EvalContext::new(engine, &mut global, &mut caches, &mut scope, None)
-                    .call_native_fn_raw(&row.name, true, &mut arguments)
+                EvalContext::new(engine, &mut global, &mut caches, &mut scope, None).call_native_fn_raw(
+                    &row.name,
+                    true,
+                    &mut arguments,
+                )
             }))
         })
     });
@@ -243,7 +250,8 @@ fn rows_of(engine: &Engine) -> Vec<FuncMetadata> {
 /// A request with much in it.
 fn requests(hook: &Hook) -> Vec<Dynamic> {
     let sample = hook.samples[0].request;
-    let large = sample.replacen("\"userProfile\":{", &format!("\"userProfile\":{{\"note\":\"{}\",", "a".repeat(900_000)), 1);
+    let large =
+        sample.replacen("\"userProfile\":{", &format!("\"userProfile\":{{\"note\":\"{}\",", "a".repeat(900_000)), 1);
     let bodies = [sample.to_owned(), large];
     bodies.into_iter().filter_map(|body| (hook.decode)(&body.into()).ok()).map(|decoded| decoded.request).collect()
 }

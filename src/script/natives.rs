@@ -133,11 +133,15 @@ pub fn guarded(function: RhaiFunc, cost: Cost) -> RhaiFunc {
 /// What stands for a value that is too large to be shown, in a run that ends.
 const UNSHOWN: &str = "(too large to be shown)";
 
-type Native = dyn Fn(Option<NativeCallContext>, &mut [&mut Dynamic]) -> Result<Dynamic, Box<EvalAltResult>> + Send + Sync;
+type Native =
+    dyn Fn(Option<NativeCallContext>, &mut [&mut Dynamic]) -> Result<Dynamic, Box<EvalAltResult>> + Send + Sync;
 
 fn native<F>(function: F) -> Shared<Native>
 where
-    F: Fn(Option<NativeCallContext>, &mut [&mut Dynamic]) -> Result<Dynamic, Box<EvalAltResult>> + Send + Sync + 'static,
+    F: Fn(Option<NativeCallContext>, &mut [&mut Dynamic]) -> Result<Dynamic, Box<EvalAltResult>>
+        + Send
+        + Sync
+        + 'static,
 {
     Shared::new(function)
 }
@@ -153,9 +157,11 @@ pub fn standard(engine: &Engine) -> Module {
             continue;
         }
         let Some(function) = original(engine, &row) else { continue };
-        FuncRegistration::new(row.name.as_str())
-            .in_global_namespace()
-            .set_into_module_raw(&mut module, &row.param_types, guarded(function, cost));
+        FuncRegistration::new(row.name.as_str()).in_global_namespace().set_into_module_raw(
+            &mut module,
+            &row.param_types,
+            guarded(function, cost),
+        );
     }
     module.build_index();
     module

@@ -260,7 +260,11 @@ impl Table {
 
     fn entries(&self) -> &Entries {
         match &self.rows {
-            Rows::Domains(rows) | Rows::Lines(rows) | Rows::Csv { rows, .. } | Rows::Object(rows) | Rows::List(rows) => rows,
+            Rows::Domains(rows)
+            | Rows::Lines(rows)
+            | Rows::Csv { rows, .. }
+            | Rows::Object(rows)
+            | Rows::List(rows) => rows,
         }
     }
 

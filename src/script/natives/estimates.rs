@@ -3,8 +3,8 @@
 use rhai::{Blob, Dynamic, EvalAltResult, FnPtr, ImmutableString, NativeCallContext, Position};
 
 use crate::script::budget;
-use crate::script::natives::{Refusable, Work};
 use crate::script::natives::size::Size;
+use crate::script::natives::{Refusable, Work};
 
 type Arguments<'a, 'b> = &'a [&'b mut Dynamic];
 

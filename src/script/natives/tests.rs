@@ -19,8 +19,7 @@ fn evaluate(script: &str, budget: &Budget) -> (Result<Dynamic, String>, Option<S
     let modules = Modules::new(std::collections::BTreeMap::default());
     let engine = engine::sandbox(&[prelude::library()], &budget::Limits::default(), modules, Dialect::Script);
     let ast = engine.compile(script).expect("a script");
-    let (result, stopped, _) =
-        budget::spend(budget, || engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &ast));
+    let (result, stopped, _) = budget::spend(budget, || engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &ast));
     (result.map_err(|error| error.to_string()), stopped)
 }
 

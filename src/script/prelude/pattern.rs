@@ -104,7 +104,9 @@ pub fn parsed(text: &str) -> Fallible<Hir> {
     let classes = text.as_bytes().windows(2).filter(|pair| pair[0] == b'\\' && b"pPwWdDsS".contains(&pair[1])).count();
     if classes > MAX_CLASSES {
         let text = shortened(text);
-        return Err(format!("`{text}` has {classes} classes such as `\\w` and `\\pL`, the limit is {MAX_CLASSES}").into());
+        return Err(
+            format!("`{text}` has {classes} classes such as `\\w` and `\\pL`, the limit is {MAX_CLASSES}").into()
+        );
     }
     budget::charge((text.len() * 200 + classes * 50_000) as u64)?;
     regex_syntax::parse(text).map_err(|error| {

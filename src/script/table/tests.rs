@@ -60,7 +60,9 @@ fn csv_rows_are_read_only_maps_found_by_key() {
 #[test]
 fn json_is_a_map_or_a_list() {
     let map = of(Kind::Json, json!({"de": {"hello": "Hallo"}, "en": 1}));
-    assert!(map.has("de") && map.get("de").expect("no limit").is_read_only() && map.get("fr").expect("no limit").is_unit());
+    assert!(
+        map.has("de") && map.get("de").expect("no limit").is_read_only() && map.get("fr").expect("no limit").is_unit()
+    );
     let list = of(Kind::Toml, json!(["a", 5]));
     assert!(list.has("a") && list.has("5") && !list.has("b"));
     assert!(Table::data("t", Kind::Json, &json!(5)).is_err());

@@ -92,7 +92,7 @@ fn script_of(shape: &str, end: &str) -> (Compiler, Arc<Script>) {
         fn own_cycle() {{ let m = #{{ s: big() }}; let f = || m.len(); m.f = f; 1 }}
         fn keep(m) {{ let f = || m.len(); m.f = f; 1 }}"
     );
-    let limits = Limits { operations: 20_000, memory_bytes: 8_000_000, ..limits() };
+    let limits = Limits { operations: 200_000, memory_bytes: 8_000_000, ..limits() };
     compile(&[("main.rhai", &main), ("lib.rhai", LIB)], &limits)
         .unwrap_or_else(|findings| panic!("{shape}: {findings:#?}"))
 }

@@ -22,9 +22,9 @@ fn spans(slots: &[Option<NonMaxUsize>]) -> Vec<Option<(usize, usize)>> {
 /// What `regex` finds, and what the search in steps finds.
 fn both(pattern: &str, text: &str) {
     let regex = regex::Regex::new(pattern).expect("a pattern");
-    let expected = regex.captures(text).map(|found| {
-        found.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect::<Vec<_>>()
-    });
+    let expected = regex
+        .captures(text)
+        .map(|found| found.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect::<Vec<_>>());
     let own = compiled(pattern).expect("a pattern");
     let mut slots = vec![None; own.nfa.group_info().slot_len()];
     let found = pike::find(&own.nfa, text, &mut slots).expect("no limit");
@@ -37,11 +37,35 @@ fn both(pattern: &str, text: &str) {
 #[test]
 fn a_search_in_steps_finds_what_regex_finds() {
     let patterns = [
-        "", "a", "a|ab", "(a|ab)(c|bcd)", "(?:a*)*b", "(a*)(a*)", "^a", "a$", "^$", "(?m)^b$", "(?i)straße", r"\bb\b", r"\B",
-        r"(?<x>\w+)\s+(?<y>\w+)", "(a)|(b)", "(?:(a)|b)*", "a{2,3}?", "a{2,3}", "(?s).b", ".", r"\pL+", "[^a]", "x*", "(|a)+",
-        "(a+|b+)*?c", r"(?-u:\b)a",
+        "",
+        "a",
+        "a|ab",
+        "(a|ab)(c|bcd)",
+        "(?:a*)*b",
+        "(a*)(a*)",
+        "^a",
+        "a$",
+        "^$",
+        "(?m)^b$",
+        "(?i)straße",
+        r"\bb\b",
+        r"\B",
+        r"(?<x>\w+)\s+(?<y>\w+)",
+        "(a)|(b)",
+        "(?:(a)|b)*",
+        "a{2,3}?",
+        "a{2,3}",
+        "(?s).b",
+        ".",
+        r"\pL+",
+        "[^a]",
+        "x*",
+        "(|a)+",
+        "(a+|b+)*?c",
+        r"(?-u:\b)a",
     ];
-    let texts = ["", "a", "ab", "abcd", "aaab", "b\na", "a b", "ü", "Straße STRASSE", "aüb", "日本 語", "bbbc", "\n", "xx"];
+    let texts =
+        ["", "a", "ab", "abcd", "aaab", "b\na", "a b", "ü", "Straße STRASSE", "aüb", "日本 語", "bbbc", "\n", "xx"];
     for pattern in patterns {
         for text in texts {
             both(pattern, text);
