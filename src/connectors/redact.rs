@@ -103,9 +103,9 @@ impl Redact {
     pub fn clean(&self, answer: &mut Value) -> bool {
         match answer {
             Value::String(text) => self.clean_text(text),
-            Value::Array(items) => items.iter_mut().fold(false, |found, item| self.clean(item) || found),
+            Value::Array(items) => items.iter_mut().map(|item| self.clean(item)).fold(false, |found, one| found | one),
             Value::Object(members) => {
-                let found = members.values_mut().fold(false, |found, member| self.clean(member) || found);
+                let found = members.values_mut().map(|member| self.clean(member)).fold(false, |found, one| found | one);
                 if !members.keys().any(|name| self.is_in(name)) {
                     return found;
                 }

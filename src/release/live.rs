@@ -30,8 +30,9 @@ pub mod told;
 
 /// Files that no writer touched for this long are whole.
 const BETWEEN_READINGS: Duration = Duration::from_millis(20);
-/// What changes all the time must not keep everything else from going live.
-const READINGS: usize = 10;
+/// A bundle that is being written is read again until it is whole. One that changes for several seconds without a pause is taken
+/// as it is: what changes all the time must not keep everything else from going live.
+const READINGS: usize = 100;
 
 /// Holds the release in force. One per gateway.
 pub struct Live {

@@ -152,7 +152,10 @@ impl Table {
             serde_json::Value::Object(map) => {
                 let mut rows = Entries::keyed(0);
                 for (key, value) in map {
-                    let Ok(_) = rows.add(key, true, |block| Ok::<(), Infallible>(put_value(block, value)));
+                    let Ok(_) = rows.add(key, true, |block| {
+                        put_value(block, value);
+                        Ok::<(), Infallible>(())
+                    });
                 }
                 Rows::Object(rows.finished())
             }

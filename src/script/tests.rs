@@ -188,7 +188,7 @@ fn what_does_not_end_is_ended_with_a_place() {
             "main.rhai:3:",
         ),
         (
-            "fn on_probe(_r) {\n    let m = #{};\n    let s = \"\";\n    s.pad(200_000, \"y\");\n    for i in 0..9000 { m[`k${i}`] = s + i; }\n}",
+            "fn on_probe(_r) {\n    let m = #{};\n    let s = \"y\";\n    for i in 0..17 { s += s; }\n    for i in 0..9000 { m[`k${i}`] = s + i; }\n}",
             ErrorKind::Limit(Limit::Memory),
             "main.rhai:5:",
         ),

@@ -136,8 +136,8 @@ mod tests {
         let turns = Turns::new(2);
         turns.ended(Duration::from_millis(400));
         let deadline = Instant::now() + Duration::from_secs(1);
-        let first = turns.take(deadline, false).await.ok().expect("free");
-        let _second = turns.take(deadline, false).await.ok().expect("free");
+        let Ok(first) = turns.take(deadline, false).await else { panic!("free") };
+        let Ok(_second) = turns.take(deadline, false).await else { panic!("free") };
         // Two more fit before the deadline: they begin after 200 ms and end at 600.
         let mut third = pin!(turns.take(deadline, false));
         let mut fourth = pin!(turns.take(deadline, false));

@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
 
     fn counted(&mut self, made: &mut u32) -> Result<Dynamic, Box<EvalAltResult>> {
         *made += 1;
-        if *made % STEP == 0 {
+        if made.is_multiple_of(STEP) {
             budget::reserve(STEP_BYTES)?;
             budget::advance(STEP_NANOS)?;
         }

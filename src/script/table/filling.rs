@@ -21,7 +21,10 @@ impl Filling {
     /// Whether the domain in its checked form was not there with this reach.
     pub fn domain(&mut self, domain: &str, reach: Reach) -> bool {
         let bit = reach.bit();
-        let Ok(new) = self.entries.add(domain, false, |block| Ok::<(), Infallible>(block.push(bit)));
+        let Ok(new) = self.entries.add(domain, false, |block| {
+            block.push(bit);
+            Ok::<(), Infallible>(())
+        });
         let known = self.entries.find(domain).map_or(0, |mut entry| entry.byte());
         self.entries.mark(domain, |bits| bits | bit);
         new || known & bit == 0
@@ -35,7 +38,10 @@ impl Filling {
 
     /// Whether there was no row with this key. Otherwise the first stays.
     pub fn row<'a>(&mut self, key: &str, count: usize, cells: impl Iterator<Item = &'a str>) -> bool {
-        let Ok(new) = self.entries.add(key, false, |block| Ok::<(), Infallible>(put_cells(block, count, cells)));
+        let Ok(new) = self.entries.add(key, false, |block| {
+            put_cells(block, count, cells);
+            Ok::<(), Infallible>(())
+        });
         new
     }
 

@@ -72,7 +72,6 @@ fn no_script_takes_long_to_load_or_to_be_refused() {
         let started = Instant::now();
         let result = compile(&[("main.rhai", &source), ("lib/a.rhai", "fn a() { 1 }\n")], &limits());
         let took = started.elapsed();
-        println!("{what}: {:?} in {took:?}", result.as_ref().map(|_| ()).map_err(|findings| findings.first()));
         assert!(took < SOON, "{what}: {took:?}");
         if let Err(findings) = result {
             let bytes: usize = findings.iter().map(String::len).sum();

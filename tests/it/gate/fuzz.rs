@@ -10,7 +10,7 @@ use hookgate::release::bundle::Place;
 use hookgate::release::gate::{Gate, Pace};
 use hookgate::telemetry::metrics::Metrics;
 
-const ROUNDS: usize = 500;
+const ROUNDS: usize = 120;
 /// Of so many refused releases one is tested afresh, too.
 const REFUSED_CHECKED: usize = 25;
 
@@ -127,5 +127,5 @@ fn no_release_with_a_failing_test_ever_goes_live() {
             refused += 1;
         }
     }
-    assert!(broken > 10 && refused > 50 && passed > 50, "{broken} broken, {refused} refused, {passed} passed");
+    assert!(broken > 2 && refused > 12 && passed > 12, "{broken} broken, {refused} refused, {passed} passed");
 }
