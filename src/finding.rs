@@ -79,7 +79,7 @@ impl Finding {
         self.at_line(text, line, column)
     }
 
-    /// The same where the text of the line is known. A line of more than [`MOST_EXCERPT`] bytes is not shown.
+    /// The same where the text of the line is known. A line of more than `MOST_EXCERPT` bytes is not shown.
     #[must_use]
     pub fn at_line(mut self, text: Option<&str>, line: usize, column: usize) -> Self {
         self.line = line;

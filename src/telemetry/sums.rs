@@ -3,7 +3,7 @@
 //!
 //! What a caller can cause, a caller can cause ten thousand times a second; then a line each costs more than the refusal
 //! itself, and buries what else the log says. A kind is the place in the source and the names that the line carries from
-//! the configuration ([`LABELS`]): refusals of one route never hide those of another. Lines of the levels INFO and below
+//! the configuration (`LABELS`): refusals of one route never hide those of another. Lines of the levels INFO and below
 //! are never left out: they are the log of accepted work.
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Regular expressions within the limits of a run: compiling them, keeping them, and matching them.
 //!
 //! A pattern is matched in time proportional to the text times the pattern's size. For short texts that is so little that the
-//! engine of `regex-automata` (the one inside `regex`) may not be interrupted. For long ones [`pike`] does the same in steps
+//! engine of `regex-automata` (the one inside `regex`) may not be interrupted. For long ones `pike` does the same in steps
 //! that look at the clock, so that a run ends at its deadline and leaves an async worker after its patience, as it does
 //! in a loop of its own.
 
