@@ -43,8 +43,10 @@ const MAX_SLOTS: usize = 4 << 20;
 /// Bytes of all compiled patterns together, process-wide. The ones that were not used for long make room.
 const KEPT: u64 = 16 << 20;
 
-/// Bytes of what searches of one thread keep for the next, and of one such cache inside the engine.
-const KEPT_PER_THREAD: usize = 1 << 20;
+/// Bytes of what searches of one thread keep for the next: caches, and the patterns that they hold in memory even where these
+/// were dropped from [`PATTERNS`].
+const KEPT_PER_THREAD: usize = 2 << 20;
+/// Bytes of one cache inside the engine.
 const LAZY_STATES: usize = 256 * 1024;
 
 /// States of the pattern times bytes of the text that are matched without looking at the clock: half a millisecond where no
@@ -204,9 +206,12 @@ impl Pattern {
         let found = search(&mut cache);
         CACHES.with_borrow_mut(|caches| {
             caches.push((self.clone(), cache));
-            let mut bytes: usize = caches.iter().map(|(_, cache)| cache.memory_usage()).sum();
+            let size = |(pattern, cache): &(Arc<Self>, Cache)| {
+                cache.memory_usage() + usize::try_from(pattern.bytes).unwrap_or(usize::MAX)
+            };
+            let mut bytes: usize = caches.iter().map(size).sum();
             while bytes > KEPT_PER_THREAD && !caches.is_empty() {
-                bytes -= caches.remove(0).1.memory_usage();
+                bytes -= size(&caches.remove(0));
             }
         });
         found
