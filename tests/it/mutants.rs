@@ -179,9 +179,16 @@ fn tests_of_scripts_notice_mutants() {
         assert!(!changes.is_empty(), "nothing was found to change in {script}");
         mutants.extend(changes.into_iter().map(|change| Mutant { script: script.to_owned(), change }));
     }
-    let fates = fates(&mutants, &circles);
+    let mut fates = fates(&mutants, &circles);
 
     let before = fs::read_to_string(list()).unwrap_or_default();
+    // Some that are explained differ in time only: on a slow machine the deadline of a test catches them.
+    let explained = reasons(&before);
+    for (mutant, fate) in mutants.iter().zip(&mut fates) {
+        if *fate == Fate::Caught && explained.contains_key(described(mutant).as_str()) {
+            *fate = Fate::Survived;
+        }
+    }
     let after = listed(&mutants, &fates, &before);
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         fs::write(list(), &after).unwrap();

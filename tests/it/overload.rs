@@ -176,7 +176,8 @@ async fn events_that_cannot_be_kept_in_time_are_refused_before_they_are_read() {
     assert_eq!(refused.0, json!({ "error": "not available, please try again" }));
     assert!(refused.1 < AT_ONCE, "{:?}", refused.1);
     let counted = gateway.metrics.refusals.read();
-    assert!(counted.contains(&("overload", 1)), "{counted:?}");
+    // Those that still came while it was noticed are refused, too.
+    assert!(counted.iter().any(|(reason, count)| *reason == "overload" && *count > 0), "{counted:?}");
     busy.release();
     // Who waited is kept, or was told to come again because it took too long.
     while let Some(done) = waiting.join_next().await {
