@@ -91,17 +91,9 @@ fn due(tx: &Tx<'_>, lane: i64, most: usize) -> Result<Vec<(i64, bool)>, Fault> {
 }
 
 fn next_due(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Millis>, Fault> {
-    let mut find = tx.db.prepare_cached(
-        "SELECT min(due) FROM job INDEXED BY job_due
-         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths = 0",
-    )?;
-    let mut least = None;
-    for share in shares {
-        let Some(lane) = tx.known_lane(&share.lane)? else { continue };
-        let due: Option<Millis> = find.query_row([lane], |row| row.get(0))?;
-        least = least.into_iter().chain(due).min();
-    }
-    Ok(least)
+    let find = "SELECT min(due) FROM job INDEXED BY job_due
+         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths = 0";
+    least_due(tx, shares, find)
 }
 
 fn next_suspect(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Millis>, Fault> {
@@ -112,10 +104,14 @@ fn next_suspect(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Millis>, Fault> 
     if !any.query_row([], |row| row.get::<_, bool>(0))? {
         return Ok(None);
     }
-    let mut find = tx.db.prepare_cached(
-        "SELECT min(due) FROM job INDEXED BY job_suspect
-         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths > 0",
-    )?;
+    let find = "SELECT min(due) FROM job INDEXED BY job_suspect
+         WHERE lane = ?1 AND state IN ('waiting', 'running') AND behind = 0 AND deaths > 0";
+    least_due(tx, shares, find)
+}
+
+/// The earliest that `find` gives for one of these lanes.
+fn least_due(tx: &Tx<'_>, shares: &[Share], find: &str) -> Result<Option<Millis>, Fault> {
+    let mut find = tx.db.prepare_cached(find)?;
     let mut least = None;
     for share in shares {
         let Some(lane) = tx.known_lane(&share.lane)? else { continue };
