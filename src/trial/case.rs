@@ -120,13 +120,12 @@ impl Draft {
     /// There is such a case already, or it cannot be written.
     pub fn write(&self, root: &Path) -> io::Result<()> {
         let path = root.join(&self.file);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        // A link in the scripts folder must not lead the case out of the bundle.
-        let folder = Path::new(&self.file).parent().unwrap_or(Path::new("")).to_string_lossy();
-        let within = Fence::new(root).locate(&folder, Purpose::Text);
+        let folder = Path::new(&self.file).parent().unwrap_or(Path::new(""));
+        // A link in the scripts folder must not lead the case, or a folder for it, out of the bundle.
+        let there = folder.ancestors().find(|folder| root.join(folder).exists()).unwrap_or(Path::new(""));
+        let within = Fence::new(root).locate(&there.to_string_lossy(), Purpose::Text);
         within.map_err(|error| io::Error::other(format!("`{}` cannot be written: {error}", self.file)))?;
+        std::fs::create_dir_all(root.join(folder))?;
         let opened = OpenOptions::new().write(true).create_new(true).open(&path);
         let mut file = opened.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => io::Error::new(

@@ -148,6 +148,19 @@ async fn a_case_is_drafted_and_written_once() {
     assert!(outside.expect_err("no name").to_string().contains("cannot be the name of a case"));
 }
 
+/// #13: a link in the scripts folder leads nothing out of the bundle, not even an empty folder.
+#[cfg(unix)]
+#[test]
+fn a_case_makes_no_folder_outside_the_bundle() {
+    let (bundle, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    std::fs::create_dir_all(bundle.path().join("scripts")).expect("a folder");
+    std::os::unix::fs::symlink(outside.path(), bundle.path().join("scripts/cases")).expect("a link");
+    let case = Draft { file: "scripts/cases/signup/one.json".to_owned(), text: "{}".to_owned(), redacted: Vec::new() };
+    let error = case.write(bundle.path()).expect_err("it leads out").to_string();
+    assert!(error.contains("scripts/cases/signup/one.json"), "{error}");
+    assert_eq!(std::fs::read_dir(outside.path()).expect("the folder is there").count(), 0);
+}
+
 #[tokio::test]
 async fn only_so_many_are_tried_at_once() {
     let fixture = Fixture::new();
