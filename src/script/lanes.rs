@@ -98,7 +98,7 @@ impl Lanes {
         let (mut journal, mut took) = (Journal::default(), Duration::ZERO);
         loop {
             let started = Instant::now();
-            let (question, known) = match self.advance(script, &call, journal, patient).await {
+            let (question, known) = match self.advance(script, &call, journal, patient, started).await {
                 Attempted::Asked(question, known) => (question, known),
                 Attempted::Long(known) => {
                     script.pace.gave_up();
@@ -113,15 +113,21 @@ impl Lanes {
         }
     }
 
-    /// As far as it comes: quickly here, or on a slow thread if this script is known to be slow.
-    async fn advance(&self, script: &Arc<Script>, call: &Call, journal: Journal, patient: bool) -> Attempted {
+    /// As far as it comes: quickly here, or on a slow thread if this script is known to be slow. It has just `started`.
+    async fn advance(
+        &self,
+        script: &Arc<Script>,
+        call: &Call,
+        journal: Journal,
+        patient: bool,
+        started: Instant,
+    ) -> Attempted {
         if !script.pace.is_slow() {
-            let started = Instant::now();
             let attempted = script.advance(call, journal, Where::Worker);
             script.pace.took_on_worker(started.elapsed());
             return attempted;
         }
-        let (started, kept) = (Instant::now(), journal.clone());
+        let kept = journal.clone();
         self.advance_slowly(script, call.clone(), journal, patient).await.unwrap_or_else(|cause| {
             let result = Err(Box::new(Failed { cause, spot: None }));
             Attempted::Done(Run {
