@@ -22,7 +22,7 @@ use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::sending::Errand;
 use crate::hooks::{Decoded, Facts, HookError, Reply};
-use crate::pressure::{Few, Workers};
+use crate::pressure::{PerSecond, Workers};
 use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
@@ -38,6 +38,9 @@ pub mod sending;
 /// Bytes of a body that is read on an async worker: that takes a millisecond or less.
 const READ_AT_ONCE: usize = 128 * 1024;
 
+/// So many of the calls that are refused because too many come are remembered in a second: enough to see what is refused.
+const REMEMBERED_PER_SECOND: u64 = 20;
+
 /// Answers calls with the release in force.
 pub struct Gateway {
     live: Arc<Live>,
@@ -46,7 +49,7 @@ pub struct Gateway {
     guard: Guard,
     workers: Workers,
     /// Which of the calls that are refused because too many come are remembered.
-    remembered: Few,
+    remembered: PerSecond,
     metrics: Arc<Metrics>,
     records: Arc<Recorder>,
 }
@@ -165,7 +168,7 @@ impl Gateway {
 
     /// Answers a call that is too much: with what its route declares, or events with a 503, which are then sent again.
     fn shed(&self, release: &Release, route: &Route, record: &mut Record) -> Result<Reply, Refusal> {
-        if !self.remembered.take(Instant::now()) {
+        if !self.remembered.take(REMEMBERED_PER_SECOND, Instant::now()) {
             record.is_one_of_many();
         }
         match route.plan {

@@ -94,31 +94,36 @@ impl Overload {
     }
 }
 
-/// Lets a few through every second: enough to see what is refused.
-pub struct Few {
-    origin: Instant,
-    /// The second in the upper half, and how many were let through in it in the lower.
+/// A count that begins anew every second.
+pub struct PerSecond {
+    since: Instant,
+    /// The second it counts in, and the count: 32 bits each. Seconds fit into them for 136 years.
     state: AtomicU64,
 }
 
-/// How many [`Few`] lets through in a second.
-const FEW: u64 = 20;
-
-impl Default for Few {
+impl Default for PerSecond {
     fn default() -> Self {
-        Self { origin: Instant::now(), state: AtomicU64::new(0) }
+        Self { since: Instant::now(), state: AtomicU64::new(0) }
     }
 }
 
-impl Few {
-    /// Whether this one is let through.
-    pub fn take(&self, now: Instant) -> bool {
-        let second = now.saturating_duration_since(self.origin).as_secs() & 0xffff_ffff;
+impl PerSecond {
+    /// Counts one more, if fewer than `most` were counted in the second of `now`. Says whether it did.
+    pub fn take(&self, most: u64, now: Instant) -> bool {
+        let second = now.saturating_duration_since(self.since).as_secs() & 0xffff_ffff;
         let step = |state: u64| {
-            let count = if state >> 32 == second { state & 0xffff_ffff } else { 0 };
-            (count < FEW).then_some(second << 32 | (count + 1))
+            // What began a moment ago must not set the second back.
+            let at = second.max(state >> 32);
+            let count = if state >> 32 == at { state & 0xffff_ffff } else { 0 };
+            (count < most).then_some(at << 32 | (count + 1))
         };
         self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).is_ok()
+    }
+
+    /// When it began.
+    #[cfg(test)]
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 }
 

@@ -72,11 +72,12 @@ fn the_window_shrinks_while_the_line_is_long_but_never_to_nothing() {
 }
 
 #[test]
-fn a_few_a_second_are_let_through() {
-    let few = Few::default();
-    let begin = few.origin;
-    let taken = |ms| (0..1_000).filter(|_| few.take(at(begin, ms))).count() as u64;
-    assert_eq!((taken(0), taken(900), taken(1_000)), (FEW, 0, FEW));
+fn so_many_a_second_are_counted() {
+    let few = PerSecond::default();
+    let begin = few.since();
+    let taken = |ms| (0..1_000).filter(|_| few.take(20, at(begin, ms))).count();
+    assert_eq!((taken(0), taken(900), taken(1_000)), (20, 0, 20));
+    assert_eq!(taken(900), 0, "the second is not set back");
 }
 
 /// A runtime with one thread, on which calls of half a millisecond run to their end. How many were let in, and how long

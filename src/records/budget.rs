@@ -1,21 +1,19 @@
 //! How many records a second may bring, and who goes first.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::pressure::PerSecond;
 use crate::records::Weight;
 
 /// A count that begins anew every second. Of its room, a quarter is left for what is urgent, and what was refused gets half.
 pub(super) struct Budget {
     per_second: u32,
-    since: Instant,
-    /// The second it counts in, and the count: 32 bits each.
-    state: AtomicU64,
+    count: PerSecond,
 }
 
 impl Budget {
     pub(super) fn new(per_second: u32) -> Self {
-        Self { per_second, since: Instant::now(), state: AtomicU64::new(0) }
+        Self { per_second, count: PerSecond::default() }
     }
 
     fn room(&self, weight: Weight) -> u32 {
@@ -28,15 +26,7 @@ impl Budget {
 
     /// Takes one, if there is room for such.
     pub(super) fn take(&self, weight: Weight, now: Instant) -> bool {
-        let second = now.saturating_duration_since(self.since).as_secs() & 0xffff_ffff;
-        let room = u64::from(self.room(weight));
-        let step = |state: u64| {
-            let count = if state >> 32 == second { state & 0xffff_ffff } else { 0 };
-            // A call that began to count a moment ago must not set the second back.
-            let second = second.max(state >> 32);
-            (count < room).then_some(second << 32 | (count + 1))
-        };
-        self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).is_ok()
+        self.count.take(u64::from(self.room(weight)), now)
     }
 }
 
@@ -49,7 +39,7 @@ mod tests {
     #[test]
     fn what_is_urgent_has_room_when_nothing_else_has() {
         let budget = Budget::new(8);
-        let now = budget.since;
+        let now = budget.count.since();
         let takes = |weight, many: usize, at| (0..many).filter(|_| budget.take(weight, at)).count();
         assert_eq!(takes(Weight::Refused, 100, now), 4);
         assert_eq!(takes(Weight::Plain, 100, now), 2);

@@ -17,8 +17,10 @@ use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+use crate::pressure::PerSecond;
+
 /// So many lines of a kind are written in full in a second.
-pub const PER_SECOND: u32 = 10;
+pub const PER_SECOND: u64 = 10;
 /// How long lines are counted before the count is written.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 /// The fields that tell kinds apart. Their values come from the configuration or are constants.
@@ -50,7 +52,6 @@ pub(crate) struct Sum<'a> {
 
 /// Counts lines by kind. Its memory is bounded: [`MOST_KINDS`], and one kind for each place in the source.
 pub(crate) struct Sums {
-    started: Instant,
     kinds: DashMap<(Identifier, u64), Arc<Kind>, foldhash::fast::RandomState>,
     bell: Mutex<Bell>,
     rung: Condvar,
@@ -68,15 +69,14 @@ struct Kind {
     target: &'static str,
     message: String,
     labels: Vec<(&'static str, String)>,
-    /// The second in the upper half, and how many lines were written in it in the lower.
-    window: AtomicU64,
+    written: PerSecond,
     left_out: AtomicU64,
 }
 
 impl Sums {
     pub(crate) fn new() -> Self {
         let (kinds, bell, rung) = (DashMap::default(), Mutex::default(), Condvar::new());
-        Self { started: Instant::now(), kinds, bell, rung }
+        Self { kinds, bell, rung }
     }
 
     /// Whether the line is to be written. If not, it is counted.
@@ -85,7 +85,7 @@ impl Sums {
         if *event.metadata().level() > Level::WARN {
             return true;
         }
-        self.kind(event).admits(self.started.elapsed().as_secs()) || {
+        self.kind(event).admits() || {
             self.ring();
             false
         }
@@ -162,27 +162,19 @@ impl Kind {
             target: metadata.target(),
             message: read.message,
             labels: read.labels.unwrap_or_default(),
-            window: AtomicU64::new(0),
+            written: PerSecond::default(),
             left_out: AtomicU64::new(0),
         }
     }
 
     /// Whether one more line fits into this second. If not, it is counted.
-    fn admits(&self, second: u64) -> bool {
-        // Seconds since the start fit into 32 bits for 136 years.
-        let taken = self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |window| {
-            let (at, written) = (window >> 32, window & u64::from(u32::MAX));
-            match (at == second, written < u64::from(PER_SECOND)) {
-                (false, _) => Some(second << 32 | 1),
-                (true, true) => Some(window + 1),
-                (true, false) => None,
-            }
-        });
-        if taken.is_err() {
+    fn admits(&self) -> bool {
+        let admitted = self.written.take(PER_SECOND, Instant::now());
+        if !admitted {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             LEFT_OUT.fetch_add(1, Ordering::Relaxed);
         }
-        taken.is_ok()
+        admitted
     }
 }
 
