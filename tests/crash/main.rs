@@ -61,7 +61,7 @@ fn main() {
         ("an event whose action ends the process", &poison::action),
         ("kill -9 at random moments", &|| kills(rounds)),
         ("an end at every failpoint", &failpoints),
-        ("control: a lost write-ahead log must be found", &control),
+        ("control: lost events must be found", &control),
         ("power cut", &power::cut),
         ("control: unsynced writes must be lost in a power cut", &power::control),
     ];
@@ -125,7 +125,8 @@ fn something_old(store: &Path) -> Fallible {
     add().map_err(|error| format!("an old event cannot be made: {error}"))
 }
 
-/// What a disk does that never got the data: the write-ahead log goes with the process.
+/// What was acknowledged is taken out of the store after each death. To remove the write-ahead log would not do: where a
+/// checkpoint was under way, the store is malformed without it, and no gateway starts.
 fn control() -> Fallible {
     let receiver = Receiver::start();
     let bundle = Bundle::new(receiver.port());
@@ -134,7 +135,7 @@ fn control() -> Fallible {
         let gateway = Gateway::start(&bundle, None);
         std::thread::sleep(Duration::from_millis(300));
         gateway.kill();
-        lose_log(&bundle.store());
+        lose_events(&bundle.store())?;
     }
     match finish(&bundle, senders, &receiver, 3) {
         Err(found) if found.contains("acknowledged and lost") => Ok(()),
@@ -143,12 +144,14 @@ fn control() -> Fallible {
     }
 }
 
-fn lose_log(store: &Path) {
-    for suffix in ["-wal", "-shm"] {
-        let mut path = store.as_os_str().to_owned();
-        path.push(suffix);
-        let _ = std::fs::remove_file(path);
-    }
+fn lose_events(store: &Path) -> Fallible {
+    let lose = || {
+        let connection = rusqlite::Connection::open(store)?;
+        connection.execute_batch(
+            "BEGIN IMMEDIATE; DELETE FROM attempt; DELETE FROM job; DELETE FROM body; DELETE FROM event; COMMIT;",
+        )
+    };
+    lose().map_err(|error| format!("events cannot be taken out of the store: {error}"))
 }
 
 /// Lets everything come to its end, and counts.
