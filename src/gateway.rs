@@ -129,6 +129,17 @@ impl Gateway {
         if self.is_too_much(route) {
             return self.shed(release, route, record);
         }
+        self.workers.count(self.work(release, route, body, record)).await
+    }
+
+    /// A call that is not too much.
+    async fn work(
+        &self,
+        release: &Arc<Release>,
+        route: &Route,
+        body: Bytes,
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
         if let Plan::Rules(_) = route.plan {
             return self.accept(route, &body, record).await;
         }
