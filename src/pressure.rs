@@ -312,11 +312,15 @@ impl Line {
 
 /// How many calls may be let in until the next measurement, when `window` could be until this one, so many `came`, it took
 /// so many nanoseconds, and those that were let in had this `share` of the workers' time, in hundredths. It shrinks while the
-/// line is too long and refusing makes it shorter, and grows only if it was used up.
+/// line is too long and refusing makes it shorter. While it is short, it grows only if it was used up.
 fn window(window: u64, came: u64, took: u64, share: u64) -> u64 {
-    let next = if took > nanos(SHORT) && share >= SHARE {
+    let is_long = took > nanos(SHORT);
+    let next = if is_long && share >= SHARE {
         // In proportion, but by no more than half: one measurement may be an accident.
         (window * nanos(SHORT) / took.max(1)).max(window / 2)
+    } else if is_long {
+        // Refusing did not help: soon nobody is refused.
+        window * 4
     } else if came >= window {
         window + window / 4 + 1
     } else {
