@@ -58,6 +58,7 @@ use crate::server::{Budget, Calls};
 use crate::store::Store;
 use crate::store::sqlite;
 use crate::store::sqlite::Sqlite;
+use crate::suspects::Suspects;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 use crate::trial::Bench;
@@ -135,8 +136,9 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     live.start(release, pinned).or_else(|findings| refuse(log, &findings))?;
     drop(building);
     let (stop, stopping) = channel(false);
-    let signals = stop_on_signal(stop, live.clone())?;
-    let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;
+    let suspects = Arc::new(Suspects::open(file.parent().unwrap_or(Path::new("."))));
+    let signals = stop_on_signal(stop, live.clone(), suspects.clone())?;
+    let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?.watched_by(suspects.watch());
     let keep = Duration::from_hours(24 * u64::from(config.store.keep_days));
     let grace = Duration::from_millis(config.server.stop_grace_ms);
     let settings =
@@ -214,6 +216,7 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     history.stop().await;
     signals.abort();
     live.attempts().stop();
+    suspects.stop();
     info!("stopped");
     Ok(Status::Good)
 }
@@ -287,7 +290,7 @@ fn tell_secrets(release: &Release) {
 }
 
 /// Sends `true` at the first SIGTERM or SIGINT; the second ends the process at once.
-fn stop_on_signal(stop: Sender<bool>, live: Arc<Live>) -> Result<tokio::task::JoinHandle<()>> {
+fn stop_on_signal(stop: Sender<bool>, live: Arc<Live>, suspects: Arc<Suspects>) -> Result<tokio::task::JoinHandle<()>> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     Ok(tokio::spawn(async move {
@@ -299,6 +302,7 @@ fn stop_on_signal(stop: Sender<bool>, live: Arc<Live>) -> Result<tokio::task::Jo
             if again {
                 warn!("stopped at once, calls in flight are cut off");
                 live.attempts().stop();
+                suspects.stop();
                 std::process::exit(1);
             }
             info!("stopping: no new calls, those in flight finish");
