@@ -20,6 +20,7 @@ mod examples;
 mod gate;
 mod harness;
 mod history;
+mod late;
 mod layers;
 mod limits;
 mod lint;
