@@ -78,7 +78,10 @@ async fn running_with(max_body_bytes: usize, budget: Budget, change: impl FnOnce
     change(&mut settings);
     let (stop, stopped) = oneshot::channel();
     let answer = Arc::clone(&echo);
-    let served = tokio::spawn(serve(listener, settings, answer, async { _ = stopped.await }));
+    let served = tokio::spawn(serve(listener, settings, answer, async {
+        _ = stopped.await;
+        Waiting::Answered
+    }));
     Running { address, echo, open, stop, served }
 }
 
