@@ -36,6 +36,7 @@ mod process;
 mod reconcile;
 mod reload;
 mod replies;
+mod restarts;
 mod scale;
 mod sending;
 mod strangers;
