@@ -242,7 +242,7 @@ impl Proxy {
              proxy_set_header Connection \"\"; proxy_next_upstream off; }} }}\n}}\n"
         );
         fs::write(folder.path().join("nginx.conf"), text).unwrap();
-        let mut nginx = Command::new("nginx");
+        let mut nginx = Command::new("/usr/sbin/nginx");
         nginx.arg("-p").arg(folder.path()).arg("-c").arg(folder.path().join("nginx.conf"));
         let Ok(child) = nginx.stdin(Stdio::null()).stderr(Stdio::null()).spawn() else {
             skipped("there is no nginx on this machine; it is in Debian's package `nginx`");
