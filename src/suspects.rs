@@ -267,8 +267,9 @@ impl Turn {
         struct Noted(Turn, u64);
         impl Drop for Noted {
             fn drop(&mut self) {
-                // The next suspect may run when the turn itself is dropped, after this.
                 self.0.watch.give_slot(self.1, &self.0.hash, Instant::now());
+                // Only now the next suspect may run.
+                drop(self.0.alone.take());
             }
         }
         let slot = self.watch.take_slot(&self.hash, &self.script);

@@ -155,7 +155,7 @@ async fn serve(
     drop(building);
     let (stop, stopping) = channel(false);
     let suspects = Arc::new(Suspects::open(file.parent().unwrap_or(Path::new("."))));
-    let Listeners { public, settings, admin, admin_settings, access, spare } = listeners;
+    let Listeners { public, settings: public_settings, admin, admin_settings, access, spare } = listeners;
     let hand_over = hand_over_on_signal(stop.clone(), spare.clone(), place.config.clone())?;
     let signals = stop_on_signal(stop, live.clone(), suspects.clone(), spare.clone())?;
     let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?.watched_by(suspects.watch());
@@ -203,7 +203,7 @@ async fn serve(
     let admin_task = tokio::spawn(server::serve(admin.socket, admin_settings, desk, admin_stopped));
     info!(
         server.listen = %config.server.listen,
-        server.tls = settings.tls.is_some(),
+        server.tls = public_settings.tls.is_some(),
         admin.listen = %config.admin.listen,
         routes,
         startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -223,7 +223,7 @@ async fn serve(
         stopped(&mut stopping).await;
         spare.at_stop(public.inherited)
     };
-    let calls = server::serve(public.socket, settings, Arc::new(calls), at_stop);
+    let calls = server::serve(public.socket, public_settings, Arc::new(calls), at_stop);
     if let ((), Err(error)) = tokio::join!(calls, stop_work) {
         warn!(%error, "the work on jobs ended with a panic");
     }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use listenfd::ListenFd;
+use rustix::io::FdFlags;
 use tracing::warn;
 
 use crate::config;
@@ -175,13 +176,16 @@ impl Spare {
 pub(super) fn variables(sockets: &[TcpListener; 2]) -> io::Result<(Vec<OwnedFd>, Vec<(&'static str, String)>)> {
     let mut from = 64;
     let handed = loop {
-        let first = rustix::io::fcntl_dupfd(&sockets[0], from)?;
-        let second = rustix::io::fcntl_dupfd(&sockets[1], first.as_raw_fd() + 1)?;
+        let first = rustix::io::fcntl_dupfd_cloexec(&sockets[0], from)?;
+        let second = rustix::io::fcntl_dupfd_cloexec(&sockets[1], first.as_raw_fd() + 1)?;
         if second.as_raw_fd() == first.as_raw_fd() + 1 {
             break vec![first, second];
         }
         from = second.as_raw_fd();
     };
+    for socket in &handed {
+        rustix::io::fcntl_setfd(socket, FdFlags::empty())?;
+    }
     let variables = vec![
         ("LISTEN_FDS", handed.len().to_string()),
         ("LISTEN_FDS_FIRST_FD", handed[0].as_raw_fd().to_string()),
