@@ -67,6 +67,19 @@ impl Bundle {
     fn log(&self) -> String {
         fs::read_to_string(self.printed.path()).unwrap_or_default()
     }
+
+    /// Waits until a line of the log has this: lines are written a moment later.
+    fn line_with(&self, part: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(part)) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "no line with `{part}`:\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 struct Serving {
@@ -181,13 +194,12 @@ fn a_call_that_ended_the_process_three_times_gets_the_declared_answer() {
     let answer = serving.call("/hook").expect("it lives");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("Later."), "{answer}");
     assert!(is_allowed(serving.call("/other").as_ref()), "the route next to it answers");
-    let log = bundle.log();
-    let told = log.lines().find(|line| line.contains("\"deaths\":2")).unwrap_or(&log);
+    let told = bundle.line_with("\"deaths\":2");
     assert!(
         told.contains("\"level\":\"error\"") && told.contains("scripts/hook.rhai") && told.contains("60 s"),
         "{told}"
     );
-    assert!(log.contains("\"reason\":\"crashed\""), "{log}");
+    bundle.line_with("\"reason\":\"crashed\"");
     let metrics = serving.get("/metrics").unwrap();
     assert!(metrics.contains("hookgate_fallback_total{route=\"hook\",reason=\"crashed\"} 1"), "{metrics}");
 
@@ -245,7 +257,7 @@ fn a_panic_while_building_is_a_refusal_in_check_status_and_log() {
         assert_eq!(release["error"][0]["code"], "release/panicked", "{release}");
         let file = if point == "release.panics" { "gateway.toml" } else { "scripts/hook.rhai" };
         assert_eq!(release["error"][0]["file"], file, "{release}");
-        assert!(bundle.log().contains("release/panicked"), "{}", bundle.log());
+        bundle.line_with("release/panicked");
         let metrics = serving.get("/metrics").unwrap();
         assert!(metrics.contains("hookgate_reloads_total{result=\"refused\"}"), "{metrics}");
     }
