@@ -47,7 +47,7 @@ pub(crate) fn rest_after(deaths: u32) -> Duration {
 
 /// How long after [`Intake::until`] the store may still say whether it kept something: it waits so long for a commit that has
 /// begun.
-pub const GRACE: Duration = Duration::from_millis(30);
+pub const GRACE: Duration = Duration::from_millis(20);
 
 /// The most events that a page of [`Store::list`] has.
 pub const MAX_PAGE: usize = 1_000;
