@@ -152,7 +152,9 @@ impl Lanes {
     /// The right to run it, where that is watched.
     async fn turn(&self, script: &Script, deadline: Instant) -> Result<Option<Turn>, Cause> {
         let Some(watch) = self.watch.as_ref().filter(|watch| watch.is_on()) else { return Ok(None) };
-        watch.admit(script.hash(), script.label(), deadline).await.map_err(|none| match none {
+        // Boxed, so that the future of a call is no larger for what hardly ever happens.
+        let admitted = Box::pin(watch.admit(script.hash(), script.label(), deadline)).await;
+        admitted.map_err(|none| match none {
             suspects::NoTurn::Rests => Cause::Crashed,
             suspects::NoTurn::Late => Cause::Busy,
         })
