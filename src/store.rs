@@ -140,7 +140,7 @@ pub enum StoreError {
     #[error("the store's queue is full: more arrives than the disk can take")]
     Busy,
     /// Only where a time was given. Nothing of it is kept later, either.
-    #[error("the store did not keep it in time")]
+    #[error("the store did not answer in time")]
     Late,
     #[error("the disk is full")]
     Full,

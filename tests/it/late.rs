@@ -92,5 +92,5 @@ fn a_locked_store_costs_no_call_its_deadline_and_nothing_acts_afterwards() {
     let jobs: i64 = store.query_row("SELECT count(*) FROM job", [], |row| row.get(0)).unwrap();
     assert_eq!(jobs, 1, "one action was kept, of the call that was answered with its decision");
     let log = served.stop();
-    assert!(log.contains("the store did not keep it in time"), "{log}");
+    assert!(log.contains("the store did not answer in time"), "{log}");
 }

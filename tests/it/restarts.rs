@@ -354,15 +354,24 @@ fn a_program_that_would_not_start_does_not_take_over() {
     running.stop();
 }
 
-#[test]
-fn sockets_of_another_name_are_refused_with_the_names_to_use() {
+/// Starts it with one socket of a name; how it ended, and what it said.
+fn started_with(address: &str, name: &str) -> (Option<i32>, String) {
     let site = Site::new();
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = TcpListener::bind(address).unwrap();
     let log = site.printed.path().display();
     let script = format!("exec 3<&0 0</dev/null; export LISTEN_PID=$$; exec \"$0\" serve >>{log} 2>&1");
     let mut command = site.command(Path::new("sh"));
     command.args(["-c", &script, env!("CARGO_BIN_EXE_hookgate")]).stdin(OwnedFd::from(socket));
-    let status = command.envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "hookgate.socket")]).status().unwrap();
-    assert_eq!(status.code(), Some(2));
-    assert!(site.log().contains("`hookgate.socket`") && site.log().contains("FileDescriptorName="), "{}", site.log());
+    let status = command.envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", name)]).status().unwrap();
+    (status.code(), site.log())
+}
+
+#[test]
+fn sockets_that_cannot_be_used_are_refused_with_what_to_do() {
+    let (status, said) = started_with("127.0.0.1:0", "hookgate.socket");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("`hookgate.socket`") && said.contains("FileDescriptorName="), "{said}");
+    let (status, said) = started_with("0.0.0.0:0", "admin");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("`admin.token` is missing"), "{said}");
 }
