@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -135,6 +135,8 @@ async fn serve(
     log: Log,
     started: Instant,
 ) -> Result<Option<[TcpListener; 2]>> {
+    // From here on such a signal does not end the process, as it would one that does not know it.
+    let asked = signal(SignalKind::user_defined2()).context("SIGUSR2 cannot be handled")?;
     let metrics = Metrics::new();
     // Addresses and the store are those of the files, whichever release is in force: only a start reads them.
     let config = reading.document.config.clone();
@@ -156,7 +158,7 @@ async fn serve(
     let (stop, stopping) = channel(false);
     let suspects = Arc::new(Suspects::open(file.parent().unwrap_or(Path::new("."))));
     let Listeners { public, settings: public_settings, admin, admin_settings, access, spare } = listeners;
-    let hand_over = hand_over_on_signal(stop.clone(), spare.clone(), place.config.clone())?;
+    let hand_over = tokio::spawn(hand_over_on_signal(asked, stop.clone(), spare.clone(), place.config.clone()));
     let signals = stop_on_signal(stop, live.clone(), suspects.clone(), spare.clone())?;
     let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?.watched_by(suspects.watch());
     let keep = Duration::from_hours(24 * u64::from(config.store.keep_days));
@@ -318,24 +320,23 @@ fn tell_secrets(release: &Release) {
 }
 
 /// Sends `true` at SIGUSR2, if the program on disk can take over.
-fn hand_over_on_signal(stop: Sender<bool>, spare: Arc<Spare>, config: PathBuf) -> Result<JoinHandle<()>> {
-    let mut asked = signal(SignalKind::user_defined2()).context("SIGUSR2 cannot be handled")?;
-    Ok(tokio::spawn(async move {
-        while asked.recv().await.is_some() {
-            info!("asked to hand over: the program on disk is tried");
-            let config = config.clone();
-            let rehearsed = tokio::task::spawn_blocking(move || handover::rehearse(&config)).await;
-            match rehearsed.context("the rehearsal ended with a panic").flatten() {
-                Ok(()) => {
-                    info!("handing over: no new calls, those in flight finish");
-                    spare.keep();
-                    let _ = stop.send(true);
-                    return;
-                }
-                Err(problem) => error!(error = format!("{problem:#}"), "not handed over, this process goes on"),
+async fn hand_over_on_signal(mut asked: Signal, stop: Sender<bool>, spare: Arc<Spare>, config: PathBuf) {
+    while asked.recv().await.is_some() {
+        info!("asked to hand over: the program on disk is tried");
+        let config = config.clone();
+        let rehearsed = tokio::task::spawn_blocking(move || handover::rehearse(&config)).await;
+        match rehearsed.context("the rehearsal ended with a panic").flatten() {
+            // Somebody wants it to end.
+            Ok(()) if *stop.borrow() => return,
+            Ok(()) => {
+                info!("handing over: no new calls, those in flight finish");
+                spare.keep();
+                let _ = stop.send(true);
+                return;
             }
+            Err(problem) => error!(error = format!("{problem:#}"), "not handed over, this process goes on"),
         }
-    }))
+    }
 }
 
 /// Sends `true` at the first SIGTERM or SIGINT; the second ends the process at once.
