@@ -22,6 +22,7 @@ use crate::store::Share;
 use crate::store::Store;
 
 pub(crate) mod archive;
+pub(crate) mod deadlines;
 pub(crate) mod decisions;
 pub(crate) mod model;
 pub(crate) mod rules;
@@ -34,6 +35,9 @@ pub(crate) trait Stand: Send {
     fn store(&self) -> &dyn Store;
 
     fn advance(&self, by: Duration);
+
+    /// Keeps the store from writing, as another process might, until this is dropped.
+    fn hold(&self) -> Box<dyn Send>;
 
     /// Ends the process as `kill -9` does, and starts another one.
     async fn crash(&mut self);
@@ -79,7 +83,7 @@ pub(crate) fn attempt(result: &str) -> Attempt {
 /// The steps of the rules, short.
 impl dyn Stand + '_ {
     pub(crate) async fn accept(&self, event: NewEvent) -> crate::store::Accepted {
-        let intake = Intake { events: vec![event], bookmark: None };
+        let intake = Intake { events: vec![event], ..Intake::default() };
         self.store().accept(intake).await.expect("the event is accepted")[0]
     }
 

@@ -20,6 +20,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::decision;
 use crate::decision::Capture;
@@ -32,6 +34,7 @@ use crate::store::Claimed;
 use crate::store::Dossier;
 use crate::store::End;
 use crate::store::EventRef;
+use crate::store::GRACE;
 use crate::store::Health;
 use crate::store::Intake;
 use crate::store::Leased;
@@ -55,6 +58,8 @@ use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::work::Numbers;
 use crate::store::sqlite::work::Task;
 use crate::store::sqlite::work::Tx;
+use crate::store::sqlite::work::Undo;
+use crate::store::sqlite::work::Wanted;
 use crate::store::sqlite::writer::Shared;
 use crate::store::sqlite::writer::State;
 use crate::store::sqlite::writer::Writer;
@@ -158,6 +163,7 @@ impl Sqlite {
             numbers,
             state: State::Open(db),
             time_kept: lock.is_some().then(|| clock.now()),
+            unwanted: Vec::new(),
         };
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(io)?;
         let readers = Readers::new(file.to_owned());
@@ -175,7 +181,7 @@ impl Sqlite {
         run: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let task = Task { bytes: 0, look: None, run: Box::new(run), done: None, reply };
+        let task = Task { bytes: 0, look: None, run: Box::new(run), done: None, wanted: None, undo: None, reply };
         self.shared.queue.push(Line::Other, Box::new(task))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -207,6 +213,39 @@ impl Sqlite {
     }
 }
 
+/// Gives up a piece of work that was not begun when nobody waits for it any more.
+struct Forgo(Arc<Wanted>);
+
+impl Drop for Forgo {
+    fn drop(&mut self) {
+        self.0.forgo();
+    }
+}
+
+/// Waits for the answer to a piece of work. At `until` it is given up; if it was begun by then it may still come to its end
+/// within [`GRACE`], and else is taken back.
+async fn wait<T>(
+    mut answer: oneshot::Receiver<Result<T, StoreError>>,
+    wanted: Forgo,
+    until: Option<Instant>,
+) -> Result<T, StoreError> {
+    if let Some(until) = until {
+        if let Ok(answered) = timeout_at(until.into(), &mut answer).await {
+            return answered.unwrap_or(Err(StoreError::Closed));
+        }
+        if wanted.0.forgo() {
+            return Err(StoreError::Late);
+        }
+        if let Ok(answered) = timeout(GRACE, &mut answer).await {
+            return answered.unwrap_or(Err(StoreError::Closed));
+        }
+        if wanted.0.regret() {
+            return Err(StoreError::Late);
+        }
+    }
+    answer.await.unwrap_or(Err(StoreError::Closed))
+}
+
 impl Drop for Sqlite {
     fn drop(&mut self) {
         self.readers.close();
@@ -232,9 +271,21 @@ impl Store for Sqlite {
         self.as_gateway()?;
         let bytes = intake.events.iter().map(|event| event.body.len() + event.envelope.len()).sum();
         let (reply, answer) = oneshot::channel();
-        let run = Box::new(move |tx: &mut Tx<'_>| accept::accept(tx, &intake));
-        self.shared.queue.push(Line::Arrival, Box::new(Task { bytes, look: None, run, done: None, reply }))?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        let (wanted, until, intake) = (Arc::new(Wanted::default()), intake.until, Arc::new(intake));
+        let kept = Arc::clone(&intake);
+        let task = Task {
+            bytes,
+            look: None,
+            run: Box::new(move |tx: &mut Tx<'_>| accept::accept(tx, &intake)),
+            done: None,
+            wanted: Some(Arc::clone(&wanted)),
+            undo: until.map(|_| -> Undo<Vec<Accepted>> {
+                Box::new(move |tx, accepted| accept::take_back(tx, &kept, accepted))
+            }),
+            reply,
+        };
+        self.shared.queue.push(Line::Arrival, Box::new(task))?;
+        wait(answer, Forgo(wanted), until).await
     }
 
     fn is_crowded(&self) -> bool {
@@ -251,6 +302,8 @@ impl Store for Sqlite {
             look: Some(Box::new(move |tx: &mut Tx<'_>| claim::look(tx, &asked))),
             run: Box::new(move |tx: &mut Tx<'_>| claim::claim(tx, &shares, jobs::millis(lease))),
             done: None,
+            wanted: None,
+            undo: None,
             reply,
         };
         self.shared.queue.push(Line::Other, Box::new(task))?;
@@ -299,6 +352,7 @@ impl Store for Sqlite {
         self.as_gateway()?;
         // Somebody outside waits for the answer to a call; a rule has no one, and is named.
         let line = if step.origin.is_none() { Line::Arrival } else { Line::Other };
+        let wanted = Arc::new(Wanted::default());
         let (reply, answer) = oneshot::channel();
         let change = Arc::new(state::Change::new(step));
         let asked = Arc::clone(&change);
@@ -307,10 +361,12 @@ impl Store for Sqlite {
             look: Some(Box::new(move |tx: &mut Tx<'_>| state::look(tx, &asked))),
             run: Box::new(move |tx: &mut Tx<'_>| state::take(tx, &change)),
             done: None,
+            wanted: (line == Line::Arrival).then(|| Arc::clone(&wanted)),
+            undo: None,
             reply,
         };
         self.shared.queue.push(line, Box::new(task))?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        wait(answer, Forgo(wanted), None).await
     }
 
     async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError> {

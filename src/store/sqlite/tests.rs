@@ -27,13 +27,14 @@ fn event(key: &str) -> NewEvent {
 }
 
 fn intake(key: &str) -> Intake {
-    Intake { events: vec![event(key)], bookmark: None }
+    Intake { events: vec![event(key)], ..Intake::default() }
 }
 
 fn open(folder: &TempDir) -> Sqlite {
     Sqlite::open(&folder.path().join("data/hookgate.db"), Options::default()).unwrap()
 }
 
+mod deadlines;
 mod failures;
 mod files;
 mod stand;
