@@ -29,7 +29,6 @@ use crate::store::{Store, StoreError};
 
 pub mod content;
 pub mod diff;
-mod git;
 pub mod shown;
 mod write;
 

@@ -35,6 +35,7 @@ pub mod bundle;
 mod convert;
 mod fence;
 pub mod gate;
+pub mod git;
 pub mod live;
 mod outside;
 mod panics;

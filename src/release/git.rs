@@ -10,7 +10,7 @@ const MOST_LEVELS: usize = 16;
 const MOST_BYTES: u64 = 4 << 20;
 
 /// The id of the commit that `HEAD` names, above or at `folder`; nothing where there is no repository, or no commit yet.
-pub(crate) fn head(folder: &Path) -> Option<String> {
+pub fn head(folder: &Path) -> Option<String> {
     let folder = folder.canonicalize().ok()?;
     let found = folder.ancestors().take(MOST_LEVELS).map(|level| level.join(".git")).find(|git| git.exists())?;
     let git = if found.is_dir() { found } else { linked(&found)? };
