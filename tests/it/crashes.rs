@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hookgate::release::attempts;
 use serde_json::Value;
 
-use crate::process::{Ran, exchange, free_port, hookgate};
+use crate::process::{Ran, free_port, get, hookgate};
 
 const GOOD: &str = "fn on_registration(request) { allow() }\n";
 const ROUTE: &str = "[auth.test]\nscheme = \"header\"\nsecrets = [{ file = \"secret\" }]\n[routes.hook]\npath = \"/hook\"\n\
@@ -73,7 +73,7 @@ struct Serving {
 
 impl Serving {
     fn get(&self, path: &str) -> Option<String> {
-        exchange(self.admin, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).ok()
+        get(self.admin, path)
     }
 
     fn release(&self) -> Value {
