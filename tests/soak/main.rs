@@ -22,7 +22,7 @@ use crate::gauge::{Gauge, Reading};
 use crate::load::Load;
 
 /// Reloads when nobody asks for more.
-const RELOADS: u64 = 60;
+const RELOADS: u64 = 20;
 /// How often everything is measured.
 const MEASURED: u64 = 20;
 
