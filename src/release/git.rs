@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_lock_is_found_wherever_the_repository_is() {
-        let cases: [(&str, &[(&str, &str)], Option<&str>); 6] = [
+        type Case = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
+        let cases: [Case; 6] = [
             ("no repository", &[], None),
             ("at work", &[("bundle/.git/index.lock", "")], Some("index.lock")),
             ("above", &[(".git/HEAD", ""), (".git/index.lock", "")], Some("index.lock")),

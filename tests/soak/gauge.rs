@@ -14,6 +14,9 @@ pub struct Reading {
     pub store_kib: u64,
 }
 
+/// A number of a measurement.
+type Field = fn(&Reading) -> u64;
+
 pub struct Gauge;
 
 impl Gauge {
@@ -40,11 +43,11 @@ pub fn level(readings: &[Reading], reloads: u64) -> Fallible {
         println!("        {reading:?}");
     }
     let middle = readings.len() / 2;
-    let most = |readings: &[Reading], of: fn(&Reading) -> u64| readings.iter().map(of).max().unwrap_or(0);
+    let most = |readings: &[Reading], of: Field| readings.iter().map(of).max().unwrap_or(0);
     let (first, second) = readings.split_at(middle.max(1));
     let row_kib = 4;
     // What may come on top of the most of the first half.
-    let rows: [(&str, fn(&Reading) -> u64, u64); 4] = [
+    let rows: [(&str, Field, u64); 4] = [
         ("memory (KiB)", |reading| reading.resident_kib, most(first, |reading| reading.resident_kib) / 10 + (16 << 10)),
         ("open files", |reading| reading.files, 24),
         ("threads", |reading| reading.threads, 8),
