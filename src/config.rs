@@ -179,6 +179,18 @@ pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Find
     }
 }
 
+/// Where the store is, of a text that may be broken elsewhere: what `store.url` says, or the default; nothing where it is written and
+/// is no address.
+pub fn store_of(text: &str, known: &Known) -> Option<store::Store> {
+    let (root, _) = toml::de::DeTable::parse_recoverable(text);
+    let Tree { value, .. } = Tree::new("", text, root.get_ref(), known.plain());
+    let Some(url) = value.get("store").and_then(|section| section.get("url")) else {
+        return Some(store::Store::default());
+    };
+    let url = serde_json::from_value(url.clone()).ok()?;
+    Some(store::Store { url, ..store::Store::default() })
+}
+
 /// A variable of the environment; nothing if it is not set, empty or not UTF-8.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {

@@ -29,7 +29,6 @@ use crate::store::{Store, StoreError};
 
 pub mod content;
 pub mod diff;
-mod git;
 pub mod shown;
 mod write;
 
@@ -69,6 +68,16 @@ pub enum Failure {
     OnDisk(Vec<Finding>),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Failure {
+    /// What is wrong with a bundle, where it is that.
+    pub fn findings(self) -> Vec<Finding> {
+        match self {
+            Self::Refused { findings, .. } | Self::OnDisk(findings) => findings,
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// What a rollback did.
@@ -114,6 +123,19 @@ impl History {
         let label = shown::label(&pin.to);
         let reading = build::again(&self.place, content).map_err(|findings| Failure::Refused { label, findings })?;
         Ok(Beginning { reading, pinned: Some(pinned(pin)) })
+    }
+
+    /// The release that was in force last, and the pin that it has; nothing if none is kept.
+    ///
+    /// # Errors
+    /// It cannot be read, or its configuration is not one any more.
+    pub async fn last(&self) -> Result<Option<Beginning>, Failure> {
+        let Some(last) = self.store.archive().releases().await?.into_iter().next() else { return Ok(None) };
+        let pin = self.store.archive().pin().await?.filter(|pin| pin.to == last.hash);
+        let content = self.content(&last.hash).await?;
+        let label = shown::label(&last.hash);
+        let reading = build::again(&self.place, content).map_err(|findings| Failure::Refused { label, findings })?;
+        Ok(Some(Beginning { reading, pinned: pin.map(pinned) }))
     }
 
     /// Puts a release in force that was before, and pins it. `name` is its hash, or the first digits of it.

@@ -20,7 +20,7 @@ use crate::admin::problem::Problem;
 use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout::{Here, Seen, Trouble};
 use crate::finding::Severity;
-use crate::release::live::State;
+use crate::release::live::status::State;
 
 mod again;
 mod call;
@@ -109,6 +109,14 @@ async fn sign_in(RawQuery(query): RawQuery) -> Response {
 fn seen(desk: &Desk, who: &Identity) -> Seen {
     let status = desk.status(who.sight());
     let mut troubles = Vec::new();
+    if status.from_store {
+        let text =
+            "What is on disk was broken when the gateway started: the last good release out of the store answers.";
+        troubles.push(Trouble { text: text.to_owned(), address: "/releases", link: "Releases" });
+    }
+    if let Some(waiting) = &status.waiting_for {
+        troubles.push(Trouble { text: format!("Not live yet: {waiting}."), address: "/releases", link: "Releases" });
+    }
     if status.state == State::Refused {
         let errors = status.error.iter().filter(|finding| finding.severity == Severity::Error).count();
         let errors = parts::counted(errors as u64, "error");

@@ -1,5 +1,5 @@
 //! `check`: load the bundle as the server would, and say everything that is wrong with it; with `--online` also whether the
-//! systems outside can be reached. Changes nothing.
+//! systems outside can be reached, and with `--tests` whether its tests pass. Changes nothing, and says at its end what it left out.
 
 mod online;
 mod sarif;
@@ -12,13 +12,16 @@ use crate::cli::bundle;
 use crate::cli::docs;
 use crate::cli::docs::codes;
 use crate::cli::output;
-use crate::cli::output::{GOOD, counted, paint};
+use crate::cli::output::{DIM, GOOD, counted, paint};
 use crate::cli::{Global, Status};
+use crate::config::scripts;
 use crate::finding::{Finding, Severity, unknown};
 use crate::release::Release;
 use crate::release::build;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
+use crate::release::gate::{Gate, Pace};
+use crate::release::manifest;
 use crate::release::suite;
 use crate::script::compile::is_test;
 use crate::telemetry::metrics::Metrics;
@@ -34,6 +37,9 @@ pub struct Args {
     /// Ask every outside system whether it can be reached and lets us in, without changing anything there.
     #[arg(long, conflicts_with = "no_secrets")]
     online: bool,
+    /// Run the tests that a release must pass before it goes live.
+    #[arg(long)]
+    tests: bool,
     /// Fail on warnings, too.
     #[arg(long)]
     deny_warnings: bool,
@@ -60,7 +66,12 @@ struct Outcome {
     release: Option<Release>,
     /// What was found outside, with `--online`.
     online: Option<Vec<online::Seen>>,
+    /// What was not looked at, and how it would be.
+    left_out: Vec<Omission>,
 }
+
+/// A part of a check that was not asked for, or could not be made: its name, and the remedy.
+struct Omission(&'static str, &'static str);
 
 /// # Errors
 /// There is no configuration, or it cannot be read.
@@ -73,6 +84,10 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     if let (true, Some(release)) = (args.online, &outcome.release) {
         outcome.online = Some(online::look(release)?);
     }
+    if args.tests {
+        outcome.test();
+    }
+    outcome.left_out = outcome.left_out(args);
     if let Some(unreadable) = outcome.findings.iter().find(|finding| finding.code == "config/unreadable") {
         bail!(unreadable.one_line());
     }
@@ -81,7 +96,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         Format::Human | Format::Json => output::json(&outcome.json()),
         Format::Sarif => output::json(&sarif::log(&outcome.findings, &place.root)),
     }
-    let failed = outcome.findings.iter().any(|finding| args.deny_warnings || finding.severity == Severity::Error);
+    let failed = outcome.is_broken() || (args.deny_warnings && !outcome.findings.is_empty());
     let unreachable = outcome.online.as_ref().is_some_and(|seen| !online::all_good(seen));
     Ok(if failed || unreachable { Status::Failed } else { Status::Good })
 }
@@ -105,7 +120,7 @@ fn explain(global: &Global, name: &str) -> Result<Status> {
 impl Outcome {
     fn of(place: &Place, secrets: Secrets) -> Self {
         match build::read(place) {
-            Err(findings) => Self { findings, scripts: None, release: None, online: None },
+            Err(findings) => Self::broken(findings, None),
             Ok(reading) => Self::assembled(place, reading, secrets),
         }
     }
@@ -113,17 +128,62 @@ impl Outcome {
     fn assembled(place: &Place, reading: Reading, secrets: Secrets) -> Self {
         let names = reading.texts.scripts.keys();
         let scripts = Some(names.filter(|name| !is_test(name)).count());
+        let unlisted = manifest::check(place, &reading, None).err().unwrap_or_default();
         match build::assemble(place, reading, None, secrets, &Metrics::new()) {
-            Err(findings) => Self { findings, scripts, release: None, online: None },
+            Err(findings) => Self::broken([findings, unlisted].concat(), scripts),
             Ok(release) => {
                 let mut findings = release.warnings.clone();
                 findings.extend(suite::findings(&release));
-                Self { findings, scripts, release: Some(release), online: None }
+                findings.extend(unlisted);
+                Self { release: Some(release), ..Self::broken(findings, scripts) }
             }
         }
     }
 
+    fn broken(findings: Vec<Finding>, scripts: Option<usize>) -> Self {
+        Self { findings, scripts, release: None, online: None, left_out: Vec::new() }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Runs the tests that would be run before the release goes live.
+    fn test(&mut self) {
+        let Some(release) = &self.release else { return };
+        let examined = Gate::default().examine(release, Pace::Start);
+        let news = [examined.errors, examined.warnings].concat();
+        let news = news.into_iter().filter(|finding| !self.findings.contains(finding)).collect::<Vec<_>>();
+        self.findings.extend(news);
+    }
+
+    fn left_out(&self, args: &Args) -> Vec<Omission> {
+        let gate = self.release.as_ref().map(|release| release.config.scripts.gate);
+        let tests = match gate {
+            Some(scripts::Gate::Check) => Some("`scripts.gate` asks for none; `hookgate test` runs them"),
+            Some(scripts::Gate::Tests) => (!args.tests).then_some("--tests runs them"),
+            None => Some("run when nothing else is wrong"),
+        };
+        let outside = match self.online {
+            Some(_) => None,
+            None if args.online => Some("asked when nothing else is wrong"),
+            None => Some("--online asks them"),
+        };
+        let secrets = args.no_secrets.then_some("--no-secrets leaves them out");
+        let parts = [("tests", tests), ("outside systems", outside), ("secrets", secrets)];
+        parts.into_iter().filter_map(|(part, remedy)| Some(Omission(part, remedy?))).collect()
+    }
+
     fn print(&self) {
+        self.print_findings();
+        if !self.left_out.is_empty() {
+            let parts: Vec<String> =
+                self.left_out.iter().map(|Omission(part, how)| format!("{part} ({how})")).collect();
+            output::line(paint(DIM, format!("not looked at: {}", parts.join(", "))));
+        }
+    }
+
+    fn print_findings(&self) {
         if !self.findings.is_empty() {
             output::line(output::rendered(&self.findings));
             output::line("");
@@ -134,7 +194,7 @@ impl Outcome {
         }
         let scripts = self.scripts.map(|number| counted(number, "script"));
         let tally = output::tally(&self.findings);
-        let Some(release) = &self.release else {
+        let Some(release) = self.release.as_ref().filter(|_| !self.is_broken()) else {
             let place = scripts.map(|scripts| format!(" in {scripts}")).unwrap_or_default();
             return output::line(format_args!("{tally}{place}"));
         };
@@ -165,6 +225,7 @@ impl Outcome {
             "scripts": self.scripts,
             "release": release,
             "online": self.online.as_deref().map(online::json),
+            "not_looked_at": self.left_out.iter().map(|Omission(part, _)| part).collect::<Vec<_>>(),
         })
     }
 }

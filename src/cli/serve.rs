@@ -1,6 +1,7 @@
 //! `serve`: run the gateway. The one place that puts its parts together: release, gateway, listeners, watch, stop.
 
 mod files;
+mod first;
 mod handover;
 mod listen;
 mod private;
@@ -29,28 +30,25 @@ use crate::admin::live::Stage;
 use crate::allocator;
 use crate::cli::bundle;
 use crate::cli::output;
+use crate::cli::serve::first::Starting;
 use crate::cli::serve::listen::Listeners;
 use crate::cli::serve::private::Private;
 use crate::cli::serve::public::Public;
 use crate::cli::serve::sockets::{Inherited, Spare};
 #[cfg(feature = "otel")]
 use crate::cli::serve::traces::Traces;
-use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::config;
-use crate::config::Config;
+use crate::config::server::Server;
 use crate::delivery::Delivery;
 use crate::delivery::{reconcile, upkeep, work};
-use crate::failpoint;
 use crate::finding::Finding;
 use crate::gateway::Gateway;
-use crate::history::{Beginning, Failure, History};
+use crate::history::History;
 use crate::records;
 use crate::records::Recorder;
-use crate::release::Release;
 use crate::release::attempts::Attempts;
-use crate::release::build;
-use crate::release::build::{Reading, Secrets};
+use crate::release::build::Reading;
 use crate::release::bundle::Place;
 use crate::release::live::Live;
 use crate::release::live::told;
@@ -72,6 +70,9 @@ pub struct Args {
     /// How log lines look; `--json` is the same as `json`. `HOOKGATE_LOG` filters them, such as `info,hookgate::gateway=debug`.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Log::Human)]
     log: Log,
+    /// Do not start with a broken bundle. Without it the release that was in force last is served out of the store.
+    #[arg(long)]
+    strict: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -86,10 +87,6 @@ enum Log {
 /// How long requests at the admin listener may take to finish after the stop.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
-/// Why a start failed that was to honour a pin, and the two ways out.
-const PINNED: &str = "an operator went back to an earlier release, which cannot be put in force again; \
-    change a file of the bundle, or end the pin with `hookgate release unpin`, to start with what is on disk";
-
 /// Serves until SIGTERM or SIGINT; at SIGUSR2 it becomes the program on disk, and serves on.
 ///
 /// # Errors
@@ -98,7 +95,11 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let started = Instant::now();
     // Before there is another thread.
     let inherited = Inherited::take()?;
-    let place = bundle::place(global)?;
+    let place = match bundle::place(global) {
+        // A configuration that was removed is a broken bundle, if a gateway ran here.
+        Err(_) if !args.strict && first::kept_store(&Place::of(&global.config)).is_some() => Place::of(&global.config),
+        place => place?,
+    };
     let log = if global.json { Log::Json } else { args.log };
     let format = match log {
         Log::Human => telemetry::Format::Human,
@@ -108,15 +109,16 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
     // Fetching token keys needs one; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let reading = build::read(&place).or_else(|findings| refuse(log, &findings))?;
+    let read = first::read(&place);
+    let server = read.as_ref().map_or_else(|_| Server::default(), |reading| reading.document.config.server.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(reading.document.config.server.threads()?)
+        .worker_threads(server.threads()?)
         .thread_stack_size(stack::WORKER_BYTES)
         .enable_all()
         .build()
         .context("the threads that answer calls cannot be started")?;
     give_memory_back().context("the thread that gives memory back cannot be started")?;
-    let result = runtime.block_on(serve(&place, reading, inherited, log, started));
+    let result = runtime.block_on(serve(&place, read, inherited, (log, args.strict), started));
     // A script that still spins must not hold up the end.
     runtime.shutdown_background();
     let handed_over = result?;
@@ -130,17 +132,19 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
 /// Gives the sockets for the next program, if there is to be one.
 async fn serve(
     place: &Place,
-    reading: Reading,
+    read: Result<Reading, Vec<Finding>>,
     inherited: Inherited,
-    log: Log,
+    (log, strict): (Log, bool),
     started: Instant,
 ) -> Result<Option<[TcpListener; 2]>> {
     // From here on such a signal does not end the process, as it would one that does not know it.
     let asked = signal(SignalKind::user_defined2()).context("SIGUSR2 cannot be handled")?;
     let metrics = Metrics::new();
-    // Addresses and the store are those of the files, whichever release is in force: only a start reads them.
-    let config = reading.document.config.clone();
-    let file = store::path(place, &config)?;
+    let file = match (first::store_file(place, &read)?, &read) {
+        (Some(file), _) => file,
+        (None, Err(findings)) => return refuse(log, findings),
+        (None, Ok(_)) => bail!("`store.url` names no file"),
+    };
     let store = Sqlite::open(&file, sqlite::Options::default())
         .with_context(|| format!("the store `{}` cannot be opened", file.display()))?;
     let store: Arc<dyn Store> = Arc::new(store);
@@ -148,13 +152,11 @@ async fn serve(
     let attempts = Attempts::open(file.parent().unwrap_or(Path::new(".")));
     let live = Arc::new(Live::new(metrics.clone()).remembering(attempts));
     let history = History::start(store.clone(), live.clone(), place.clone());
-    let Beginning { reading, pinned } = beginning(reading, &history, log).await?;
-    let building = live.attempts().begin(&reading.hash).or_else(|findings| refuse(log, &findings))?;
-    let release = first_release(place, reading, pinned.is_some(), &config, (&metrics, log))?;
-    let routes = release.routes.len();
+    let starting = Starting { place, history: &history, live: &live, metrics: &metrics, store: &file, log, strict };
+    let first = starting.first(read).await?;
+    let (config, routes) = (first.config.clone(), first.routes());
     let listeners = Listeners::bind(place, &config, &metrics, inherited)?;
-    live.start(release, pinned).or_else(|findings| refuse(log, &findings))?;
-    drop(building);
+    first.go_live(&live);
     let (stop, stopping) = channel(false);
     let suspects = Arc::new(Suspects::open(file.parent().unwrap_or(Path::new("."))));
     let Listeners { public, settings: public_settings, admin, admin_settings, access, spare } = listeners;
@@ -262,31 +264,6 @@ fn give_memory_back() -> std::io::Result<()> {
     std::thread::Builder::new().name("memory".to_owned()).stack_size(128 * 1024).spawn(work).map(drop)
 }
 
-/// What to begin with: the files, or the release that an operator went back to.
-async fn beginning(on_disk: Reading, history: &History, log: Log) -> Result<Beginning> {
-    match history.begin(on_disk).await {
-        Err(Failure::Refused { findings, .. }) => refuse(log, &findings).context(PINNED),
-        begun => begun.context(PINNED),
-    }
-}
-
-/// The release to begin with. `config` is that of the files.
-fn first_release(
-    place: &Place,
-    reading: Reading,
-    pinned: bool,
-    config: &Config,
-    (metrics, log): (&Arc<Metrics>, Log),
-) -> Result<Release> {
-    failpoint::reach("release.building");
-    let built = build::assemble(place, reading, None, Secrets::Load, metrics);
-    let built = built.or_else(|findings| refuse(log, &findings));
-    let mut release = if pinned { built.context(PINNED)? } else { built? };
-    release.started_with = config.clone();
-    tell_secrets(&release);
-    Ok(release)
-}
-
 /// Lets the last requests at the admin listener finish.
 async fn end_admin(task: JoinHandle<()>) {
     if let Err(error) = task.await {
@@ -304,19 +281,6 @@ fn refuse<T>(log: Log, findings: &[Finding]) -> Result<T> {
         Log::Json => told::log_findings(findings),
     }
     bail!("the bundle cannot go live ({}), so the gateway does not start", output::tally(findings))
-}
-
-/// A secret made just now is of no use until somebody knows of it.
-fn tell_secrets(release: &Release) {
-    let created = release.created_secrets();
-    let Some(hook) = release.routes.first().map(|route| route.hook.name) else { return };
-    for file in created {
-        info!(
-            secret.file = %file.display(),
-            next = format!("hookgate simulate {hook}"),
-            "a secret was made; enter it at the provider, or try it out"
-        );
-    }
 }
 
 /// Sends `true` at SIGUSR2, if the program on disk can take over.

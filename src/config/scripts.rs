@@ -1,5 +1,7 @@
 //! `[scripts]`: where scripts are, and what a release must pass. Holds settings only.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +21,33 @@ pub struct Scripts {
     /// A release whose tests take longer does not go live.
     #[schemars(range(min = 1))]
     pub gate_timeout_ms: u64,
+    /// How long no file of the bundle may have changed before it is read; it must be longer than the pauses between the files of
+    /// one deployment. Files that have been changing for longer must be quiet for half of that time, for up to two seconds.
+    #[schemars(range(min = 20, max = 60_000))]
+    pub settle_ms: u64,
+    /// File with the SHA-256 of `gateway.toml`, every script and fixture, and every table, as `sha256sum` writes it. Nothing goes
+    /// live unless all of them match.
+    #[schemars(length(min = 1))]
+    pub manifest: Option<String>,
 }
 
 impl Default for Scripts {
     fn default() -> Self {
-        Self { dir: "scripts".to_owned(), roots: Vec::new(), gate: Gate::Tests, gate_timeout_ms: 30_000 }
+        Self {
+            dir: "scripts".to_owned(),
+            roots: Vec::new(),
+            gate: Gate::Tests,
+            gate_timeout_ms: 30_000,
+            settle_ms: 150,
+            manifest: None,
+        }
+    }
+}
+
+impl Scripts {
+    /// How long no file may have changed before the bundle is read.
+    pub fn settle(&self) -> Duration {
+        Duration::from_millis(self.settle_ms)
     }
 }
 

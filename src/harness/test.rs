@@ -15,6 +15,7 @@ use crate::script::budget::{Limits, Stopped};
 use crate::script::compile::Compiler;
 use crate::script::compile::testing::Function;
 use crate::script::context::World;
+use crate::script::depth;
 use crate::script::run::{Call, Cause, Run};
 use crate::script::trace::values;
 use crate::script::trace::values::Place;
@@ -115,6 +116,9 @@ impl Attempt<'_> {
         let Limits { deadline_ms, operations, memory_bytes, .. } = limits();
         let text = match cause {
             Cause::Stopped(Stopped::Operations) => format!("the test took more than {operations} operations"),
+            Cause::Stopped(Stopped::Levels) => {
+                format!("a value has more than {} levels of arrays, maps and closures", depth::MAX_LEVELS)
+            }
             Cause::Stopped(Stopped::Memory) => format!("the test held more than {} MiB", memory_bytes >> 20),
             Cause::Stopped(_) | Cause::Busy | Cause::Crowded | Cause::Crashed
                 if self.until.is_some_and(|until| Instant::now() >= until) =>

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::history::Failure;
 use crate::history::content::Tree;
-use crate::release::live::{State, Status};
+use crate::release::live::status::{State, Status};
 use crate::store::Millis;
 use crate::store::archive::{Part, PastRelease};
 

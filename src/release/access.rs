@@ -152,7 +152,7 @@ fn ring(place: &Place, sources: &[SecretSource], secrets: Secrets) -> Result<Opt
     ring.map(|ring| Some(Arc::new(ring))).map_err(|errors| problems(".secrets", errors))
 }
 
-fn made_at_start(place: &Place, source: &SecretSource) -> bool {
+pub(super) fn made_at_start(place: &Place, source: &SecretSource) -> bool {
     let is_absent = |path: &Path| !path.exists() && !path.is_symlink();
     matches!(source, SecretSource::File { file, create: true } if is_absent(&place.root.join(file)))
 }

@@ -19,10 +19,13 @@ use crate::release::bundle::{Content, Place, Texts};
 use crate::release::convert::{known, own_limits, table_kind};
 use crate::release::fence;
 use crate::release::fence::World;
+use crate::release::operating;
 use crate::release::outside;
 use crate::release::panics;
 use crate::release::params::ParamSecrets;
-use crate::release::routes::{Parts, Scripts};
+use crate::release::routes;
+use crate::release::routes::Scripts;
+use crate::release::stamps::FileList;
 use crate::release::tables;
 use crate::release::unused;
 use crate::release::{Release, Route};
@@ -98,6 +101,25 @@ fn read_now(place: &Place) -> Result<Reading, Vec<Finding>> {
     }
 }
 
+/// What the configuration on disk says of the store, even if it is broken elsewhere; the default where it says nothing, and nothing
+/// where that cannot be read.
+pub fn store_of(place: &Place) -> Option<config::store::Store> {
+    let text = if place.config.exists() { place.read_config().ok()? } else { String::new() };
+    panics::caught(&place.config_name(), || config::store_of(&text, known())).ok().flatten()
+}
+
+/// Which files the bundle is made of.
+///
+/// # Errors
+/// Why the configuration does not tell. A panic is one, too.
+pub(super) fn parts(place: &Place) -> Result<FileList, Vec<Finding>> {
+    let parts = || {
+        let text = place.read_config().map_err(|finding| vec![*finding])?;
+        Ok(FileList::of(place, &parse(place, &text)?))
+    };
+    panics::caught(&place.config_name(), parts).flatten()
+}
+
 /// What was in force once, to be made into a release again.
 ///
 /// # Errors
@@ -150,6 +172,7 @@ fn assemble_now(
     let (fence, wrong) = fence::of(place, &document);
     work.findings.extend(wrong);
     let world = World { place, fence: &Arc::new(fence), secrets };
+    work.findings.extend(operating::wrong(&world, &document, before));
     let gates = work.gates(&world, before);
     let connectors = Arc::new(work.connectors(&world, before));
     let logs = work.logs(&world, before);
@@ -164,7 +187,7 @@ fn assemble_now(
     if let Some(compiler) = &compiler {
         let scripts = work.scripts(compiler, before_compiler);
         let (config, accesses) = (&document.config, &gates);
-        let parts = Parts {
+        let parts = routes::Parts {
             config,
             scripts: &scripts,
             accesses,

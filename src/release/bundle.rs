@@ -182,6 +182,17 @@ pub fn hash(config: &str, texts: &Texts) -> String {
     hex::encode(hasher.finalize())
 }
 
+/// Whether a path below the folder of scripts names a script or a fixture.
+pub(super) fn is_script_file(path: &str) -> bool {
+    let is_ours = path.ends_with(".rhai") || path.ends_with(".json");
+    is_ours && !path.split('/').any(listing::is_left_out)
+}
+
+/// The names of the scripts and fixtures below `dir`, without reading them.
+pub(super) fn script_files(fence: &Fence, dir: &str) -> Vec<String> {
+    Listing::of(fence, dir).found
+}
+
 /// A finding about a file that was not read.
 pub fn unreadable(code: &'static str, file: &str, error: &FileError) -> Finding {
     let finding = Finding::error(code, file, format!("cannot be read: {error}"));

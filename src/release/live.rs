@@ -2,37 +2,38 @@
 //!
 //! Swapping is one pointer. A refused release changes nothing but the status, which says why until it is mended.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::failpoint;
 use crate::finding::Finding;
 use crate::release::Release;
 use crate::release::attempts::Attempts;
 use crate::release::build;
-use crate::release::build::{Reading, Secrets};
+use crate::release::build::Secrets;
 use crate::release::bundle::{Content, Place};
-use crate::release::gate::{Gate, Pace, Tested};
+use crate::release::gate::{Gate, Pace};
+use crate::release::live::activation::Going;
 use crate::release::live::resting::Resting;
-use crate::release::live::told::{log_findings, log_live, restart_sections};
+use crate::release::live::status::{State, Status};
+use crate::release::manifest;
 use crate::release::panics;
-use crate::release::witness::{Activated, Cause, Pinned, Refused, Seen, Witness};
+use crate::release::settle::{Conditions, Settle, SettledBundle, Unsettled};
+use crate::release::witness::{Cause, Pinned, Seen, Witness};
 use crate::telemetry::metrics::Metrics;
 
+mod activation;
 mod resting;
+pub mod status;
 pub mod told;
 
-/// Files that no writer touched for this long are whole.
-const BETWEEN_READINGS: Duration = Duration::from_millis(20);
-/// A bundle that is being written is read again until it is whole. One that changes for several seconds without a pause is taken
-/// as it is: what changes all the time must not keep everything else from going live.
-const READINGS: usize = 100;
+/// How often a release is built anew because its files changed while it was. Then it goes live although they did: they were whole
+/// when they were read, and what changes every minute must not keep slow tests from ever ending well.
+const MOST_REBUILT: usize = 3;
 
 /// Holds the release in force. One per gateway.
 pub struct Live {
@@ -50,44 +51,9 @@ pub struct Live {
     gate: Gate,
     attempts: Attempts,
     resting: Resting,
-}
-
-/// What `/api/v1/status` says about releases.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-#[schema(as = ReleaseStatus)]
-pub struct Status {
-    /// Hash of the release in force.
-    pub running: Option<String>,
-    /// Hash of what is on disk; absent while it cannot be read.
-    pub on_disk: Option<String>,
-    pub state: State,
-    /// Why what is on disk was refused.
-    pub error: Vec<Finding>,
-    pub warnings: Vec<Finding>,
-    pub activated_at: Option<String>,
-    /// Why what is on disk is not in force although nothing is wrong with it: an operator went back to an earlier release.
-    pub pinned: Option<Pinned>,
-    /// Files of secrets whose newest content cannot be used, and why; the secret that was read before is still in use.
-    pub refused_secrets: Vec<String>,
-    /// Sections of the configuration that changed and take effect at the next start.
-    pub needs_restart: Vec<&'static str>,
-    /// The tests of what was tested last: of the release in force, or of the one that was refused.
-    pub tests: Tested,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = ReleaseState)]
-pub enum State {
-    /// What is on disk is in force.
-    Current,
-    /// What is on disk was refused; the one before is in force.
-    Refused,
-    /// An operator went back to an earlier release; what is on disk stays out until it changes.
-    Pinned,
-    /// A release is being built.
-    #[default]
-    Building,
+    settle: Settle,
+    /// Whether a secret is new that nothing was built with yet.
+    rotated: AtomicBool,
 }
 
 /// What a reload did.
@@ -96,6 +62,8 @@ pub enum Reloaded {
     Activated,
     Unchanged,
     Refused,
+    /// Nothing yet: somebody is checking files out. They are to be looked at again in a moment.
+    Waiting,
 }
 
 /// Whose wish it is that the files are looked at.
@@ -109,22 +77,33 @@ enum Asked<'a> {
     By(&'a str),
 }
 
-/// What puts a release in force.
-struct Going<'a> {
-    who: &'a str,
-    cause: Cause,
-    pinned: Option<Pinned>,
-    tests: Option<Tested>,
-    before: Option<&'a Release>,
-    /// The turn that it was built in; if another one has come since, it does not go live. Nothing: it goes live anyway.
-    turn: Option<u64>,
+/// A look at the files.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    asked: Asked<'a>,
+    /// How many releases went live before it.
+    turn: u64,
+    /// How often files changed while a release was built of them.
+    rebuilt: usize,
 }
 
 impl Live {
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        let (status, reloading, looks, turn, witness, untold, gate, attempts, resting) = Default::default();
-        let current = ArcSwapOption::empty();
-        Self { current, status, reloading, looks, turn, witness, untold, metrics, gate, attempts, resting }
+        Self {
+            current: ArcSwapOption::empty(),
+            status: Mutex::default(),
+            reloading: Mutex::default(),
+            looks: AtomicU64::default(),
+            turn: Mutex::default(),
+            witness: OnceLock::default(),
+            untold: Mutex::default(),
+            metrics,
+            gate: Gate::default(),
+            attempts: Attempts::default(),
+            resting: Resting::default(),
+            settle: Settle::default(),
+            rotated: AtomicBool::default(),
+        }
     }
 
     /// The same, but a release that ends the process is remembered.
@@ -165,19 +144,6 @@ impl Live {
         self.lock().clone()
     }
 
-    /// Puts the first release in force if its tests pass; a pinned one, which was in force before, without them.
-    ///
-    /// # Errors
-    /// Which tests failed, and why.
-    pub fn start(&self, release: Release, pinned: Option<Pinned>) -> Result<(), Vec<Finding>> {
-        let going = Going { who: "start", cause: Cause::Start, pinned, tests: None, before: None, turn: None };
-        match going.pinned {
-            Some(_) => self.activate(release, going),
-            None => self.admit(release, Pace::Start, going)?,
-        };
-        Ok(())
-    }
-
     /// Reads the bundle, and puts it in force if it is good and new. Blocks while it builds.
     pub fn reload(&self, place: &Place) -> Reloaded {
         self.look(place, Asked::Files)
@@ -203,7 +169,7 @@ impl Live {
         let reading = build::again(place, content)?;
         let _building = self.attempts.begin(&reading.hash)?;
         let release = build::assemble(place, reading, before.as_deref(), Secrets::Load, &self.metrics)?;
-        let on_disk = build::read(place).and_then(|reading| steady(place, reading, true)).map(|reading| reading.hash);
+        let on_disk = Settle::default().read(place, &Conditions::QUIET).map(|whole| whole.reading.hash);
         let known = self.status();
         let on_disk = on_disk.ok().or(known.on_disk).or(known.running).filter(|hash| *hash != release.hash);
         let pinned = on_disk.map(|from| Pinned {
@@ -214,7 +180,10 @@ impl Live {
             who: who.to_owned(),
         });
         let before = before.as_deref();
-        self.activate(release, Going { who, cause: Cause::RolledBack, pinned, tests: None, before, turn: None });
+        self.activate(
+            release,
+            Going { who, cause: Cause::RolledBack, pinned, tests: None, before, turn: None, stands: &|| true },
+        );
         Ok(())
     }
 
@@ -226,34 +195,34 @@ impl Live {
     fn look(&self, place: &Place, asked: Asked<'_>) -> Reloaded {
         self.looks.fetch_add(1, Ordering::Relaxed);
         let _one = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match panics::apart(&place.config_name(), || self.try_reload(place, asked)) {
+        for rebuilt in 0.. {
+            match panics::apart(&place.config_name(), || self.try_reload(place, asked, rebuilt)) {
                 Ok(Some(reloaded)) => return reloaded,
                 Ok(None) => {}
                 Err(findings) => return self.refuse(None, findings, asked),
             }
         }
+        Reloaded::Unchanged
     }
 
-    /// Nothing if another release went live meanwhile: then everything has to be looked at anew.
-    fn try_reload(&self, place: &Place, asked: Asked<'_>) -> Option<Reloaded> {
-        let turn = *self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Nothing if another release went live meanwhile, or the files changed: then everything has to be looked at anew.
+    fn try_reload(&self, place: &Place, asked: Asked<'_>, rebuilt: usize) -> Option<Reloaded> {
+        let look = Look { asked, turn: *self.turn.lock().unwrap_or_else(PoisonError::into_inner), rebuilt };
         let before = self.current();
-        let mut rotated = false;
         if let Some(before) = &before {
-            rotated = before.rotate_secrets();
+            self.rotated.fetch_or(before.rotate_secrets(), Ordering::Relaxed);
             self.note_secrets(before);
         }
-        let reading = match build::read(place) {
-            Ok(reading) => reading,
-            Err(findings) => return Some(self.refuse(None, findings, asked)),
-        };
-        if self.stays(&reading.hash, asked, rotated) {
-            return Some(Reloaded::Unchanged);
-        }
-        let reading = match steady(place, reading, before.is_some()) {
-            Ok(reading) => reading,
-            Err(findings) => return Some(self.refuse(None, findings, asked)),
+        let settled = self.settled(place, before.as_deref());
+        let rotated = self.rotated.load(Ordering::Relaxed);
+        let SettledBundle { reading, stamps } = match settled {
+            Ok(whole) => whole,
+            Err(Unsettled::Locked(_)) => return Some(Reloaded::Waiting),
+            Err(Unsettled::Broken(findings)) => {
+                // Files that are written all the time, and always with the same content.
+                let same = build::read(place).is_ok_and(|reading| self.stays(&reading.hash, asked, rotated));
+                return Some(if same { Reloaded::Unchanged } else { self.refuse(None, findings, asked) });
+            }
         };
         if self.stays(&reading.hash, asked, rotated) {
             return Some(Reloaded::Unchanged);
@@ -261,9 +230,10 @@ impl Live {
         if matches!(asked, Asked::Timer) && self.lock().state == State::Refused && self.resting.has(&reading.hash) {
             return Some(Reloaded::Refused);
         }
+        self.rotated.store(false, Ordering::Relaxed);
         let on_disk = (reading.hash.clone(), reading.content());
         let began = Instant::now();
-        let built = self.build(place, reading, before.as_deref(), (turn, asked));
+        let built = self.build(place, SettledBundle { reading, stamps }, before.as_deref(), look);
         Some(match built {
             Ok(live) => live?,
             Err(findings) => {
@@ -273,18 +243,44 @@ impl Live {
         })
     }
 
-    /// Builds and tests what was read, and puts it in force; nothing if another release came first.
+    /// The files, when they are whole. The status says what is waited for.
+    fn settled(&self, place: &Place, before: Option<&Release>) -> Result<SettledBundle, Unsettled> {
+        let in_force = before.map(|before| &before.config);
+        let settled = self.settle.read(
+            place,
+            &Conditions {
+                pause: in_force.map(|config| config.scripts.settle()),
+                wary: before.is_some(),
+                proof: &|reading| manifest::check(place, reading, in_force),
+                tell: &|waiting| self.lock().waiting_for = Some(waiting.to_string()),
+            },
+        );
+        if !matches!(settled, Err(Unsettled::Locked(_))) {
+            self.lock().waiting_for = None;
+        }
+        settled
+    }
+
+    /// Builds and tests what was read, and puts it in force; nothing if another release came first, or the files changed.
     fn build(
         &self,
         place: &Place,
-        reading: Reading,
+        whole: SettledBundle,
         before: Option<&Release>,
-        (turn, asked): (u64, Asked<'_>),
+        look: Look<'_>,
     ) -> Result<Option<Reloaded>, Vec<Finding>> {
+        let SettledBundle { reading, stamps } = whole;
         let _building = self.attempts.begin(&reading.hash)?;
         failpoint::reach("release.reloading");
-        let going =
-            Going { who: asked.who(), cause: Cause::Files, pinned: None, tests: None, before, turn: Some(turn) };
+        let going = Going {
+            who: look.asked.who(),
+            cause: Cause::Files,
+            pinned: None,
+            tests: None,
+            before,
+            turn: Some(look.turn),
+            stands: &|| look.rebuilt >= MOST_REBUILT || self.settle.is_as_read(place, &stamps),
+        };
         let pace = if before.is_some() { Pace::Beside } else { Pace::Start };
         build::assemble(place, reading, before, Secrets::Load, &self.metrics)
             .and_then(|release| self.admit(release, pace, going))
@@ -305,89 +301,11 @@ impl Live {
             status.on_disk = Some(on_disk.to_owned());
             status.state = State::Pinned;
             status.error.clear();
+            status.from_store = false;
+            self.metrics.set_from_store(false);
             return true;
         }
         !rotated && status.state == State::Current && status.running.as_deref() == Some(on_disk)
-    }
-
-    /// Puts a release in force if its tests pass.
-    ///
-    /// # Errors
-    /// Which tests failed, and why.
-    fn admit(&self, mut release: Release, pace: Pace, going: Going<'_>) -> Result<Option<Reloaded>, Vec<Finding>> {
-        let examined = self.gate.examine(&release, pace);
-        self.metrics.set_failed_tests(&examined.failed_by_script);
-        self.lock().tests = examined.tested.clone();
-        if !examined.errors.is_empty() {
-            return Err(examined.errors);
-        }
-        release.warnings.extend(examined.warnings.iter().cloned());
-        self.gate.keep(&examined);
-        Ok(self.activate(release, Going { tests: Some(examined.tested), ..going }))
-    }
-
-    /// Puts a release in force; nothing if another one came first.
-    fn activate(&self, mut release: Release, going: Going<'_>) -> Option<Reloaded> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if going.turn.is_some_and(|built| built != *turn) {
-            return None;
-        }
-        *turn += 1;
-        let Going { who, cause, pinned, tests, before, .. } = going;
-        let content = release.content.take();
-        release.start();
-        let release = Arc::new(release);
-        self.current.store(Some(release.clone()));
-        let (was, unpinned) = self.note_live(&release, pinned.clone());
-        self.metrics.reloads.inc("activated");
-        self.metrics.set_release(&release.hash);
-        log_live(&release, before.is_some_and(|before| before.hash == release.hash), pinned.as_ref());
-        if let Some(content) = content {
-            let (hash, who) = (release.hash.clone(), who.to_owned());
-            let warnings = release.warnings.clone();
-            let activated = Activated { hash, content, who, cause, before: was, pinned, unpinned, warnings, tests };
-            self.told(Seen::Activated(Box::new(activated)));
-        }
-        Some(Reloaded::Activated)
-    }
-
-    /// Puts into the status that a release is in force. What was, and which pin held until now.
-    fn note_live(&self, release: &Release, pinned: Option<Pinned>) -> (Option<String>, Option<Pinned>) {
-        let mut status = self.lock();
-        let tests = std::mem::take(&mut status.tests);
-        let hash = Some(release.hash.clone());
-        let now = Status {
-            tests,
-            on_disk: pinned.as_ref().map(|pinned| pinned.from.clone()).or_else(|| hash.clone()),
-            running: hash,
-            state: if pinned.is_some() { State::Pinned } else { State::Current },
-            error: Vec::new(),
-            warnings: release.warnings.clone(),
-            activated_at: Some(Timestamp::now().to_string()),
-            pinned,
-            refused_secrets: release.refused_secrets(),
-            needs_restart: restart_sections(release),
-        };
-        let Status { running, pinned, .. } = std::mem::replace(&mut *status, now);
-        (running, pinned)
-    }
-
-    fn refuse(&self, on_disk: Option<(String, Content)>, findings: Vec<Finding>, asked: Asked<'_>) -> Reloaded {
-        let mut status = self.lock();
-        let news = status.error != findings || status.state != State::Refused;
-        status.on_disk = on_disk.as_ref().map(|(hash, _)| hash.clone());
-        status.state = State::Refused;
-        status.error.clone_from(&findings);
-        let running = status.running.clone();
-        drop(status);
-        self.metrics.reloads.inc("refused");
-        // The files are tried again on a timer; the log repeats only what is new.
-        if news {
-            log_findings(&findings);
-            let who = asked.who().to_owned();
-            self.told(Seen::Refused(Box::new(Refused { on_disk, who, running, findings })));
-        }
-        Reloaded::Refused
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
@@ -402,21 +320,4 @@ impl Asked<'_> {
             Self::By(who) => who,
         }
     }
-}
-
-/// Reads until two readings agree: one in the middle of a save would mix files from before and after it. At the start
-/// nobody waits, and nothing runs yet that must not be replaced by a mix.
-///
-/// # Errors
-/// What cannot be read, and every mistake of the configuration.
-pub fn steady(place: &Place, mut reading: Reading, running: bool) -> Result<Reading, Vec<Finding>> {
-    for _ in 0..if running { READINGS } else { 0 } {
-        std::thread::sleep(BETWEEN_READINGS);
-        let again = build::read(place)?;
-        if again.hash == reading.hash {
-            return Ok(again);
-        }
-        reading = again;
-    }
-    Ok(reading)
 }

@@ -1,5 +1,7 @@
 //! Noticing that files changed: an event in a folder of the bundle means "look again", nothing more.
 //!
+//! When the files are whole is not decided here but in [`settle`](super::settle).
+//!
 //! Folders are watched, not files: editors, `git checkout` and ConfigMaps replace files. What appears, disappears or is renamed
 //! counts whatever its name is, because a ConfigMap swap names only its `..data` link. What is written in place counts only
 //! if the bundle reads it: a log beside `gateway.toml` is written at every call. And after a look that found nothing new the
@@ -15,7 +17,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, warn};
 
 use crate::config::Config;
@@ -23,11 +25,8 @@ use crate::release::access;
 use crate::release::bundle::Place;
 use crate::release::live::{Live, Reloaded};
 use crate::release::outside;
+use crate::release::stamps;
 
-/// A burst of writes ends when nothing came for this long …
-const QUIET: Duration = Duration::from_millis(60);
-/// … or has lasted this long.
-const LONGEST_BURST: Duration = Duration::from_millis(400);
 /// How soon after a look that found nothing new the next one may be. A save that falls into this is still live in a second.
 const REST: Duration = Duration::from_millis(500);
 /// How often the files are read without being asked.
@@ -68,8 +67,9 @@ pub fn start(place: Place, live: Arc<Live>) -> std::io::Result<Watch> {
                 };
                 let result = tokio::task::spawn_blocking(look).await;
                 debug!(?result, "looked at the files");
-                changes.looked(result.ok());
-                if !changes.moved(config().as_ref()) {
+                let found = result.ok();
+                changes.looked(found);
+                if found != Some(Reloaded::Waiting) && !changes.moved(config().as_ref()) {
                     break;
                 }
                 changes.follow(config().as_ref());
@@ -97,6 +97,8 @@ pub struct Changes {
     poll: Interval,
     /// Not before this, unless the poll says so.
     rested: Instant,
+    /// Whether the last look put something in force. The next one may find nothing new: it was caused by the same save.
+    renewed: bool,
 }
 
 impl Changes {
@@ -107,14 +109,13 @@ impl Changes {
         changed.notify_one();
         let mut poll = interval_at(Instant::now() + POLL, POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { place, folders: Folders::new(changed.clone()), changed, poll, rested: Instant::now() }
+        Self { place, folders: Folders::new(changed.clone()), changed, poll, rested: Instant::now(), renewed: false }
     }
 
-    /// Ends when it is time to look at the files again: after a burst of changes, or because nobody has looked for long.
+    /// Ends when it is time to look at the files again: something changed, or nobody has looked for long.
     pub async fn next(&mut self) -> Reason {
         tokio::select! {
             () = self.changed.notified() => {
-                settle(&self.changed).await;
                 sleep_until(self.rested).await;
                 Reason::Change
             }
@@ -125,7 +126,9 @@ impl Changes {
     /// Says what the last look found; nothing if it ended with a panic. After one that put nothing new in force the next one
     /// waits a little. And while what is on disk is refused, every file counts: its configuration may read others.
     pub fn looked(&mut self, found: Option<Reloaded>) {
-        let in_vain = found != Some(Reloaded::Activated);
+        let renewed = found == Some(Reloaded::Activated);
+        let in_vain = !renewed && !self.renewed;
+        self.renewed = renewed;
         self.rested = Instant::now() + if in_vain { REST } else { Duration::ZERO };
         if !matches!(found, Some(Reloaded::Activated | Reloaded::Unchanged)) {
             *self.folders.names.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -143,12 +146,6 @@ impl Changes {
     pub fn moved(&self, config: Option<&Config>) -> bool {
         self.folders.wanted != wanted(&self.place, config)
     }
-}
-
-/// Waits for the end of a burst.
-async fn settle(changed: &Notify) {
-    let end = Instant::now() + LONGEST_BURST;
-    while Instant::now() < end && timeout(QUIET, changed.notified()).await.is_ok() {}
 }
 
 /// The folders under watch.
@@ -202,12 +199,14 @@ impl Folders {
 fn wanted(place: &Place, config: Option<&Config>) -> BTreeSet<(PathBuf, bool)> {
     let parent = |file: &str| place.root.join(file).parent().map(Path::to_owned);
     let mut folders = BTreeSet::from([(place.root.clone(), false)]);
+    // A new version of a bundle may be another target of the same link.
+    let links = place.root.ancestors().filter(|folder| folder.is_symlink());
+    folders.extend(links.filter_map(Path::parent).map(|folder| (or_here(folder), false)));
     if let Some(config) = config {
         let scripts = place.root.join(&config.scripts.dir);
         // Of a link, what it leads to is watched; that it leads elsewhere is a change of the folder around it.
         folders.insert((scripts.canonicalize().unwrap_or(scripts), true));
-        let files = config.tables.values().map(|table| table.file.as_str()).chain(access::files(config));
-        let files = files.chain(outside::files(config));
+        let files = stamps::files(config).chain(access::files(config)).chain(outside::files(config));
         folders.extend(files.filter_map(parent).map(|folder| (folder, false)));
     } else {
         folders.insert((place.root.join("scripts"), true));
@@ -218,10 +217,13 @@ fn wanted(place: &Place, config: Option<&Config>) -> BTreeSet<(PathBuf, bool)> {
     folders
 }
 
+fn or_here(folder: &Path) -> PathBuf {
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
+}
+
 /// The names of the files that a bundle of this configuration reads, and of those that they are links to.
 fn names(place: &Place, config: &Config) -> BTreeSet<OsString> {
-    let tables = config.tables.values().map(|table| table.file.as_str());
-    let files = tables.chain(access::files(config)).chain(outside::files(config));
+    let files = stamps::files(config).chain(access::files(config)).chain(outside::files(config));
     let paths = files.map(|file| place.root.join(file)).chain([place.config.clone()]);
     let with_target = |path: PathBuf| [path.canonicalize().unwrap_or_default(), path];
     paths.flat_map(with_target).filter_map(|path| path.file_name().map(OsString::from)).collect()

@@ -44,6 +44,8 @@ pub enum Stopped {
     Operations,
     Deadline,
     Memory,
+    /// A function was given a value that nests too deep.
+    Levels,
     /// Not a limit of the script: it took longer than a call may hold an async worker, and is to be run again on a
     /// thread of its own. Scripts have no effects, so running one twice is safe.
     Patience,

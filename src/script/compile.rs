@@ -492,6 +492,7 @@ fn limit_of(stopped: Stopped) -> Option<Limit> {
         Stopped::Operations => Some(Limit::Operations),
         Stopped::Deadline | Stopped::Patience | Stopped::Asked => Some(Limit::Deadline),
         Stopped::Memory => Some(Limit::Memory),
+        Stopped::Levels => Some(Limit::Levels),
     }
 }
 

@@ -39,6 +39,7 @@ pub enum Limit {
     Operations,
     Deadline,
     Memory,
+    Levels,
     Depth,
     Size,
 }

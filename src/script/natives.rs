@@ -74,7 +74,7 @@ impl Cost {
         let work = match self {
             Self::Constant => return Ok(()),
             Self::Estimated(_, estimate) => estimate(context, arguments)?,
-            _ => self.work(context, Size::of_all(arguments))?,
+            _ => self.work(context, Size::of_all(arguments)?)?,
         };
         budget::reserve(work.bytes)?;
         budget::charge(work.nanos)

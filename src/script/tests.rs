@@ -192,6 +192,17 @@ fn what_does_not_end_is_ended_with_a_place() {
             ErrorKind::Limit(Limit::Memory),
             "main.rhai:5:",
         ),
+        // #13: what is too deep does not end as what is too large.
+        (
+            "fn on_probe(_r) {\n    let a = [];\n    for i in 0..70 { a = [a]; }\n    to_json(a)\n}",
+            ErrorKind::Limit(Limit::Levels),
+            "main.rhai:4:",
+        ),
+        (
+            "fn on_probe(_r) {\n    let a = [];\n    for i in 0..70 { a = #{ a: a }; }\n    let t = `${a}`;\n}",
+            ErrorKind::Limit(Limit::Levels),
+            "main.rhai:4:",
+        ),
         (
             "fn on_probe(_r) {\n    let a = [];\n    a.pad(9_000, 1);\n    loop { a.filter(|x| x > 5); }\n}",
             ErrorKind::Limit(Limit::Deadline),

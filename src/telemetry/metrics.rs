@@ -60,6 +60,7 @@ pub struct Metrics {
     quotas: Mutex<Vec<(String, f64)>>,
     certificate_expires: AtomicI64,
     refused_secrets: AtomicI64,
+    from_store: AtomicI64,
 }
 
 /// The numbers of one route; they outlive the releases that the route is part of.
@@ -150,6 +151,7 @@ impl Metrics {
             quotas: Mutex::default(),
             certificate_expires: AtomicI64::new(NEVER),
             refused_secrets: AtomicI64::new(0),
+            from_store: AtomicI64::new(0),
         })
     }
 
@@ -203,6 +205,12 @@ impl Metrics {
     /// `hookgate_refused_secrets`: files of secrets whose newest content cannot be used, while an older one is.
     pub fn set_refused_secrets(&self, number: usize) {
         self.refused_secrets.store(i64::try_from(number).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// `hookgate_release_from_store`: whether the start took the release in force out of the store, because what is on disk was
+    /// refused.
+    pub fn set_from_store(&self, from_store: bool) {
+        self.from_store.store(i64::from(from_store), Ordering::Relaxed);
     }
 
     /// `hookgate_keys_age_seconds{auth}`: how old the keys of token issuers are, of those that have some.

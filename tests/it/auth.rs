@@ -8,8 +8,8 @@ use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
-use crate::harness::{SECRET, TestGateway};
-use crate::process::{Served, sample};
+use crate::harness::{SECRET, TestGateway, with_id};
+use crate::process::Served;
 
 const CONFIG: &str = r#"
 [auth.header]
@@ -150,14 +150,8 @@ fn result_count(gateway: &TestGateway, auth: &str, result: &'static str) -> u64 
     gateway.metrics.auth(auth, result, "none").get()
 }
 
-fn with_id(id: &str) -> String {
-    let mut call: Value = serde_json::from_str(sample("okta.registration")).unwrap();
-    call["eventId"] = json!(id);
-    call.to_string()
-}
-
 async fn status(gateway: &TestGateway, path: &str, value: &str) -> u16 {
-    gateway.call(Method::POST, path, &[("authorization", value)], with_id(value)).await.0
+    gateway.call(Method::POST, path, &[("authorization", value)], with_id("okta.registration", value)).await.0
 }
 
 #[tokio::test]
@@ -168,7 +162,7 @@ async fn each_cause_is_counted_apart_and_the_caller_learns_nothing() {
     for (path, auth, value, reason) in refused(&issuer) {
         let before = result_count(&gateway, auth, reason);
         let headers: Vec<_> = value.iter().map(|value| ("authorization", value.as_str())).collect();
-        let response = gateway.respond(Method::POST, path, &headers, with_id("x")).await;
+        let response = gateway.respond(Method::POST, path, &headers, with_id("okta.registration", "x")).await;
         assert_eq!(response.status(), 401, "{path} {value:?}");
         assert_eq!(response.body(), "{\"error\":\"not authenticated\"}", "{path} {value:?}");
         // An id of our own, by which the log and the record are found: the same shape whatever was wrong.
@@ -256,7 +250,7 @@ async fn which_secret_was_used_is_counted() {
 async fn a_secret_twice_in_one_call_is_none() {
     let gateway = TestGateway::bundle(CONFIG, &files(&Issuer::new().keys()));
     let twice = [("authorization", SECRET), ("Authorization", SECRET)];
-    assert_eq!(gateway.call(Method::POST, "/header", &twice, with_id("x")).await.0, 401);
+    assert_eq!(gateway.call(Method::POST, "/header", &twice, with_id("okta.registration", "x")).await.0, 401);
 }
 
 #[test]
@@ -317,8 +311,9 @@ on_failure = "allow"
 async fn a_route_may_want_two_headers_at_once() {
     let gateway = TestGateway::bundle(SEVERAL, &files("")[..3]);
     let both = [("x-key", SECRET), ("x-next", NEXT)];
-    let call =
-        async |headers: &[(&str, &str)], id: &str| gateway.call(Method::POST, "/both", headers, with_id(id)).await.0;
+    let call = async |headers: &[(&str, &str)], id: &str| {
+        gateway.call(Method::POST, "/both", headers, with_id("okta.registration", id)).await.0
+    };
     assert_eq!(call(&both, "both").await, 204);
     assert_eq!(call(&both[..1], "key").await, 401);
     assert_eq!(call(&both[1..], "next").await, 401);
@@ -381,7 +376,8 @@ async fn a_parameter_that_is_a_secret_is_one_in_the_script() {
     files.push(("key", "first\n"));
     let gateway = TestGateway::bundle(&config, &files);
     let said = async |id: &str| {
-        let (status, answer) = gateway.call(Method::POST, "/header", &[("authorization", SECRET)], with_id(id)).await;
+        let (status, answer) =
+            gateway.call(Method::POST, "/header", &[("authorization", SECRET)], with_id("okta.registration", id)).await;
         assert_eq!(status, 200, "{answer}");
         answer.to_string()
     };

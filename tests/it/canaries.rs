@@ -9,7 +9,7 @@ use hookgate::hooks::HOOKS;
 use serde_json::{Value, json};
 
 use crate::harness::SECRET;
-use crate::process::{Ran, Served, hookgate, sample};
+use crate::process::{Ran, Served, hookgate, request, sample};
 
 mod walk;
 
@@ -94,11 +94,8 @@ fn poisoned(hook: &str, id: &str) -> String {
 }
 
 fn post(served: &Served, path: &str, authorization: &str, body: &str) -> String {
-    served.exchange(&format!(
-        "POST {path}?token=CANARY-query HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\ncookie: sid=CANARY-cookie\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    ))
+    let lines = [&format!("authorization: {authorization}"), "cookie: sid=CANARY-cookie"];
+    served.exchange(&request("POST", &format!("{path}?token=CANARY-query"), &lines, body))
 }
 
 /// Where a canary sits in bytes, with what stands around it.

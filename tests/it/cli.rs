@@ -14,6 +14,7 @@ mod reference;
 mod release;
 mod serve;
 mod simulate;
+mod start;
 mod test;
 
 /// A folder with the bundle of `hookgate init`.

@@ -10,7 +10,7 @@ use hookgate::suspects;
 use serde_json::Value;
 
 use crate::harness::SECRET;
-use crate::process::{Ran, exchange, free_port, hookgate, sample};
+use crate::process::{Ran, exchange, free_port, get, hookgate, sample};
 
 const GOOD: &str = "fn on_registration(request) { allow() }\n";
 const ROUTE: &str = "[auth.test]\nscheme = \"header\"\nsecrets = [{ file = \"secret\" }]\n[routes.hook]\npath = \"/hook\"\n\
@@ -90,7 +90,7 @@ struct Serving {
 
 impl Serving {
     fn get(&self, path: &str) -> Option<String> {
-        exchange(self.admin, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).ok()
+        get(self.admin, path)
     }
 
     /// The answer to a call of a route; nothing if there was none.

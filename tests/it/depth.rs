@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
+use crate::harness::with_id;
 use crate::process::{Ran, Served, hookgate, sample};
 
 /// Closures that hold one another: more than a stack of 2 MiB can drop.
@@ -52,12 +51,6 @@ fn serve() -> Served {
     Served::start(&config(), &files)
 }
 
-fn call(id: usize) -> String {
-    let mut call: Value = serde_json::from_str(sample("okta.registration")).unwrap();
-    call["eventId"] = json!(id.to_string());
-    call.to_string()
-}
-
 /// Asks until the admin listener's answer has this in it.
 fn wait_for(served: &Served, path: &str, what: impl Fn(&str) -> bool) -> String {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -76,7 +69,7 @@ fn calls_are_answered_recorded_and_dropped() {
     let served = serve();
     for id in 0..3 {
         for (name, _, expected) in ROUTES {
-            let answer = served.post(&format!("/{name}"), &call(id));
+            let answer = served.post(&format!("/{name}"), &with_id("okta.registration", id));
             assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(expected), "{name}: {answer}");
         }
     }
@@ -104,7 +97,7 @@ fn write(folder: &Path, tests: &str) {
     let more = [
         ("gateway.toml".to_owned(), config()),
         ("secret".to_owned(), "s".repeat(32)),
-        ("call.json".to_owned(), call(0)),
+        ("call.json".to_owned(), with_id("okta.registration", 0)),
         ("scripts/returned_test.rhai".to_owned(), tests),
     ];
     for (path, text) in scripts.into_iter().chain(more) {

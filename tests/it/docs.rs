@@ -19,6 +19,7 @@ use crate::mistakes;
 
 mod api;
 mod connectors;
+mod deploying;
 mod examples;
 mod first_rule;
 mod readme;

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{SECRET, TestGateway};
-use crate::process::sample;
+use crate::harness::{SECRET, TestGateway, with_id};
 
 /// Every run replies something else.
 const SCRIPT: &str = "fn on_registration(request) { set_profile(\"run\", uuid()) }";
@@ -40,12 +39,6 @@ fn gateway(script: &str) -> TestGateway {
     TestGateway::bundle(CONFIG, &[("scripts/hook.rhai", script)])
 }
 
-fn with_id(id: &str) -> String {
-    let mut call: Value = serde_json::from_str(sample("okta.registration")).unwrap();
-    call["eventId"] = json!(id);
-    call.to_string()
-}
-
 async fn post(gateway: &TestGateway, path: &str, body: impl Into<Bytes>) -> Bytes {
     let response = gateway.respond(Method::POST, path, &[("authorization", SECRET)], body).await;
     assert_eq!(response.status(), 200);
@@ -61,23 +54,25 @@ fn outcomes(gateway: &TestGateway, route: &str, outcome: &str) -> u64 {
 #[tokio::test]
 async fn a_repeated_call_gets_the_same_bytes_and_runs_once() {
     let gateway = gateway(SCRIPT);
-    let first = post(&gateway, "/one", with_id("a")).await;
+    let first = post(&gateway, "/one", with_id("okta.registration", "a")).await;
     for _ in 0..3 {
-        assert_eq!(post(&gateway, "/one", with_id("a")).await, first);
+        assert_eq!(post(&gateway, "/one", with_id("okta.registration", "a")).await, first);
     }
     // A retry may be written differently.
-    let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&with_id("a")).unwrap()).unwrap();
+    let pretty =
+        serde_json::to_string_pretty(&serde_json::from_str::<Value>(&with_id("okta.registration", "a")).unwrap())
+            .unwrap();
     assert_eq!(post(&gateway, "/one/", pretty).await, first);
     assert_eq!((outcomes(&gateway, "one", "replied"), outcomes(&gateway, "one", "duplicate")), (1, 4));
-    assert_ne!(post(&gateway, "/one", with_id("b")).await, first);
-    assert_ne!(post(&gateway, "/one", with_id("A")).await, first);
+    assert_ne!(post(&gateway, "/one", with_id("okta.registration", "b")).await, first);
+    assert_ne!(post(&gateway, "/one", with_id("okta.registration", "A")).await, first);
 }
 
 #[tokio::test]
 async fn a_declared_answer_is_repeated_and_counted_once() {
     let gateway = gateway("fn on_registration(request) { throw uuid() }");
-    let first = post(&gateway, "/one", with_id("a")).await;
-    assert_eq!(post(&gateway, "/one", with_id("a")).await, first);
+    let first = post(&gateway, "/one", with_id("okta.registration", "a")).await;
+    assert_eq!(post(&gateway, "/one", with_id("okta.registration", "a")).await, first);
     assert_eq!(gateway.metrics.route("one").fallback.read().iter().map(|(_, count)| count).sum::<u64>(), 1);
 }
 
@@ -89,7 +84,7 @@ async fn retries_wait_for_the_call_that_still_runs() {
     let calls: Vec<_> = (0..20)
         .map(|_| {
             let gateway = gateway.clone();
-            tokio::spawn(async move { post(&gateway, "/one", with_id("a")).await })
+            tokio::spawn(async move { post(&gateway, "/one", with_id("okta.registration", "a")).await })
         })
         .collect();
     let mut replies = Vec::new();
@@ -107,7 +102,7 @@ async fn a_retry_takes_over_when_the_first_caller_hangs_up() {
     let gateway = Arc::new(gateway(slow));
     let first = {
         let gateway = gateway.clone();
-        tokio::spawn(async move { post(&gateway, "/one", with_id("a")).await })
+        tokio::spawn(async move { post(&gateway, "/one", with_id("okta.registration", "a")).await })
     };
     let release = gateway.live.current().unwrap();
     let permits = &release.route("/one").unwrap().permits;
@@ -116,18 +111,22 @@ async fn a_retry_takes_over_when_the_first_caller_hangs_up() {
         tokio::task::yield_now().await;
     }
     first.abort();
-    let retry = tokio::time::timeout(Duration::from_secs(20), post(&gateway, "/one", with_id("a"))).await.unwrap();
-    assert_eq!(post(&gateway, "/one", with_id("a")).await, retry);
+    let retry =
+        tokio::time::timeout(Duration::from_secs(20), post(&gateway, "/one", with_id("okta.registration", "a")))
+            .await
+            .unwrap();
+    assert_eq!(post(&gateway, "/one", with_id("okta.registration", "a")).await, retry);
 }
 
 #[tokio::test]
 async fn other_routes_and_releases_answer_anew() {
     let gateway = gateway(SCRIPT);
-    let first = post(&gateway, "/one", with_id("a")).await;
-    assert_ne!(post(&gateway, "/two", with_id("a")).await, first);
+    let first = post(&gateway, "/one", with_id("okta.registration", "a")).await;
+    assert_ne!(post(&gateway, "/two", with_id("okta.registration", "a")).await, first);
     gateway.write("scripts/hook.rhai", "fn on_registration(request) { set_profile(\"second\", uuid()) }");
     gateway.reload();
-    let second: Value = serde_json::from_slice(&post(&gateway, "/one", with_id("a")).await).unwrap();
+    let second: Value =
+        serde_json::from_slice(&post(&gateway, "/one", with_id("okta.registration", "a")).await).unwrap();
     assert!(second["commands"][0]["value"]["second"].is_string(), "{second}");
     assert_eq!(outcomes(&gateway, "one", "duplicate"), 0);
 }
@@ -135,9 +134,9 @@ async fn other_routes_and_releases_answer_anew() {
 #[tokio::test]
 async fn previews_and_calls_without_id_run_each_time() {
     let gateway = gateway(SCRIPT);
-    let mut preview: Value = serde_json::from_str(&with_id("a")).unwrap();
+    let mut preview: Value = serde_json::from_str(&with_id("okta.registration", "a")).unwrap();
     preview["data"]["context"]["request"]["url"] = json!({ "value": "/api/internal/inlineHooks/cal1/generatePreview" });
-    let mut nameless: Value = serde_json::from_str(&with_id("a")).unwrap();
+    let mut nameless: Value = serde_json::from_str(&with_id("okta.registration", "a")).unwrap();
     nameless.as_object_mut().unwrap().shift_remove("eventId");
     nameless["data"]["context"]["request"].as_object_mut().unwrap().shift_remove("id");
     for call in [preview, nameless] {

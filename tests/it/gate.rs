@@ -4,7 +4,8 @@ mod fuzz;
 
 use std::time::{Duration, Instant};
 
-use hookgate::release::live::{Reloaded, Status};
+use hookgate::release::live::Reloaded;
+use hookgate::release::live::status::Status;
 
 use crate::harness::TestGateway;
 use crate::process::sample;

@@ -18,8 +18,37 @@ use hookgate::telemetry::metrics::Metrics;
 use http::{Method, Request, Response};
 use serde_json::Value;
 
+use crate::process::sample;
+
 /// The secret that [`TestGateway::of`] configures, and the header that carries it.
 pub const SECRET: &str = "Basic dGVzdDp0ZXN0";
+
+/// A route that answers and one that keeps events, both behind [`SECRET`].
+pub const TWO_ROUTES: &str = r#"
+[auth.test]
+scheme = "header"
+secrets = [{ file = "secret" }]
+
+[routes.signup]
+path = "/signup"
+hook = "okta.registration"
+script = "signup.rhai"
+auth = "test"
+on_failure = "allow"
+
+[routes.events]
+path = "/events"
+hook = "okta.event"
+script = "events.rhai"
+auth = "test"
+"#;
+
+/// A sample call of a hook under this id.
+pub fn with_id(hook: &str, id: impl std::fmt::Display) -> String {
+    let mut call: Value = serde_json::from_str(sample(hook)).expect("samples are JSON");
+    call["eventId"] = id.to_string().into();
+    call.to_string()
+}
 
 /// The answer to a whole call, as the public listener gets it: its head is judged before its body is handed over.
 pub async fn answered(gateway: &Gateway, call: Request<Bytes>, received: Instant) -> Response<Bytes> {

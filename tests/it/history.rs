@@ -10,7 +10,9 @@ use hookgate::history::{Beginning, Failure, History};
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
-use hookgate::release::live::{Live, Reloaded, State};
+use hookgate::release::gate::Pace;
+use hookgate::release::live::status::State;
+use hookgate::release::live::{Live, Reloaded};
 use hookgate::store::Store;
 use hookgate::store::archive::{Change, ChangeQuery};
 use hookgate::store::sqlite::{OpenError, Options, Sqlite};
@@ -49,8 +51,9 @@ impl Rig {
         let live = Arc::new(Live::new(metrics.clone()));
         let history = History::start(store.clone(), live.clone(), place.clone());
         let Beginning { reading, pinned } = history.begin(build::read(&place).unwrap()).await?;
-        let release = build::assemble(&place, reading, None, Secrets::Load, &metrics).unwrap();
-        live.start(release, pinned).unwrap();
+        let mut release = build::assemble(&place, reading, None, Secrets::Load, &metrics).unwrap();
+        let tests = pinned.is_none().then(|| live.examine(&mut release, Pace::Start).unwrap());
+        live.start(release, tests, pinned);
         assert!(history.settle().await);
         Ok(Self { folder, place, live, history, store })
     }
@@ -423,10 +426,10 @@ async fn a_rollback_does_not_wait_for_tests_and_what_they_admit_stays_out() {
     let first = build::read(&rig.place).unwrap().content();
     // Slow all together, and none of them so slow that a busy machine ends it.
     let slow =
-        |number| format!("fn test_{number}() {{ let x = 0; while x < 50000 {{ x += 1; }} assert_eq(x, 50000); }}\n");
+        |number| format!("fn test_{number}() {{ let x = 0; while x < 10000 {{ x += 1; }} assert_eq(x, 10000); }}\n");
     write(rig.folder.path(), "gateway.toml", &format!("{}[scripts]\ngate_timeout_ms = 600000\n", toml("secret")));
     assert_eq!(rig.save(2).await, Reloaded::Activated);
-    write(rig.folder.path(), "scripts/hook_test.rhai", &(0..80).map(slow).collect::<String>());
+    write(rig.folder.path(), "scripts/hook_test.rhai", &(0..100).map(slow).collect::<String>());
     write(rig.folder.path(), SCRIPT, &script(3));
     let (live, place) = (rig.live.clone(), rig.place.clone());
     let reload = tokio::task::spawn_blocking(move || live.reload(&place));

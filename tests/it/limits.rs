@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{SECRET, TestGateway, answered, without_debug};
-use crate::process::{Served, sample};
+use crate::harness::{SECRET, TestGateway, answered, with_id, without_debug};
+use crate::process::Served;
 
 const DEADLINE_MS: u64 = 300;
 
@@ -39,12 +39,6 @@ fn script(body: &str) -> String {
     }
 }
 
-fn with_id(id: impl std::fmt::Display) -> String {
-    let mut call: Value = serde_json::from_str(sample("okta.registration")).unwrap();
-    call["eventId"] = json!(id.to_string());
-    call.to_string()
-}
-
 fn declared() -> Value {
     json!({
         "commands": [{ "type": "com.okta.action.update", "value": { "registration": "DENY" } }],
@@ -54,7 +48,8 @@ fn declared() -> Value {
 
 async fn post(gateway: &TestGateway, path: &str, id: impl std::fmt::Display) -> (u16, Value, Duration) {
     let started = Instant::now();
-    let (status, reply) = gateway.call(Method::POST, path, &[("authorization", SECRET)], with_id(id)).await;
+    let (status, reply) =
+        gateway.call(Method::POST, path, &[("authorization", SECRET)], with_id("okta.registration", id)).await;
     (status, without_debug(reply), started.elapsed())
 }
 
@@ -235,7 +230,10 @@ async fn many_calls_that_spin_are_all_answered_in_time() {
 #[tokio::test]
 async fn a_call_that_arrives_late_has_less_time() {
     let gateway = gateway("loop { }", ", operations = 1_000_000_000_000");
-    let call = http::Request::post("/bad").header("authorization", SECRET).body(with_id("late").into()).unwrap();
+    let call = http::Request::post("/bad")
+        .header("authorization", SECRET)
+        .body(with_id("okta.registration", "late").into())
+        .unwrap();
     let started = Instant::now();
     let received = started.checked_sub(Duration::from_millis(250)).unwrap();
     let response = answered(&gateway.gateway, call, received).await;
@@ -259,7 +257,7 @@ fn the_log_and_the_metrics_say_where_and_why() {
     const SPINS: usize = 8;
     let spins: Vec<String> = (0..SPINS).map(|number| format!("spin{number}")).collect();
     for id in spins.iter().map(String::as_str).chain(["index"]) {
-        let answer = served.post("/bad", &with_id(id));
+        let answer = served.post("/bad", &with_id("okta.registration", id));
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(DECLARED), "{answer}");
     }
     let metrics = served.admin("/metrics").unwrap();

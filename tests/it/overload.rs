@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::{SECRET, TestGateway, without_debug};
+use crate::harness::{SECRET, TestGateway, with_id, without_debug};
 use crate::process::sample;
 
 const DECLARED: &str = "Please try again.";
@@ -36,12 +36,6 @@ fn inline() -> Arc<TestGateway> {
     Arc::new(TestGateway::bundle(&config, &[("scripts/slow.rhai", slow), ("scripts/quick.rhai", quick)]))
 }
 
-fn with_id(id: usize) -> String {
-    let mut call: Value = serde_json::from_str(sample("okta.registration")).unwrap();
-    call["eventId"] = json!(id.to_string());
-    call.to_string()
-}
-
 fn is_declared(reply: &Value) -> bool {
     without_debug(reply.clone())["error"]["errorSummary"] == json!(DECLARED)
 }
@@ -63,7 +57,7 @@ async fn calls_that_would_wait_too_long_get_the_declared_answer_at_once() {
     let mut calls = JoinSet::new();
     let spawn = |calls: &mut JoinSet<_>, id: usize| {
         let gateway = gateway.clone();
-        calls.spawn(async move { call(&gateway, "/slow", with_id(id)).await });
+        calls.spawn(async move { call(&gateway, "/slow", with_id("okta.registration", id)).await });
     };
     // A burst is let in, though its line is long: as far as it can be served before the deadline.
     for id in 0..150 {
@@ -98,11 +92,11 @@ async fn calls_that_would_wait_too_long_get_the_declared_answer_at_once() {
     );
     // What is refused is not read: what would be no call at all gets the declared answer, too, once that is decided. And
     // another route is not touched by any of this.
-    let (_, reply, _) = call(&gateway, "/quick", with_id(1)).await;
+    let (_, reply, _) = call(&gateway, "/quick", with_id("okta.registration", 1)).await;
     assert!(!is_declared(&reply), "{reply}");
     // It is over.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    let (_, reply, _) = call(&gateway, "/slow", with_id(5_000)).await;
+    let (_, reply, _) = call(&gateway, "/slow", with_id("okta.registration", 5_000)).await;
     assert!(!is_declared(&reply), "{reply}");
 }
 
@@ -112,12 +106,13 @@ async fn strangers_learn_nothing_of_an_overload() {
     let mut calls = JoinSet::new();
     for id in 0..400 {
         let gateway = gateway.clone();
-        calls.spawn(async move { call(&gateway, "/slow", with_id(id)).await });
+        calls.spawn(async move { call(&gateway, "/slow", with_id("okta.registration", id)).await });
         if id % 10 == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    let (status, reply) = gateway.call(Method::POST, "/slow", &[("authorization", "wrong")], with_id(1)).await;
+    let (status, reply) =
+        gateway.call(Method::POST, "/slow", &[("authorization", "wrong")], with_id("okta.registration", 1)).await;
     assert_eq!((status, reply), (401, json!({ "error": "not authenticated" })));
     calls.shutdown().await;
 }

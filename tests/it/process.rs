@@ -127,7 +127,7 @@ impl Served {
 
     /// A GET at the admin listener, head included.
     pub fn admin(&self, path: &str) -> Option<String> {
-        exchange(self.admin, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).ok()
+        get(self.admin, path)
     }
 
     /// Sends text to the public listener and reads until it closes.
@@ -137,10 +137,7 @@ impl Served {
 
     /// An authenticated POST.
     pub fn post(&self, path: &str, body: &str) -> String {
-        let length = body.len();
-        self.exchange(&format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        ))
+        self.exchange(&request("POST", path, &[&format!("authorization: {SECRET}")], body))
     }
 
     /// Stops it as an operator would; everything that it printed.
@@ -166,6 +163,21 @@ impl Drop for Served {
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The text of a request that ends its connection, to `localhost` and as one of JSON; with these lines in its head.
+pub fn request(method: &str, path: &str, lines: &[&str], body: &str) -> String {
+    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{lines}content-type: application/json\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+}
+
+/// What a GET at a port of this machine is answered, head included; nothing while nobody listens.
+pub fn get(port: u16, path: &str) -> Option<String> {
+    exchange(port, &request("GET", path, &[], "")).ok()
 }
 
 /// Sends text to a port of this machine and reads until it closes.

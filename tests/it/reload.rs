@@ -9,18 +9,21 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use hookgate::gateway::Gateway;
 use hookgate::release::bundle::Place;
-use hookgate::release::live::{Live, Reloaded, State};
+use hookgate::release::live::status::State;
+use hookgate::release::live::{Live, Reloaded};
 use hookgate::release::watch;
 use hookgate::telemetry::metrics::Metrics;
 use http::Request;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
+
+mod whole;
 
 use crate::harness::{SECRET, answered, started};
 use crate::process::sample;
@@ -124,9 +127,16 @@ struct Calls {
 
 impl Rig {
     fn start(make: impl FnOnce(&Files)) -> Self {
+        Self::start_at("bundle", |files| {
+            files.put("secrets/test", SECRET);
+            make(files);
+        })
+    }
+
+    /// The same in a folder of this name, which may become a link.
+    fn start_at(name: &str, make: impl FnOnce(&Files)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let files = Files(folder.path().join("bundle"));
-        files.put("secrets/test", SECRET);
+        let files = Files(folder.path().join(name));
         make(&files);
         let metrics = Metrics::new();
         let live = Arc::new(Live::new(metrics.clone()));

@@ -7,34 +7,12 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{SECRET, TestGateway};
+use crate::harness::{SECRET, TWO_ROUTES, TestGateway};
 use crate::process::{Served, exchange, sample};
 
-const CONFIG: &str = r#"
-[auth.test]
-scheme = "header"
-secrets = [{ file = "secret" }]
-
-[limits]
-max_events = 3
-
-[connectors.out]
-kind = "file"
-path = "data/out.jsonl"
-
-[routes.signup]
-path = "/signup"
-hook = "okta.registration"
-script = "signup.rhai"
-auth = "test"
-on_failure = "allow"
-
-[routes.events]
-path = "/events"
-hook = "okta.event"
-script = "events.rhai"
-auth = "test"
-"#;
+fn config() -> String {
+    format!("{TWO_ROUTES}\n[limits]\nmax_events = 3\n\n[connectors.out]\nkind = \"file\"\npath = \"data/out.jsonl\"\n")
+}
 
 const FILES: &[(&str, &str)] = &[
     ("scripts/signup.rhai", "fn on_registration(request) { deny(\"before\") }"),
@@ -58,7 +36,7 @@ fn half(port: u16, sent: &str) -> TcpStream {
 
 #[test]
 fn whoever_is_refused_by_its_head_sends_no_body() {
-    let served = Served::start(CONFIG, FILES);
+    let served = Served::start(&config(), FILES);
     let right = format!("authorization: {SECRET}\r\n");
     let rows = [
         ("POST", "/signup", "authorization: wrong\r\n", "content-length: 4000000", "401", "not authenticated"),
@@ -85,7 +63,7 @@ fn whoever_is_refused_by_its_head_sends_no_body() {
 
 #[tokio::test]
 async fn a_delivery_of_too_many_events_is_refused_whole() {
-    let gateway = TestGateway::bundle(CONFIG, FILES);
+    let gateway = TestGateway::bundle(&config(), FILES);
     let send = async |body: String| gateway.call(Method::POST, "/events", &[("authorization", SECRET)], body).await;
     let problem = "the delivery has 4 events, and `limits.max_events` allows 3";
     assert_eq!(send(delivery(4)).await, (413, json!({ "error": problem })));
@@ -100,7 +78,7 @@ async fn a_delivery_of_too_many_events_is_refused_whole() {
 
 #[test]
 fn the_admin_listener_reads_heads_as_strictly() {
-    let served = Served::start(CONFIG, FILES);
+    let served = Served::start(&config(), FILES);
     let close = "connection: close\r\n";
     for (call, status) in [
         (format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{close}\r\n"), "200"),
@@ -128,7 +106,7 @@ fn the_admin_listener_reads_heads_as_strictly() {
 fn memory_of_bodies_goes_back_when_they_leave() {
     const BODY: usize = 4_000_000;
     const BODIES: usize = 24;
-    let served = Served::start(CONFIG, FILES);
+    let served = Served::start(&config(), FILES);
     let before = served.resident_kib();
     let deadline = Instant::now() + Duration::from_secs(60);
     let wait_until = |what: &str, enough: &dyn Fn(u64) -> bool| {
@@ -158,7 +136,7 @@ fn memory_of_bodies_goes_back_when_they_leave() {
 
 #[test]
 fn at_the_limit_of_open_files_everything_still_works() {
-    let served = Served::start_within(256, CONFIG, FILES);
+    let served = Served::start_within(256, &config(), FILES);
     let mut held = Vec::new();
     for number in 0..100 {
         held.push(half(served.port, if number % 2 == 0 { "" } else { "POST /sig" }));

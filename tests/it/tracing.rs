@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::harness;
 use crate::harness::{SECRET, TestGateway};
-use crate::process::{Served, sample};
+use crate::process::{Served, request, sample};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -160,11 +160,8 @@ async fn a_collector_gets_the_spans_that_systems_were_told_of() {
     let script = script.replace("    set_profile", "    [set_profile");
     let served = tokio::task::spawn_blocking(move || {
         let served = Served::start(&config, &[("scripts/hook.rhai", &script), ("key", "k3y\n")]);
-        let (length, body) = (body("one").len(), body("one"));
-        let answer = served.exchange(&format!(
-            "POST /hook HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\ntraceparent: {PARENT}\r\n\
-             content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        ));
+        let lines = [format!("authorization: {SECRET}"), format!("traceparent: {PARENT}")];
+        let answer = served.exchange(&request("POST", "/hook", &lines.each_ref().map(String::as_str), &body("one")));
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("payroll"), "{answer}");
         served
     });

@@ -8,44 +8,19 @@ use bytes::Bytes;
 use http::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::harness::{SECRET, TestGateway, json as body_of, without_debug};
+use crate::harness::{SECRET, TWO_ROUTES, TestGateway, json as body_of, with_id, without_debug};
 use crate::process::{Served, sample};
 
 const CHALLENGE: &str = "x-okta-verification-challenge";
 
-const CONFIG: &str = r#"
-[auth.test]
-scheme = "header"
-secrets = [{ file = "secret" }]
-
-[routes.signup]
-path = "/signup"
-hook = "okta.registration"
-script = "signup.rhai"
-auth = "test"
-on_failure = "allow"
-
-[routes.events]
-path = "/events/"
-hook = "okta.event"
-script = "events.rhai"
-auth = "test"
-"#;
-
 fn gateway() -> TestGateway {
     TestGateway::bundle(
-        CONFIG,
+        TWO_ROUTES,
         &[
             ("scripts/signup.rhai", "fn on_registration(request) { deny(`${request.id}`) }"),
             ("scripts/events.rhai", "fn on_event(event) { }"),
         ],
     )
-}
-
-fn with_id(hook: &str, id: &str) -> String {
-    let mut call: Value = serde_json::from_str(sample(hook)).unwrap();
-    call["eventId"] = json!(id);
-    call.to_string()
 }
 
 /// A call that is good, and its whole answer.
@@ -262,7 +237,7 @@ fn post(port: u16, body: &[u8], length: Option<usize>) -> String {
 #[test]
 fn sizes_and_methods_hold_at_the_socket() {
     let served = Served::start(
-        CONFIG,
+        TWO_ROUTES,
         &[
             ("scripts/signup.rhai", "fn on_registration(request) { }"),
             ("scripts/events.rhai", "fn on_event(event) { }"),
@@ -288,7 +263,7 @@ fn sizes_and_methods_hold_at_the_socket() {
 #[test]
 fn a_challenge_on_an_inline_route_is_named_in_the_log() {
     let served = Served::start(
-        CONFIG,
+        TWO_ROUTES,
         &[
             ("scripts/signup.rhai", "fn on_registration(request) { }"),
             ("scripts/events.rhai", "fn on_event(event) { }"),

@@ -136,9 +136,9 @@ pub struct DiffAsked {
 /// What a reload did.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Reload {
-    /// `activated`, or `unchanged` where what is on disk was in force already.
+    /// `activated`; `unchanged` where what is on disk was in force already; `waiting` while files are being checked out.
     pub result: &'static str,
-    pub release: live::Status,
+    pub release: live::status::Status,
 }
 
 /// What a rollback did.
@@ -312,6 +312,7 @@ pub(super) async fn reload(
     match reloaded {
         Reloaded::Activated => Ok(Json(Reload { result: "activated", release })),
         Reloaded::Unchanged => Ok(Json(Reload { result: "unchanged", release })),
+        Reloaded::Waiting => Ok(Json(Reload { result: "waiting", release })),
         Reloaded::Refused => {
             let detail = "what is on disk was refused, and the release in force stays; `findings` says why";
             Err(Problem::conflict("refused", detail).with("findings", json!(release.error)))

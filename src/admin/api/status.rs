@@ -24,7 +24,7 @@ pub struct Status {
     /// Of the program.
     pub version: &'static str,
     pub uptime_s: u64,
-    pub release: live::Status,
+    pub release: live::status::Status,
     pub routes: Vec<RouteLine>,
     /// What the store holds, as seen a few seconds ago.
     pub queue: Health,

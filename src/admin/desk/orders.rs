@@ -96,11 +96,12 @@ impl Desk {
                 }
             }
         }
-        let only_dead =
+        let dead =
             order == Order::Replay || matches!(meant, Meant::Query(query) if query.state == Some(JobState::Dead));
+        let touched = if dead { JobScope::Dead } else { JobScope::All };
         for id in first {
             if let Some(dossier) = store.show(EventRef::Id(id)).await? {
-                forecast.look(&dossier, only_dead);
+                forecast.look(&dossier, touched);
             }
         }
         Ok(forecast)
@@ -142,9 +143,16 @@ fn narrowed(order: Order, query: &Query) -> Query {
     Query { state, after: None, ..query.clone() }
 }
 
+/// Which jobs of an event an order touches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum JobScope {
+    All,
+    Dead,
+}
+
 impl Forecast {
-    fn look(&mut self, dossier: &Dossier, only_dead: bool) {
-        for job in dossier.jobs.iter().filter(|job| !only_dead || job.state == JobState::Dead) {
+    fn look(&mut self, dossier: &Dossier, touched: JobScope) {
+        for job in dossier.jobs.iter().filter(|job| touched == JobScope::All || job.state == JobState::Dead) {
             *self.jobs.entry(job.lane.clone()).or_default() += 1;
             let maybe = job.kind == JobKind::Action && Delivered::of(job) == Some(Delivered::Maybe);
             self.maybe_delivered += u64::from(maybe);

@@ -9,7 +9,8 @@ use crate::finding::Finding;
 use crate::history::diff::FileDiff;
 use crate::history::shown::{Named, Release, ShownFile, Standing, Whole};
 use crate::history::{Failure, RolledBack};
-use crate::release::live::{Reloaded, State, Status};
+use crate::release::live::Reloaded;
+use crate::release::live::status::{State, Status};
 use crate::store::StoreError;
 use crate::store::archive::{Change, ChangePage, ChangeQuery, Part, Verified};
 
@@ -97,8 +98,8 @@ impl Desk {
     pub async fn release(&self, name: &str, sight: Sight) -> Result<ReleaseView, Failure> {
         let whole = self.parts.history.release(name).await.map_err(|failure| self.told(failure, sight))?;
         let Whole { release, files } = whole;
-        let unproven = release.state == Standing::Refused || Named::of(name) == Named::OnDisk;
-        let files = files.into_iter().map(|file| opened(file, unproven, sight)).collect();
+        let proof = Provenance::unless(release.state == Standing::Refused || Named::of(name) == Named::OnDisk);
+        let files = files.into_iter().map(|file| opened(file, proof, sight)).collect();
         Ok(ReleaseView { release: self.release_line(release, sight), files })
     }
 
@@ -109,8 +110,9 @@ impl Desk {
     pub async fn diff(&self, from: &Named, to: &Named, sight: Sight) -> Result<Vec<DifferenceView>, Failure> {
         let files = self.parts.history.diff(from, to).await.map_err(|failure| self.told(failure, sight))?;
         // Every release that is kept was in force. The files on disk may be refused, or not be looked at yet.
-        let unproven = [from, to].contains(&&Named::OnDisk) || self.parts.live.status().state == State::Refused;
-        Ok(files.into_iter().map(|file| difference(file, unproven, sight)).collect())
+        let is_refused = self.parts.live.status().state == State::Refused;
+        let proof = Provenance::unless([from, to].contains(&&Named::OnDisk) || is_refused);
+        Ok(files.into_iter().map(|file| difference(file, proof, sight)).collect())
     }
 
     /// A failure whose findings are as they may be seen.
@@ -177,27 +179,41 @@ impl Desk {
     }
 }
 
+/// Whether a file was in force as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Provenance {
+    InForce,
+    /// It may hold a secret by mistake, for example.
+    Missing,
+}
+
+impl Provenance {
+    fn unless(missing: bool) -> Self {
+        if missing { Self::Missing } else { Self::InForce }
+    }
+}
+
 /// What a file is. A configuration that never was in force is another thing than one that was.
-fn subject(part: Part, name: &str, unproven: bool) -> ContentKind {
+fn subject(part: Part, name: &str, proof: Provenance) -> ContentKind {
     match ContentKind::of_part(part, name) {
-        ContentKind::Config if unproven => ContentKind::UnprovenConfig,
+        ContentKind::Config if proof == Provenance::Missing => ContentKind::UnprovenConfig,
         subject => subject,
     }
 }
 
-fn opened(mut file: ShownFile, unproven: bool, sight: Sight) -> FileView {
+fn opened(mut file: ShownFile, proof: Provenance, sight: Sight) -> FileView {
     let (text, bytes) = (file.text.take(), usize::try_from(file.bytes).unwrap_or(usize::MAX));
-    let text = sight.show(subject(file.part, &file.name, unproven), bytes, text);
+    let text = sight.show(subject(file.part, &file.name, proof), bytes, text);
     if matches!(text, Disclosure::Withheld(_)) {
         file.digest = String::new();
     }
     FileView { file, text }
 }
 
-fn difference(mut file: FileDiff, unproven: bool, sight: Sight) -> DifferenceView {
+fn difference(mut file: FileDiff, proof: Provenance, sight: Sight) -> DifferenceView {
     let text = file.text.take();
     let bytes = text.as_ref().map_or(0, String::len);
-    let text = sight.show(subject(file.part, &file.name, unproven), bytes, text);
+    let text = sight.show(subject(file.part, &file.name, proof), bytes, text);
     DifferenceView { file, text }
 }
 
@@ -209,11 +225,11 @@ fn detail(change: &Change, config: &str, sight: Sight) -> String {
     let Ok(Value::Object(members)) = serde_json::from_str(&change.detail) else {
         return if change.detail == "null" { "null".to_owned() } else { withheld(change.detail.len()).to_string() };
     };
-    let refused = change.what == REFUSED;
+    let proof = Provenance::unless(change.what == REFUSED);
     let mut seen = Map::new();
     for (name, value) in members {
         let value = match (name.as_str(), value) {
-            ("files", Value::Array(files)) => files.into_iter().map(|file| file_of(file, refused, sight)).collect(),
+            ("files", Value::Array(files)) => files.into_iter().map(|file| file_of(file, proof, sight)).collect(),
             ("findings", Value::Array(findings)) => {
                 findings.into_iter().map(|finding| sight.kept_finding(finding, config)).collect()
             }
@@ -226,11 +242,11 @@ fn detail(change: &Change, config: &str, sight: Sight) -> String {
 }
 
 /// A file of a change: its name and its numbers, and its differences where they may be seen.
-fn file_of(file: Value, refused: bool, sight: Sight) -> Value {
+fn file_of(file: Value, proof: Provenance, sight: Sight) -> Value {
     let Value::Object(mut members) = file else { return withheld(file.to_string().len()) };
     let word = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default();
     let part = Part::ALL.into_iter().find(|part| part.name() == word("part"));
-    let seen = part.is_some_and(|part| sight.sees(subject(part, word("name"), refused)));
+    let seen = part.is_some_and(|part| sight.sees(subject(part, word("name"), proof)));
     if !seen && let Some(text) = members.remove("text") {
         members.insert("withheld".to_owned(), withheld(text.as_str().map_or(0, str::len)));
     }

@@ -7,8 +7,8 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::admin::access::Identity;
 use crate::admin::access::sight::Disclosure;
+use crate::admin::access::{Identity, Role};
 use crate::admin::desk::Desk;
 use crate::admin::desk::events::{EventView, JobView};
 use crate::admin::problem::Problem;
@@ -162,7 +162,7 @@ pub(super) async fn get_one(
     match desk.event(which, who.sight()).await {
         Ok(Some(event)) => {
             let title = format!("Event {}", event.line.id);
-            layout::page(&viewer::seen(&desk, &who), Here::Events, &title, &one(&event, who.is_operator()))
+            layout::page(&viewer::seen(&desk, &who), Here::Events, &title, &one(&event, who.role))
         }
         Ok(None) => {
             let problem = Problem::not_found("no event of this number or id is kept: it is wrong, or it was removed");
@@ -175,25 +175,43 @@ pub(super) async fn get_one(
 pub(super) fn body(view: &View) -> Markup {
     html! {
         div.top { h1 { "Events" } p.dim { "Kept before they are acknowledged, then worked on until everything has ended." } }
-        (filters(view, "/events", true))
+        (filters(view, EventList::Events))
         @if let Some(problem) = &view.problem { p.badge.warn role="alert" { (parts::text(problem)) } }
         section.table {
-            @if view.events.is_empty() { (nothing(view)) } @else { (table(view.events, false)) }
+            @if view.events.is_empty() { (nothing(view)) } @else { (table(view.events, Boxes::Without)) }
         }
         (parts::more(view.next.clone()))
     }
 }
 
-/// The form above a list of events.
-pub(super) fn filters(view: &View, path: &str, with_state: bool) -> Markup {
+/// Which list of events a page shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum EventList {
+    Events,
+    DeadLetters,
+}
+
+/// Whether the rows of a list can be chosen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boxes {
+    With,
+    Without,
+}
+
+/// The form above a list of events. All jobs of dead letters are in one state.
+pub(super) fn filters(view: &View, listed: EventList) -> Markup {
     let asked = view.asked;
+    let path = match listed {
+        EventList::Events => "/events",
+        EventList::DeadLetters => "/dead-letters",
+    };
     let states: Vec<String> = JobState::ALL.map(|state| state.name().to_owned()).to_vec();
     html! {
         form.filters method="get" action=(path) role="search" {
             label.grow { span { "Type" } input type="search" name="type" value=(asked.kind) data-key-search="" autocomplete="off"
                 placeholder="user.session.start or user.session.*"; }
             (parts::choice("route", "Route", "All", &asked.route, &view.routes))
-            @if with_state { (parts::choice("state", "With a job that is", "Any", &asked.state, &states)) }
+            @if listed == EventList::Events { (parts::choice("state", "With a job that is", "Any", &asked.state, &states)) }
             (parts::choice("connector", "Connector", "All", &asked.connector, &view.connectors))
             label { span { "Since" } input name="since" value=(asked.since) size="12" placeholder="2h or a time" autocomplete="off"; }
             label { span { "Until" } input name="until" value=(asked.until) size="12" placeholder="15m or a time" autocomplete="off"; }
@@ -203,18 +221,18 @@ pub(super) fn filters(view: &View, path: &str, with_state: bool) -> Markup {
     }
 }
 
-/// Events as rows; with boxes to choose some of them.
-pub(super) fn table(events: &[EventLine], choosing: bool) -> Markup {
+/// Events as rows.
+pub(super) fn table(events: &[EventLine], boxes: Boxes) -> Markup {
     html! {
         table.rows {
             thead { tr {
-                @if choosing { th scope="col" { input type="checkbox" data-all="event" aria-label="Choose all on this page"; } }
+                @if boxes == Boxes::With { th scope="col" { input type="checkbox" data-all="event" aria-label="Choose all on this page"; } }
                 th scope="col" { "Received" } th scope="col" { "Type" } th scope="col" { "Route" }
                 th scope="col" { "Provider's id" } th scope="col" { "Jobs" }
             } }
             tbody { @for event in events {
                 tr {
-                    @if choosing { td { input type="checkbox" name="event" value=(event.id) aria-label={ "Choose event " (event.id) }; } }
+                    @if boxes == Boxes::With { td { input type="checkbox" name="event" value=(event.id) aria-label={ "Choose event " (event.id) }; } }
                     td.tight { (parts::clock(event.received)) }
                     td { a href={ "/events/" (event.id) } { (kind(event)) } (flags(event.flags)) }
                     td { (parts::text(&event.route)) }
@@ -273,7 +291,7 @@ fn nothing(view: &View) -> Markup {
 }
 
 /// The page of one event.
-pub(super) fn one(whole: &EventView, operator: bool) -> Markup {
+pub(super) fn one(whole: &EventView, role: Role) -> Markup {
     let event = &whole.line;
     let dead = event.jobs.get(&JobState::Dead).copied().unwrap_or_default();
     html! {
@@ -281,7 +299,7 @@ pub(super) fn one(whole: &EventView, operator: bool) -> Markup {
         h1 { (kind(event)) (flags(event.flags)) }
         p.sub { "Received " (parts::moment(event.received)) " by route " (parts::text(&event.route)) " · " (jobs(event)) }
         @if let Some(problem) = &event.problem { p.badge.warn { (parts::text(problem)) } }
-        @if operator { (buttons(event.id, dead)) }
+        @if role == Role::Operator { (buttons(event.id, dead)) }
         section { h2 { "Jobs" }
             @if whole.jobs.is_empty() { p.dim { "None: nothing is to be done for it." } }
             @for job in &whole.jobs { (job_shown(job)) }
@@ -377,7 +395,7 @@ fn json(body: &[u8]) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::access::sight::{ContentKind, PerRole};
+    use crate::admin::access::sight::{ContentKind, PerRole, Sight};
     use crate::store::Dossier;
 
     fn dossier() -> Dossier {
@@ -396,7 +414,8 @@ mod tests {
     }
 
     fn page(role: fn(&PerRole<String>) -> &String) -> String {
-        let page = |sight| one(&EventView::of(dossier(), sight), sight.sees(ContentKind::Event)).into_string();
+        let role_of = |sight: Sight| if sight.sees(ContentKind::Event) { Role::Operator } else { Role::Reader };
+        let page = |sight| one(&EventView::of(dossier(), sight), role_of(sight)).into_string();
         role(&PerRole::make(page)).clone()
     }
 

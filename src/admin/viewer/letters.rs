@@ -8,12 +8,13 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::json;
 
-use crate::admin::access::Identity;
+use crate::admin::access::{Identity, Role};
 use crate::admin::desk::Desk;
 use crate::admin::desk::orders::{Done, Forecast, Meant, Order};
 use crate::admin::problem::Problem;
 use crate::admin::viewer;
 use crate::admin::viewer::events;
+use crate::admin::viewer::events::{Boxes, EventList};
 use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
@@ -28,7 +29,7 @@ pub(super) async fn get(
     let fields = Fields::of_query(query.as_deref());
     let query = events::wanted(&fields, desk.now());
     let query = query.map(|query| Query { state: Some(JobState::Dead), ..query });
-    match events::list(&desk, &fields, query, "/dead-letters", |view| body(view, who.is_operator())).await {
+    match events::list(&desk, &fields, query, "/dead-letters", |view| body(view, who.role)).await {
         Ok(body) => layout::page(&viewer::seen(&desk, &who), Here::DeadLetters, "Dead letters", &body),
         Err(problem) => viewer::failed(&desk, &who, Here::DeadLetters, &problem),
     }
@@ -142,17 +143,17 @@ async fn act(desk: &Desk, who: &Identity, fields: &Fields, deed: Deed) -> Respon
     layout::page(&viewer::seen(desk, who), here, "Dead letters", &done(deed, &outcome))
 }
 
-pub(super) fn body(view: &events::View, operator: bool) -> Markup {
+pub(super) fn body(view: &events::View, role: Role) -> Markup {
     let all = parts::address("/dead-letters/replay", &view.asked.pairs());
     let purge = parts::address("/dead-letters/purge", &view.asked.pairs());
     html! {
         div.top { h1 { "Dead letters" } p.dim { "Jobs that were tried as often as they may be, or that can never succeed." } }
-        (events::filters(view, "/dead-letters", false))
+        (events::filters(view, EventList::DeadLetters))
         @if let Some(problem) = &view.problem { p.badge.warn role="alert" { (parts::text(problem)) } }
         @if view.events.is_empty() { section.table { (nothing(view)) } }
-        @else if operator {
+        @else if role == Role::Operator {
             form method="get" action="/dead-letters/replay" {
-                section.table { (events::table(view.events, true)) }
+                section.table { (events::table(view.events, Boxes::With)) }
                 div.buttons {
                     button.main type="submit" { "Run the chosen ones again…" }
                     button type="submit" formaction="/dead-letters/purge" { "Remove the chosen ones…" }
@@ -160,7 +161,7 @@ pub(super) fn body(view: &events::View, operator: bool) -> Markup {
                     a href=(purge) { "Remove all that match…" }
                 }
             }
-        } @else { section.table { (events::table(view.events, false)) } }
+        } @else { section.table { (events::table(view.events, Boxes::Without)) } }
         (parts::more(view.next.clone()))
     }
 }

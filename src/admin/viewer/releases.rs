@@ -7,7 +7,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::admin::access::sight::Disclosure;
-use crate::admin::access::{Identity, Operator};
+use crate::admin::access::{Identity, Operator, Role};
 use crate::admin::desk::Desk;
 use crate::admin::desk::releases::{DifferenceView, FileView, ReleaseView};
 use crate::admin::problem::Problem;
@@ -21,7 +21,8 @@ use crate::finding::{Finding, Severity};
 use crate::history::Failure;
 use crate::history::diff::{Fate, FileDiff};
 use crate::history::shown::{Named, Release, Standing};
-use crate::release::live::{Reloaded, State, Status};
+use crate::release::live::Reloaded;
+use crate::release::live::status::{State, Status};
 
 pub(super) struct View<'a> {
     pub(super) status: &'a Status,
@@ -52,7 +53,7 @@ pub(super) async fn get_one(
     match both.await {
         Ok((whole, diff)) => {
             let title = format!("Release {}", whole.release.label);
-            let body = one(&whole, &diff, who.is_operator());
+            let body = one(&whole, &diff, who.role);
             layout::page(&viewer::seen(&desk, &who), Here::Releases, &title, &body)
         }
         Err(failure) => told(&desk, &who, &failure),
@@ -123,6 +124,9 @@ pub(super) async fn reload(
         Reloaded::Unchanged => done("Nothing new", "What is on disk was in force already.", &[]),
         Reloaded::Refused => {
             done("Refused", "What is on disk cannot go live; the release before stays in force.", &status.error)
+        }
+        Reloaded::Waiting => {
+            done("Waiting", "Files are being checked out; what is on disk goes live when that has ended.", &[])
         }
     };
     layout::page(&viewer::seen(&desk, &who), Here::Releases, "Releases", &body)
@@ -249,9 +253,9 @@ fn tested(release: &Release) -> Markup {
 }
 
 /// The page of one release. `diff` leads from it to the running one.
-pub(super) fn one(whole: &ReleaseView, diff: &[DifferenceView], operator: bool) -> Markup {
+pub(super) fn one(whole: &ReleaseView, diff: &[DifferenceView], role: Role) -> Markup {
     let release = &whole.release;
-    let can_go_back = operator && release.state == Standing::Past;
+    let can_go_back = role == Role::Operator && release.state == Standing::Past;
     html! {
         p.trail { a href="/releases" { "Releases" } " / " code { (release.label) } }
         div.top {
@@ -357,7 +361,7 @@ mod tests {
 
     #[test]
     fn only_operators_can_go_back_and_only_to_another_release() {
-        let page = |state, operator| {
+        let page = |state, role| {
             let release = Release {
                 hash: "ab".repeat(32),
                 label: "abababababab".to_owned(),
@@ -372,11 +376,12 @@ mod tests {
                 files: 0,
                 bytes: 0,
             };
-            one(&ReleaseView { release, files: Vec::new() }, &[], operator).into_string()
+            one(&ReleaseView { release, files: Vec::new() }, &[], role).into_string()
         };
-        assert!(page(Standing::Past, true).contains("/rollback"));
+        assert!(page(Standing::Past, Role::Operator).contains("/rollback"));
         assert!(
-            !page(Standing::Running, true).contains("/rollback") && !page(Standing::Past, false).contains("/rollback")
+            !page(Standing::Running, Role::Operator).contains("/rollback")
+                && !page(Standing::Past, Role::Reader).contains("/rollback")
         );
     }
 }

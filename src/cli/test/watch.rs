@@ -14,8 +14,7 @@ use crate::cli::test::{Document, Job, Tested};
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::harness::run::{Report, Suite};
-use crate::release::build;
-use crate::release::live;
+use crate::release::settle::{Conditions, Settle, Unsettled};
 use crate::release::watch::Changes;
 
 /// Watches until Ctrl-C.
@@ -28,7 +27,7 @@ pub(super) fn run(job: Job) -> Result<Status> {
     let status = runtime.block_on(async move {
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let mut changes = Changes::of(job.place.clone());
-        let mut watched = Watched { job, known: None, seen: None };
+        let mut watched = Watched { job, settle: Settle::default(), known: None, seen: None };
         loop {
             tokio::select! {
                 _ = &mut interrupted => return Ok(Status::Good),
@@ -55,6 +54,7 @@ pub(super) fn run(job: Job) -> Result<Status> {
 
 struct Watched {
     job: Job,
+    settle: Settle,
     /// The last release that could be tested, and what came of it.
     known: Option<Known>,
     /// What was read last: its hash, or what is wrong with it.
@@ -73,8 +73,8 @@ impl Watched {
 
     /// Reads the bundle, and runs what changed since it was read last, if anything did.
     fn round(mut self) -> Result<Self> {
-        let known = self.seen.is_some();
-        let reading = build::read(&self.job.place).and_then(|reading| live::steady(&self.job.place, reading, known));
+        let settled = self.settle.read(&self.job.place, &Conditions::QUIET);
+        let reading = settled.map(|whole| whole.reading).map_err(Unsettled::findings);
         let seen = reading.as_ref().map(|reading| reading.hash.clone()).map_err(Clone::clone);
         if self.seen.as_ref() == Some(&seen) {
             return Ok(self);

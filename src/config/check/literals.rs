@@ -12,6 +12,15 @@ const HELP: &str = "write `{ env = \"NAME\" }` or `{ file = \"PATH\" }` in its p
 const HELP_OF_ADDRESS: &str =
     "write `{ env = … }` or `{ file = … }` in its place, or name the secret in a key of its own";
 
+/// Where a text stands.
+#[derive(Clone, Copy)]
+enum TextPlace {
+    /// Under a name of its own.
+    Alone,
+    /// In a list under a name.
+    InList,
+}
+
 impl Check<'_> {
     pub(super) fn literals(&mut self) {
         for section in ["admin", "auth", "connectors", "store", "telemetry", "routes"] {
@@ -31,7 +40,7 @@ impl Check<'_> {
             for (key, value) in connector.as_object().into_iter().flatten() {
                 let place = join(&path, key);
                 match (key.as_str(), value) {
-                    ("headers" | "form" | "json", value) => self.literals_below(&place, key, value, false),
+                    ("headers" | "form" | "json", value) => self.literals_below(&place, key, value, TextPlace::Alone),
                     (_, value) => self.literal_forms(&place, value),
                 }
             }
@@ -78,19 +87,21 @@ impl Check<'_> {
 
     fn literals_of_params(&mut self, path: &str, section: &Value) {
         if let Some(params) = section.get("params") {
-            self.literals_below(&join(path, "params"), "", params, false);
+            self.literals_below(&join(path, "params"), "", params, TextPlace::Alone);
         }
     }
 
     /// Texts whose name or form says that they are secrets. Of a list under such a name, only the form decides: it may list
     /// the names of fields.
-    fn literals_below(&mut self, place: &str, name: &str, value: &Value, is_item: bool) {
+    fn literals_below(&mut self, place: &str, name: &str, value: &Value, standing: TextPlace) {
         match value {
             Value::String(text) => {
-                let by_name = match is_item {
-                    true => literal::names_secret(name) > literal::Certainty::No && literal::looks_random(text),
+                let by_name = match standing {
+                    TextPlace::InList => {
+                        literal::names_secret(name) > literal::Certainty::No && literal::looks_random(text)
+                    }
                     // Places of a template are filled in when it is sent.
-                    false => literal::is_secret(name, text) && !text.contains('{'),
+                    TextPlace::Alone => literal::is_secret(name, text) && !text.contains('{'),
                 };
                 if let Some(what) = literal::secret_in(text).or(by_name.then_some("a secret")) {
                     self.literal(place, what, HELP);
@@ -100,13 +111,13 @@ impl Check<'_> {
                 for (name, value) in entries {
                     // Where the secret is, not what it is.
                     if !matches!(name.as_str(), "env" | "file") {
-                        self.literals_below(&join(place, name), name, value, false);
+                        self.literals_below(&join(place, name), name, value, TextPlace::Alone);
                     }
                 }
             }
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.literals_below(&format!("{place}[{index}]"), name, item, true);
+                    self.literals_below(&format!("{place}[{index}]"), name, item, TextPlace::InList);
                 }
             }
             _ => {}

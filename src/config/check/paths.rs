@@ -18,6 +18,9 @@ impl Check<'_> {
         if let Some(dir) = scripts.and_then(|scripts| text(scripts, "dir")) {
             self.path_of_text("scripts.dir", dir);
         }
+        if let Some(manifest) = scripts.and_then(|scripts| text(scripts, "manifest")) {
+            self.path_of_text("scripts.manifest", manifest);
+        }
         let roots = scripts.and_then(|scripts| scripts.get("roots")).and_then(Value::as_array);
         for (index, root) in roots.into_iter().flatten().enumerate() {
             if root.as_str() == Some("/") {

@@ -127,7 +127,18 @@ lisen = "127.0.0.1:1"
 zebra = 1
 "#,
         &[
-            r#"2:1 config/unknown-key `scripts.zebra`: unknown key `zebra` (known here: `dir`, `roots`, `gate` and `gate_timeout_ms`)"#,
+            r#"2:1 config/unknown-key `scripts.zebra`: unknown key `zebra` (known here: `dir`, `roots`, `gate`, `gate_timeout_ms`, `settle_ms` and `manifest`)"#,
+        ],
+    ),
+    (
+        "settle time and manifest",
+        r#"[scripts]
+settle_ms = 5
+manifest = "../all.sha256"
+"#,
+        &[
+            r#"2:13 config/bad-value `scripts.settle_ms`: must be at least 20, not 5"#,
+            r#"3:12 config/closed-path `scripts.manifest`: `../all.sha256` cannot be used: it is outside the bundle (put it below the folder of `gateway.toml`, or list its folder in `[scripts] roots` if it is to be elsewhere)"#,
         ],
     ),
     (

@@ -55,7 +55,7 @@ impl<'a> Listing<'a> {
 
     fn entry(&mut self, entry: &DirEntry, prefix: &str, above: &mut Vec<PathBuf>) -> Result<(), FileError> {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name.starts_with('#') || name.ends_with('~') {
+        if is_left_out(&name) {
             return Ok(());
         }
         let path = format!("{prefix}{name}");
@@ -81,6 +81,11 @@ impl<'a> Listing<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a file or folder of this name is no part of a bundle: it is hidden, or what an editor leaves.
+pub(super) fn is_left_out(name: &str) -> bool {
+    name.starts_with('.') || name.starts_with('#') || name.ends_with('~')
 }
 
 fn other(text: String) -> FileError {

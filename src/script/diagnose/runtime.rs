@@ -3,6 +3,7 @@
 use rhai::{Dynamic, EvalAltResult, Map, ParseError, Position};
 
 use crate::finding::{Finding, nearest};
+use crate::script::depth::MAX_LEVELS;
 use crate::script::diagnose::parse::parse_error;
 use crate::script::diagnose::place::{self, Around, is_word};
 use crate::script::diagnose::unknown::{self, PARAMS_READ_ONLY, READ_ONLY, Said, not_set};
@@ -142,6 +143,7 @@ fn limit_reached(limit: Limit, error: &EvalAltResult) -> Said {
             "the script was stopped: too much memory",
             "does it collect too much in a loop? The limit is `limits.memory_bytes`",
         ),
+        Limit::Levels => return too_deep(),
         Limit::Depth => (
             "functions call one another too deeply",
             "does a function call itself without end? The limit is `limits.call_depth`",
@@ -157,6 +159,11 @@ fn limit_reached(limit: Limit, error: &EvalAltResult) -> Said {
         _ => message.to_owned(),
     };
     (message, Some(help.to_owned()))
+}
+
+fn too_deep() -> Said {
+    let message = format!("a value is too deep: it has more than {MAX_LEVELS} levels of arrays, maps and closures");
+    (message, Some("functions take less deep values; is a list or map put into a new one again and again?".to_owned()))
 }
 
 fn too_large(what: &str) -> Said {

@@ -59,7 +59,7 @@ pub(super) fn pad_list(context: &NativeCallContext, arguments: Arguments) -> Res
     let len = u64::try_from(number(arguments, 1).unwrap_or(0)).unwrap_or(0);
     array_of(context, len)?;
     let is_blob = arguments[0].is::<Blob>();
-    let each = if is_blob { 1 } else { 24 * Size::of(arguments[2]).nodes };
+    let each = if is_blob { 1 } else { 24 * Size::of(arguments[2])?.nodes };
     Ok(Work { bytes: len * each, nanos: len * each })
 }
 
@@ -109,7 +109,7 @@ pub(super) fn to_chars(context: &NativeCallContext, arguments: Arguments) -> Res
 
 /// `join(list, separator)`
 pub(super) fn join(context: &NativeCallContext, arguments: Arguments) -> Result<Work, Box<EvalAltResult>> {
-    let size = Size::of(arguments[0]);
+    let size = Size::of(arguments[0])?;
     let separators = size.nodes.saturating_sub(2).saturating_mul(text(arguments[1]).len() as u64);
     // Numbers are short; a float is written with all its digits.
     let made = size.text.saturating_add(separators);
@@ -119,7 +119,7 @@ pub(super) fn join(context: &NativeCallContext, arguments: Arguments) -> Result<
 
 /// What calls a function, given as such or by its name, for each item of a list or map: Rhai looks it up by its name each time.
 pub(super) fn calls(_: &NativeCallContext, arguments: Arguments) -> Result<Work, Box<EvalAltResult>> {
-    let size = Size::of_all(arguments);
+    let size = Size::of_all(arguments)?;
     let name = |argument: &Dynamic| match argument.read_lock::<FnPtr>() {
         Some(function) => function.fn_name().len() as u64,
         None => text(argument).len() as u64,
@@ -131,7 +131,7 @@ pub(super) fn calls(_: &NativeCallContext, arguments: Arguments) -> Result<Work,
 
 /// Sorting by Rhai's own order: every step compares two values whole.
 pub(super) fn sort(_: &NativeCallContext, arguments: Arguments) -> Result<Work, Box<EvalAltResult>> {
-    let size = Size::of_all(arguments);
+    let size = Size::of_all(arguments)?;
     let rounds = u64::from(64 - size.nodes.leading_zeros());
     let nanos = (size.nodes.saturating_mul(40)).saturating_add(size.text / 4).saturating_mul(rounds);
     Ok(Work { bytes: 64 * size.nodes, nanos })

@@ -1,7 +1,10 @@
 //! How large a value is, as a native function meets it: counted without copying, printing or following it for ever.
 
-use rhai::{Dynamic, FnPtr};
+use rhai::{Dynamic, EvalAltResult, FnPtr};
 
+use crate::script::budget;
+use crate::script::budget::Stopped;
+use crate::script::depth::{MAX_LEVELS, TooDeep};
 use crate::script::prelude::email::Email;
 use crate::script::prelude::net::Ip;
 use crate::script::prelude::phone::Phone;
@@ -18,8 +21,7 @@ pub struct Size {
     pub text: u64,
 }
 
-/// Deeper values and larger ones count as [`BEYOND`]: no limit of a run lets them pass.
-const MAX_LEVELS: usize = 100;
+/// Larger values count as [`BEYOND`]: no limit of a run lets them pass.
 const MAX_NODES: u64 = 1_000_000;
 
 /// More than any run may use, and far from an overflow in what is computed of it.
@@ -27,61 +29,59 @@ const BEYOND: u64 = 1 << 40;
 
 impl Size {
     /// The size of one value.
-    pub fn of(value: &Dynamic) -> Self {
-        let mut size = Self::default();
-        size.add(value, MAX_LEVELS);
-        size
+    ///
+    /// # Errors
+    /// It nests deeper than [`MAX_LEVELS`]: [`Stopped::Levels`]. No script can catch that.
+    pub fn of(value: &Dynamic) -> Result<Self, Box<EvalAltResult>> {
+        Self::measure([value])
     }
 
     /// The size of all arguments of a call.
-    pub fn of_all(arguments: &[&mut Dynamic]) -> Self {
-        let mut size = Self::default();
-        for argument in arguments {
-            size.add(argument, MAX_LEVELS);
-        }
-        size
+    ///
+    /// # Errors
+    /// As [`Size::of`], for any of them.
+    pub fn of_all(arguments: &[&mut Dynamic]) -> Result<Self, Box<EvalAltResult>> {
+        Self::measure(arguments.iter().map(|argument| &**argument))
     }
 
-    fn add(&mut self, value: &Dynamic, levels: usize) {
+    fn measure<'v>(values: impl IntoIterator<Item = &'v Dynamic>) -> Result<Self, Box<EvalAltResult>> {
+        let mut size = Self::default();
+        let measured = values.into_iter().try_for_each(|value| size.add(value, MAX_LEVELS));
+        measured.map(|()| size).map_err(|TooDeep| budget::end(Stopped::Levels))
+    }
+
+    fn add(&mut self, value: &Dynamic, left: usize) -> Result<(), TooDeep> {
         self.nodes += 1;
-        let Some(levels) = levels.checked_sub(1) else {
-            self.nodes = BEYOND;
-            return;
-        };
         if let Ok(text) = value.as_immutable_string_ref() {
             self.text = self.text.saturating_add(text.len() as u64);
         } else if let Ok(items) = value.as_array_ref() {
-            for item in items.iter() {
-                if self.is_beyond() {
-                    return;
-                }
-                self.add(item, levels);
-            }
+            return self.add_parts(items.iter(), left);
         } else if let Ok(members) = value.as_map_ref() {
-            for (key, member) in members.iter() {
-                if self.is_beyond() {
-                    return;
-                }
-                self.text = self.text.saturating_add(key.len() as u64);
-                self.add(member, levels);
-            }
+            self.text = members.keys().fold(self.text, |text, key| text.saturating_add(key.len() as u64));
+            return self.add_parts(members.values(), left);
         } else if let Ok(blob) = value.as_blob_ref() {
             self.text = self.text.saturating_add(blob.len() as u64);
-        } else if value.is_variant() || value.is_fnptr() {
-            self.add_custom(value, levels);
+        } else if let Some(function) = value.read_lock::<FnPtr>() {
+            return self.add_parts(function.curry().iter().filter(|captured| !captured.is_shared()), left);
+        } else if value.is_variant() {
+            self.add_custom(value);
         }
+        Ok(())
     }
 
-    fn add_custom(&mut self, value: &Dynamic, levels: usize) {
-        if let Some(function) = value.read_lock::<FnPtr>() {
-            for captured in function.curry().iter().filter(|captured| !captured.is_shared()) {
-                if self.is_beyond() {
-                    return;
-                }
-                self.add(captured, levels);
+    /// What an array, a map or a closure holds.
+    fn add_parts<'v>(&mut self, parts: impl Iterator<Item = &'v Dynamic>, left: usize) -> Result<(), TooDeep> {
+        let left = left.checked_sub(1).ok_or(TooDeep)?;
+        for part in parts {
+            if self.is_beyond() {
+                break;
             }
-            return;
+            self.add(part, left)?;
         }
+        Ok(())
+    }
+
+    fn add_custom(&mut self, value: &Dynamic) {
         let text = if let Some(email) = value.read_lock::<Email>() {
             email.text().len()
         } else if let Some(address) = value.read_lock::<Address>() {
@@ -112,22 +112,31 @@ mod tests {
     use rhai::Map;
 
     use super::*;
+    use crate::script::depth;
 
     #[test]
     fn nested_values_count_with_their_texts_and_keys() {
         let inner = Dynamic::from_array(vec!["abc".into(), 1_i64.into()]);
         let map: Map = [("key".into(), inner.clone()), ("k".into(), inner)].into_iter().collect();
-        assert_eq!(Size::of(&Dynamic::from_map(map)), Size { nodes: 7, text: 10 });
-        assert_eq!(Size::of(&Dynamic::from_blob(vec![0; 9])), Size { nodes: 1, text: 9 });
-        assert_eq!(Size::of(&Dynamic::from(Email::parse("ann@example.com"))), Size { nodes: 1, text: 15 });
+        let size = |value: Dynamic| Size::of(&value).expect("it is not deep");
+        assert_eq!(size(Dynamic::from_map(map)), Size { nodes: 7, text: 10 });
+        assert_eq!(size(Dynamic::from_blob(vec![0; 9])), Size { nodes: 1, text: 9 });
+        assert_eq!(size(Dynamic::from(Email::parse("ann@example.com"))), Size { nodes: 1, text: 15 });
     }
 
     #[test]
-    fn what_is_too_deep_or_too_large_is_beyond_every_limit() {
-        let nested = |levels| (0..levels).fold(Dynamic::UNIT, |inner, _| Dynamic::from_array(vec![inner]));
-        assert_eq!(Size::of(&nested(MAX_LEVELS - 1)).nodes, MAX_LEVELS as u64);
-        assert!(Size::of(&nested(MAX_LEVELS + 1)).nodes >= BEYOND);
+    fn what_is_too_large_is_beyond_every_limit() {
         let row = Dynamic::from_array(vec![Dynamic::UNIT; 1_000]);
-        assert!(Size::of(&Dynamic::from_array(vec![row; 1_100])).nodes >= BEYOND);
+        assert!(Size::of(&Dynamic::from_array(vec![row; 1_100])).expect("it is not deep").nodes >= BEYOND);
+    }
+
+    /// #13: as deep as a value may be that leaves its run, and no deeper.
+    #[test]
+    fn a_function_takes_values_as_deep_as_a_run_may_return_them() {
+        let nested = |levels| (0..levels).fold(Dynamic::UNIT, |inner, _| Dynamic::from_array(vec![inner]));
+        assert_eq!(Size::of(&nested(MAX_LEVELS)).expect("it fits").nodes, MAX_LEVELS as u64 + 1);
+        assert!(depth::bounded(nested(MAX_LEVELS)).is_ok());
+        assert!(Size::of(&nested(MAX_LEVELS + 1)).is_err());
+        assert!(depth::bounded(nested(MAX_LEVELS + 1)).is_err());
     }
 }

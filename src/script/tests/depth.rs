@@ -156,11 +156,15 @@ fn arrays_and_maps_are_printed_and_compared_as_before() {
         ),
         (r#"`${[[1, 2], [3]].index_of([3])} ${[[1]].index_of([2])}`"#, "1 -1"),
         (r#"`${[[]]} ${#{}}`"#, "[[]] #{}"),
-        (r#"let f = []; for i in 0..90 { f = [f]; } `${f}`.len().to_string()"#, "131"),
+        (r#"let f = []; for i in 0..63 { f = [f]; } `${f}`.len().to_string()"#, "128"),
+        (r#"let f = []; for i in 0..63 { f = [f]; } (f == f).to_string()"#, "true"),
     ];
     for (body, expected) in table {
         assert_eq!(value(&format!("fn on_probe(_r) {{ {body} }}")).to_string(), expected, "{body}");
     }
-    let (_, line) = failure("fn on_probe(_r) { let f = []; for i in 0..90 { f = [f]; } f == f }");
-    assert!(line.contains("only 64 levels of arrays and maps can be compared"), "{line}");
+    for body in ["f == f", "f.to_string()", "`${f}`", "to_json(f)"] {
+        let script = format!("fn on_probe(_r) {{ let f = []; for i in 0..64 {{ f = [f]; }} {body} }}");
+        let (_, line) = failure(&script);
+        assert!(line.contains("a value is too deep: it has more than 64 levels"), "{body}: {line}");
+    }
 }

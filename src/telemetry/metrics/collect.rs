@@ -97,6 +97,14 @@ impl Collector for Collected {
         let help = "Files of secrets whose newest content cannot be used";
         let refused = ConstGauge::new(metrics.refused_secrets.load(Ordering::Relaxed));
         refused.encode(encoder.encode_descriptor("hookgate_refused_secrets", help, None, MetricType::Gauge)?)?;
+        let help = "1 while a release out of the store answers, because what was on disk at the start was refused";
+        let from_store = ConstGauge::new(metrics.from_store.load(Ordering::Relaxed));
+        from_store.encode(encoder.encode_descriptor(
+            "hookgate_release_from_store",
+            help,
+            None,
+            MetricType::Gauge,
+        )?)?;
         if let Some(days) = metrics.certificate_days_left() {
             let help = "Days until the listener's certificate expires";
             let family = encoder.encode_descriptor("hookgate_certificate_days_left", help, None, MetricType::Gauge)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{CONFIG, SIGNUP, WATCH};
 use crate::harness::skipped;
-use crate::process::{Served, exchange, sample};
+use crate::process::{Served, exchange, request, sample};
 
 const SESSION: &str = "/api/v1/session";
 
@@ -55,16 +55,7 @@ fn the_document_tells_the_truth() {
 }
 
 fn session(port: u16) -> String {
-    let body = r#"{"token":"t0ken"}"#;
-    let length = body.len();
-    let answer = exchange(
-        port,
-        &format!(
-            "POST /api/v1/session HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-             content-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        ),
-    );
-    let answer = answer.unwrap();
+    let answer = exchange(port, &request("POST", "/api/v1/session", &[], r#"{"token":"t0ken"}"#)).unwrap();
     let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
     cookie.split(';').next().unwrap().to_owned()
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{CANARIES, files, found, poisoned, post};
 use crate::harness::SECRET;
-use crate::process::{Served, exchange, sample};
+use crate::process::{Served, exchange, request, sample};
 
 /// Stands for what a caller sent that is no secret: an attribute of a profile, a text of an event.
 const BODY: &str = "CANARYbody";
@@ -194,15 +194,7 @@ impl Answer {
 }
 
 fn send(port: u16, who: &Who, method: &str, path: &str, body: &str) -> Answer {
-    let text = exchange(
-        port,
-        &format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{}\r\nsec-fetch-site: same-origin\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            who.header,
-            body.len()
-        ),
-    );
+    let text = exchange(port, &request(method, path, &[&who.header, "sec-fetch-site: same-origin"], body));
     let text = text.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
     Answer { status: status.unwrap_or_else(|| panic!("{method} {path}: {text}")), text }

@@ -6,6 +6,7 @@ use hookgate::history::{Beginning, History};
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
+use hookgate::release::gate::Pace;
 use hookgate::release::live::{Live, Reloaded};
 use hookgate::store::Store;
 use hookgate::store::sqlite::{Options, Sqlite};
@@ -36,7 +37,9 @@ impl Running {
             let live = Arc::new(Live::new(metrics.clone()));
             let history = History::start(store.clone(), live.clone(), place.clone());
             let Beginning { reading, pinned } = history.begin(build::read(&place).unwrap()).await.unwrap();
-            live.start(build::assemble(&place, reading, None, Secrets::Load, &metrics).unwrap(), pinned).unwrap();
+            let mut release = build::assemble(&place, reading, None, Secrets::Load, &metrics).unwrap();
+            let tests = pinned.is_none().then(|| live.examine(&mut release, Pace::Start).unwrap());
+            live.start(release, tests, pinned);
             assert!(history.settle().await);
             (live, history)
         });

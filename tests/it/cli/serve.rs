@@ -1,11 +1,10 @@
 //! `serve`, with `simulate` as its caller.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Bundle, Ran, free_port};
+use crate::process::get;
 
 /// A gateway in a process of its own; it is killed at the end whatever happens.
 struct Gateway {
@@ -48,24 +47,14 @@ impl Gateway {
 }
 
 /// Gives the bundle free ports; the admin listener's is returned.
-fn ports(bundle: &Bundle) -> u16 {
+pub(super) fn ports(bundle: &Bundle) -> u16 {
     let admin = free_port();
     bundle.replace("gateway.toml", "127.0.0.1:8081", &format!("127.0.0.1:{admin}"));
     bundle.replace("gateway.toml", "127.0.0.1:8080", &format!("127.0.0.1:{}", free_port()));
     admin
 }
 
-/// The text of a GET, head included.
-fn get(port: u16, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    Some(text)
-}
-
-fn status_of(port: u16, path: &str) -> Option<u16> {
+pub(super) fn status_of(port: u16, path: &str) -> Option<u16> {
     get(port, path)?.split(' ').nth(1)?.parse().ok()
 }
 

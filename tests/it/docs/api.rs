@@ -6,19 +6,8 @@ use std::process::Command;
 use hookgate::admin::api;
 
 use super::{blocks, root};
+use crate::harness::TWO_ROUTES;
 use crate::process::Served;
-
-const CONFIG: &str = r#"token = { file = "admin-token" }
-[auth.test]
-scheme = "header"
-secrets = [{ file = "secret" }]
-[routes.signup]
-path = "/signup"
-hook = "okta.registration"
-script = "signup.rhai"
-auth = "test"
-on_failure = "allow"
-"#;
 
 fn page() -> String {
     fs::read_to_string(root().join("docs/api.md")).unwrap()
@@ -26,8 +15,12 @@ fn page() -> String {
 
 #[test]
 fn the_examples_work() {
-    let files = [("scripts/signup.rhai", "fn on_registration(request) { allow() }"), ("admin-token", "t0ken")];
-    let served = Served::start(CONFIG, &files);
+    let files = [
+        ("scripts/signup.rhai", "fn on_registration(request) { allow() }"),
+        ("scripts/events.rhai", "fn on_event(event) { }"),
+        ("admin-token", "t0ken"),
+    ];
+    let served = Served::start(&format!("token = {{ file = \"admin-token\" }}\n{TWO_ROUTES}"), &files);
     let script = blocks(&page(), "sh").concat().replace("127.0.0.1:8081", &format!("127.0.0.1:{}", served.admin));
     let curls = script.matches("curl ").count();
     assert!(curls > 8, "{script}");

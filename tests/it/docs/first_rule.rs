@@ -13,7 +13,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::readme::shell;
 use super::root;
-use crate::process::{exchange, free_port};
+use crate::process::{free_port, get};
 
 /// How long the log of `serve` may take to say something: its gate runs tests on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -150,8 +150,7 @@ impl Newcomer {
     }
 
     fn ask_status(&self, block: &str) -> Option<String> {
-        let call = "GET /api/v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        let answer = exchange(self.ports[1].0, call).unwrap();
+        let answer = get(self.ports[1].0, "/api/v1/status").unwrap();
         let status: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
         assert_part(&status, &serde_json::from_str(block).unwrap());
         None

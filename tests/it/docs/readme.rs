@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{blocks, root};
-use crate::process::exchange;
+use crate::process::get;
 
 /// The lines that are run, continuation lines joined.
 fn commands() -> Vec<String> {
@@ -78,8 +78,7 @@ impl Running {
     /// The release in force.
     fn release(&self) -> String {
         let port = self.admin.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address has a port");
-        let call = "GET /api/v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        let answer = exchange(port, call).expect("the admin listener answers");
+        let answer = get(port, "/api/v1/status").expect("the admin listener answers");
         let body = answer.split_once("\r\n\r\n").expect("an answer has a body").1;
         let status: serde_json::Value = serde_json::from_str(body).expect("status is JSON");
         status["release"]["running"].as_str().expect("a release is live").to_owned()

@@ -1,4 +1,5 @@
-//! Which commit a bundle's folder is at. Reads files alone: no process is started, and nothing is asked of a work tree.
+//! Which commit a bundle's folder is at, and whether somebody is changing its files. Reads files alone: no process is started,
+//! and nothing is asked of a work tree.
 
 use std::fs;
 use std::io::Read;
@@ -10,7 +11,7 @@ const MOST_LEVELS: usize = 16;
 const MOST_BYTES: u64 = 4 << 20;
 
 /// The id of the commit that `HEAD` names, above or at `folder`; nothing where there is no repository, or no commit yet.
-pub(crate) fn head(folder: &Path) -> Option<String> {
+pub fn head(folder: &Path) -> Option<String> {
     let folder = folder.canonicalize().ok()?;
     let found = folder.ancestors().take(MOST_LEVELS).map(|level| level.join(".git")).find(|git| git.exists())?;
     let git = if found.is_dir() { found } else { linked(&found)? };
@@ -21,6 +22,19 @@ pub(crate) fn head(folder: &Path) -> Option<String> {
     let common = read(&git.join("commondir")).map(|path| git.join(path.trim()));
     let places = [Some(git.clone()), common];
     places.into_iter().flatten().find_map(|place| loose(&place, reference).or_else(|| packed(&place, reference)))
+}
+
+/// The lock that git or Mercurial holds while it changes the files of a work tree, at or above `folder`; nothing where there is
+/// none. Of work trees in one another each one counts.
+pub fn lock(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    folder.ancestors().take(MOST_LEVELS).find_map(|level| {
+        let git = level.join(".git");
+        let git = if git.is_file() { linked(&git).unwrap_or(git) } else { git };
+        // That of Mercurial is a link to no file.
+        let locks = [git.join("index.lock"), level.join(".hg/wlock")];
+        locks.into_iter().find(|lock| lock.symlink_metadata().is_ok())
+    })
 }
 
 /// Where a `.git` file says that the repository is: `gitdir: PATH`.
@@ -98,6 +112,40 @@ mod tests {
             files.iter().for_each(|(file, text)| put(&folder.path().join("work"), file, text));
             assert_eq!(head(&bundle).as_deref(), Some(ID), "{name}");
         }
+    }
+
+    #[test]
+    fn a_lock_is_found_wherever_the_repository_is() {
+        type Case = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
+        let cases: [Case; 6] = [
+            ("no repository", &[], None),
+            ("at work", &[("bundle/.git/index.lock", "")], Some("index.lock")),
+            ("above", &[(".git/HEAD", ""), (".git/index.lock", "")], Some("index.lock")),
+            ("done", &[(".git/index", "")], None),
+            (
+                "a work tree beside the repository",
+                &[("bundle/.git", "gitdir: ../../repo/worktrees/w\n"), ("../repo/worktrees/w/index.lock", "")],
+                Some("index.lock"),
+            ),
+            (
+                "a module of a repository that is at work",
+                &[("bundle/.git", "gitdir: ../.git/modules/b\n"), (".git/modules/b/HEAD", ""), (".git/index.lock", "")],
+                Some("index.lock"),
+            ),
+        ];
+        for (name, files, expected) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            let bundle = folder.path().join("work/bundle");
+            fs::create_dir_all(&bundle).unwrap();
+            files.iter().for_each(|(file, text)| put(&folder.path().join("work"), file, text));
+            let found = lock(&bundle);
+            assert_eq!(found.is_some(), expected.is_some(), "{name}: {found:?}");
+            assert!(found.is_none_or(|found| found.ends_with(expected.unwrap_or_default())), "{name}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(".hg")).unwrap();
+        std::os::unix::fs::symlink("host:123", folder.path().join(".hg/wlock")).unwrap();
+        assert!(lock(folder.path()).is_some_and(|found| found.ends_with("wlock")));
     }
 
     #[test]
