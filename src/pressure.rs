@@ -293,16 +293,15 @@ impl Line {
         let time = at.saturating_sub(self.measured.swap(at, Ordering::Relaxed)).saturating_mul(workers());
         let share = self.worked.swap(0, Ordering::Relaxed).saturating_mul(100) / time.max(1);
         let is_on = self.overload.is_on(now);
-        self.counts.store(crowd || is_on, Ordering::Relaxed);
+        // What was not counted is taken for the larger part.
+        let share = if self.counts.swap(crowd || is_on, Ordering::Relaxed) { share } else { 100 };
         let rest = if is_on {
             let came = self.admitted.swap(0, Ordering::Relaxed);
             let window = window(self.window.load(Ordering::Relaxed), came, took, share);
             self.window.store(window, Ordering::Relaxed);
             EVERY_IN_OVERLOAD
         } else {
-            // What an overload begins with: all that came lately, where refusing would not help.
-            let first = if crowd && share < SHARE { calls.clamp(FIRST, MOST) } else { FIRST };
-            self.window.store(first, Ordering::Relaxed);
+            self.window.store(FIRST, Ordering::Relaxed);
             EVERY
         };
         self.next.store(at + nanos(rest), Ordering::Relaxed);
@@ -317,7 +316,8 @@ fn window(window: u64, came: u64, took: u64, share: u64) -> u64 {
     let is_long = took > nanos(SHORT);
     let next = if is_long && share >= SHARE {
         // In proportion, but by no more than half: one measurement may be an accident.
-        (window * nanos(SHORT) / took.max(1)).max(window / 2)
+        let used = window.min(came);
+        (used * nanos(SHORT) / took.max(1)).max(used / 2)
     } else if is_long {
         // Refusing did not help: soon nobody is refused.
         window * 4

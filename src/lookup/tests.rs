@@ -212,16 +212,21 @@ async fn a_dead_connector_does_not_slow_another_one() {
 
 #[tokio::test]
 async fn more_than_the_permits_wait_and_are_told_that_it_is_busy() {
-    let other = Other::new(60_000, 0);
-    let all = connectors([Connected { lookups: tokio::sync::Semaphore::new(2), ..connected("slow", other) }]);
-    let asking: Vec<_> = (0..5).map(|_| tokio::spawn(ask(all, "slow", "a"))).collect();
-    let mut reasons = Vec::new();
-    for one in asking {
-        reasons.push(reason(one.await.expect("no panic")));
+    let (other, long) = (Other::new(600_000, 0), Duration::from_secs(600));
+    let slow = Connected { lookups: tokio::sync::Semaphore::new(2), timeout: long, ..connected("slow", other) };
+    let all = connectors([slow]);
+    let ask_for = |time: Duration| async move {
+        lookups().of(all, None, false).answer(&question("slow", "a"), Instant::now() + time).await
+    };
+    let held = [tokio::spawn(ask_for(long)), tokio::spawn(ask_for(long))];
+    while other.asked() < 2 {
+        tokio::task::yield_now().await;
     }
-    reasons.sort_unstable();
-    assert!(reasons.contains(&Reason::Busy), "{reasons:?}");
+    for _ in 0..3 {
+        assert_eq!(reason(ask_for(Duration::from_millis(20)).await), Reason::Busy);
+    }
     assert_eq!(other.asked(), 2);
+    held.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]
