@@ -16,6 +16,7 @@ use crate::command::Action;
 use crate::delivery::intake::Way;
 use crate::delivery::outbox::Origin;
 use crate::delivery::told::Told;
+use crate::delivery::work::Unsettled;
 use crate::failpoint;
 use crate::hooks::{Decoded, Facts};
 use crate::lookup::Lookups;
@@ -56,6 +57,7 @@ pub struct Delivery {
     records: Arc<Recorder>,
     /// Something new is due.
     wake: Notify,
+    unsettled: Unsettled,
     /// As last seen.
     health: ArcSwap<Health>,
     told: Told,
@@ -96,6 +98,7 @@ impl Delivery {
             lanes,
             metrics,
             wake: Notify::new(),
+            unsettled: Unsettled::default(),
             health: ArcSwap::default(),
             told: Told::default(),
         })

@@ -62,8 +62,9 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Leases jobs that are due, at most as many of each lane as asked for, oldest first. Suspects are left out, see
-    /// [`Store::claim_suspect`].
-    async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError>;
+    /// [`Store::claim_suspect`]. Those that the asker still works on, `held`, are never given out again, however long ago
+    /// their lease ended: it is extended instead.
+    async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError>;
 
     /// Leases one suspect of these lanes: of those that are due, the one that has been for longest. A suspect is a job that was
     /// in work when a process died. Whoever claims it promises that no other job is in work until it is settled: if the process

@@ -241,7 +241,7 @@ impl Store for Sqlite {
         self.shared.queue.is_crowded()
     }
 
-    async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError> {
+    async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError> {
         self.as_gateway()?;
         let (reply, answer) = oneshot::channel();
         let shares: Arc<[Share]> = shares.into();
@@ -249,7 +249,7 @@ impl Store for Sqlite {
         let task = Task {
             bytes: 0,
             look: Some(Box::new(move |tx: &mut Tx<'_>| claim::look(tx, &asked))),
-            run: Box::new(move |tx: &mut Tx<'_>| claim::claim(tx, &shares, jobs::millis(lease))),
+            run: Box::new(move |tx: &mut Tx<'_>| claim::claim(tx, &shares, &held, jobs::millis(lease))),
             done: None,
             reply,
         };
@@ -285,7 +285,7 @@ impl Store for Sqlite {
         self.write(move |tx| {
             let settled = settle::settle(tx, &token, &attempt, &end);
             failpoint::reach("store.settle");
-            settled
+            settled.map_err(Fault::alone)
         })
         .await
     }

@@ -14,6 +14,7 @@ mod guard;
 mod leaving;
 mod order;
 mod siem;
+mod stuck;
 mod tickets;
 
 /// A gateway whose one rule runs this script; what it asks of the connector `out` goes to a file.

@@ -170,18 +170,25 @@ impl Model {
         &mut self,
         lanes: &[&str],
         most: usize,
+        held: &[Held],
         lease: Duration,
     ) -> (Vec<(String, Held)>, [Option<Millis>; 2]) {
         let mut given = Vec::new();
         for lane in lanes {
-            let mut due: Vec<(Millis, u64)> = self.ready(lane, false).filter(|(due, _)| *due <= self.now).collect();
-            due.sort_unstable();
-            for (_, number) in due.into_iter().take(most) {
-                given.push(self.give(number, lease));
+            let mut due = self.first_due(lane, most);
+            while held.iter().filter(|held| due.contains(&held.0) && self.renew(**held, lease)).count() > 0 {
+                due = self.first_due(lane, most);
             }
+            given.extend(due.into_iter().map(|number| self.give(number, lease)));
         }
         let next = |suspects| lanes.iter().flat_map(|lane| self.ready(lane, suspects)).map(|(due, _)| due).min();
         (given, [next(false), next(true)])
+    }
+
+    fn first_due(&self, lane: &str, most: usize) -> Vec<u64> {
+        let mut due: Vec<(Millis, u64)> = self.ready(lane, false).filter(|(due, _)| *due <= self.now).collect();
+        due.sort_unstable();
+        due.into_iter().take(most).map(|(_, number)| number).collect()
     }
 
     pub(crate) fn claim_suspect(&mut self, lanes: &[&str], lease: Duration) -> Option<(String, Held)> {
