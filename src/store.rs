@@ -202,7 +202,8 @@ pub struct NewJob {
     pub body: Bytes,
     /// From now until it is due first.
     pub delay: Duration,
-    /// Jobs of a lane with the same key run one after the other, in the order of the number.
+    /// Jobs of a lane with the same key run one after the other, in the order of the number: never two at once, and none
+    /// before those with a smaller number that are there have ended, as done or dead.
     pub order: Option<(String, Millis)>,
     /// Not if another one of this key was kept within the time.
     pub once: Option<(String, Duration)>,
@@ -311,6 +312,8 @@ pub struct Leased {
     /// How often a process died while this job was in work: the first time perhaps beside others, then alone. A try that came
     /// to an end since sets it back to 0.
     pub deaths: u32,
+    /// The line that it stands in, and its place there: see [`NewJob::order`].
+    pub order: Option<(String, Millis)>,
     pub event: EventOf,
     /// The bodies of the first [`MAX_GATHERED`] others that go out with it, and how many there are.
     pub gathered: Vec<Bytes>,

@@ -22,7 +22,7 @@ use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
 use crate::script::run::{Call, Cause};
 use crate::store::clock;
-use crate::store::{Leased, NewJob};
+use crate::store::{Leased, Millis, NewJob};
 use crate::telemetry::trace;
 
 /// The rule of a job, in the release in force.
@@ -224,7 +224,14 @@ fn children(job: &Leased, rule: &Rule, actions: &[Action]) -> Vec<NewJob> {
         generation: job.generation,
         preview: job.event.flags.preview,
     };
-    outbox::jobs(&origin, actions)
+    outbox::in_line(line(job, rule), outbox::jobs(&origin, actions))
+}
+
+/// The line of what a rule with `order_by` asks for: rules of a route that go by the same path share it.
+fn line(job: &Leased, rule: &Rule) -> Option<(String, Millis)> {
+    let (value, number) = job.order.as_ref()?;
+    let by = rule.order.as_ref().map_or("", |order| &order.by);
+    Some((format!("{}/{by}/{value}", job.event.route), *number))
 }
 
 fn counted(count: usize) -> String {

@@ -154,15 +154,16 @@ impl Model {
         false
     }
 
-    /// Whether no other one of its line has to end first.
+    /// Whether it runs, or may: no other one of its line runs, or has to end first.
     fn is_first(&self, job: &Job) -> bool {
         let Some((lane, key, number)) = job.place() else { return true };
-        !self.jobs.iter().any(|other| {
-            other.active()
-                && other
-                    .place()
-                    .is_some_and(|(l, k, n)| l == lane && k == key && (n, other.number) < (number, job.number))
-        })
+        let comes_first = |other: &Job| {
+            let same_line = |(l, k, _): &(&str, &str, Millis)| *l == lane && *k == key;
+            let place = other.place().filter(|place| other.active() && same_line(place));
+            place.is_some_and(|(_, _, n)| other.state == JobState::Running || (n, other.number) < (number, job.number))
+        };
+        job.state == JobState::Running
+            || !self.jobs.iter().any(|other| other.number != job.number && comes_first(other))
     }
 
     /// The keys of what is given out, with what settles each, and when the next is due, and the next suspect.

@@ -346,9 +346,22 @@ pub(crate) async fn what_comes_late_with_a_smaller_number_goes_first(stand: &mut
     stand.accept(event("a", vec![ordered("second", 2)])).await;
     let second = stand.claim_all().await.remove(0);
     stand.accept(event("b", vec![ordered("first", 1)])).await;
-    assert_eq!(keys(&stand.claim_all().await), ["first"], "nothing smaller waits or runs");
+    assert!(stand.claim_all().await.is_empty(), "never two of a line at once");
     stand.settle(&second, End::Retry(seconds(0))).await;
+    let first = stand.claim_all().await.remove(0);
+    assert_eq!(first.order, Some(("user 1".to_owned(), 1)), "nothing smaller waits");
+    stand.store().abandon(vec![first.token]).await.unwrap();
+    assert_eq!(keys(&stand.claim_all().await), ["first"]);
+    stand.crash().await;
     assert!(stand.claim_all().await.is_empty());
+    stand.advance(AFTER_DEATH[0]);
+    let first = stand.claim_suspect(&BOTH).await.expect("it is due");
+    assert_eq!(first.key, "first");
+    stand.settle(&first, End::Postpone(seconds(0))).await;
+    assert!(stand.claim_all().await.is_empty(), "it is still the first");
+    let first = stand.claim_suspect(&BOTH).await.expect("it is due");
+    stand.settle(&first, End::Dead).await;
+    assert_eq!(keys(&stand.claim_all().await), ["second"]);
 }
 
 pub(crate) async fn once_suppresses_what_comes_within_its_time(stand: &mut dyn Stand) {

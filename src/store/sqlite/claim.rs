@@ -155,7 +155,8 @@ fn take(tx: &mut Tx<'_>, id: i64, running: bool, lane: &Arc<str>, lease: Millis)
     update.execute(params![id, claim, tx.now, tx.now.saturating_add(lease)])?;
     let mut read = tx.db.prepare_cached(
         "SELECT job.id, attempts, claim, kind, name, job.key, job.body, created, replay, generation, doubt,
-             event.id, route, event.key, type, received, flags, envelope, body.body, digest_key IS NOT NULL, deaths
+             event.id, route, event.key, type, received, flags, envelope, body.body, digest_key IS NOT NULL, deaths,
+             order_key, order_number
          FROM job JOIN event ON event.id = job.event JOIN body ON body.event = event.id WHERE job.id = ?1",
     )?;
     let (mut job, leads) = read.query_row([id], |row| Ok((leased(row, lane)?, row.get::<_, bool>(19)?)))?;
@@ -178,6 +179,7 @@ fn leased(row: &Row<'_>, lane: &Arc<str>) -> rusqlite::Result<Leased> {
         generation: row.get(9)?,
         doubt: row.get(10)?,
         deaths: row.get(20)?,
+        order: row.get::<_, Option<String>>(21)?.zip(row.get(22)?),
         event: EventOf {
             id: row.get(11)?,
             route: row.get(12)?,

@@ -67,9 +67,13 @@ fn give_back(tx: &Connection, id: i64, now: Millis) -> rusqlite::Result<()> {
     let mut deaths = tx.prepare_cached("UPDATE job SET deaths = deaths + 1 WHERE id = ?1 RETURNING deaths")?;
     let deaths: u32 = deaths.query_row([id], |row| row.get(0))?;
     let due = now.saturating_add(jobs::millis(rest_after(deaths)));
-    let mut update = tx.prepare_cached("UPDATE job SET state = 'waiting', due = ?2 WHERE id = ?1")?;
-    update.execute(params![id, due])?;
-    Ok(())
+    let mut update =
+        tx.prepare_cached("UPDATE job SET state = 'waiting', due = ?2 WHERE id = ?1 RETURNING lane, order_key")?;
+    let line = update.query_row(params![id, due], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
+    match line {
+        (lane, Some(key)) => jobs::line_up(tx, lane, &key),
+        (_, None) => Ok(()),
+    }
 }
 
 fn number(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
