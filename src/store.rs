@@ -61,6 +61,11 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// What holds up writing now, in words for people: the lock is held by somebody else, the disk is slow. Cheap.
+    fn hindrance(&self) -> Option<String> {
+        None
+    }
+
     /// Leases jobs that are due, at most as many of each lane as asked for, oldest first. Suspects are left out, see
     /// [`Store::claim_suspect`]. Those that the asker still works on, `held`, are never given out again, however long ago
     /// their lease ended: it is extended instead.
@@ -120,14 +125,22 @@ pub trait Store: Send + Sync + 'static {
     /// The store's time.
     fn now(&self) -> Millis;
 
-    /// Writes a copy of everything, as of one moment, into a new file, while work goes on.
+    /// Writes a copy of everything, as of one moment, into a new file, while work goes on. Who does not wait for the end ends it.
     async fn backup(&self, file: std::path::PathBuf) -> Result<(), StoreError>;
+
+    /// Does what waits, and closes the store: from then on everything is answered with [`StoreError::Closed`], and what is kept
+    /// lies in one place, which can be copied.
+    ///
+    /// # Errors
+    /// It is closed, but what was kept last lies beside the rest.
+    async fn close(&self) -> Result<(), StoreError>;
 }
 
 /// Why the store did not do what it was asked to. Nothing of it was kept, unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    #[error("the store's queue is full: more arrives than the disk can take")]
+    /// In time, or at all. [`Store::hindrance`] may know more.
+    #[error("the store does not keep up: its disk is slow, its lock is held, or more arrives than it can take")]
     Busy,
     #[error("the disk is full")]
     Full,

@@ -7,12 +7,10 @@
 //! It never weakens a sync, and answers nothing as kept that is not: see `writer` for a full disk, a file system that can
 //! only be read, a file that was replaced, and a disk that fails.
 
-use std::fs::File;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
@@ -49,6 +47,7 @@ use crate::store::archive::Archive;
 use crate::store::clock::Clock;
 use crate::store::sqlite::fault::Fault;
 pub use crate::store::sqlite::fault::OpenError;
+use crate::store::sqlite::place::Lock;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::queue::Line;
 use crate::store::sqlite::readers::Readers;
@@ -66,11 +65,14 @@ mod changes;
 mod claim;
 mod connect;
 mod decisions;
+mod ending;
 mod fault;
+mod gaps;
 mod health;
 mod jobs;
 mod list;
 mod operate;
+mod pace;
 mod place;
 mod queue;
 mod readers;
@@ -101,18 +103,18 @@ pub struct Sqlite {
     file: PathBuf,
     clock: Arc<Clock>,
     shared: Arc<Shared>,
-    readers: Arc<Readers>,
-    writer: Option<JoinHandle<()>>,
-    /// Held while this is the gateway of the file; nothing beside one.
-    lock: Option<File>,
+    /// For lists and searches.
+    people: Arc<Readers>,
+    /// For what somebody outside waits for.
+    calls: Arc<Readers>,
+    writer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    /// Whether this is the gateway of the file, and not somebody beside one.
+    is_gateway: bool,
+    /// Held by the gateway until the file is closed.
+    lock: Mutex<Option<Lock>>,
     /// A large count, and how long it may be given.
     counted: Mutex<Option<(Instant, Health)>>,
 }
-
-/// A count of this many jobs is not made again for every question: not before this, nor before so many times what it took.
-const MANY: u64 = 50_000;
-const COUNT_FOR: Duration = Duration::from_secs(2);
-const COUNT_REST: u32 = 50;
 
 impl Sqlite {
     /// Opens the store of a gateway. The folder and the file are made if they are not there. Leases of an earlier process
@@ -120,6 +122,7 @@ impl Sqlite {
     pub fn open(file: &Path, options: Options) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { file: file.to_owned(), error };
         place::make(file).map_err(io)?;
+        let file = &place::real(file).map_err(io)?;
         let lock = place::lock(file)?;
         let mut db = connect::writer(file)?;
         connect::migrate(&mut db, file)?;
@@ -135,6 +138,7 @@ impl Sqlite {
         if !file.is_file() {
             return Err(OpenError::Missing(file.to_owned()));
         }
+        let file = &place::real(file).map_err(|error| OpenError::Io { file: file.to_owned(), error })?;
         let seen = connect::reader(file).map_err(|error| OpenError::Database { file: file.to_owned(), error })?;
         connect::expect_current(&seen, file)?;
         drop(seen);
@@ -147,7 +151,7 @@ impl Sqlite {
         clock: Arc<Clock>,
         db: rusqlite::Connection,
         numbers: Numbers,
-        lock: Option<File>,
+        lock: Option<Lock>,
     ) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { file: file.to_owned(), error };
         let shared = Arc::new(Shared::default());
@@ -160,9 +164,10 @@ impl Sqlite {
             time_kept: lock.is_some().then(|| clock.now()),
         };
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(io)?;
-        let readers = Readers::new(file.to_owned());
-        let file = file.to_owned();
-        Ok(Self { file, clock, shared, readers, writer: Some(writer), lock, counted: Mutex::default() })
+        let (people, calls) = (Readers::for_people(file).map_err(io)?, Readers::for_calls(file).map_err(io)?);
+        let (file, writer, is_gateway) = (file.to_owned(), Mutex::new(Some(writer)), lock.is_some());
+        let (lock, counted) = (Mutex::new(lock), Mutex::default());
+        Ok(Self { file, clock, shared, people, calls, writer, is_gateway, lock, counted })
     }
 
     /// The time of the store.
@@ -180,41 +185,14 @@ impl Sqlite {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Counts what there is to do. A large count is kept for a while: it costs time for each job that waits.
-    async fn count(&self) -> Result<Health, StoreError> {
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, health)) = counted.filter(|(until, _)| Instant::now() < *until) {
-            return Ok(health);
-        }
-        let (now, started) = (self.clock.now(), Instant::now());
-        let health = self.readers.read(move |db| health::health(db, now)).await?;
-        let many = health.waiting + health.running + health.dead > MANY;
-        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = many.then(|| {
-            let rest = COUNT_FOR.max(started.elapsed() * COUNT_REST);
-            (Instant::now() + rest, health.clone())
-        });
-        Ok(health)
-    }
-
     /// Refuses what only a gateway may do.
     fn as_gateway(&self) -> Result<(), StoreError> {
-        match self.lock {
-            Some(_) => Ok(()),
-            None => Err(StoreError::Refused(
-                "only the gateway itself takes events and jobs, and changes the state of scripts".to_owned(),
-            )),
+        if self.is_gateway {
+            return Ok(());
         }
-    }
-}
-
-impl Drop for Sqlite {
-    fn drop(&mut self) {
-        self.readers.close();
-        self.shared.queue.close();
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has closed the queue already.
-            drop(writer.join());
-        }
+        Err(StoreError::Refused(
+            "only the gateway itself takes events and jobs, and changes the state of scripts".to_owned(),
+        ))
     }
 }
 
@@ -239,6 +217,10 @@ impl Store for Sqlite {
 
     fn is_crowded(&self) -> bool {
         self.shared.queue.is_crowded()
+    }
+
+    fn hindrance(&self) -> Option<String> {
+        self.shared.pace.hindrance()
     }
 
     async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError> {
@@ -294,7 +276,7 @@ impl Store for Sqlite {
         step.check()?;
         if step.is_look() {
             let now = self.clock.now();
-            return self.readers.read(move |db| state::tell(db, &step.kv, now)).await;
+            return self.calls.read(move |db| state::tell(db, &step.kv, now)).await;
         }
         self.as_gateway()?;
         // Somebody outside waits for the answer to a call; a rule has no one, and is named.
@@ -320,12 +302,12 @@ impl Store for Sqlite {
     }
 
     async fn decisions(&self, query: decision::Query) -> Result<decision::Page, StoreError> {
-        self.readers.read(move |db| decisions::list(db, &query)).await
+        self.people.read(move |db| decisions::list(db, &query)).await
     }
 
     async fn decision(&self, id: &str) -> Result<Option<(Record, Option<Capture>)>, StoreError> {
         let id = id.to_owned();
-        self.readers.read(move |db| decisions::show(db, &id)).await
+        self.people.read(move |db| decisions::show(db, &id)).await
     }
 
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError> {
@@ -335,11 +317,11 @@ impl Store for Sqlite {
             let mut find = db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
             find.query_row([name], |row| row.get(0)).optional()
         };
-        self.readers.read(read).await
+        self.calls.read(read).await
     }
 
     async fn list(&self, query: Query) -> Result<Page, StoreError> {
-        self.readers.read(move |db| list::list(db, &query)).await
+        self.people.read(move |db| list::list(db, &query)).await
     }
 
     async fn show(&self, event: EventRef) -> Result<Option<Dossier>, StoreError> {
@@ -348,7 +330,7 @@ impl Store for Sqlite {
             let moment = db.unchecked_transaction()?;
             list::show(&moment, &event)
         };
-        self.readers.read(read).await
+        self.people.read(read).await
     }
 
     async fn operate(&self, operation: Operation) -> Result<u64, StoreError> {
@@ -370,8 +352,11 @@ impl Store for Sqlite {
     }
 
     async fn backup(&self, file: PathBuf) -> Result<(), StoreError> {
-        let from = self.file.clone();
-        tokio::task::spawn_blocking(move || backup::backup(&from, &file)).await.unwrap_or(Err(StoreError::Closed))
+        backup::backup(self.file.clone(), file).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.end().await
     }
 }
 

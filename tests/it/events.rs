@@ -14,6 +14,7 @@ mod guard;
 mod leaving;
 mod order;
 mod siem;
+mod stopping;
 mod stuck;
 mod tickets;
 

@@ -49,6 +49,7 @@ pub(crate) struct Job {
     pub(crate) created: Millis,
     digest_until: Option<Millis>,
     leader: Option<u64>,
+    ended: Option<Millis>,
     pub(crate) noted: bool,
     pub(crate) tries: Vec<String>,
 }
@@ -120,11 +121,13 @@ impl Model {
             created: self.now,
             digest_until: None,
             leader: None,
+            ended: None,
             noted: false,
             tries: Vec::new(),
         };
         if new.suppressed.is_some() || self.is_live(new) {
             job.state = JobState::Suppressed;
+            job.ended = Some(self.now);
             job.noted = true;
         } else if let Some((key, window)) = &new.digest {
             let open = |other: &&Job| {
@@ -273,10 +276,10 @@ impl Model {
     }
 
     fn finish(&mut self, number: u64, state: JobState) {
-        self.job(number).state = state;
-        for job in self.jobs.iter_mut().filter(|job| job.leader == Some(number) && job.state == JobState::Gathered) {
-            job.state = state;
-        }
+        let now = self.now;
+        let with = |job: &&mut Job| job.leader == Some(number) && job.state == JobState::Gathered;
+        self.jobs.iter_mut().filter(with).for_each(|job| job.end(state, now));
+        self.job(number).end(state, now);
     }
 
     fn wake(&mut self, number: u64, due: Millis) -> u64 {
@@ -359,10 +362,13 @@ impl Model {
 
     pub(crate) fn sweep(&mut self, keep: Duration, remember: Duration) -> u64 {
         let (events, keys, now) = (self.now - ms(keep), self.now - ms(remember), self.now);
+        let young: Vec<u64> =
+            self.jobs.iter().filter(|job| job.ended.is_some_and(|at| at >= events)).map(|job| job.event).collect();
         let before = self.seen.len() + self.once.len();
         self.seen.retain(|_, first| *first >= keys);
         self.once.retain(|_, until| *until > now);
-        (before - self.seen.len() - self.once.len()) as u64 + self.purge(|event| event.received < events)
+        (before - self.seen.len() - self.once.len()) as u64
+            + self.purge(|event| event.received < events && !young.contains(&event.number))
     }
 
     pub(crate) fn crash(&mut self) {
@@ -392,6 +398,11 @@ impl Model {
 }
 
 impl Job {
+    fn end(&mut self, state: JobState, now: Millis) {
+        self.state = state;
+        self.ended = Some(now);
+    }
+
     fn lose(&mut self) {
         self.tries.push("lost".to_owned());
         self.doubt |= self.new.kind == JobKind::Action;

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("history.sql"),
     include_str!("deaths.sql"),
     include_str!("order.sql"),
+    include_str!("ends.sql"),
 ];
 
 /// How many prepared statements a connection keeps.

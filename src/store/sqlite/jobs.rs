@@ -14,8 +14,8 @@ use crate::store::sqlite::work::next;
 
 const INSERT: &str = "
     INSERT INTO job (id, event, parent, kind, lane, name, key, state, due, behind, attempts, claim, claimed, replay,
-        generation, doubt, created, order_key, order_number, digest_key, digest_until, leader, note, body)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, 0, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        generation, doubt, created, order_key, order_number, digest_key, digest_until, leader, note, body, ended)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, 0, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 /// What a new job is at first.
 struct Place {
@@ -61,6 +61,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, event: i64, parent: Option<i64>, job: &New
         place.leader,
         place.note,
         &*job.body,
+        place.state.is_end().then_some(tx.now),
     ])?;
     match &job.order {
         Some((key, _)) if behind => Ok(line_up(tx.db, lane, key)?),
@@ -140,13 +141,13 @@ fn open_digest(tx: &Tx<'_>, lane: i64, key: &str) -> Result<Option<i64>, Fault> 
 /// again. How many wait now.
 pub(super) fn wake(tx: &mut Tx<'_>, id: i64, due: Millis) -> Result<u64, Fault> {
     let mut members = tx.db.prepare_cached(
-        "UPDATE job SET state = 'gathered', attempts = 0, replay = replay + 1
+        "UPDATE job SET state = 'gathered', attempts = 0, replay = replay + 1, ended = NULL
          WHERE leader = ?1 AND state = (SELECT state FROM job WHERE id = ?1)",
     )?;
     let gathered = members.execute([id])?;
     let mut wake = tx.db.prepare_cached(
         "UPDATE job SET state = 'waiting', attempts = 0, deaths = 0, replay = replay + 1, due = ?2, leader = NULL, note = NULL,
-             behind = order_key IS NOT NULL
+             ended = NULL, behind = order_key IS NOT NULL
          WHERE id = ?1 RETURNING lane, order_key",
     )?;
     let line = wake.query_row(params![id, due], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;

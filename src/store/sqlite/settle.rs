@@ -91,9 +91,11 @@ fn record(tx: &Tx<'_>, token: &Token, attempt: &Attempt) -> Result<(), Fault> {
 }
 
 fn finish(tx: &Tx<'_>, job: i64, state: &str) -> Result<(), Fault> {
-    tx.db.prepare_cached("UPDATE job SET state = ?2 WHERE id = ?1")?.execute(params![job, state])?;
-    let mut members = tx.db.prepare_cached("UPDATE job SET state = ?2 WHERE leader = ?1 AND state = 'gathered'")?;
-    members.execute(params![job, state])?;
+    let mut end = tx.db.prepare_cached("UPDATE job SET state = ?2, ended = ?3 WHERE id = ?1")?;
+    end.execute(params![job, state, tx.now])?;
+    let mut members =
+        tx.db.prepare_cached("UPDATE job SET state = ?2, ended = ?3 WHERE leader = ?1 AND state = 'gathered'")?;
+    members.execute(params![job, state, tx.now])?;
     Ok(())
 }
 

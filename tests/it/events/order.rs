@@ -103,7 +103,7 @@ fn of_user(user: &str, kind: &str, second: u32) -> serde_json::Value {
 async fn what_is_asked_for_one_user_reaches_a_connector_in_order() {
     let down = Arc::new(AtomicBool::new(true));
     let (port, done, refused) = receiver(down.clone()).await;
-    let gateway = joiners_and_leavers(port, "{ attempts = 50, first_ms = 20, most_ms = 20 }");
+    let gateway = joiners_and_leavers(port, "{ attempts = 50, first_ms = 200, most_ms = 200 }");
     assert_eq!(gateway.post(delivery("d1", &[of_user("ann", "deactivate", 1)])).await.0, 204);
     let later = async {
         while refused.load(Ordering::SeqCst) == 0 {
