@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::command::Action;
 use crate::delivery::intake::Way;
 use crate::delivery::outbox::Origin;
+use crate::delivery::refusing::Refusing;
 use crate::delivery::told::Told;
 use crate::delivery::work::Unsettled;
 use crate::failpoint;
@@ -35,6 +36,7 @@ mod guard;
 pub mod intake;
 pub mod outbox;
 pub mod reconcile;
+mod refusing;
 mod results;
 pub mod rule;
 mod told;
@@ -58,6 +60,7 @@ pub struct Delivery {
     /// Something new is due.
     wake: Notify,
     unsettled: Unsettled,
+    refusing: Refusing,
     /// As last seen.
     health: ArcSwap<Health>,
     told: Told,
@@ -99,6 +102,7 @@ impl Delivery {
             metrics,
             wake: Notify::new(),
             unsettled: Unsettled::default(),
+            refusing: Refusing::default(),
             health: ArcSwap::default(),
             told: Told::default(),
         })
@@ -121,7 +125,11 @@ impl Delivery {
 
     /// Whether more events come than the store can keep in time: then they are refused before they are read.
     pub fn is_crowded(&self) -> bool {
-        self.store.is_crowded()
+        let crowded = self.store.is_crowded();
+        if crowded {
+            self.note_refused(&StoreError::Busy);
+        }
+        crowded
     }
 
     /// Something was put back: the work looks at once.
@@ -160,7 +168,9 @@ impl Delivery {
             Way::Hook => PATIENCE,
             Way::Log => LONG_PATIENCE,
         };
-        let accepted = self.keep_in_time(intake, patience).await?;
+        let accepted = self.keep_in_time(intake, patience).await;
+        self.note(way, &accepted);
+        let accepted = accepted?;
         let mut receipt = Receipt::default();
         for ((event, accepted), (flags, wanted)) in events.iter().zip(&accepted).zip(seen) {
             match accepted {
@@ -179,6 +189,19 @@ impl Delivery {
             }
         }
         Ok(receipt)
+    }
+
+    /// Notes whether a delivery was kept, for readiness. A page of a log is given more time, so it says less.
+    fn note<T>(&self, way: Way, kept: &Result<T, StoreError>) {
+        match (way, kept) {
+            (Way::Hook, Ok(_)) => self.refusing.kept(),
+            (Way::Hook, Err(problem)) => self.note_refused(problem),
+            (Way::Log, _) => {}
+        }
+    }
+
+    fn note_refused(&self, problem: &StoreError) {
+        self.refusing.refused(self.store.hindrance().unwrap_or_else(|| problem.to_string()));
     }
 
     /// Keeps the actions of an answered call. Once this returned, none of them gets lost; those of a repeated call are

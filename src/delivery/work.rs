@@ -21,7 +21,9 @@ use crate::delivery::{Delivery, act, backoff, rule};
 use crate::failpoint;
 use crate::release::Release;
 use crate::store::clock;
-use crate::store::{Attempt, Claimed, End, JobKind, Leased, MOST_DEATHS, NewJob, Settled, Share, StoreError, Token};
+use crate::store::{
+    Attempt, Claimed, End, JobKind, Leased, MOST_DEATHS, Millis, NewJob, Settled, Share, StoreError, Token,
+};
 
 mod limits;
 mod unsettled;
@@ -63,6 +65,8 @@ pub(super) enum Next {
     Again {
         at_least: Option<Duration>,
     },
+    /// After this, without having counted as a try: what it needs is given a rest.
+    Rest(Duration),
     /// Trying again would end the same.
     Dead,
 }
@@ -74,6 +78,10 @@ impl Verdict {
 
     pub(super) fn again(result: &'static str, detail: String) -> Self {
         Self { result, status: None, detail, next: Next::Again { at_least: None } }
+    }
+
+    pub(super) fn rest(rest: Duration, result: &'static str, detail: String) -> Self {
+        Self { result, status: None, detail, next: Next::Rest(rest) }
     }
 
     pub(super) fn dead(result: &'static str, detail: String) -> Self {
@@ -291,16 +299,7 @@ impl Delivery {
             status: verdict.status,
             detail: verdict.detail,
         };
-        let (state, end) = match verdict.next {
-            Next::Done(children) => ("done", End::Done(children)),
-            Next::Dead => ("dead", End::Dead),
-            Next::Again { at_least } => {
-                match backoff::next(&retry, job.token.attempt, job.created, self.store.now(), at_least) {
-                    Some(wait) => ("retried", End::Retry(wait)),
-                    None => ("dead", End::Dead),
-                }
-            }
-        };
+        let (state, end) = end_of(verdict.next, &retry, &job, self.store.now());
         let has_children = matches!(&end, End::Done(children) if !children.is_empty());
         if self.settle(&job, attempt, end).await {
             self.count_end(&job, state);
@@ -355,11 +354,32 @@ impl Delivery {
     }
 
     fn told_of_store(&self, problem: &StoreError) {
+        if *problem == StoreError::Busy {
+            // It works, and others are before us or hold it up: only if that lasts it is trouble.
+            return self.note_refused(problem);
+        }
         let mut health = (*self.health()).clone();
         if health.trouble.replace(problem.to_string()).is_none() {
             error!(error = %problem, "the store fails; events are refused and jobs wait until it works again");
         }
         self.health.store(Arc::new(health));
+    }
+}
+
+/// How a try ends, and how that is counted.
+fn end_of(next: Next, retry: &Retry, job: &Leased, now: Millis) -> (&'static str, End) {
+    let at_least = match next {
+        Next::Done(children) => return ("done", End::Done(children)),
+        Next::Dead => return ("dead", End::Dead),
+        Next::Again { at_least } => at_least,
+        Next::Rest(rest) => match backoff::rest(retry, job.created, now, rest) {
+            Some(wait) => return ("postponed", End::Postpone(wait)),
+            None => Some(rest),
+        },
+    };
+    match backoff::next(retry, job.token.attempt, job.created, now, at_least) {
+        Some(wait) => ("retried", End::Retry(wait)),
+        None => ("dead", End::Dead),
     }
 }
 

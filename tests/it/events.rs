@@ -13,6 +13,7 @@ mod ends;
 mod guard;
 mod leaving;
 mod order;
+mod resting;
 mod siem;
 mod stopping;
 mod stuck;

@@ -77,7 +77,9 @@ script = "hook.rhai"
     let busy = Connection::open(gateway.place.root.join("data/hookgate.db")).unwrap();
     busy.execute_batch("BEGIN IMMEDIATE").unwrap();
     may.add_permits(MANY);
-    until("the store fails", || gateway.delivery.health().trouble.is_some()).await;
+    until("it is not ready", || gateway.delivery.ready().is_err()).await;
+    let why = gateway.delivery.ready().unwrap_err();
+    assert!(why.contains("another program holds the lock"), "{why}");
     // Longer than any lease, and again.
     for _ in 0..2 {
         gateway.clock.advance(Duration::from_hours(1));
@@ -100,4 +102,29 @@ script = "hook.rhai"
         let kept = gateway.event(&format!("e{number}")).await;
         assert_eq!(jobs(&kept, JobKind::Action), [(JobState::Done, vec!["done"])], "e{number}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_refuses_deliveries_for_long_is_not_ready_and_says_why() {
+    let gateway = crate::events::gateway("fn on_event(_event) { }");
+    let busy = Connection::open(gateway.place.root.join("data/hookgate.db")).unwrap();
+    busy.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let started = Instant::now();
+    let mut refused = 0;
+    while gateway.delivery.ready().is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(30), "it is ready all the time");
+        let (status, _) = gateway.post(delivery(&format!("d{refused}"), &[event("e1", json!({}))])).await;
+        assert_eq!(status, 503);
+        refused += 1;
+    }
+    assert!(refused > 1, "one refusal is no outage");
+    let why = gateway.delivery.ready().unwrap_err();
+    assert!(why.contains("deliveries have been refused for") && why.contains("holds the lock"), "{why}");
+    busy.execute_batch("ROLLBACK").unwrap();
+    // Nobody delivers anything to who is not ready: it finds out by itself.
+    let keep = Duration::from_hours(24);
+    let upkeep = tokio::spawn(hookgate::delivery::upkeep::run(gateway.delivery.clone(), keep, 100));
+    until("it is ready again", || gateway.delivery.ready().is_ok()).await;
+    upkeep.abort();
+    assert_eq!(gateway.post(delivery("again", &[event("e1", json!({}))])).await.0, 204);
 }
