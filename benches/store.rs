@@ -37,7 +37,7 @@ fn intake(number: u64) -> Intake {
         jobs: vec![job],
         ..NewEvent::default()
     };
-    Intake { events: vec![event], bookmark: None }
+    Intake { events: vec![event], ..Intake::default() }
 }
 
 async fn accept(store: &Arc<Sqlite>, numbers: &Arc<AtomicU64>, callers: usize) {
@@ -172,7 +172,7 @@ async fn main() {
     while numbers.load(Ordering::Relaxed) < wanted {
         let first = numbers.fetch_add(1000, Ordering::Relaxed);
         let events = (first..first + 1000).flat_map(|number| intake(number).events).collect();
-        store.accept(Intake { events, bookmark: None }).await.unwrap();
+        store.accept(Intake { events, ..Intake::default() }).await.unwrap();
     }
     look(&store).await;
     work_off(&store, 100_000).await;

@@ -6,7 +6,7 @@
 //! [`reconcile`] finds what never arrived.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -208,8 +208,8 @@ impl Delivery {
     /// not kept again.
     ///
     /// # Errors
-    /// They could not be kept, or nobody knows in time.
-    pub async fn keep(&self, answered: Answered<'_>, actions: &[Action]) -> Result<(), StoreError> {
+    /// They could not be kept by `until`, and are not kept later: the caller gets another answer, with which they do not go.
+    pub async fn keep(&self, answered: Answered<'_>, actions: &[Action], until: Instant) -> Result<(), StoreError> {
         let Answered { route, facts, decision } = answered;
         let key = facts.id.as_deref().unwrap_or(decision);
         let origin = Origin { route: &route.name, rule: "", event: key, generation: 0, preview: facts.preview };
@@ -221,12 +221,22 @@ impl Delivery {
             jobs: outbox::jobs(&origin, actions),
             ..NewEvent::default()
         };
-        self.keep_in_time(Intake { events: vec![event], bookmark: None }, PATIENCE).await.map(drop)
+        let until = Some(until.min(Instant::now() + PATIENCE));
+        // The store itself heeds the time: only it knows whether they are kept.
+        self.store_intake(self.store.accept(Intake { events: vec![event], until, ..Intake::default() })).await.map(drop)
     }
 
     async fn keep_in_time(&self, intake: Intake, patience: Duration) -> Result<Vec<Accepted>, StoreError> {
+        let accept = timeout(patience, self.store.accept(intake));
+        self.store_intake(async { accept.await.unwrap_or(Err(StoreError::Busy)) }).await
+    }
+
+    async fn store_intake(
+        &self,
+        accept: impl Future<Output = Result<Vec<Accepted>, StoreError>>,
+    ) -> Result<Vec<Accepted>, StoreError> {
         failpoint::reach("delivery.before_store");
-        let accepted = timeout(patience, self.store.accept(intake)).await.unwrap_or(Err(StoreError::Busy))?;
+        let accepted = accept.await?;
         failpoint::reach("delivery.after_store");
         self.wake.notify_one();
         Ok(accepted)

@@ -129,6 +129,17 @@ impl Gateway {
         if self.is_too_much(route) {
             return self.shed(release, route, record);
         }
+        self.workers.count(self.work(release, route, body, record)).await
+    }
+
+    /// A call that is not too much.
+    async fn work(
+        &self,
+        release: &Arc<Release>,
+        route: &Route,
+        body: Bytes,
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
         if let Plan::Rules(_) = route.plan {
             return self.accept(route, &body, record).await;
         }
@@ -187,14 +198,21 @@ impl Gateway {
         Ok(Reply::empty(204))
     }
 
-    /// Keeps the actions of a decided call: the answer leaves once they are safe. If they cannot be kept, the script's answer
-    /// would promise what nobody does, so the declared answer is given.
-    async fn kept(&self, release: &Release, route: &Route, facts: &Facts, decision: Decision) -> Decision {
+    /// Keeps the actions of a decided call: the answer leaves once they are safe. If they cannot be kept by the deadline, the
+    /// script's answer would promise what nobody does, so the declared answer is given, and they are not done.
+    async fn kept(
+        &self,
+        release: &Release,
+        route: &Route,
+        facts: &Facts,
+        decision: Decision,
+        deadline: Instant,
+    ) -> Decision {
         if decision.actions.is_empty() {
             return decision;
         }
         let answered = Answered { route, facts, decision: &decision.id };
-        match self.delivery.keep(answered, &decision.actions).await {
+        match self.delivery.keep(answered, &decision.actions, deadline).await {
             Ok(()) => decision,
             Err(problem) => decision.failed(release, route, Failure::Store(problem)),
         }
@@ -233,7 +251,7 @@ impl Gateway {
         let asked = Asked { deadline, parent: parent.as_ref() };
         let decide = || async {
             let decision = decide::decide(&self.lanes, self.delivery.lookups(), release, route, &request, asked).await;
-            let decision = self.kept(release, route, &request.facts, decision).await;
+            let decision = self.kept(release, route, &request.facts, decision, deadline).await;
             self.sent(release, route, &request.facts, decision, deadline).await
         };
         let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {

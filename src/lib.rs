@@ -20,7 +20,7 @@
 //! - [`server`], [`admin`]: the two listeners
 //! - [`editor`]: the language server
 //! - [`cli`]: the commands
-//! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`files`], [`secret`], [`password`], [`pressure`], [`telemetry`], [`allocator`], [`failpoint`]: below everything
+//! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`files`], [`secret`], [`password`], [`pressure`], [`telemetry`], [`allocator`], [`failpoint`], [`suspects`]: below everything
 
 pub mod admin;
 pub mod allocator;
@@ -53,5 +53,6 @@ pub mod server;
 #[cfg(feature = "otel")]
 pub mod spans;
 pub mod store;
+pub mod suspects;
 pub mod telemetry;
 pub mod trial;

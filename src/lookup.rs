@@ -256,7 +256,7 @@ impl Asker<'_> {
             Kept::Store(store) => {
                 let origin = self.origin.as_ref().map(|origin| format!("{origin} #{number}"));
                 let step = store.state(Step { kv: step.clone(), dry, origin });
-                let late = |_| Err(StoreError::Busy);
+                let late = |_| Err(StoreError::Late);
                 tokio::time::timeout(STORE_TIME, step).await.unwrap_or_else(late).map_err(of_store)
             }
         };
@@ -267,7 +267,7 @@ impl Asker<'_> {
 }
 
 fn of_store(error: StoreError) -> Trouble {
-    let reason = if matches!(error, StoreError::Busy) { Reason::Busy } else { Reason::Unreachable };
+    let reason = if matches!(error, StoreError::Busy | StoreError::Late) { Reason::Busy } else { Reason::Unreachable };
     Trouble::new(reason, format!("the store cannot be asked: {error}"))
 }
 

@@ -9,7 +9,8 @@
 //! This module knows neither calls nor stores: [`Overload`] is the rule, [`Workers`] measures the line of the async runtime,
 //! which cannot be asked how long it is.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -129,11 +130,14 @@ impl PerSecond {
 
 /// While the runtime is overloaded, the line of its tasks is to be no longer than this.
 const SHORT: Duration = Duration::from_millis(2);
-/// How many calls are let in from one measurement to the next while it is overloaded: at least, at first, and at most. The
-/// least is what a gateway does whose processor is taken by others, so that every measurement is late: little, but not nothing.
+/// How many calls are let in from one measurement to the next while it is overloaded: at least, at first, and at most.
 const LEAST: u64 = 4;
 const FIRST: u64 = 16;
-const MOST: u64 = CROWD as u64;
+const MOST: u64 = 4_096;
+/// To read a call and to write its answer costs the same whether it is refused or let in. Where that is most of what the
+/// workers do, refusing makes nobody's line shorter, and takes the answer from those who are refused. So those who are let
+/// in have this many hundredths of the workers' time, if they want it, however long the line is.
+const SHARE: u64 = 60;
 /// A line of the runtime shorter than this is no overload, however many stand in it.
 const LONG: Duration = Duration::from_millis(10);
 /// How often the line is measured, and how often during an overload.
@@ -163,13 +167,33 @@ struct Line {
     /// How many calls may be let in until it sets out again, and how many were; during an overload.
     window: AtomicU64,
     admitted: AtomicU64,
+    /// Nanoseconds that workers were held by calls that were let in, since the last measurement; counted while there is a
+    /// crowd or an overload.
+    worked: AtomicU64,
+    counts: AtomicBool,
+    /// When it was last measured.
+    measured: AtomicU64,
 }
 
 impl Default for Line {
     fn default() -> Self {
         let (overload, calls, out_since, calls_then, next, crowded, admitted) = Default::default();
+        let (worked, counts, measured) = Default::default();
         let (origin, window) = (Instant::now(), AtomicU64::new(FIRST));
-        Self { origin, overload, calls, out_since, calls_then, next, crowded, window, admitted }
+        Self {
+            origin,
+            overload,
+            calls,
+            out_since,
+            calls_then,
+            next,
+            crowded,
+            window,
+            admitted,
+            worked,
+            counts,
+            measured,
+        }
     }
 }
 
@@ -191,6 +215,22 @@ impl Workers {
             }
         }
         line.admits(now)
+    }
+
+    /// Does the work of a call that was let in. How long it holds a worker says whether it helps to refuse others.
+    pub async fn count<F: Future>(&self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        let line = &*self.0;
+        poll_fn(|context| {
+            if !line.counts.load(Ordering::Relaxed) {
+                return work.as_mut().poll(context);
+            }
+            let began = Instant::now();
+            let polled = work.as_mut().poll(context);
+            line.worked.fetch_add(nanos(began.elapsed()), Ordering::Relaxed);
+            polled
+        })
+        .await
     }
 
     /// Whether the runtime is overloaded.
@@ -250,13 +290,19 @@ impl Line {
         if self.crowded.swap(crowd, Ordering::Relaxed) && crowd {
             self.overload.begin(now);
         }
-        let rest = if self.overload.is_on(now) {
+        let time = at.saturating_sub(self.measured.swap(at, Ordering::Relaxed)).saturating_mul(workers());
+        let share = self.worked.swap(0, Ordering::Relaxed).saturating_mul(100) / time.max(1);
+        let is_on = self.overload.is_on(now);
+        self.counts.store(crowd || is_on, Ordering::Relaxed);
+        let rest = if is_on {
             let came = self.admitted.swap(0, Ordering::Relaxed);
-            let window = window(self.window.load(Ordering::Relaxed), came, took);
+            let window = window(self.window.load(Ordering::Relaxed), came, took, share);
             self.window.store(window, Ordering::Relaxed);
             EVERY_IN_OVERLOAD
         } else {
-            self.window.store(FIRST, Ordering::Relaxed);
+            // What an overload begins with: all that came lately, where refusing would not help.
+            let first = if crowd && share < SHARE { calls.clamp(FIRST, MOST) } else { FIRST };
+            self.window.store(first, Ordering::Relaxed);
             EVERY
         };
         self.next.store(at + nanos(rest), Ordering::Relaxed);
@@ -264,18 +310,28 @@ impl Line {
     }
 }
 
-/// How many calls may be let in until the next measurement, when `window` could be until this one, so many `came`, and it
-/// took so many nanoseconds. It shrinks while the line is too long, and grows only if it was used up.
-fn window(window: u64, came: u64, took: u64) -> u64 {
-    let next = if took > nanos(SHORT) {
+/// How many calls may be let in until the next measurement, when `window` could be until this one, so many `came`, it took
+/// so many nanoseconds, and those that were let in had this `share` of the workers' time, in hundredths. It shrinks while the
+/// line is too long and refusing makes it shorter. While it is short, it grows only if it was used up.
+fn window(window: u64, came: u64, took: u64, share: u64) -> u64 {
+    let is_long = took > nanos(SHORT);
+    let next = if is_long && share >= SHARE {
         // In proportion, but by no more than half: one measurement may be an accident.
         (window * nanos(SHORT) / took.max(1)).max(window / 2)
+    } else if is_long {
+        // Refusing did not help: soon nobody is refused.
+        window * 4
     } else if came >= window {
         window + window / 4 + 1
     } else {
         window
     };
     next.clamp(LEAST, MOST)
+}
+
+/// How many threads the runtime works with.
+fn workers() -> u64 {
+    tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers() as u64)
 }
 
 fn is_crowd(calls: u64, took: u64) -> bool {

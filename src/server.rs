@@ -158,8 +158,18 @@ impl Settings {
     }
 }
 
-/// Serves until `stop` resolves, then accepts no more, closes idle connections, lets calls in flight finish for
-/// `stop_grace` and closes what is left.
+/// What becomes, at the stop, of callers that the system has connected and nobody has accepted yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// They are accepted and answered, then the socket is closed.
+    Answered,
+    /// They wait for the next process, which has the same socket.
+    Left,
+}
+
+/// Serves until `stop` resolves, then accepts no more, lets calls in flight finish for `stop_grace` and closes what is left. Calls
+/// that arrive meanwhile on open connections are answered, with `connection: close`; a connection that is silent for a quarter of
+/// a second is closed.
 ///
 /// Whoever resolves `stop` also makes readiness false, before or at the same moment. Errors of accepting are logged and
 /// waited out; they never end this.
@@ -167,7 +177,7 @@ pub async fn serve(
     listener: TcpListener,
     settings: Settings,
     respond: Arc<impl Respond>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Waiting>,
 ) {
     Doorman::new(settings, respond).work(listener, stop).await;
 }

@@ -7,7 +7,7 @@
 //! Times are milliseconds since 1970 of the store's own [`clock`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -45,6 +45,10 @@ pub(crate) fn rest_after(deaths: u32) -> Duration {
     AFTER_DEATH.get(index).copied().unwrap_or_default()
 }
 
+/// How long after [`Intake::until`] the store may still say whether it kept something: it waits so long for a commit that has
+/// begun.
+pub const GRACE: Duration = Duration::from_millis(20);
+
 /// The most events that a page of [`Store::list`] has.
 pub const MAX_PAGE: usize = 1_000;
 
@@ -53,6 +57,12 @@ pub const MAX_PAGE: usize = 1_000;
 pub trait Store: Send + Sync + 'static {
     /// Keeps events with the jobs that they begin with. An event whose key its route has is a [`Accepted::Duplicate`], and
     /// nothing of it is kept again. One answer per event, in order.
+    ///
+    /// What was not begun when the future is dropped is never kept; what was begun may be.
+    ///
+    /// # Errors
+    /// [`StoreError::Late`] where it is not kept by [`Intake::until`], at most [`GRACE`] after that: nothing of it is kept, and
+    /// none of its jobs is ever given out.
     async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError>;
 
     /// Whether [`Store::accept`] would refuse events that came now, because more come than it can keep. Cheap: it is asked
@@ -87,7 +97,8 @@ pub trait Store: Send + Sync + 'static {
     async fn settle(&self, token: Token, attempt: Attempt, end: End) -> Result<Settled, StoreError>;
 
     /// Takes a step in the small state of scripts, and answers it. Steps that ask at once are taken one after the other. A
-    /// `get`, and a dry step, commit nothing.
+    /// `get`, and a dry step, commit nothing. A step without an origin that was not begun when the future is dropped is never
+    /// taken; one that was begun may be.
     ///
     /// # Errors
     /// [`StoreError::Refused`] where a limit of [`state`] is reached.
@@ -142,6 +153,9 @@ pub enum StoreError {
     /// In time, or at all. [`Store::hindrance`] may know more.
     #[error("the store does not keep up: its disk is slow, its lock is held, or more arrives than it can take")]
     Busy,
+    /// Only where a time was given. Nothing of it is kept later, either.
+    #[error("the store did not answer in time")]
+    Late,
     #[error("the disk is full")]
     Full,
     #[error("the store cannot be written: {0}")]
@@ -162,6 +176,8 @@ pub struct Intake {
     pub events: Vec<NewEvent>,
     /// Kept in the same transaction: how far a reader of an outside log has come. Name and value.
     pub bookmark: Option<(String, String)>,
+    /// When whoever brings it has to know: what is not kept by then is not kept at all.
+    pub until: Option<Instant>,
 }
 
 /// What arrived once, and the jobs it begins with: rules for an event, actions for an answered call.

@@ -25,7 +25,7 @@ use crate::script::context::{Surroundings, World};
 use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
 use crate::script::lanes::Lanes;
-use crate::script::run::{Call, Cause, Script};
+use crate::script::run::{Call, Script};
 use crate::script::stack;
 use crate::script::trace::steps;
 use crate::script::trace::steps::Trace;
@@ -348,7 +348,7 @@ impl Work<'_> {
                 let encoded = self.release.encode(self.route, request, returned, mark);
                 encoded.map_err(|problem| failed(compiler.misfit(script, &problem)))
             }
-            Err(error) if matches!(error.cause, Cause::Busy | Cause::Crowded) => Err(Failure::busy()),
+            Err(error) if error.cause.is_refusal() => Err(Failure::busy()),
             Err(error) => Err(failed(compiler.explain(script, *error))),
         };
         ran.times.total_us = micros(started.elapsed());

@@ -129,7 +129,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Refused(reason) => Self::conflict("refused", reason),
             // The reasons of the others name files; the log and `/readyz` have them.
-            StoreError::Busy => Self::store("the store is busy"),
+            StoreError::Busy | StoreError::Late => Self::store("the store is busy"),
             StoreError::Full => Self::store("the disk of the store is full"),
             StoreError::ReadOnly(_) => Self::store("the store cannot be written"),
             StoreError::Broken(_) => Self::store("the store failed"),

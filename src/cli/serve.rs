@@ -1,23 +1,26 @@
 //! `serve`: run the gateway. The one place that puts its parts together: release, gateway, listeners, watch, stop.
 
 mod files;
+mod handover;
 mod listen;
 mod private;
 mod public;
+mod sockets;
 #[cfg(feature = "otel")]
 mod traces;
 
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::Admin;
 use crate::admin::desk::{Desk, Parts};
@@ -29,6 +32,7 @@ use crate::cli::output;
 use crate::cli::serve::listen::Listeners;
 use crate::cli::serve::private::Private;
 use crate::cli::serve::public::Public;
+use crate::cli::serve::sockets::{Inherited, Spare};
 #[cfg(feature = "otel")]
 use crate::cli::serve::traces::Traces;
 use crate::cli::store;
@@ -58,6 +62,7 @@ use crate::server::{Budget, Calls};
 use crate::store::Store;
 use crate::store::sqlite;
 use crate::store::sqlite::Sqlite;
+use crate::suspects::Suspects;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 use crate::trial::Bench;
@@ -85,12 +90,14 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 const PINNED: &str = "an operator went back to an earlier release, which cannot be put in force again; \
     change a file of the bundle, or end the pin with `hookgate release unpin`, to start with what is on disk";
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; at SIGUSR2 it becomes the program on disk, and serves on.
 ///
 /// # Errors
 /// The bundle has errors (already printed), or the system refuses an address, a thread or a file.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let started = Instant::now();
+    // Before there is another thread.
+    let inherited = Inherited::take()?;
     let place = bundle::place(global)?;
     let log = if global.json { Log::Json } else { args.log };
     let format = match log {
@@ -98,7 +105,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         Log::Json => telemetry::Format::Json,
     };
     let filter = config::environment("HOOKGATE_LOG").unwrap_or_else(|| "info".to_owned());
-    let _lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
+    let lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
     // Fetching token keys needs one; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let reading = build::read(&place).or_else(|findings| refuse(log, &findings))?;
@@ -109,13 +116,27 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         .build()
         .context("the threads that answer calls cannot be started")?;
     give_memory_back().context("the thread that gives memory back cannot be started")?;
-    let result = runtime.block_on(serve(&place, reading, log, started));
+    let result = runtime.block_on(serve(&place, reading, inherited, log, started));
     // A script that still spins must not hold up the end.
     runtime.shutdown_background();
-    result
+    let handed_over = result?;
+    drop(lines);
+    match handed_over {
+        Some(sockets) => Err(handover::become_next(&sockets)),
+        None => Ok(Status::Good),
+    }
 }
 
-async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> Result<Status> {
+/// Gives the sockets for the next program, if there is to be one.
+async fn serve(
+    place: &Place,
+    reading: Reading,
+    inherited: Inherited,
+    log: Log,
+    started: Instant,
+) -> Result<Option<[TcpListener; 2]>> {
+    // From here on such a signal does not end the process, as it would one that does not know it.
+    let asked = signal(SignalKind::user_defined2()).context("SIGUSR2 cannot be handled")?;
     let metrics = Metrics::new();
     // Addresses and the store are those of the files, whichever release is in force: only a start reads them.
     let config = reading.document.config.clone();
@@ -131,12 +152,15 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let building = live.attempts().begin(&reading.hash).or_else(|findings| refuse(log, &findings))?;
     let release = first_release(place, reading, pinned.is_some(), &config, (&metrics, log))?;
     let routes = release.routes.len();
-    let listeners = Listeners::bind(place, &config, &metrics).await?;
+    let listeners = Listeners::bind(place, &config, &metrics, inherited)?;
     live.start(release, pinned).or_else(|findings| refuse(log, &findings))?;
     drop(building);
     let (stop, stopping) = channel(false);
-    let signals = stop_on_signal(stop, live.clone())?;
-    let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?;
+    let suspects = Arc::new(Suspects::open(file.parent().unwrap_or(Path::new("."))));
+    let Listeners { public, settings: public_settings, admin, admin_settings, access, spare } = listeners;
+    let hand_over = tokio::spawn(hand_over_on_signal(asked, stop.clone(), spare.clone(), place.config.clone()));
+    let signals = stop_on_signal(stop, live.clone(), suspects.clone(), spare.clone())?;
+    let lanes = Lanes::start().context("the threads for slow scripts cannot be started")?.watched_by(suspects.watch());
     let keep = Duration::from_hours(24 * u64::from(config.store.keep_days));
     let grace = Duration::from_millis(config.server.stop_grace_ms);
     let settings =
@@ -170,15 +194,18 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
         started,
     });
     let _watch = watch::start(place.clone(), live.clone()).context("files cannot be watched")?;
-    let Listeners { public, settings, admin, admin_settings, access } = listeners;
     let (admin_stop, admin_stopping) = channel(false);
     let mut admin_stopping = admin_stopping;
-    let admin_stopped = async move { stopped(&mut admin_stopping).await };
+    let admin_spare = spare.clone();
+    let admin_stopped = async move {
+        stopped(&mut admin_stopping).await;
+        admin_spare.at_stop(admin.inherited)
+    };
     let desk = Arc::new(Private(Admin::new(Arc::new(desk), access)));
-    let admin_task = tokio::spawn(server::serve(admin, admin_settings, desk, admin_stopped));
+    let admin_task = tokio::spawn(server::serve(admin.socket, admin_settings, desk, admin_stopped));
     info!(
         server.listen = %config.server.listen,
-        server.tls = settings.tls.is_some(),
+        server.tls = public_settings.tls.is_some(),
         admin.listen = %config.admin.listen,
         routes,
         startup_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -194,7 +221,11 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     let mut stopping = stopping;
     let max_body_bytes = usize::try_from(config.server.max_body_bytes).unwrap_or(usize::MAX);
     let calls = Calls::new(Public(gateway), max_body_bytes, Budget::new(config.server.body_budget_bytes));
-    let calls = server::serve(public, settings, Arc::new(calls), async move { stopped(&mut stopping).await });
+    let at_stop = async {
+        stopped(&mut stopping).await;
+        spare.at_stop(public.inherited)
+    };
+    let calls = server::serve(public.socket, public_settings, Arc::new(calls), at_stop);
     if let ((), Err(error)) = tokio::join!(calls, stop_work) {
         warn!(%error, "the work on jobs ended with a panic");
     }
@@ -215,10 +246,12 @@ async fn serve(place: &Place, reading: Reading, log: Log, started: Instant) -> R
     if let Err(error) = store.close().await {
         warn!(%error, store.file = %file.display(), "the store's log is not folded into its file: copy both, not the file alone");
     }
+    hand_over.abort();
     signals.abort();
     live.attempts().stop();
+    suspects.stop();
     info!("stopped");
-    Ok(Status::Good)
+    Ok(spare.handed_over())
 }
 
 /// Gives memory of a burst back to the system a second or two after it was freed.
@@ -289,8 +322,33 @@ fn tell_secrets(release: &Release) {
     }
 }
 
+/// Sends `true` at SIGUSR2, if the program on disk can take over.
+async fn hand_over_on_signal(mut asked: Signal, stop: Sender<bool>, spare: Arc<Spare>, config: PathBuf) {
+    while asked.recv().await.is_some() {
+        info!("asked to hand over: the program on disk is tried");
+        let config = config.clone();
+        let rehearsed = tokio::task::spawn_blocking(move || handover::rehearse(&config)).await;
+        match rehearsed.context("the rehearsal ended with a panic").flatten() {
+            // Somebody wants it to end.
+            Ok(()) if *stop.borrow() => return,
+            Ok(()) => {
+                info!("handing over: no new calls, those in flight finish");
+                spare.keep();
+                let _ = stop.send(true);
+                return;
+            }
+            Err(problem) => error!(error = format!("{problem:#}"), "not handed over, this process goes on"),
+        }
+    }
+}
+
 /// Sends `true` at the first SIGTERM or SIGINT; the second ends the process at once.
-fn stop_on_signal(stop: Sender<bool>, live: Arc<Live>) -> Result<tokio::task::JoinHandle<()>> {
+fn stop_on_signal(
+    stop: Sender<bool>,
+    live: Arc<Live>,
+    suspects: Arc<Suspects>,
+    spare: Arc<Spare>,
+) -> Result<JoinHandle<()>> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     Ok(tokio::spawn(async move {
@@ -302,9 +360,11 @@ fn stop_on_signal(stop: Sender<bool>, live: Arc<Live>) -> Result<tokio::task::Jo
             if again {
                 warn!("stopped at once, calls in flight are cut off");
                 live.attempts().stop();
+                suspects.stop();
                 std::process::exit(1);
             }
             info!("stopping: no new calls, those in flight finish");
+            spare.forget();
             let _ = stop.send(true);
         }
     }))

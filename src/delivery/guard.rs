@@ -111,5 +111,5 @@ async fn tell(
         jobs: outbox::jobs(&origin, &[notify]),
         ..NewEvent::default()
     };
-    delivery.keep_in_time(Intake { events: vec![kept], bookmark: None }, super::LONG_PATIENCE).await.map(drop)
+    delivery.keep_in_time(Intake { events: vec![kept], ..Intake::default() }, super::LONG_PATIENCE).await.map(drop)
 }

@@ -21,7 +21,7 @@ pub enum Way {
 
 /// What is kept of the events of a delivery. `now` is the store's time.
 pub fn intake(route: &Route, events: &[Decoded], way: Way, now: Millis) -> Intake {
-    Intake { events: events.iter().map(|event| kept(route, event, way, now)).collect(), bookmark: None }
+    Intake { events: events.iter().map(|event| kept(route, event, way, now)).collect(), ..Intake::default() }
 }
 
 fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {

@@ -20,7 +20,7 @@ use crate::release::{Plan, Release, Route, Rule};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
-use crate::script::run::{Call, Cause};
+use crate::script::run::Call;
 use crate::store::clock;
 use crate::store::{Leased, Millis, NewJob};
 use crate::telemetry::trace;
@@ -172,12 +172,14 @@ async fn decide(
     let outside = outside.traced(trace::Run::of(&seen.id, None));
     let run = delivery.lanes.run_patiently(script, call, &outside).await;
     (seen.logs, seen.reason, seen.journal, seen.took) = (run.logs, run.reason, run.journal, run.took);
-    seen.begun = !matches!(&run.result, Err(failed) if matches!(failed.cause, Cause::Busy | Cause::Crowded));
+    seen.begun = !run.result.as_ref().is_err_and(|failed| failed.cause.is_refusal());
     route.metrics.script_seconds.observe(seen.took);
     let misfit = |problem: &str| Failure::Script(Box::new(release.compiler.misfit(script, problem)));
-    let returned = run.result.map_err(|failed| match failed.cause {
-        Cause::Busy | Cause::Crowded => Failure::NoThread,
-        _ => Failure::Script(Box::new(release.compiler.explain(script, *failed))),
+    let returned = run.result.map_err(|failed| {
+        if failed.cause.is_refusal() {
+            return Failure::NoThread;
+        }
+        Failure::Script(Box::new(release.compiler.explain(script, *failed)))
     })?;
     let mark = Mark { decision: &seen.id, release: release.label(), script: script.file() };
     let encoded = release.encode(route, event, returned, &mark).map_err(|problem| misfit(&problem))?;

@@ -79,8 +79,11 @@ impl Delivery {
     /// Who is not ready gets no deliveries, which would show that they are kept again; so that is tried.
     async fn probe(&self) {
         if self.refusing.any() {
-            let nothing =
-                Intake { events: Vec::new(), bookmark: Some(("probe".to_owned(), clock::wall().to_string())) };
+            let nothing = Intake {
+                events: Vec::new(),
+                bookmark: Some(("probe".to_owned(), clock::wall().to_string())),
+                ..Intake::default()
+            };
             let kept = self.keep_in_time(nothing, PATIENCE).await;
             self.note(Way::Hook, &kept);
         }

@@ -51,6 +51,8 @@ pub enum Failure {
     Overload,
     #[error("no thread was free for this script before its deadline")]
     NoThread,
+    #[error("the process died while this script ran, more than once, so its calls are refused for a while")]
+    Crashed,
     #[error("{0}")]
     Script(Box<ScriptError>),
     #[error("no provider took the message ({})", Outcome::reasons(.0))]
@@ -65,6 +67,7 @@ impl Failure {
         match self {
             Self::Busy(_) | Self::NoThread => "busy",
             Self::Overload => "overload",
+            Self::Crashed => "crashed",
             Self::Script(error) => error.reason(),
             Self::NotSent(_) => "not_sent",
             Self::Store(_) => "store",
@@ -110,22 +113,19 @@ pub async fn decide(
             let run = lanes.run(script, run, &outside).await;
             decision.logs = run.logs;
             decision.reason = run.reason;
-            decision.begun = true;
+            decision.begun = !run.result.as_ref().is_err_and(|failed| failed.cause.is_refusal());
             decision.journal = run.journal;
             decision.took = run.took;
             match run.result {
                 Ok(returned) => release
                     .encode(route, request, returned, &mark)
                     .map_err(|problem| Failure::Script(Box::new(release.compiler.misfit(script, &problem)))),
-                Err(failed) if matches!(failed.cause, Cause::Busy) => {
-                    decision.begun = false;
-                    Err(Failure::NoThread)
-                }
-                Err(failed) if matches!(failed.cause, Cause::Crowded) => {
-                    decision.begun = false;
-                    Err(Failure::Overload)
-                }
-                Err(failed) => Err(Failure::Script(Box::new(release.compiler.explain(script, *failed)))),
+                Err(failed) => Err(match failed.cause {
+                    Cause::Busy => Failure::NoThread,
+                    Cause::Crowded => Failure::Overload,
+                    Cause::Crashed => Failure::Crashed,
+                    _ => Failure::Script(Box::new(release.compiler.explain(script, *failed))),
+                }),
             }
         }
     };

@@ -116,14 +116,14 @@ impl Attempt<'_> {
         let text = match cause {
             Cause::Stopped(Stopped::Operations) => format!("the test took more than {operations} operations"),
             Cause::Stopped(Stopped::Memory) => format!("the test held more than {} MiB", memory_bytes >> 20),
-            Cause::Stopped(_) | Cause::Busy | Cause::Crowded
+            Cause::Stopped(_) | Cause::Busy | Cause::Crowded | Cause::Crashed
                 if self.until.is_some_and(|until| Instant::now() >= until) =>
             {
                 let text = "the time for all tests together was over before this one ended";
                 let finding = self.here(Finding::error("test/gate-timeout", label, text));
                 return Some(Complaint::of(finding.help("make the tests faster, or raise `scripts.gate_timeout_ms`")));
             }
-            Cause::Stopped(_) | Cause::Busy | Cause::Crowded => {
+            Cause::Stopped(_) | Cause::Busy | Cause::Crowded | Cause::Crashed => {
                 format!("the test did not end within {} seconds", deadline_ms / 1_000)
             }
             // Nobody asks what a test returns.

@@ -59,16 +59,66 @@ fn the_window_shrinks_while_the_line_is_long_but_never_to_nothing() {
     let late = nanos(Duration::from_millis(50));
     let mut size = FIRST;
     for _ in 0..100 {
-        size = window(size, 1_000, late);
+        size = window(size, 1_000, late, 100);
     }
-    assert_eq!(size, LEAST, "a gateway whose processor others take still answers some");
+    assert_eq!(size, LEAST);
     let quick = nanos(Duration::from_micros(300));
-    assert_eq!(window(size, 1, quick), size, "what was not used up does not grow");
+    assert_eq!(window(size, 1, quick, 100), size, "what was not used up does not grow");
     for _ in 0..100 {
-        size = window(size, 1_000, quick);
+        size = window(size, 10_000, quick, 100);
     }
     assert_eq!(size, MOST);
-    assert_eq!(window(100, 100, nanos(2 * SHORT)), 50);
+    assert_eq!(window(100, 100, nanos(2 * SHORT), 100), 50);
+}
+
+#[test]
+fn the_window_grows_where_refusing_takes_as_long_as_answering() {
+    let late = nanos(Duration::from_millis(50));
+    assert_eq!(window(100, 100, late, SHARE), 50, "they have their share");
+    assert_eq!(window(100, 100, late, SHARE - 1), 400);
+}
+
+/// What becomes of the calls of a second on one worker when `offered` come in it: all cost `transport`, and those that are let in
+/// `script` besides. How many are answered by their script in the last half, of so many that could be.
+fn goodput(offered: u64, transport: Duration, script: Duration) -> f64 {
+    let (origin, line) = (Instant::now(), Line::default());
+    line.overload.begin(origin);
+    let (mut now, mut taken, mut answered, mut waiting) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let half = 500_000_000;
+    line.counts.store(true, Ordering::Relaxed);
+    while now < 2 * half {
+        // Those that came while the last ones were worked on, but for those whose callers have no connection left.
+        waiting = (waiting + (now * offered / 1_000_000_000).saturating_sub(taken)).min(1_500);
+        taken = now * offered / 1_000_000_000;
+        let line_of = std::mem::take(&mut waiting);
+        line.out_since.store(line.nanos(origin + Duration::from_nanos(now)).max(1), Ordering::Relaxed);
+        for _ in 0..line_of {
+            line.overload.begin(origin + Duration::from_nanos(now));
+            now += nanos(transport);
+            if line.admits(origin + Duration::from_nanos(now)) {
+                now += nanos(script);
+                line.worked.fetch_add(nanos(script), Ordering::Relaxed);
+                answered += u64::from(now > half);
+            }
+        }
+        now += 20_000;
+        line.measured(origin + Duration::from_nanos(now));
+    }
+    answered as f64 * nanos(transport + script) as f64 / half as f64
+}
+
+#[test]
+fn work_that_can_be_done_is_done_however_many_come() {
+    let micros = Duration::from_micros;
+    // An expensive script at three times and at ten times what one worker can do.
+    let expensive = (micros(30), micros(2_000));
+    assert!(goodput(1_500, expensive.0, expensive.1) > 0.8);
+    assert!(goodput(5_000, expensive.0, expensive.1) > 0.6);
+    // A trivial one: to refuse a call costs nearly what it costs to answer it.
+    assert!(goodput(45_000, micros(30), micros(3)) > 0.8, "{}", goodput(45_000, micros(30), micros(3)));
+    assert!(goodput(90_000, micros(30), micros(3)) > 0.8);
+    // Something between.
+    assert!(goodput(15_000, micros(30), micros(170)) > 0.6);
 }
 
 #[test]
@@ -93,9 +143,12 @@ async fn flood(workers: &Arc<Workers>, calls: usize, pause: Duration) -> (usize,
             tokio::time::sleep_until(due.into()).await;
             let now = Instant::now();
             if workers.admit(now) {
-                while now.elapsed() < Duration::from_micros(500) {
-                    std::hint::spin_loop();
-                }
+                let work = async {
+                    while now.elapsed() < Duration::from_micros(500) {
+                        std::hint::spin_loop();
+                    }
+                };
+                workers.count(work).await;
                 let mut done = done.lock().unwrap();
                 done.0 += 1;
                 done.1.push(now.saturating_duration_since(due));

@@ -54,7 +54,7 @@ async fn made(store: &dyn Store) -> Result<String, StoreError> {
         return Ok(key);
     }
     let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    store.accept(Intake { events: Vec::new(), bookmark: Some((KEY.to_owned(), key.clone())) }).await?;
+    store.accept(Intake { bookmark: Some((KEY.to_owned(), key.clone())), ..Intake::default() }).await?;
     Ok(key)
 }
 

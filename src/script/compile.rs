@@ -432,7 +432,7 @@ impl Compiler {
                 return self.misfit(script, &problem);
             }
             Cause::Stopped(stopped) => (budget::ended(), limit_of(stopped)),
-            Cause::Busy | Cause::Crowded => (budget::ended(), Some(Limit::Deadline)),
+            Cause::Busy | Cause::Crowded | Cause::Crashed => (budget::ended(), Some(Limit::Deadline)),
         };
         let lost = innermost_position(&error).is_none();
         let run = diagnose::Run { file: &script.label, entry: script.entry, stopped, last_seen: None };

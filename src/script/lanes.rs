@@ -19,6 +19,8 @@ use crate::script::budget::Stopped;
 use crate::script::journal::{Journal, Lookup};
 use crate::script::run::{Attempted, Call, Cause, Failed, Run, Script, Where};
 use crate::script::turns::NoTurn;
+use crate::suspects;
+use crate::suspects::{Turn, Watch};
 
 /// After the deadline a run has this long to say where it was; then the answer is given without that.
 const GRACE: Duration = Duration::from_millis(30);
@@ -42,6 +44,8 @@ pub struct Lanes {
     jobs: Sender<Job>,
     /// How many jobs besides scripts may hold a thread.
     aside: Arc<Semaphore>,
+    /// Who is told what runs, where the last process died.
+    watch: Option<Arc<Watch>>,
 }
 
 /// How many slow threads there are: more than cores, so that one script's spinning runs do not hold them all.
@@ -63,7 +67,13 @@ impl Lanes {
             let name = format!("slow-script-{number}");
             std::thread::Builder::new().name(name).spawn(move || work(&queue))?;
         }
-        Ok(Self { jobs, aside: Arc::new(Semaphore::new(slow_threads().div_ceil(4))) })
+        Ok(Self { jobs, aside: Arc::new(Semaphore::new(slow_threads().div_ceil(4))), watch: None })
+    }
+
+    /// The same, with somebody who is told what runs.
+    #[must_use]
+    pub fn watched_by(self, watch: Option<Arc<Watch>>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Does something on a slow thread that would hold an async worker too long; `None` if all threads have ended. Of such
@@ -84,7 +94,8 @@ impl Lanes {
     /// Runs the script; the answer comes at the call's deadline at the latest (and a few milliseconds). While a question is
     /// out the run holds no thread: it has ended, and is repeated with the answer.
     ///
-    /// If more calls come than can be run, those that would wait too long end at once with [`Cause::Crowded`].
+    /// If more calls come than can be run, those that would wait too long end at once with [`Cause::Crowded`]; those of a script
+    /// that ended the process more than once end with [`Cause::Crashed`] for a while.
     pub async fn run(&self, script: &Arc<Script>, call: Call, outside: &dyn Outside) -> Run {
         self.run_as(script, call, outside, false).await
     }
@@ -98,7 +109,13 @@ impl Lanes {
         let (mut journal, mut took) = (Journal::default(), Duration::ZERO);
         loop {
             let started = Instant::now();
-            let (question, known) = match self.advance(script, &call, journal, patient, started).await {
+            // Jobs have a memory of their own (`Store::claim_suspect`).
+            let turn = if patient { Ok(None) } else { self.turn(script, call.deadline).await };
+            let attempted = match turn {
+                Ok(turn) => self.advance(script, &call, journal, (patient, turn), started).await,
+                Err(cause) => Attempted::Done(refused(cause, journal, started)),
+            };
+            let (question, known) = match attempted {
                 Attempted::Asked(question, known) => (question, known),
                 Attempted::Long(known) => {
                     script.pace.gave_up();
@@ -119,25 +136,27 @@ impl Lanes {
         script: &Arc<Script>,
         call: &Call,
         journal: Journal,
-        patient: bool,
+        (patient, turn): (bool, Option<Turn>),
         started: Instant,
     ) -> Attempted {
         if !script.pace.is_slow() {
-            let attempted = script.advance(call, journal, Where::Worker);
+            let attempted = watched(turn, || script.advance(call, journal, Where::Worker));
             script.pace.took_on_worker(started.elapsed());
             return attempted;
         }
         let kept = journal.clone();
-        self.advance_slowly(script, call.clone(), journal, patient).await.unwrap_or_else(|cause| {
-            let result = Err(Box::new(Failed { cause, spot: None }));
-            Attempted::Done(Run {
-                result,
-                logs: Vec::new(),
-                reason: None,
-                journal: kept,
-                operations: 0,
-                took: started.elapsed(),
-            })
+        let attempted = self.advance_slowly(script, call.clone(), journal, (patient, turn)).await;
+        attempted.unwrap_or_else(|cause| Attempted::Done(refused(cause, kept, started)))
+    }
+
+    /// The right to run it, where that is watched.
+    async fn turn(&self, script: &Script, deadline: Instant) -> Result<Option<Turn>, Cause> {
+        let Some(watch) = self.watch.as_ref().filter(|watch| watch.is_on()) else { return Ok(None) };
+        // Boxed, so that the future of a call is no larger for what hardly ever happens.
+        let admitted = Box::pin(watch.admit(script.hash(), script.label(), deadline)).await;
+        admitted.map_err(|none| match none {
+            suspects::NoTurn::Rests => Cause::Crashed,
+            suspects::NoTurn::Late => Cause::Busy,
         })
     }
 
@@ -146,7 +165,7 @@ impl Lanes {
         script: &Arc<Script>,
         call: Call,
         journal: Journal,
-        patient: bool,
+        (patient, suspicion): (bool, Option<Turn>),
     ) -> Result<Attempted, Cause> {
         let deadline = call.deadline;
         let turn = script.turns.take(deadline, patient).await.map_err(|none| match none {
@@ -161,7 +180,7 @@ impl Lanes {
                 return;
             }
             let started = Instant::now();
-            let attempted = runner.advance(&call, journal, Where::Thread);
+            let attempted = watched(suspicion, || runner.advance(&call, journal, Where::Thread));
             runner.pace.took_on_thread(started.elapsed());
             let _ = reply.send(attempted);
         };
@@ -173,6 +192,20 @@ impl Lanes {
             Err(_) => Err(Cause::Stopped(Stopped::Deadline)),
         }
     }
+}
+
+/// Runs it, and lets the next start know of it if the process dies meanwhile.
+fn watched<R>(turn: Option<Turn>, run: impl FnOnce() -> R) -> R {
+    match turn {
+        Some(turn) => turn.watch(run),
+        None => run(),
+    }
+}
+
+/// A run that did not come to its end, or did not begin.
+fn refused(cause: Cause, journal: Journal, started: Instant) -> Run {
+    let result = Err(Box::new(Failed { cause, spot: None }));
+    Run { result, logs: Vec::new(), reason: None, journal, operations: 0, took: started.elapsed() }
 }
 
 /// Asks, and gives up a little before the deadline: the script is still to decide what it does without an answer.

@@ -160,9 +160,16 @@ pub enum Cause {
     Busy,
     /// More calls wait for this script than can be run.
     Crowded,
+    /// The process died while this script ran, more than once: for a while its calls are refused.
+    Crashed,
 }
 
 impl Cause {
+    /// Whether the script did not run at all.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Busy | Self::Crowded | Self::Crashed)
+    }
+
     /// Whether the run was ended on purpose by a function that it called.
     pub fn is_ended(&self) -> bool {
         matches!(self, Self::Error(error) if matches!(error.unwrap_inner(), EvalAltResult::ErrorTerminated(..)))

@@ -1,5 +1,6 @@
 //! Accepting connections, never more than allowed, and the graceful stop. It reads no byte of any connection.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use crate::server::connection::{self, Shared};
 use crate::server::pace::Pace;
 use crate::server::places::{Place, Places};
-use crate::server::{Respond, Settings};
+use crate::server::{Respond, Settings, Waiting};
 use crate::telemetry::fields;
 
 /// How long to wait when the process is out of files or memory: closing connections is what helps.
@@ -26,7 +27,7 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
-    /// Finish the call in flight, take no other.
+    /// Finish the call in flight, or the one that is just arriving, and take no other.
     Draining,
     /// Close at once.
     Closing,
@@ -47,16 +48,32 @@ impl<R: Respond> Doorman<R> {
         Self { shared, places, phase: watch::Sender::new(Phase::Running), origin: Instant::now() }
     }
 
-    pub(super) async fn work(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        tokio::select! {
-            () = stop => {}
-            () = self.accept(&listener) => {}
+    pub(super) async fn work(self, listener: TcpListener, stop: impl Future<Output = Waiting>) {
+        let waiting = tokio::select! {
+            waiting = stop => waiting,
+            never = self.accept(&listener) => match never {},
+        };
+        if waiting == Waiting::Answered {
+            self.accept_waiting(listener);
+        } else {
+            drop(listener);
         }
-        drop(listener);
         self.drain().await;
     }
 
-    async fn accept(&self, listener: &TcpListener) {
+    /// Accepts those that are connected already: closing the socket would cut them off. The runtime may not know of the last ones.
+    fn accept_waiting(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, address)) = listener.accept() {
+            let pace = Arc::new(Pace::new(self.origin));
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let (Ok(stream), Some(place)) = (stream, self.places.take(&pace)) {
+                self.admit(stream, address, pace, place);
+            }
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> Infallible {
         let (mut full, mut failing) = (Trouble::default(), Trouble::default());
         loop {
             match listener.accept().await {

@@ -13,11 +13,12 @@ use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 
 use crate::auth::mtls::PeerCertificates;
 use crate::server::accept::Phase;
@@ -37,6 +38,28 @@ const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// system would reset the connection, and the caller might never see the answer (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 1024 * 1024;
+
+/// The stream of a connection.
+trait Socket: AsyncRead + AsyncWrite + Unpin {
+    fn tcp(&self) -> &TcpStream;
+
+    /// Whether the system has something that nobody has read yet, also when nobody was told of it.
+    fn has_bytes(&self) -> bool {
+        rustix::io::ioctl_fionread(self.tcp()).is_ok_and(|count| count > 0)
+    }
+}
+
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 /// What all connections of the listener share.
 pub(super) struct Shared<R> {
@@ -83,36 +106,59 @@ async fn shake_hands<R: Respond>(
     }
 }
 
-async fn converse<R: Respond, S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
+async fn converse<R: Respond, S: Socket>(
+    mut stream: S,
     address: SocketAddr,
     certificates: Option<PeerCertificates>,
     shared: Arc<Shared<R>>,
     mut phase: watch::Receiver<Phase>,
     pace: Arc<Pace>,
 ) {
-    let body_timeout = shared.settings.body_timeout;
-    let service = service_fn(|request: Request<Incoming>| {
-        let arrived = pace.call_begins(!request.body().is_end_stream());
-        let caller = Caller { address, arrived };
-        let mut request = request.map(|body| CallBody::new(body, Arc::clone(&pace), arrived + body_timeout));
-        if let Some(certificates) = &certificates {
-            request.extensions_mut().insert(certificates.clone());
+    loop {
+        let service = service_fn(|request: Request<Incoming>| {
+            let arrived = pace.call_begins(!request.body().is_end_stream());
+            let until = arrived + shared.settings.body_timeout;
+            let mut request = request.map(|body| CallBody::new(body, Arc::clone(&pace), until));
+            if let Some(certificates) = &certificates {
+                request.extensions_mut().insert(certificates.clone());
+            }
+            let (shared, pace, caller) = (Arc::clone(&shared), Arc::clone(&pace), Caller { address, arrived });
+            async move { Ok::<_, Infallible>(respond(&*shared.respond, request, caller, pace).await) }
+        });
+        match talk(stream, service, &shared.settings, &mut phase, &pace).await {
+            Some(idle) if idle.has_bytes() => stream = idle,
+            Some(mut idle) => {
+                let _ = idle.shutdown().await;
+                return;
+            }
+            None => return,
         }
-        let (shared, pace) = (Arc::clone(&shared), Arc::clone(&pace));
-        async move { Ok::<_, Infallible>(respond(&*shared.respond, request, caller, pace).await) }
-    });
-    let io = TokioIo::new(Wire::new(stream, Arc::clone(&pace)));
+    }
+}
+
+/// Lets hyper serve the connection. Gives it back if the listener stops and nothing was heard from the other end for a while.
+async fn talk<S: Socket, V, B>(
+    stream: S,
+    service: V,
+    settings: &Settings,
+    phase: &mut watch::Receiver<Phase>,
+    pace: &Arc<Pace>,
+) -> Option<S>
+where
+    V: HttpService<Incoming, ResBody = B, Error = Infallible>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+{
+    let io = TokioIo::new(Wire::new(stream, Arc::clone(pace)));
     let mut http = http1::Builder::new();
     http.header_read_timeout(None).max_header_size(MAX_HEADER_BYTES).max_buf_size(MAX_BUFFER_BYTES);
     let mut connection = http.serve_connection(io, service);
 
-    let patience = shared.settings.patience();
+    if *phase.borrow_and_update() != Phase::Running {
+        pace.drain();
+    }
+    let patience = settings.patience();
     let first = pace.patience(patience).unwrap_or_else(std::time::Instant::now);
     let mut alarm = pin!(tokio::time::sleep_until(first.into()));
-    if *phase.borrow_and_update() != Phase::Running {
-        Pin::new(&mut connection).graceful_shutdown();
-    }
     loop {
         tokio::select! {
             biased;
@@ -124,19 +170,24 @@ async fn converse<R: Respond, S: AsyncRead + AsyncWrite + Unpin>(
                 break;
             }
             changed = phase.changed() => match (changed, *phase.borrow()) {
-                (Ok(()), Phase::Draining) => Pin::new(&mut connection).graceful_shutdown(),
+                (Ok(()), Phase::Draining) => {
+                    pace.drain();
+                    alarm.as_mut().reset(tokio::time::Instant::now());
+                }
                 (Ok(()), Phase::Running) => {}
-                (Ok(()), Phase::Closing) | (Err(_), _) => return,
+                (Ok(()), Phase::Closing) | (Err(_), _) => return None,
             },
             () = alarm.as_mut() => match pace.patience(patience) {
                 Some(again) => alarm.as_mut().reset(again.into()),
-                None => return,
+                None if pace.drains() && pace.is_idle() => return Some(connection.into_parts().io.into_inner().stream),
+                None => return None,
             },
         }
     }
     if pace.leaves_body() {
         linger(connection.into_parts().io.into_inner().stream).await;
     }
+    None
 }
 
 /// The answer to one call, whatever its head is.
@@ -153,8 +204,8 @@ async fn respond<R: Respond>(
         drop(request);
         respond.refuse(Transport::BadHost)
     };
-    if !is_proper || pace.leaves_body() {
-        // What is left of the body must not be taken for the next call.
+    if !is_proper || pace.leaves_body() || pace.drains() {
+        // What is left of the body must not be taken for the next call; and after the stop there is no next one.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| AnswerBody { body, pace })

@@ -19,6 +19,10 @@ mod state {
     pub(super) const ANSWER: u8 = 2;
 }
 
+/// How long a connection between two calls, or before its first one, is still listened to after the stop. What its other end
+/// sends meanwhile is answered.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// How long each kind of waiting may take.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
@@ -48,6 +52,8 @@ pub(super) struct Pace {
     known: AtomicBool,
     /// Whether the body of the call was not read to its end.
     unread: AtomicBool,
+    /// Since when no call follows the one that is in work, or the next one.
+    draining: AtomicU64,
     evict: Notify,
 }
 
@@ -62,6 +68,7 @@ impl Pace {
             answered: AtomicBool::new(false),
             known: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            draining: AtomicU64::new(0),
             evict: Notify::new(),
         };
         pace.rested.store(pace.now(), Ordering::Relaxed);
@@ -140,11 +147,29 @@ impl Pace {
         self.rested.store(self.now(), Ordering::Relaxed);
     }
 
+    /// The listener stops: the next answer is the last one of this connection.
+    pub(super) fn drain(&self) {
+        self.draining.store(self.now(), Ordering::Relaxed);
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether nothing of a call was read, and all of the last answer was taken.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == state::HEAD
+            && self.began.load(Ordering::Relaxed) == 0
+            && self.stalled.load(Ordering::Relaxed) == 0
+    }
+
     /// `None`: close the connection. Otherwise when to ask again.
     pub(super) fn patience(&self, patience: Patience) -> Option<Instant> {
         let now = Instant::now();
+        let draining = self.draining.load(Ordering::Relaxed);
         // Whatever begins right after this must still be caught in time, so look at least this often.
-        let soon = now + patience.header.min(patience.stalled);
+        let soon = if draining == 0 { patience.header.min(patience.stalled) } else { LAST_WORDS };
+        let soon = now + soon;
         let stalled = self.stalled.load(Ordering::Relaxed);
         if stalled != 0 && self.instant(stalled) + patience.stalled <= now {
             return None;
@@ -155,6 +180,7 @@ impl Pace {
         let began = self.began.load(Ordering::Relaxed);
         let rested = self.rested.load(Ordering::Relaxed);
         let (since, limit) = match (began, self.answered.load(Ordering::Relaxed)) {
+            (0, _) if draining != 0 => (rested.max(draining), LAST_WORDS),
             // Who says nothing at all gets no longer than who speaks slowly.
             (_, false) => (rested, patience.header.min(patience.idle)),
             (0, true) => (rested, patience.idle),
@@ -227,6 +253,22 @@ mod tests {
         assert!(next.patience(PATIENCE).is_none(), "a slow head after an answer");
         let works = |pace: &Pace| _ = pace.call_begins(true);
         assert!(aged(works).patience(PATIENCE).is_some());
+    }
+
+    #[test]
+    fn at_the_stop_who_is_silent_gets_a_moment_and_who_has_begun_the_usual_time() {
+        let long = Patience { header: Duration::from_secs(600), ..PATIENCE };
+        let idle = aged(|pace| {
+            pace.call_begins(false);
+            pace.call_ends();
+        });
+        idle.drain();
+        let asked = idle.patience(long).expect("it has just begun");
+        assert!(asked <= Instant::now() + LAST_WORDS && idle.is_idle());
+        std::thread::sleep(LAST_WORDS);
+        assert!(idle.patience(long).is_none());
+        idle.bytes_arrived();
+        assert!(idle.patience(long).is_some() && !idle.is_idle(), "a call arrives");
     }
 
     #[test]

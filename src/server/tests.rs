@@ -13,6 +13,7 @@ use super::*;
 use crate::auth::mtls::PeerCertificates;
 use crate::server::tls::{Tls, TlsError, TlsFiles};
 
+mod stops;
 mod strangers;
 
 /// Says what it got. `/panic` panics, `/large` answers much, `/wait` says that it began and waits for a permit.
@@ -78,7 +79,10 @@ async fn running_with(max_body_bytes: usize, budget: Budget, change: impl FnOnce
     change(&mut settings);
     let (stop, stopped) = oneshot::channel();
     let answer = Arc::clone(&echo);
-    let served = tokio::spawn(serve(listener, settings, answer, async { _ = stopped.await }));
+    let served = tokio::spawn(serve(listener, settings, answer, async {
+        _ = stopped.await;
+        Waiting::Answered
+    }));
     Running { address, echo, open, stop, served }
 }
 
@@ -227,7 +231,7 @@ async fn a_stop_finishes_the_call_in_flight_and_closes_the_rest() {
     server.echo.answer().began.notified().await;
 
     server.stop.send(()).unwrap();
-    assert_eq!(rest(&mut idle).await, "", "an idle connection is closed at once");
+    assert_eq!(rest(&mut idle).await, "", "an idle connection is closed soon");
     assert!(TcpStream::connect(server.address).await.is_err(), "no new connection is accepted");
     server.echo.answer().permits.add_permits(1);
     assert!(rest(&mut busy).await.contains("[/wait "));

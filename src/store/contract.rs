@@ -23,6 +23,7 @@ use crate::store::Store;
 use crate::store::Token;
 
 pub(crate) mod archive;
+pub(crate) mod deadlines;
 pub(crate) mod decisions;
 pub(crate) mod model;
 pub(crate) mod rules;
@@ -35,6 +36,9 @@ pub(crate) trait Stand: Send {
     fn store(&self) -> &dyn Store;
 
     fn advance(&self, by: Duration);
+
+    /// Keeps the store from writing, as another process might, until this is dropped.
+    fn hold(&self) -> Box<dyn Send>;
 
     /// Ends the process as `kill -9` does, and starts another one.
     async fn crash(&mut self);
@@ -80,7 +84,7 @@ pub(crate) fn attempt(result: &str) -> Attempt {
 /// The steps of the rules, short.
 impl dyn Stand + '_ {
     pub(crate) async fn accept(&self, event: NewEvent) -> crate::store::Accepted {
-        let intake = Intake { events: vec![event], bookmark: None };
+        let intake = Intake { events: vec![event], ..Intake::default() };
         self.store().accept(intake).await.expect("the event is accepted")[0]
     }
 

@@ -51,9 +51,13 @@ use crate::store::sqlite::place::Lock;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::queue::Line;
 use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::wait::Forgo;
+use crate::store::sqlite::wait::wait;
 use crate::store::sqlite::work::Numbers;
 use crate::store::sqlite::work::Task;
 use crate::store::sqlite::work::Tx;
+use crate::store::sqlite::work::Undo;
+use crate::store::sqlite::work::Wanted;
 use crate::store::sqlite::writer::Shared;
 use crate::store::sqlite::writer::State;
 use crate::store::sqlite::writer::Writer;
@@ -82,6 +86,7 @@ mod replay;
 mod settle;
 mod state;
 mod sweep;
+mod wait;
 mod work;
 mod writer;
 
@@ -162,6 +167,7 @@ impl Sqlite {
             numbers,
             state: State::Open(db),
             time_kept: lock.is_some().then(|| clock.now()),
+            unwanted: Vec::new(),
         };
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(io)?;
         let (people, calls) = (Readers::for_people(file).map_err(io)?, Readers::for_calls(file).map_err(io)?);
@@ -180,7 +186,7 @@ impl Sqlite {
         run: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let task = Task { bytes: 0, look: None, run: Box::new(run), done: None, reply };
+        let task = Task { bytes: 0, look: None, run: Box::new(run), done: None, wanted: None, undo: None, reply };
         self.shared.queue.push(Line::Other, Box::new(task))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -210,9 +216,21 @@ impl Store for Sqlite {
         self.as_gateway()?;
         let bytes = intake.events.iter().map(|event| event.body.len() + event.envelope.len()).sum();
         let (reply, answer) = oneshot::channel();
-        let run = Box::new(move |tx: &mut Tx<'_>| accept::accept(tx, &intake));
-        self.shared.queue.push(Line::Arrival, Box::new(Task { bytes, look: None, run, done: None, reply }))?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        let (wanted, until, intake) = (Arc::new(Wanted::default()), intake.until, Arc::new(intake));
+        let kept = Arc::clone(&intake);
+        let task = Task {
+            bytes,
+            look: None,
+            run: Box::new(move |tx: &mut Tx<'_>| accept::accept(tx, &intake)),
+            done: None,
+            wanted: Some(Arc::clone(&wanted)),
+            undo: until.map(|_| -> Undo<Vec<Accepted>> {
+                Box::new(move |tx, accepted| accept::take_back(tx, &kept, accepted))
+            }),
+            reply,
+        };
+        self.shared.queue.push(Line::Arrival, Box::new(task))?;
+        wait(answer, Forgo(wanted), until).await
     }
 
     fn is_crowded(&self) -> bool {
@@ -233,6 +251,8 @@ impl Store for Sqlite {
             look: Some(Box::new(move |tx: &mut Tx<'_>| claim::look(tx, &asked))),
             run: Box::new(move |tx: &mut Tx<'_>| claim::claim(tx, &shares, &held, jobs::millis(lease))),
             done: None,
+            wanted: None,
+            undo: None,
             reply,
         };
         self.shared.queue.push(Line::Other, Box::new(task))?;
@@ -281,6 +301,7 @@ impl Store for Sqlite {
         self.as_gateway()?;
         // Somebody outside waits for the answer to a call; a rule has no one, and is named.
         let line = if step.origin.is_none() { Line::Arrival } else { Line::Other };
+        let wanted = Arc::new(Wanted::default());
         let (reply, answer) = oneshot::channel();
         let change = Arc::new(state::Change::new(step));
         let asked = Arc::clone(&change);
@@ -289,10 +310,12 @@ impl Store for Sqlite {
             look: Some(Box::new(move |tx: &mut Tx<'_>| state::look(tx, &asked))),
             run: Box::new(move |tx: &mut Tx<'_>| state::take(tx, &change)),
             done: None,
+            wanted: (line == Line::Arrival).then(|| Arc::clone(&wanted)),
+            undo: None,
             reply,
         };
         self.shared.queue.push(line, Box::new(task))?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        wait(answer, Forgo(wanted), None).await
     }
 
     async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError> {

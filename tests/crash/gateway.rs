@@ -29,6 +29,11 @@ impl Bundle {
     }
 
     pub fn with_store(sink: u16, store: Option<&Path>) -> Self {
+        Self::with_rule(sink, store, "", "fn on_event(event) { post(\"sink\", \"/take\", #{ id: event.id }) }\n")
+    }
+
+    /// With more keys for its rule, and its script.
+    pub fn with_rule(sink: u16, store: Option<&Path>, keys: &str, script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let (port, admin) = (free_port(), free_port());
         let store = store.map_or_else(|| folder.path().join("data/hookgate.db"), Path::to_owned);
@@ -58,6 +63,7 @@ auth = "okta"
 events = ["*"]
 script = "rule.rhai"
 retry = {{ attempts = 1000, first_ms = 20, most_ms = 200 }}
+{keys}
 "#,
             store.display()
         );
@@ -65,7 +71,7 @@ retry = {{ attempts = 1000, first_ms = 20, most_ms = 200 }}
         write("gateway.toml", &config);
         write("secret", SECRET);
         fs::create_dir(folder.path().join("scripts")).expect("a folder can be made");
-        write("scripts/rule.rhai", "fn on_event(event) { post(\"sink\", \"/take\", #{ id: event.id }) }\n");
+        write("scripts/rule.rhai", script);
         Self { folder, port, admin, store }
     }
 

@@ -14,7 +14,7 @@ use crate::receiver::Receiver;
 use crate::sender::Senders;
 
 /// A file system in a file, mounted.
-struct Disk {
+pub struct Disk {
     _folder: TempDir,
     image: PathBuf,
     mount: PathBuf,
@@ -22,7 +22,7 @@ struct Disk {
 
 impl Disk {
     /// `None` where this machine does not let us mount.
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
         let (image, mount) = (folder.path().join("image"), folder.path().join("disk"));
         std::fs::create_dir(&mount).ok()?;
@@ -30,6 +30,10 @@ impl Disk {
         ran("mkfs.ext4", &["-q", "-F", text(&image)]).then_some(())?;
         let disk = Self { _folder: folder, image, mount };
         disk.attach().then_some(disk)
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.mount
     }
 
     fn attach(&self) -> bool {
@@ -111,7 +115,7 @@ pub fn control() -> Fallible {
     if left < 1_000 { Ok(()) } else { Err("nothing was lost: the cut cuts nothing".to_owned()) }
 }
 
-fn skipped() -> Fallible {
+pub fn skipped() -> Fallible {
     if std::env::var_os("HOOKGATE_REQUIRE_SERVICES").is_some() {
         return Err("disk images cannot be mounted here, and nothing may be skipped".to_owned());
     }

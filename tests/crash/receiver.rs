@@ -9,9 +9,16 @@ use std::time::Duration;
 /// How often each key was seen for each event.
 pub type Seen = HashMap<String, HashMap<String, u64>>;
 
+/// A request that was taken.
+#[derive(Clone)]
+pub struct Taken {
+    pub key: String,
+    pub body: serde_json::Value,
+}
+
 pub struct Receiver {
     port: u16,
-    seen: Arc<Mutex<Seen>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Receiver {
@@ -19,15 +26,15 @@ impl Receiver {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener.local_addr().expect("it has an address").port();
-        let seen: Arc<Mutex<Seen>> = Arc::default();
-        let shared = seen.clone();
+        let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
+        let shared = taken.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let seen = shared.clone();
-                std::thread::spawn(move || serve(stream, &seen));
+                let taken = shared.clone();
+                std::thread::spawn(move || serve(stream, &taken));
             }
         });
-        Self { port, seen }
+        Self { port, taken }
     }
 
     pub fn port(&self) -> u16 {
@@ -35,15 +42,25 @@ impl Receiver {
     }
 
     pub fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut seen = Seen::new();
+        for Taken { key, body } in self.taken() {
+            let id = body["id"].as_str().unwrap_or_default().to_owned();
+            *seen.entry(id).or_default().entry(key).or_default() += 1;
+        }
+        seen
+    }
+
+    /// All requests, in the order in which they came.
+    pub fn taken(&self) -> Vec<Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Seen>) {
+fn serve(stream: TcpStream, taken: &Mutex<Vec<Taken>>) {
     let mut reader = BufReader::new(stream);
-    while let Some((key, id)) = request(&mut reader) {
+    while let Some(request) = request(&mut reader) {
         // Counted before it is answered, as a system does that dies in between.
-        *seen.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().entry(key).or_default() += 1;
+        taken.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         std::thread::sleep(Duration::from_micros(500));
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
         if reader.get_mut().write_all(answer.as_bytes()).is_err() {
@@ -52,7 +69,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Seen>) {
     }
 }
 
-fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
+fn request(reader: &mut BufReader<TcpStream>) -> Option<Taken> {
     let (mut key, mut length) = (String::new(), 0);
     let mut first = true;
     loop {
@@ -74,6 +91,5 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
-    Some((key, body["id"].as_str()?.to_owned()))
+    Some(Taken { key, body: serde_json::from_slice(&body).ok()? })
 }

@@ -35,6 +35,11 @@ impl Senders {
         Self { stop, sent, threads }
     }
 
+    /// What was acknowledged until now.
+    pub fn acknowledged(&self) -> Vec<String> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).acknowledged.clone()
+    }
+
     /// Lets each finish what it is about.
     pub fn stop(self) -> Sent {
         self.stop.store(true, Ordering::Relaxed);
@@ -77,15 +82,36 @@ pub fn send_once(port: u16, ids: &[String]) -> Result<(), String> {
     }
 }
 
-/// About two kilobytes for each event.
+/// Sends events of one user, each when the last one is acknowledged, until `stop`. How many were.
+pub fn send_in_turn(port: u16, user: &str, stop: &AtomicBool) -> u32 {
+    let (mut connection, mut number) = (None, 0);
+    while !stop.load(Ordering::Relaxed) {
+        let published =
+            format!("2026-03-02T08:{:02}:{:02}.{:03}Z", number / 60_000, number / 1_000 % 60, number % 1_000);
+        let body = envelope(&event(&format!("{user}/{number}"), &published, user));
+        while post(&mut connection, port, &body) != Some(204) {
+            connection = None;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        number += 1;
+    }
+    number
+}
+
 fn delivery(ids: &[String]) -> String {
+    let events = ids.iter().map(|id| event(id, "2026-03-02T08:30:00.125Z", "00u1"));
+    envelope(&events.collect::<Vec<_>>().join(","))
+}
+
+/// About two kilobytes.
+fn event(id: &str, published: &str, user: &str) -> String {
     let filler = "x".repeat(1_500);
-    let event = |id: &String| {
-        format!(
-            r#"{{"uuid":"{id}","published":"2026-03-02T08:30:00.125Z","eventType":"user.session.start","outcome":{{"result":"SUCCESS"}},"actor":{{"id":"00u1","type":"User"}},"debugContext":{{"debugData":{{"filler":"{filler}"}}}}}}"#
-        )
-    };
-    let events = ids.iter().map(event).collect::<Vec<_>>().join(",");
+    format!(
+        r#"{{"uuid":"{id}","published":"{published}","eventType":"user.session.start","outcome":{{"result":"SUCCESS"}},"actor":{{"id":"{user}","type":"User"}},"debugContext":{{"debugData":{{"filler":"{filler}"}}}}}}"#
+    )
+}
+
+fn envelope(events: &str) -> String {
     let envelope = uuid::Uuid::new_v4();
     format!(
         r#"{{"eventType":"com.okta.event_hook","eventId":"{envelope}","source":"https://example.okta.com/api/v1/eventHooks/who1","data":{{"events":[{events}]}}}}"#

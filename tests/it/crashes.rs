@@ -1,14 +1,16 @@
-//! A crash or panic while a release is built is remembered and told (#13). What jobs do that end the process is tried in
-//! `tests/crash`.
+//! What ends the process while a release is built or a call is answered is remembered and told, and so is a panic (#13). What jobs
+//! do that end the process is tried in `tests/crash`.
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use hookgate::release::attempts;
+use hookgate::suspects;
 use serde_json::Value;
 
-use crate::process::{Ran, exchange, free_port, hookgate};
+use crate::harness::SECRET;
+use crate::process::{Ran, exchange, free_port, hookgate, sample};
 
 const GOOD: &str = "fn on_registration(request) { allow() }\n";
 const ROUTE: &str = "[auth.test]\nscheme = \"header\"\nsecrets = [{ file = \"secret\" }]\n[routes.hook]\npath = \"/hook\"\n\
@@ -17,6 +19,7 @@ const ROUTE: &str = "[auth.test]\nscheme = \"header\"\nsecrets = [{ file = \"sec
 /// A bundle of one route that is started again and again.
 struct Bundle {
     folder: tempfile::TempDir,
+    port: u16,
     admin: u16,
     /// Not in the folder: each line would be a change to look at.
     printed: tempfile::NamedTempFile,
@@ -27,9 +30,9 @@ impl Bundle {
         let folder = tempfile::tempdir().unwrap();
         let (port, admin) = (free_port(), free_port());
         let listen = format!("[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n");
-        let bundle = Self { folder, admin, printed: tempfile::NamedTempFile::new().unwrap() };
+        let bundle = Self { folder, port, admin, printed: tempfile::NamedTempFile::new().unwrap() };
         bundle.write("gateway.toml", &format!("{listen}{ROUTE}{more}"));
-        bundle.write("secret", crate::harness::SECRET);
+        bundle.write("secret", SECRET);
         bundle.write("scripts/hook.rhai", GOOD);
         bundle
     }
@@ -51,7 +54,7 @@ impl Bundle {
         let log = self.printed.reopen().unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let child = command.env("HOOKGATE_FAILPOINT", failpoint).spawn().unwrap();
-        let mut serving = Serving { child, admin: self.admin };
+        let mut serving = Serving { child, port: self.port, admin: self.admin };
         let deadline = Instant::now() + Duration::from_secs(30);
         while !serving.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             assert!(serving.child.try_wait().unwrap().is_none(), "{}", self.log());
@@ -64,16 +67,44 @@ impl Bundle {
     fn log(&self) -> String {
         fs::read_to_string(self.printed.path()).unwrap_or_default()
     }
+
+    /// Waits until a line of the log has this: lines are written a moment later.
+    fn line_with(&self, part: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(part)) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "no line with `{part}`:\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 struct Serving {
     child: Child,
+    port: u16,
     admin: u16,
 }
 
 impl Serving {
     fn get(&self, path: &str) -> Option<String> {
         exchange(self.admin, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).ok()
+    }
+
+    /// The answer to a call of a route; nothing if there was none.
+    fn call(&self, path: &str) -> Option<String> {
+        let body = sample("okta.registration");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {SECRET}\r\nconnection: close");
+        let answer = exchange(self.port, &format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+        answer.ok().filter(|answer| !answer.is_empty())
+    }
+
+    /// Stops it in good order.
+    fn stop(mut self) {
+        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 
     fn release(&self) -> Value {
@@ -133,6 +164,79 @@ fn a_release_that_ends_the_process_at_a_reload_is_known_at_the_next_start() {
     assert!(!bundle.folder.path().join("data").join(attempts::FILE).exists(), "it went live, so it is no suspect");
 }
 
+/// A script that ends the process when it logs a word, and another one beside it.
+fn deadly() -> Bundle {
+    let other = "[routes.other]\npath = \"/other\"\nhook = \"okta.registration\"\nscript = \"other.rhai\"\nauth = \"test\"\n\
+        on_failure = { deny = \"Later.\" }\n";
+    let bundle = Bundle::new(other);
+    bundle.write("scripts/hook.rhai", "fn on_registration(_request) { log(\"poison\"); allow() }\n");
+    bundle.write("scripts/other.rhai", GOOD);
+    bundle
+}
+
+const DEADLY: &str = "script.log=poison";
+
+fn is_allowed(answer: Option<&String>) -> bool {
+    answer.is_some_and(|answer| answer.starts_with("HTTP/1.1 200") && !answer.contains("Later."))
+}
+
+#[test]
+fn a_call_that_ended_the_process_three_times_gets_the_declared_answer() {
+    let bundle = deadly();
+    let data = bundle.folder.path().join("data");
+    for _ in 0..=suspects::MOST_DEATHS {
+        let mut serving = bundle.serves(DEADLY);
+        assert!(is_allowed(serving.call("/other").as_ref()), "the route next to it answers");
+        assert_eq!(serving.call("/hook"), None, "it dies");
+        assert!(serving.child.wait().unwrap().code().is_none(), "it is ended by a signal");
+    }
+    let serving = bundle.serves(DEADLY);
+    let answer = serving.call("/hook").expect("it lives");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("Later."), "{answer}");
+    assert!(is_allowed(serving.call("/other").as_ref()), "the route next to it answers");
+    let told = bundle.line_with("\"deaths\":2");
+    assert!(
+        told.contains("\"level\":\"error\"") && told.contains("scripts/hook.rhai") && told.contains("60 s"),
+        "{told}"
+    );
+    bundle.line_with("\"reason\":\"crashed\"");
+    let metrics = serving.get("/metrics").unwrap();
+    assert!(metrics.contains("hookgate_fallback_total{route=\"hook\",reason=\"crashed\"} 1"), "{metrics}");
+
+    bundle.write("scripts/hook.rhai", GOOD);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_allowed(serving.call("/hook").as_ref()) {
+        assert!(Instant::now() < deadline, "a changed script is free: {}", bundle.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(data.join(suspects::SUSPECTS).exists() && data.join(suspects::FILE).exists());
+    serving.stop();
+    assert!(
+        !data.join(suspects::SUSPECTS).exists() && !data.join(suspects::FILE).exists(),
+        "a clean stop leaves nothing"
+    );
+}
+
+#[test]
+fn who_is_killed_is_not_refused_and_without_a_death_nothing_is_written_for_calls() {
+    let bundle = deadly();
+    let noted = bundle.folder.path().join("data").join(suspects::FILE);
+    let serving = bundle.serves("");
+    assert!(is_allowed(serving.call("/hook").as_ref()));
+    assert_eq!(noted.metadata().unwrap().len(), 0, "nothing is watched");
+    // Dropping one kills it: nothing runs just then.
+    drop(serving);
+    for _ in 0..3 {
+        let serving = bundle.serves("");
+        assert!(is_allowed(serving.call("/hook").as_ref()));
+        assert!(noted.metadata().unwrap().len() > 0, "runs are noted");
+    }
+    let serving = bundle.serves("");
+    assert!(is_allowed(serving.call("/hook").as_ref()));
+    serving.stop();
+    assert!(!noted.exists());
+}
+
 #[test]
 fn a_panic_while_building_is_a_refusal_in_check_status_and_log() {
     for point in ["release.panics", "release.script_panics"] {
@@ -153,7 +257,7 @@ fn a_panic_while_building_is_a_refusal_in_check_status_and_log() {
         assert_eq!(release["error"][0]["code"], "release/panicked", "{release}");
         let file = if point == "release.panics" { "gateway.toml" } else { "scripts/hook.rhai" };
         assert_eq!(release["error"][0]["file"], file, "{release}");
-        assert!(bundle.log().contains("release/panicked"), "{}", bundle.log());
+        bundle.line_with("release/panicked");
         let metrics = serving.get("/metrics").unwrap();
         assert!(metrics.contains("hookgate_reloads_total{result=\"refused\"}"), "{metrics}");
     }

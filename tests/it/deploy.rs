@@ -1,4 +1,5 @@
-//! `deploy/`: the dashboard and the alerts name metrics and labels that there are, and every alert goes off when it should.
+//! `deploy/`: the dashboard and the alerts name metrics and labels that there are, every alert goes off when it should, and systemd
+//! takes the units.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -147,6 +148,29 @@ fn dashboard_and_alerts_name_what_is_exported() {
 
 fn family(name: &str) -> &str {
     ["_bucket", "_sum", "_count", "_total", "_info"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
+#[test]
+fn systemd_takes_the_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = ["hookgate.service", "hookgate.socket", "hookgate-admin.socket"];
+    for name in units {
+        // Only where the program lies is not as on a real machine.
+        let unit = text(&format!("deploy/systemd/{name}"));
+        let unit = unit
+            .replace("ExecStart=/usr/local/bin/hookgate ", concat!("ExecStart=", env!("CARGO_BIN_EXE_hookgate"), " "));
+        fs::write(folder.path().join(name), unit).unwrap();
+    }
+    let run = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units).current_dir(&folder).output();
+    let Ok(output) = run else { return skipped("there is no systemd on this machine") };
+    let told = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> = told.lines().filter(|line| line.contains("hookgate")).collect();
+    assert!(output.status.success() && ours.is_empty(), "{told}");
+    let names = units.map(|name| {
+        let unit = text(&format!("deploy/systemd/{name}"));
+        unit.lines().find_map(|line| line.strip_prefix("FileDescriptorName=").map(str::to_owned))
+    });
+    assert_eq!(names, [None, Some("public".to_owned()), Some("admin".to_owned())]);
 }
 
 #[test]

@@ -36,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "telemetry",
             "allocator",
             "failpoint",
+            "suspects",
         ],
     ),
     ("server", &["auth", "files", "telemetry"]),
@@ -130,7 +131,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["files", "finding", "secret"]),
     ("auth", &["files", "secret"]),
     ("hooks", &["script", "command", "decision", "message", "secret"]),
-    ("script", &["command", "moment", "question", "finding", "secret", "password", "allocator", "pressure"]),
+    (
+        "script",
+        &[
+            "command",
+            "moment",
+            "question",
+            "finding",
+            "secret",
+            "password",
+            "allocator",
+            "pressure",
+            "suspects",
+            // A test ends the process in a script.
+            "failpoint",
+        ],
+    ),
     ("connectors", &["command", "message", "question", "secret", "telemetry", "files", "finding"]),
     ("store", &["decision", "question", "failpoint", "pressure"]),
     ("command", &[]),
@@ -146,6 +162,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("allocator", &[]),
     ("failpoint", &[]),
     ("pressure", &[]),
+    ("suspects", &[]),
 ];
 
 /// Outside names that a module must never use.

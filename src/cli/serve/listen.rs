@@ -1,11 +1,9 @@
-//! The two listeners: addresses bound, certificate and token read. What the system refuses is told with its remedy.
+//! The two listeners: their sockets, certificate and tokens.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tracing::info;
@@ -14,6 +12,7 @@ use crate::admin::access::Access;
 use crate::cli::bundle;
 use crate::cli::serve::ADMIN_GRACE;
 use crate::cli::serve::files;
+use crate::cli::serve::sockets::{Bound, Inherited, Spare};
 use crate::config;
 use crate::config::Config;
 use crate::release::bundle::Place;
@@ -23,20 +22,35 @@ use crate::server::tls::{Tls, TlsFiles};
 use crate::telemetry::metrics::Metrics;
 
 pub(super) struct Listeners {
-    pub(super) public: TcpListener,
+    pub(super) public: Listener,
     pub(super) settings: Settings,
-    pub(super) admin: TcpListener,
+    pub(super) admin: Listener,
     pub(super) admin_settings: Settings,
     pub(super) access: Access,
+    /// For the next program.
+    pub(super) spare: Arc<Spare>,
+}
+
+/// A socket, and whether somebody else has it, too.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    pub(super) inherited: bool,
 }
 
 /// How often certificate files are looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(5);
 
 impl Listeners {
+    /// Takes the sockets that were handed over, and binds those that were not.
+    ///
     /// # Errors
     /// An address that is not free or not ours, a certificate or token that cannot be used.
-    pub(super) async fn bind(place: &Place, config: &Config, metrics: &Arc<Metrics>) -> Result<Self> {
+    pub(super) fn bind(
+        place: &Place,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+        mut inherited: Inherited,
+    ) -> Result<Self> {
         let shares = files::allow(config)?;
         let mut settings = Settings::new("public");
         settings.max_connections = shares.public;
@@ -47,29 +61,27 @@ impl Listeners {
         admin_settings.max_connections = shares.admin;
         admin_settings.stop_grace = ADMIN_GRACE;
         admin_settings.open = metrics.admin_connections.clone();
+        let public = inherited.public(config.server.listen)?;
+        let admin = inherited.admin(config.admin.listen)?;
+        // Of the address in the configuration the check has seen to it.
+        if config.admin.token.is_none() && !admin.listener.local_addr()?.ip().is_loopback() {
+            bail!("`admin.token` is missing: the socket `admin` that was handed over is open to other machines");
+        }
         Ok(Self {
-            public: bound("server.listen", config.server.listen).await?,
-            admin: bound("admin.listen", config.admin.listen).await?,
             access: access(place, config)?,
+            spare: Arc::new(Spare::of(&public.listener, &admin.listener)?),
+            public: Listener::of(public)?,
+            admin: Listener::of(admin)?,
             settings,
             admin_settings,
         })
     }
 }
 
-async fn bound(key: &str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => anyhow!(
-            "`{key}`: {address} is in use; stop what listens there (another hookgate?), or choose another address"
-        ),
-        ErrorKind::AddrNotAvailable => {
-            anyhow!("`{key}`: {address} is no address of this machine; 0.0.0.0 listens on all it has")
-        }
-        ErrorKind::PermissionDenied => anyhow!(
-            "`{key}`: {address} needs a privilege; choose a port from 1024 up, or give the program CAP_NET_BIND_SERVICE"
-        ),
-        _ => anyhow!("`{key}`: {address} cannot be listened on: {error}"),
-    })
+impl Listener {
+    fn of(bound: Bound) -> Result<Self> {
+        Ok(Self { socket: TcpListener::from_std(bound.listener)?, inherited: bound.inherited })
+    }
 }
 
 fn tls(place: &Place, config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>> {
@@ -103,17 +115,4 @@ fn token(place: &Place, key: &'static str, written: Option<&SecretSource>) -> Re
         info!(secret = source.label(), key, "a token for the admin listener was made");
     }
     Ok(Some(found.secret))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_address_in_use_is_told_with_its_key() {
-        let first = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = first.local_addr().expect("an address");
-        let problem = bound("server.listen", address).await.expect_err("it is taken").to_string();
-        assert!(problem.contains("`server.listen`") && problem.contains("is in use"), "{problem}");
-    }
 }

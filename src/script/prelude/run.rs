@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde_json::{Value, json};
 
+use crate::failpoint;
 use crate::finding;
 use crate::script::context::{self, Context, LogLine, MAX_LOG_LINES};
 use crate::script::library::{Doc, Library};
@@ -80,6 +81,7 @@ fn cut(code: &str) -> &str {
 
 fn log(text: &str, fields: Option<&Dynamic>) -> Fallible<()> {
     let fields = fields.map(json::json_for_reading).transpose().map_err(|message| format!("`log`: {message}"))?;
+    failpoint::reach_with("script.log", text);
     context::with("log", |run| write_log(run, text, fields))
 }
 

@@ -58,6 +58,10 @@ macro_rules! rules {
             a_sweep_takes_what_is_old_and_ended,
             lists_are_filtered_and_paged,
             long_details_are_cut_between_characters,
+            what_is_not_kept_in_time_is_not_kept_later,
+            what_is_kept_in_time_stays,
+            what_waits_for_a_store_is_kept_when_it_is_free_in_time,
+            a_step_that_nobody_waits_for_any_more_is_not_taken,
             state_outlives_the_process,
             a_dry_step_tells_and_changes_nothing,
             who_asks_again_is_answered_the_same,
@@ -93,6 +97,10 @@ pub(crate) use crate::store::contract::archive::{
     a_release_that_comes_again_is_the_newest, changes_are_a_chain_that_outlives_the_process,
     changes_are_filtered_and_paged, the_log_of_changes_is_bounded, the_newest_releases_stay_and_the_texts_of_others_go,
 };
+pub(crate) use crate::store::contract::deadlines::{
+    a_step_that_nobody_waits_for_any_more_is_not_taken, what_is_kept_in_time_stays,
+    what_is_not_kept_in_time_is_not_kept_later, what_waits_for_a_store_is_kept_when_it_is_free_in_time,
+};
 pub(crate) use crate::store::contract::decisions::{
     a_sweep_leaves_the_newest_decisions, decisions_are_found_by_what_they_are_about,
     pages_of_decisions_stay_in_place_while_others_come,
@@ -107,7 +115,7 @@ pub(crate) async fn a_key_is_kept_once_per_route(stand: &mut dyn Stand) {
     assert_eq!(stand.accept(event("a", vec![rule("r")])).await, Accepted::Duplicate);
     let other = NewEvent { route: "others".into(), ..event("a", Vec::new()) };
     assert!(matches!(stand.accept(other.clone()).await, Accepted::New(_)));
-    let both = Intake { events: vec![event("b", Vec::new()), event("b", Vec::new())], bookmark: None };
+    let both = Intake { events: vec![event("b", Vec::new()), event("b", Vec::new())], ..Intake::default() };
     let answers = stand.store().accept(both).await.unwrap();
     assert!(matches!(answers[..], [Accepted::New(_), Accepted::Duplicate]));
     assert!(stand.show("a").await.jobs.is_empty());
@@ -120,7 +128,7 @@ pub(crate) async fn events_and_bookmark_are_kept_together(stand: &mut dyn Stand)
     assert_eq!(stand.store().bookmark("log").await.unwrap(), None);
     for place in ["one", "two"] {
         let bookmark = Some(("log".to_owned(), place.to_owned()));
-        stand.store().accept(Intake { events: vec![event(place, Vec::new())], bookmark }).await.unwrap();
+        stand.store().accept(Intake { events: vec![event(place, Vec::new())], bookmark, until: None }).await.unwrap();
     }
     stand.crash().await;
     assert_eq!(stand.store().bookmark("log").await.unwrap().as_deref(), Some("two"));

@@ -1,18 +1,22 @@
 //! Keeps what arrives.
 
+use std::time::Duration;
+
 use rusqlite::params;
 
 use crate::store::Accepted;
 use crate::store::Flags;
 use crate::store::Intake;
 use crate::store::NewEvent;
+use crate::store::NewJob;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::jobs;
 use crate::store::sqlite::work::Tx;
 use crate::store::sqlite::work::next;
 
 pub(super) fn accept(tx: &mut Tx<'_>, intake: &Intake) -> Result<Vec<Accepted>, Fault> {
-    let answers = intake.events.iter().map(|event| keep(tx, event)).collect::<Result<_, _>>()?;
+    let doubtful = intake.until.is_some();
+    let answers = intake.events.iter().map(|event| keep(tx, event, doubtful)).collect::<Result<_, _>>()?;
     if let Some((name, value)) = &intake.bookmark {
         let mut put =
             tx.db.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('bookmark ' || ?1, ?2)")?;
@@ -21,7 +25,28 @@ pub(super) fn accept(tx: &mut Tx<'_>, intake: &Intake) -> Result<Vec<Accepted>, 
     Ok(answers)
 }
 
-fn keep(tx: &mut Tx<'_>, event: &NewEvent) -> Result<Accepted, Fault> {
+/// Takes back events that were new, as if they had never come. They are not there if their transaction failed. None of their
+/// jobs was given out: they were not due yet in the transaction that kept them, and this comes first in the next one.
+pub(super) fn take_back(tx: &mut Tx<'_>, intake: &Intake, accepted: &[Accepted]) -> Result<(), Fault> {
+    for (event, accepted) in intake.events.iter().zip(accepted) {
+        let Accepted::New(id) = *accepted else { continue };
+        jobs::take_back(tx, id)?;
+        let mut end = tx.db.prepare_cached(
+            "DELETE FROM once WHERE key = ?1 AND at = (SELECT received FROM event WHERE event.id = ?2)",
+        )?;
+        for (key, _) in event.jobs.iter().filter_map(|job| job.once.as_ref()) {
+            end.execute(params![key, id])?;
+        }
+        let mut forget = tx.db.prepare_cached("DELETE FROM seen WHERE route = ?1 AND key = ?2 AND event = ?3")?;
+        forget.execute(params![&*event.route, event.key, id])?;
+        tx.db.prepare_cached("DELETE FROM body WHERE event = ?1")?.execute([id])?;
+        tx.db.prepare_cached("DELETE FROM event WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(())
+}
+
+/// `doubtful`: it may be taken back after its commit, so that its jobs must not be due before the next transaction.
+fn keep(tx: &mut Tx<'_>, event: &NewEvent, doubtful: bool) -> Result<Accepted, Fault> {
     let id = tx.numbers.event + 1;
     let mut see = tx.db.prepare_cached(
         "INSERT INTO seen (route, key, event, first_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
@@ -48,7 +73,12 @@ fn keep(tx: &mut Tx<'_>, event: &NewEvent) -> Result<Accepted, Fault> {
     insert.execute(params![id, &*event.envelope, &*event.body])?;
     drop((see, insert));
     for job in &event.jobs {
-        jobs::insert(tx, id, None, job)?;
+        if doubtful {
+            let later = NewJob { delay: job.delay.max(Duration::from_millis(1)), ..job.clone() };
+            jobs::insert(tx, id, None, &later)?;
+        } else {
+            jobs::insert(tx, id, None, job)?;
+        }
     }
     Ok(Accepted::New(id))
 }

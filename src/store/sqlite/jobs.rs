@@ -76,6 +76,30 @@ pub(super) fn kind_name(kind: JobKind) -> &'static str {
     }
 }
 
+/// Removes the jobs of an event that was taken back. None of them was ever given out.
+pub(super) fn take_back(tx: &Tx<'_>, event: i64) -> Result<(), Fault> {
+    let mut find = tx.db.prepare_cached(
+        "SELECT id, lane, order_key, due, digest_until FROM job INDEXED BY job_event WHERE event = ?1",
+    )?;
+    type Found = (i64, i64, Option<String>, Millis, Option<Millis>);
+    let found = find.query_map([event], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
+    for (id, lane, order, due, digest_until) in found.collect::<Result<Vec<Found>, _>>()? {
+        // Another one leads the digest that it led.
+        let heir = "SELECT min(id) FROM job WHERE leader = ?1";
+        let heir: Option<i64> = tx.db.prepare_cached(heir)?.query_row([id], |row| row.get(0))?;
+        if let Some(heir) = heir {
+            let lead = "UPDATE job SET state = 'waiting', leader = NULL, due = ?2, digest_until = ?3 WHERE id = ?1";
+            tx.db.prepare_cached(lead)?.execute(params![heir, due, digest_until])?;
+            tx.db.prepare_cached("UPDATE job SET leader = ?2 WHERE leader = ?1")?.execute([id, heir])?;
+        }
+        tx.db.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([id])?;
+        if let Some(order) = order {
+            line_up(tx.db, lane, &order)?;
+        }
+    }
+    Ok(())
+}
+
 fn of_key(tx: &Tx<'_>, key: &str) -> Result<Option<(i64, String)>, Fault> {
     let mut find = tx.db.prepare_cached("SELECT id, state FROM job WHERE key = ?1")?;
     Ok(find.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)

@@ -27,7 +27,7 @@ fn event(key: &str) -> NewEvent {
 }
 
 fn intake(key: &str) -> Intake {
-    Intake { events: vec![event(key)], bookmark: None }
+    Intake { events: vec![event(key)], ..Intake::default() }
 }
 
 fn open(folder: &TempDir) -> Sqlite {
@@ -36,6 +36,7 @@ fn open(folder: &TempDir) -> Sqlite {
 
 mod clocks;
 mod closing;
+mod deadlines;
 mod failures;
 mod files;
 mod stand;

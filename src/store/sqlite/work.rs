@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
@@ -64,6 +66,49 @@ impl Tx<'_> {
     }
 }
 
+/// Whether a piece of work is wanted: whoever comes first, who asked or the writer, decides it for both.
+#[derive(Debug, Default)]
+pub(super) struct Wanted(AtomicU8);
+
+mod wanted {
+    pub(super) const YES: u8 = 0;
+    /// The writer does it, in a transaction that nothing keeps from its commit.
+    pub(super) const BEGUN: u8 = 1;
+    /// Who asked gave up: it must not stay.
+    pub(super) const GIVEN_UP: u8 = 2;
+    /// It is committed, and who asked is about to hear so.
+    pub(super) const KEPT: u8 = 3;
+}
+
+impl Wanted {
+    fn turn(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// For the writer: whether to do it. From then on it is begun.
+    fn begin(&self) -> bool {
+        self.turn(wanted::YES, wanted::BEGUN)
+    }
+
+    /// For the writer, after the commit: whether it stays.
+    fn keep(&self) -> bool {
+        self.turn(wanted::BEGUN, wanted::KEPT)
+    }
+
+    /// For who asked: whether it is certain that the writer never begins it.
+    pub(super) fn forgo(&self) -> bool {
+        self.turn(wanted::YES, wanted::GIVEN_UP)
+    }
+
+    /// For who asked and does not wait for the commit any longer: whether the writer takes it back. If not, it is kept.
+    pub(super) fn regret(&self) -> bool {
+        self.turn(wanted::BEGUN, wanted::GIVEN_UP)
+    }
+}
+
+/// Takes back what was committed and is not wanted any more.
+pub(super) type TakeBack = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), Fault> + Send>;
+
 /// What the writer knows of a piece of work.
 pub(super) trait Work: Send {
     /// How many bytes of bodies it brings.
@@ -75,25 +120,34 @@ pub(super) trait Work: Send {
     /// Tries to find the answer by reading alone. Whether it did.
     fn look(&mut self, tx: &mut Tx<'_>) -> Result<bool, Fault>;
 
+    /// Whether it is still wanted, now that the transaction has the store to itself. From then on it counts as begun.
+    fn begin(&self) -> bool;
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault>;
 
-    /// Tells who waits what became of it.
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+    /// Tells who waits what became of it. Where they gave up meanwhile, or nobody knows what a failure left: what takes it back,
+    /// as far as it is there.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) -> Option<TakeBack>;
 }
 
 /// Answers by reading alone, or not at all.
 type Look<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<Option<T>, Fault> + Send>;
 type Run<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send>;
+pub(super) type Undo<T> = Box<dyn FnMut(&mut Tx<'_>, &T) -> Result<(), Fault> + Send>;
 
 pub(super) struct Task<T> {
     pub(super) bytes: usize,
     pub(super) look: Option<Look<T>>,
     pub(super) run: Run<T>,
     pub(super) done: Option<T>,
+    /// Nothing: it is done even if nobody waits any more.
+    pub(super) wanted: Option<Arc<Wanted>>,
+    /// Takes it back, where who asked may give up while it is committed.
+    pub(super) undo: Option<Undo<T>>,
     pub(super) reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send> Work for Task<T> {
+impl<T: Send + 'static> Work for Task<T> {
     fn bytes(&self) -> usize {
         self.bytes
     }
@@ -109,15 +163,28 @@ impl<T: Send> Work for Task<T> {
         Ok(self.done.is_some())
     }
 
+    fn begin(&self) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.begin())
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         self.done = Some((self.run)(tx)?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Self { done, reply, .. } = *self;
-        let answer = outcome.and_then(|()| done.ok_or(StoreError::Closed));
-        // Who asked may have gone: what was done stays done.
-        drop(reply.send(answer));
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) -> Option<TakeBack> {
+        let Self { done, reply, wanted, undo, .. } = *self;
+        let stays = outcome.is_ok() && wanted.is_none_or(|wanted| wanted.keep());
+        match (done, undo) {
+            (Some(done), Some(mut undo)) if !stays => {
+                drop(reply.send(Err(outcome.err().unwrap_or(StoreError::Late))));
+                Some(Box::new(move |tx| undo(tx, &done)))
+            }
+            // Who asked may have gone: what was done stays done.
+            (done, _) => {
+                drop(reply.send(outcome.and_then(|()| done.ok_or(StoreError::Closed))));
+                None
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@ use crate::store::sqlite::place::Place;
 use crate::store::sqlite::queue::Next;
 use crate::store::sqlite::queue::Queue;
 use crate::store::sqlite::work::Numbers;
+use crate::store::sqlite::work::TakeBack;
 use crate::store::sqlite::work::Tx;
 use crate::store::sqlite::work::Work;
 
@@ -58,6 +59,9 @@ pub(super) struct Writer {
     pub(super) state: State,
     /// When the time was kept last. An attached writer does not keep it.
     pub(super) time_kept: Option<Millis>,
+    /// What was committed for those who had given up by then. It goes first in the next transaction, before anybody is given a
+    /// job of it.
+    pub(super) unwanted: Vec<TakeBack>,
 }
 
 pub(super) enum State {
@@ -79,7 +83,8 @@ impl Writer {
         // Whatever ends this thread, nobody waits for it in vain.
         let _abandon = Abandon(Arc::clone(&self.shared));
         loop {
-            let patience = if self.shared.trouble().is_some() { MEND_EVERY } else { Duration::from_secs(3600) };
+            let restless = self.shared.trouble().is_some() || !self.unwanted.is_empty();
+            let patience = if restless { MEND_EVERY } else { Duration::from_secs(3600) };
             match self.shared.queue.next(patience) {
                 Next::Batch(batch) => self.process(batch),
                 Next::Idle => self.process(Vec::new()),
@@ -98,39 +103,56 @@ impl Writer {
 
     fn process(&mut self, mut batch: Vec<Box<dyn Work>>) {
         if let Err(error) = self.mend() {
-            return refuse(batch, &error);
+            return self.refuse(batch, &error);
         }
         let outcomes = match self.transact(&mut batch) {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let told = self.failed(&error);
-                return refuse(batch, &told);
+                return self.refuse(batch, &told);
             }
         };
         if let Some(text) = self.place.trouble() {
             let error = StoreError::Broken(text);
             self.shared.set_trouble(Some(error.clone()));
             self.state = State::Lost(error.clone());
-            return refuse(batch, &error);
+            return self.refuse(batch, &error);
         }
+        self.unwanted.clear();
         for (work, outcome) in batch.into_iter().zip(outcomes) {
-            work.answer(outcome);
+            self.unwanted.extend(work.answer(outcome));
         }
+        if !self.unwanted.is_empty() {
+            // Nothing of a batch without work is ever unwanted.
+            self.process(Vec::new());
+        }
+    }
+
+    /// Nobody knows whether a transaction that failed is there after all, once the log is read again.
+    fn refuse(&mut self, batch: Vec<Box<dyn Work>>, error: &StoreError) {
+        self.unwanted.extend(batch.into_iter().filter_map(|work| work.answer(Err(error.clone()))));
     }
 
     /// Does a batch in one transaction. An error is one of all.
     fn transact(&mut self, batch: &mut [Box<dyn Work>]) -> Result<Vec<Outcome>, rusqlite::Error> {
         let State::Open(db) = &self.state else { return Ok(Vec::new()) };
         let mut tx = Tx { db, now: self.clock.now(), numbers: &mut self.numbers };
-        if !batch.is_empty() && look(&mut tx, batch)? {
+        if !batch.is_empty() && self.unwanted.is_empty() && look(&mut tx, batch)? {
             return Ok(vec![Ok(()); batch.len()]);
         }
         self.shared.pace.wait();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.shared.pace.write();
+        for take_back in &mut self.unwanted {
+            if let Err(error) = in_savepoint(&mut tx, take_back)? {
+                tracing::error!(%error, "actions of a call that was answered without them were not taken back");
+            }
+        }
         let mut outcomes = Vec::with_capacity(batch.len());
         for work in batch.iter_mut() {
-            outcomes.push(in_savepoint(&mut tx, work.as_mut())?);
+            // From here on nobody else holds up this transaction: who has waited until now may be told that it was kept.
+            let outcome = if work.begin() { in_savepoint(&mut tx, |tx| work.run(tx))? } else { Err(StoreError::Late) };
+            outcomes.push(outcome);
         }
         // In trouble something is written each time: only that shows whether it can be.
         let trouble = self.shared.trouble().is_some();
@@ -225,12 +247,6 @@ impl Drop for Abandon {
     }
 }
 
-fn refuse(batch: Vec<Box<dyn Work>>, error: &StoreError) {
-    for work in batch {
-        work.answer(Err(error.clone()));
-    }
-}
-
 /// Whether all of a batch found its answer by reading alone, so that nothing needs to be written.
 fn look(tx: &mut Tx<'_>, batch: &mut [Box<dyn Work>]) -> Result<bool, rusqlite::Error> {
     for work in batch {
@@ -244,9 +260,12 @@ fn look(tx: &mut Tx<'_>, batch: &mut [Box<dyn Work>]) -> Result<bool, rusqlite::
 }
 
 /// Does one piece of work, so that what it did can be taken back alone.
-fn in_savepoint(tx: &mut Tx<'_>, work: &mut dyn Work) -> Result<Outcome, rusqlite::Error> {
+fn in_savepoint(
+    tx: &mut Tx<'_>,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<(), Fault>,
+) -> Result<Outcome, rusqlite::Error> {
     tx.db.prepare_cached("SAVEPOINT work")?.execute([])?;
-    let outcome = match work.run(tx) {
+    let outcome = match work(tx) {
         Ok(()) => Ok(()),
         Err(Fault::Refused(error)) => Err(error),
         Err(Fault::Sql(error)) if fault::remedy(&error) == Remedy::Alone => Err(StoreError::Broken(error.to_string())),

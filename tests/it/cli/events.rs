@@ -41,7 +41,7 @@ impl Running {
     }
 
     fn keep(&self, events: Vec<NewEvent>) {
-        self.runtime.block_on(self.store.accept(Intake { events, bookmark: None })).unwrap();
+        self.runtime.block_on(self.store.accept(Intake { events, ..Intake::default() })).unwrap();
     }
 
     /// The next job of a lane.

@@ -261,7 +261,7 @@ async fn what_waits_takes_so_much_memory_and_no_more() {
 }
 
 /// Looks once whether it is done.
-fn futures_poll<T>(future: &mut std::pin::Pin<Box<impl Future<Output = T> + ?Sized>>) -> Option<T> {
+pub(super) fn futures_poll<T>(future: &mut std::pin::Pin<Box<impl Future<Output = T> + ?Sized>>) -> Option<T> {
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => Some(value),
         std::task::Poll::Pending => None,

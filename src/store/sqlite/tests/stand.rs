@@ -16,6 +16,7 @@ use crate::store::contract::sequences;
 use crate::store::contract::state;
 use crate::store::sqlite::Options;
 use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::connect;
 
 const START: i64 = 1_700_000_000_000;
 
@@ -53,6 +54,12 @@ impl Stand for Embedded {
 
     fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    fn hold(&self) -> Box<dyn Send> {
+        let other = connect::writer(&self.folder.path().join("hookgate.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Box::new(other)
     }
 
     async fn crash(&mut self) {
