@@ -70,7 +70,7 @@ async fn work_off(store: &Sqlite, most: usize) {
     let mut count = 0;
     while started.elapsed() < RUN && count < most {
         let share = vec![Share { lane: LANE.into(), most: 128 }];
-        let jobs = store.claim(share, Duration::from_secs(60)).await.unwrap().jobs;
+        let jobs = store.claim(share, Vec::new(), Duration::from_secs(60)).await.unwrap().jobs;
         count += jobs.len();
         let ends = jobs.into_iter().map(|job| store.settle(job.token, Default::default(), End::Done(Vec::new())));
         for settled in futures(ends).await {

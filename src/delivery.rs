@@ -15,7 +15,9 @@ use tokio::time::timeout;
 use crate::command::Action;
 use crate::delivery::intake::Way;
 use crate::delivery::outbox::Origin;
+use crate::delivery::refusing::Refusing;
 use crate::delivery::told::Told;
+use crate::delivery::work::Unsettled;
 use crate::failpoint;
 use crate::hooks::{Decoded, Facts};
 use crate::lookup::Lookups;
@@ -34,6 +36,7 @@ mod guard;
 pub mod intake;
 pub mod outbox;
 pub mod reconcile;
+mod refusing;
 mod results;
 pub mod rule;
 mod told;
@@ -56,6 +59,8 @@ pub struct Delivery {
     records: Arc<Recorder>,
     /// Something new is due.
     wake: Notify,
+    unsettled: Unsettled,
+    refusing: Refusing,
     /// As last seen.
     health: ArcSwap<Health>,
     told: Told,
@@ -96,6 +101,8 @@ impl Delivery {
             lanes,
             metrics,
             wake: Notify::new(),
+            unsettled: Unsettled::default(),
+            refusing: Refusing::default(),
             health: ArcSwap::default(),
             told: Told::default(),
         })
@@ -118,7 +125,11 @@ impl Delivery {
 
     /// Whether more events come than the store can keep in time: then they are refused before they are read.
     pub fn is_crowded(&self) -> bool {
-        self.store.is_crowded()
+        let crowded = self.store.is_crowded();
+        if crowded {
+            self.note_refused(&StoreError::Busy);
+        }
+        crowded
     }
 
     /// Something was put back: the work looks at once.
@@ -157,7 +168,9 @@ impl Delivery {
             Way::Hook => PATIENCE,
             Way::Log => LONG_PATIENCE,
         };
-        let accepted = self.keep_in_time(intake, patience).await?;
+        let accepted = self.keep_in_time(intake, patience).await;
+        self.note(way, &accepted);
+        let accepted = accepted?;
         let mut receipt = Receipt::default();
         for ((event, accepted), (flags, wanted)) in events.iter().zip(&accepted).zip(seen) {
             match accepted {
@@ -176,6 +189,19 @@ impl Delivery {
             }
         }
         Ok(receipt)
+    }
+
+    /// Notes whether a delivery was kept, for readiness. A page of a log is given more time, so it says less.
+    fn note<T>(&self, way: Way, kept: &Result<T, StoreError>) {
+        match (way, kept) {
+            (Way::Hook, Ok(_)) => self.refusing.kept(),
+            (Way::Hook, Err(problem)) => self.note_refused(problem),
+            (Way::Log, _) => {}
+        }
+    }
+
+    fn note_refused(&self, problem: &StoreError) {
+        self.refusing.refused(self.store.hindrance().unwrap_or_else(|| problem.to_string()));
     }
 
     /// Keeps the actions of an answered call. Once this returned, none of them gets lost; those of a repeated call are

@@ -187,9 +187,10 @@ impl<'a> Attempt<'a> {
     fn begin(breaker: &'a Breaker) -> Result<Self, Trouble> {
         let now = Instant::now();
         if let Room::NoneUntil(until) = breaker.room(now) {
-            let seconds = until.saturating_duration_since(now).as_secs_f64().ceil();
+            let rest = until.saturating_duration_since(now);
+            let seconds = rest.as_secs_f64().ceil();
             let text = format!("it failed several times in a row and is not asked again for {seconds} s");
-            return Err(Trouble::new(Reason::Unreachable, text));
+            return Err(Trouble::new(Reason::Unreachable, text).resting(rest));
         }
         breaker.begin();
         Ok(Self { breaker, ended: false })

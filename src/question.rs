@@ -94,6 +94,8 @@ pub struct Trouble {
     pub reason: Reason,
     /// For people, without secrets and without data of the answer.
     pub message: String,
+    /// It was not asked at all: the connector is given a rest after failures, for so long.
+    pub rest: Option<Duration>,
 }
 
 /// What a script finds in `kind` of the error it caught.
@@ -243,7 +245,13 @@ impl Answer {
 
 impl Trouble {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), rest: None }
+    }
+
+    /// The same because the connector is given a rest.
+    #[must_use]
+    pub fn resting(self, rest: Duration) -> Self {
+        Self { rest: Some(rest), ..self }
     }
 }
 

@@ -71,9 +71,15 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// What holds up writing now, in words for people: the lock is held by somebody else, the disk is slow. Cheap.
+    fn hindrance(&self) -> Option<String> {
+        None
+    }
+
     /// Leases jobs that are due, at most as many of each lane as asked for, oldest first. Suspects are left out, see
-    /// [`Store::claim_suspect`].
-    async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError>;
+    /// [`Store::claim_suspect`]. Those that the asker still works on, `held`, are never given out again, however long ago
+    /// their lease ended: it is extended instead.
+    async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError>;
 
     /// Leases one suspect of these lanes: of those that are due, the one that has been for longest. A suspect is a job that was
     /// in work when a process died. Whoever claims it promises that no other job is in work until it is settled: if the process
@@ -130,14 +136,22 @@ pub trait Store: Send + Sync + 'static {
     /// The store's time.
     fn now(&self) -> Millis;
 
-    /// Writes a copy of everything, as of one moment, into a new file, while work goes on.
+    /// Writes a copy of everything, as of one moment, into a new file, while work goes on. Who does not wait for the end ends it.
     async fn backup(&self, file: std::path::PathBuf) -> Result<(), StoreError>;
+
+    /// Does what waits, and closes the store: from then on everything is answered with [`StoreError::Closed`], and what is kept
+    /// lies in one place, which can be copied.
+    ///
+    /// # Errors
+    /// It is closed, but what was kept last lies beside the rest.
+    async fn close(&self) -> Result<(), StoreError>;
 }
 
 /// Why the store did not do what it was asked to. Nothing of it was kept, unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    #[error("the store's queue is full: more arrives than the disk can take")]
+    /// In time, or at all. [`Store::hindrance`] may know more.
+    #[error("the store does not keep up: its disk is slow, its lock is held, or more arrives than it can take")]
     Busy,
     /// Only where a time was given. Nothing of it is kept later, either.
     #[error("the store did not answer in time")]
@@ -217,7 +231,8 @@ pub struct NewJob {
     pub body: Bytes,
     /// From now until it is due first.
     pub delay: Duration,
-    /// Jobs of a lane with the same key run one after the other, in the order of the number.
+    /// Jobs of a lane with the same key run one after the other, in the order of the number: never two at once, and none
+    /// before those with a smaller number that are there have ended, as done or dead.
     pub order: Option<(String, Millis)>,
     /// Not if another one of this key was kept within the time.
     pub once: Option<(String, Duration)>,
@@ -326,6 +341,8 @@ pub struct Leased {
     /// How often a process died while this job was in work: the first time perhaps beside others, then alone. A try that came
     /// to an end since sets it back to 0.
     pub deaths: u32,
+    /// The line that it stands in, and its place there: see [`NewJob::order`].
+    pub order: Option<(String, Millis)>,
     pub event: EventOf,
     /// The bodies of the first [`MAX_GATHERED`] others that go out with it, and how many there are.
     pub gathered: Vec<Bytes>,

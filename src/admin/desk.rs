@@ -76,7 +76,7 @@ impl Desk {
             return Err("the gateway is stopping".to_owned());
         }
         self.parts.live.current().map(drop).ok_or_else(|| "no release is live yet".to_owned())?;
-        self.parts.delivery.ready().map_err(|problem| problem.to_string())
+        self.parts.delivery.ready()
     }
 
     /// The release in force, without the texts that it was made of.

@@ -175,7 +175,7 @@ async fn serve(
     if config.telemetry.endpoint().is_some() {
         warn!("this program was built without the feature `otel`: no traces are sent");
     }
-    let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone(), records.clone());
+    let delivery = Delivery::new(store.clone(), live.clone(), lanes.clone(), metrics.clone(), records.clone());
     delivery.look().await;
     let upkeep = tokio::spawn(upkeep::run(delivery.clone(), keep, config.store.keep_decisions));
     let reconcile = tokio::spawn(reconcile::run(delivery.clone()));
@@ -245,6 +245,9 @@ async fn serve(
     let _ = admin_stop.send(true);
     end_admin(admin_task).await;
     history.stop().await;
+    if let Err(error) = store.close().await {
+        warn!(%error, store.file = %file.display(), "the store's log is not folded into its file: copy both, not the file alone");
+    }
     hand_over.abort();
     signals.abort();
     live.attempts().stop();

@@ -197,7 +197,8 @@ pub struct Rule {
     #[serde(default)]
     pub actor_type: Vec<String>,
     /// What must stay in order: events that have the same here, such as `target.User.id` or `actor.id`, run one after the
-    /// other as they were published. Others do not wait for them.
+    /// other as they were published, and what they ask of one connector is done one after the other. Others do not wait for
+    /// them.
     #[schemars(length(min = 1))]
     pub order_by: Option<String>,
     /// How long an ordered event waits for earlier ones that arrive after it.

@@ -11,7 +11,7 @@ use crate::config;
 pub struct Store {
     /// `sqlite:FILE` on one machine, `postgres://…` for several; `{ env = … }` where it holds a password.
     pub url: StoreUrl,
-    /// Days after which records are removed.
+    /// Days after which records are removed: events counted from the end of the last of their jobs.
     #[schemars(range(min = 1))]
     pub keep_days: u32,
     /// How many records of decisions are written a second. Failures, refusals and denials go first; what is over is

@@ -116,7 +116,7 @@ fn told(job: &Leased, connector: &str, verdict: &Verdict) {
                 "action done"
             );
         }
-        Next::Again { .. } | Next::Dead => warn!(
+        Next::Again { .. } | Next::Rest(_) | Next::Dead => warn!(
             route.name = route,
             connector.name = connector,
             event.id = event,

@@ -28,6 +28,14 @@ pub fn next(
     (age + wait <= retry.give_up).then_some(wait)
 }
 
+/// How long to wait for something that is given a `rest`; nothing when it is given up before that. Who waits for the same does not
+/// come back all at once.
+pub fn rest(retry: &Retry, created: Millis, now: Millis, rest: Duration) -> Option<Duration> {
+    let wait = rest.max(LEAST).mul_f64(1.0 + fastrand::f64() / 4.0);
+    let age = Duration::from_millis(u64::try_from(now.saturating_sub(created)).unwrap_or(0));
+    (age + wait <= retry.give_up).then_some(wait)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +61,17 @@ mod tests {
     fn what_was_asked_for_is_waited_for() {
         let wait = next(&RETRY, 1, 0, 0, Some(Duration::from_secs(30))).unwrap();
         assert_eq!(wait, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_rest_is_waited_for_as_long_as_it_is_not_given_up() {
+        let ten = Duration::from_secs(10);
+        for _ in 0..500 {
+            let wait = rest(&RETRY, 0, 0, ten).unwrap().as_secs_f64();
+            assert!((10.0..=12.5).contains(&wait), "{wait}");
+        }
+        assert!(rest(&RETRY, 0, 87_000, ten).is_some());
+        assert_eq!(rest(&RETRY, 0, 90_001, ten), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::command::Action;
-use crate::store::{JobKind, NewJob};
+use crate::store::{JobKind, Millis, NewJob};
 
 /// The name space of the keys of actions: a random UUID, the same in every hookgate.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f0b_52d4_9d3c_4c39_a1f5_2f0e_6b1d_7c84);
@@ -27,6 +27,18 @@ pub struct Origin<'a> {
 /// One job per action, in the script's order.
 pub fn jobs(origin: &Origin<'_>, actions: &[Action]) -> Vec<NewJob> {
     actions.iter().enumerate().map(|(number, action)| job(origin, number, action)).collect()
+}
+
+/// The same in a line: actions with the same line go to a connector one after the other, in the order of the events that they
+/// came of. One that may wait (`.after`) stands where its time is. What is gathered into one message stands in no line.
+pub fn in_line(line: Option<(String, Millis)>, mut jobs: Vec<NewJob>) -> Vec<NewJob> {
+    if let Some((key, number)) = line {
+        for job in jobs.iter_mut().filter(|job| job.digest.is_none()) {
+            let delay = Millis::try_from(job.delay.as_millis()).unwrap_or(Millis::MAX);
+            job.order = Some((key.clone(), number.saturating_add(delay)));
+        }
+    }
+    jobs
 }
 
 /// What actions of a connector are filed under.
@@ -93,6 +105,18 @@ mod tests {
             all.extend(keys);
         }
         assert_eq!(all.len(), 8);
+    }
+
+    #[test]
+    fn what_may_wait_stands_where_its_time_is_and_a_digest_in_no_line() {
+        let now = Action::new("chat", Task::Notify { message: json!("x") });
+        let later = Action { after_ms: Some(5_000), ..now.clone() };
+        let gathered = Action { digest: Some(Window { key: "all".into(), ms: 1_000 }), ..now.clone() };
+        let made = jobs(&origin("a", "b", "c", 0), &[now, later, gathered]);
+        let places = |line| in_line(line, made.clone()).into_iter().map(|job| job.order).collect::<Vec<_>>();
+        let at = |number| Some(("user".to_owned(), number));
+        assert_eq!(places(at(100)), [at(100), at(5_100), None]);
+        assert_eq!(places(None), [None, None, None]);
     }
 
     #[test]

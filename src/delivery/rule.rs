@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rhai::ImmutableString;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 use uuid::Uuid;
 
 use crate::command::Action;
@@ -22,7 +22,7 @@ use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
 use crate::script::run::Call;
 use crate::store::clock;
-use crate::store::{Leased, NewJob};
+use crate::store::{Leased, Millis, NewJob};
 use crate::telemetry::trace;
 
 /// The rule of a job, in the release in force.
@@ -55,6 +55,11 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
     let script_us = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
     let lookups = seen.journal.summary();
     let attempt = job.token.attempt;
+    if let (Err(failure), Some(rest)) = (&decided, rest(&seen.journal)) {
+        let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+        debug!(route.name, rule.name, event.id = job.event.id, attempt, lookups, rest_ms, "rule waits for a connector");
+        return Verdict::rest(rest, failure.reason(), failure.to_string());
+    }
     remember(delivery, release, (route, rule), (job, event), &decided, seen);
     match decided {
         Ok(actions) => {
@@ -90,6 +95,11 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
             Verdict::again(failure.reason(), format!("{failure} ({} {hash})", script.file()))
         }
     }
+}
+
+/// How long the connector is given a rest that the run asked last. Such a run was over before it could decide anything.
+fn rest(journal: &Journal) -> Option<Duration> {
+    journal.lookups().last()?.answered.as_ref().err()?.rest
 }
 
 fn tell_logged(route: &Route, rule: &Rule, job: &Leased, line: &LogLine) {
@@ -226,7 +236,14 @@ fn children(job: &Leased, rule: &Rule, actions: &[Action]) -> Vec<NewJob> {
         generation: job.generation,
         preview: job.event.flags.preview,
     };
-    outbox::jobs(&origin, actions)
+    outbox::in_line(line(job, rule), outbox::jobs(&origin, actions))
+}
+
+/// The line of what a rule with `order_by` asks for: rules of a route that go by the same path share it.
+fn line(job: &Leased, rule: &Rule) -> Option<(String, Millis)> {
+    let (value, number) = job.order.as_ref()?;
+    let by = rule.order.as_ref().map_or("", |order| &order.by);
+    Some((format!("{}/{by}/{value}", job.event.route), *number))
 }
 
 fn counted(count: usize) -> String {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::delivery::Delivery;
-use crate::store::{Operation, StoreError};
+use crate::delivery::intake::Way;
+use crate::delivery::{Delivery, PATIENCE};
+use crate::store::clock;
+use crate::store::{Intake, Operation};
 
 /// How often the store is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -24,6 +26,7 @@ pub async fn run(delivery: Arc<Delivery>, keep: Duration, decisions: u64) {
     let mut next_sweep = Instant::now();
     loop {
         delivery.look().await;
+        delivery.probe().await;
         if Instant::now() >= next_sweep {
             let sweep = Operation::Sweep { keep, remember: keep.max(REMEMBER), decisions };
             match delivery.store().operate(sweep).await {
@@ -65,11 +68,24 @@ impl Delivery {
     /// Whether events can be kept.
     ///
     /// # Errors
-    /// Why not.
-    pub fn ready(&self) -> Result<(), StoreError> {
-        match &self.health.load().trouble {
-            None => Ok(()),
-            Some(trouble) => Err(StoreError::Broken(trouble.clone())),
+    /// Why not, as a sentence.
+    pub fn ready(&self) -> Result<(), String> {
+        if let Some(trouble) = &self.health.load().trouble {
+            return Err(trouble.clone());
+        }
+        self.refusing.lasting(std::time::Instant::now()).map_or(Ok(()), Err)
+    }
+
+    /// Who is not ready gets no deliveries, which would show that they are kept again; so that is tried.
+    async fn probe(&self) {
+        if self.refusing.any() {
+            let nothing = Intake {
+                events: Vec::new(),
+                bookmark: Some(("probe".to_owned(), clock::wall().to_string())),
+                ..Intake::default()
+            };
+            let kept = self.keep_in_time(nothing, PATIENCE).await;
+            self.note(Way::Hook, &kept);
         }
     }
 }

@@ -21,13 +21,22 @@ use crate::delivery::{Delivery, act, backoff, rule};
 use crate::failpoint;
 use crate::release::Release;
 use crate::store::clock;
-use crate::store::{Attempt, Claimed, End, JobKind, Leased, MOST_DEATHS, NewJob, Settled, Share, StoreError, Token};
+use crate::store::{
+    Attempt, Claimed, End, JobKind, Leased, MOST_DEATHS, Millis, NewJob, Settled, Share, StoreError, Token,
+};
 
 mod limits;
+mod unsettled;
 
-/// A lease outlasts every try. When the process ends, the next one knows that nobody holds it any more.
+pub(super) use crate::delivery::work::unsettled::Unsettled;
+
+/// A lease outlasts every try. When the process ends, the next one knows that nobody holds it any more; and what this one
+/// holds is not given out to it again.
 const LEASE: Duration = Duration::from_mins(2);
 const RENEW_EVERY: Duration = Duration::from_secs(30);
+
+/// How soon what could not be recorded is tried again.
+const SETTLE_AGAIN: Duration = Duration::from_millis(250);
 
 /// Jobs of one lane that are fetched at a time.
 const BATCH: usize = 64;
@@ -56,6 +65,8 @@ pub(super) enum Next {
     Again {
         at_least: Option<Duration>,
     },
+    /// After this, without having counted as a try: what it needs is given a rest.
+    Rest(Duration),
     /// Trying again would end the same.
     Dead,
 }
@@ -67,6 +78,10 @@ impl Verdict {
 
     pub(super) fn again(result: &'static str, detail: String) -> Self {
         Self { result, status: None, detail, next: Next::Again { at_least: None } }
+    }
+
+    pub(super) fn rest(rest: Duration, result: &'static str, detail: String) -> Self {
+        Self { result, status: None, detail, next: Next::Rest(rest) }
     }
 
     pub(super) fn dead(result: &'static str, detail: String) -> Self {
@@ -98,6 +113,12 @@ pub async fn run(delivery: Arc<Delivery>, mut stopping: Receiver<bool>, grace: D
     let finish = async { while work.tasks.join_next().await.is_some() {} };
     if timeout(grace, finish).await.is_err() {
         warn!(jobs.count = work.tasks.len(), "jobs did not finish before the stop and will be tried again");
+        if let Some(count) = work.delivery.unsettled.count() {
+            error!(
+                jobs.count = count,
+                "the store fails: what these jobs did is not recorded, and is done again after the start"
+            );
+        }
         // They are not why the process ends.
         let tokens = work.held.iter().map(|entry| entry.key().clone()).collect();
         if let Err(problem) = work.delivery.store.abandon(tokens).await {
@@ -136,13 +157,15 @@ impl Work {
         let release = self.delivery.live.current()?;
         self.limits.refresh(&self.delivery, &release);
         let (shares, reopens) = self.shares();
-        if shares.is_empty() {
+        // What was done is recorded before anything new is begun.
+        if shares.is_empty() || self.delivery.unsettled.any() {
             return reopens;
         }
         if self.turn != Turn::All && self.take_suspect(&release, &shares).await {
             return None;
         }
-        let claimed = self.delivery.store.claim(shares, LEASE).await;
+        let held = self.held.iter().map(|entry| entry.key().clone()).collect();
+        let claimed = self.delivery.store.claim(shares, held, LEASE).await;
         let Claimed { jobs, next_due, next_suspect } = self.told(claimed).await?;
         jobs.into_iter().for_each(|job| self.start(release.clone(), job));
         let now = self.delivery.store.now();
@@ -276,16 +299,7 @@ impl Delivery {
             status: verdict.status,
             detail: verdict.detail,
         };
-        let (state, end) = match verdict.next {
-            Next::Done(children) => ("done", End::Done(children)),
-            Next::Dead => ("dead", End::Dead),
-            Next::Again { at_least } => {
-                match backoff::next(&retry, job.token.attempt, job.created, self.store.now(), at_least) {
-                    Some(wait) => ("retried", End::Retry(wait)),
-                    None => ("dead", End::Dead),
-                }
-            }
-        };
+        let (state, end) = end_of(verdict.next, &retry, &job, self.store.now());
         let has_children = matches!(&end, End::Done(children) if !children.is_empty());
         if self.settle(&job, attempt, end).await {
             self.count_end(&job, state);
@@ -314,8 +328,10 @@ impl Delivery {
     }
 
     /// Keeps what came of a try, for as long as that takes: an action that was done must not be done again because the
-    /// disk was full for a while.
+    /// disk was full for a while. Meanwhile it is remembered here, and nothing new is begun: so no more is remembered than
+    /// was in work when the store began to fail.
     async fn settle(&self, job: &Leased, attempt: Attempt, end: End) -> bool {
+        let mut waiting = None;
         loop {
             match self.store.settle(job.token.clone(), attempt.clone(), end.clone()).await {
                 Ok(Settled::Applied) => return true,
@@ -329,19 +345,41 @@ impl Delivery {
                 }
                 Err(StoreError::Closed) => return false,
                 Err(problem) => {
+                    waiting.get_or_insert_with(|| self.unsettled.wait(&self.wake));
                     self.told_of_store(&problem);
-                    sleep(Duration::from_millis(250)).await;
+                    sleep(SETTLE_AGAIN).await;
                 }
             }
         }
     }
 
     fn told_of_store(&self, problem: &StoreError) {
+        if *problem == StoreError::Busy {
+            // It works, and others are before us or hold it up: only if that lasts it is trouble.
+            return self.note_refused(problem);
+        }
         let mut health = (*self.health()).clone();
         if health.trouble.replace(problem.to_string()).is_none() {
             error!(error = %problem, "the store fails; events are refused and jobs wait until it works again");
         }
         self.health.store(Arc::new(health));
+    }
+}
+
+/// How a try ends, and how that is counted.
+fn end_of(next: Next, retry: &Retry, job: &Leased, now: Millis) -> (&'static str, End) {
+    let at_least = match next {
+        Next::Done(children) => return ("done", End::Done(children)),
+        Next::Dead => return ("dead", End::Dead),
+        Next::Again { at_least } => at_least,
+        Next::Rest(rest) => match backoff::rest(retry, job.created, now, rest) {
+            Some(wait) => return ("postponed", End::Postpone(wait)),
+            None => Some(rest),
+        },
+    };
+    match backoff::next(retry, job.token.attempt, job.created, now, at_least) {
+        Some(wait) => ("retried", End::Retry(wait)),
+        None => ("dead", End::Dead),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::store::Selection;
 use crate::store::Settled;
 use crate::store::Share;
 use crate::store::Store;
+use crate::store::Token;
 
 pub(crate) mod archive;
 pub(crate) mod deadlines;
@@ -88,8 +89,13 @@ impl dyn Stand + '_ {
     }
 
     pub(crate) async fn claim(&self, lanes: &[&str], most: usize) -> Claimed {
+        self.claim_beside(lanes, most, Vec::new()).await
+    }
+
+    /// The same by somebody who still works on these.
+    pub(crate) async fn claim_beside(&self, lanes: &[&str], most: usize, held: Vec<Token>) -> Claimed {
         let shares = lanes.iter().map(|&lane| Share { lane: lane.into(), most }).collect();
-        self.store().claim(shares, LEASE).await.expect("jobs can be claimed")
+        self.store().claim(shares, held, LEASE).await.expect("jobs can be claimed")
     }
 
     /// The keys of what is due, which runs from now on.

@@ -7,12 +7,10 @@
 //! It never weakens a sync, and answers nothing as kept that is not: see `writer` for a full disk, a file system that can
 //! only be read, a file that was replaced, and a disk that fails.
 
-use std::fs::File;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
@@ -20,8 +18,6 @@ use std::time::Instant;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
-use tokio::time::timeout_at;
 
 use crate::decision;
 use crate::decision::Capture;
@@ -34,7 +30,6 @@ use crate::store::Claimed;
 use crate::store::Dossier;
 use crate::store::End;
 use crate::store::EventRef;
-use crate::store::GRACE;
 use crate::store::Health;
 use crate::store::Intake;
 use crate::store::Leased;
@@ -52,9 +47,12 @@ use crate::store::archive::Archive;
 use crate::store::clock::Clock;
 use crate::store::sqlite::fault::Fault;
 pub use crate::store::sqlite::fault::OpenError;
+use crate::store::sqlite::place::Lock;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::queue::Line;
 use crate::store::sqlite::readers::Readers;
+use crate::store::sqlite::wait::Forgo;
+use crate::store::sqlite::wait::wait;
 use crate::store::sqlite::work::Numbers;
 use crate::store::sqlite::work::Task;
 use crate::store::sqlite::work::Tx;
@@ -71,11 +69,14 @@ mod changes;
 mod claim;
 mod connect;
 mod decisions;
+mod ending;
 mod fault;
+mod gaps;
 mod health;
 mod jobs;
 mod list;
 mod operate;
+mod pace;
 mod place;
 mod queue;
 mod readers;
@@ -85,6 +86,7 @@ mod replay;
 mod settle;
 mod state;
 mod sweep;
+mod wait;
 mod work;
 mod writer;
 
@@ -106,18 +108,18 @@ pub struct Sqlite {
     file: PathBuf,
     clock: Arc<Clock>,
     shared: Arc<Shared>,
-    readers: Arc<Readers>,
-    writer: Option<JoinHandle<()>>,
-    /// Held while this is the gateway of the file; nothing beside one.
-    lock: Option<File>,
+    /// For lists and searches.
+    people: Arc<Readers>,
+    /// For what somebody outside waits for.
+    calls: Arc<Readers>,
+    writer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    /// Whether this is the gateway of the file, and not somebody beside one.
+    is_gateway: bool,
+    /// Held by the gateway until the file is closed.
+    lock: Mutex<Option<Lock>>,
     /// A large count, and how long it may be given.
     counted: Mutex<Option<(Instant, Health)>>,
 }
-
-/// A count of this many jobs is not made again for every question: not before this, nor before so many times what it took.
-const MANY: u64 = 50_000;
-const COUNT_FOR: Duration = Duration::from_secs(2);
-const COUNT_REST: u32 = 50;
 
 impl Sqlite {
     /// Opens the store of a gateway. The folder and the file are made if they are not there. Leases of an earlier process
@@ -125,6 +127,7 @@ impl Sqlite {
     pub fn open(file: &Path, options: Options) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { file: file.to_owned(), error };
         place::make(file).map_err(io)?;
+        let file = &place::real(file).map_err(io)?;
         let lock = place::lock(file)?;
         let mut db = connect::writer(file)?;
         connect::migrate(&mut db, file)?;
@@ -140,6 +143,7 @@ impl Sqlite {
         if !file.is_file() {
             return Err(OpenError::Missing(file.to_owned()));
         }
+        let file = &place::real(file).map_err(|error| OpenError::Io { file: file.to_owned(), error })?;
         let seen = connect::reader(file).map_err(|error| OpenError::Database { file: file.to_owned(), error })?;
         connect::expect_current(&seen, file)?;
         drop(seen);
@@ -152,7 +156,7 @@ impl Sqlite {
         clock: Arc<Clock>,
         db: rusqlite::Connection,
         numbers: Numbers,
-        lock: Option<File>,
+        lock: Option<Lock>,
     ) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { file: file.to_owned(), error };
         let shared = Arc::new(Shared::default());
@@ -166,9 +170,10 @@ impl Sqlite {
             unwanted: Vec::new(),
         };
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(io)?;
-        let readers = Readers::new(file.to_owned());
-        let file = file.to_owned();
-        Ok(Self { file, clock, shared, readers, writer: Some(writer), lock, counted: Mutex::default() })
+        let (people, calls) = (Readers::for_people(file).map_err(io)?, Readers::for_calls(file).map_err(io)?);
+        let (file, writer, is_gateway) = (file.to_owned(), Mutex::new(Some(writer)), lock.is_some());
+        let (lock, counted) = (Mutex::new(lock), Mutex::default());
+        Ok(Self { file, clock, shared, people, calls, writer, is_gateway, lock, counted })
     }
 
     /// The time of the store.
@@ -186,74 +191,14 @@ impl Sqlite {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Counts what there is to do. A large count is kept for a while: it costs time for each job that waits.
-    async fn count(&self) -> Result<Health, StoreError> {
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, health)) = counted.filter(|(until, _)| Instant::now() < *until) {
-            return Ok(health);
-        }
-        let (now, started) = (self.clock.now(), Instant::now());
-        let health = self.readers.read(move |db| health::health(db, now)).await?;
-        let many = health.waiting + health.running + health.dead > MANY;
-        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = many.then(|| {
-            let rest = COUNT_FOR.max(started.elapsed() * COUNT_REST);
-            (Instant::now() + rest, health.clone())
-        });
-        Ok(health)
-    }
-
     /// Refuses what only a gateway may do.
     fn as_gateway(&self) -> Result<(), StoreError> {
-        match self.lock {
-            Some(_) => Ok(()),
-            None => Err(StoreError::Refused(
-                "only the gateway itself takes events and jobs, and changes the state of scripts".to_owned(),
-            )),
+        if self.is_gateway {
+            return Ok(());
         }
-    }
-}
-
-/// Gives up a piece of work that was not begun when nobody waits for it any more.
-struct Forgo(Arc<Wanted>);
-
-impl Drop for Forgo {
-    fn drop(&mut self) {
-        self.0.forgo();
-    }
-}
-
-/// Waits for the answer to a piece of work. At `until` it is given up; if it was begun by then it may still come to its end
-/// within [`GRACE`], and else is taken back.
-async fn wait<T>(
-    mut answer: oneshot::Receiver<Result<T, StoreError>>,
-    wanted: Forgo,
-    until: Option<Instant>,
-) -> Result<T, StoreError> {
-    if let Some(until) = until {
-        if let Ok(answered) = timeout_at(until.into(), &mut answer).await {
-            return answered.unwrap_or(Err(StoreError::Closed));
-        }
-        if wanted.0.forgo() {
-            return Err(StoreError::Late);
-        }
-        if let Ok(answered) = timeout(GRACE, &mut answer).await {
-            return answered.unwrap_or(Err(StoreError::Closed));
-        }
-        if wanted.0.regret() {
-            return Err(StoreError::Late);
-        }
-    }
-    answer.await.unwrap_or(Err(StoreError::Closed))
-}
-
-impl Drop for Sqlite {
-    fn drop(&mut self) {
-        self.readers.close();
-        self.shared.queue.close();
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has closed the queue already.
-            drop(writer.join());
-        }
+        Err(StoreError::Refused(
+            "only the gateway itself takes events and jobs, and changes the state of scripts".to_owned(),
+        ))
     }
 }
 
@@ -292,7 +237,11 @@ impl Store for Sqlite {
         self.shared.queue.is_crowded()
     }
 
-    async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError> {
+    fn hindrance(&self) -> Option<String> {
+        self.shared.pace.hindrance()
+    }
+
+    async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError> {
         self.as_gateway()?;
         let (reply, answer) = oneshot::channel();
         let shares: Arc<[Share]> = shares.into();
@@ -300,7 +249,7 @@ impl Store for Sqlite {
         let task = Task {
             bytes: 0,
             look: Some(Box::new(move |tx: &mut Tx<'_>| claim::look(tx, &asked))),
-            run: Box::new(move |tx: &mut Tx<'_>| claim::claim(tx, &shares, jobs::millis(lease))),
+            run: Box::new(move |tx: &mut Tx<'_>| claim::claim(tx, &shares, &held, jobs::millis(lease))),
             done: None,
             wanted: None,
             undo: None,
@@ -338,7 +287,7 @@ impl Store for Sqlite {
         self.write(move |tx| {
             let settled = settle::settle(tx, &token, &attempt, &end);
             failpoint::reach("store.settle");
-            settled
+            settled.map_err(Fault::alone)
         })
         .await
     }
@@ -347,7 +296,7 @@ impl Store for Sqlite {
         step.check()?;
         if step.is_look() {
             let now = self.clock.now();
-            return self.readers.read(move |db| state::tell(db, &step.kv, now)).await;
+            return self.calls.read(move |db| state::tell(db, &step.kv, now)).await;
         }
         self.as_gateway()?;
         // Somebody outside waits for the answer to a call; a rule has no one, and is named.
@@ -376,12 +325,12 @@ impl Store for Sqlite {
     }
 
     async fn decisions(&self, query: decision::Query) -> Result<decision::Page, StoreError> {
-        self.readers.read(move |db| decisions::list(db, &query)).await
+        self.people.read(move |db| decisions::list(db, &query)).await
     }
 
     async fn decision(&self, id: &str) -> Result<Option<(Record, Option<Capture>)>, StoreError> {
         let id = id.to_owned();
-        self.readers.read(move |db| decisions::show(db, &id)).await
+        self.people.read(move |db| decisions::show(db, &id)).await
     }
 
     async fn bookmark(&self, name: &str) -> Result<Option<String>, StoreError> {
@@ -391,11 +340,11 @@ impl Store for Sqlite {
             let mut find = db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
             find.query_row([name], |row| row.get(0)).optional()
         };
-        self.readers.read(read).await
+        self.calls.read(read).await
     }
 
     async fn list(&self, query: Query) -> Result<Page, StoreError> {
-        self.readers.read(move |db| list::list(db, &query)).await
+        self.people.read(move |db| list::list(db, &query)).await
     }
 
     async fn show(&self, event: EventRef) -> Result<Option<Dossier>, StoreError> {
@@ -404,7 +353,7 @@ impl Store for Sqlite {
             let moment = db.unchecked_transaction()?;
             list::show(&moment, &event)
         };
-        self.readers.read(read).await
+        self.people.read(read).await
     }
 
     async fn operate(&self, operation: Operation) -> Result<u64, StoreError> {
@@ -426,8 +375,11 @@ impl Store for Sqlite {
     }
 
     async fn backup(&self, file: PathBuf) -> Result<(), StoreError> {
-        let from = self.file.clone();
-        tokio::task::spawn_blocking(move || backup::backup(&from, &file)).await.unwrap_or(Err(StoreError::Closed))
+        backup::backup(self.file.clone(), file).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.end().await
     }
 }
 

@@ -229,7 +229,7 @@ impl Metrics {
     }
 
     /// Counts in `hookgate_events_total{route,rule,state}`: what arrived, without a rule (`received`, `duplicate`, `missed`,
-    /// `unwanted`, `own`, `clock_skew`, `no_id`, `unreadable`), and how tries of a rule ended (`done`, `retried`, `dead`).
+    /// `unwanted`, `own`, `clock_skew`, `no_id`, `unreadable`), and how tries of a rule ended (`done`, `retried`, `postponed`, `dead`).
     pub fn event(&self, route: &str, rule: &str, state: &'static str) {
         self.events.get_or_create_owned(&EventLabels { route: route.to_owned(), rule: rule.to_owned(), state }).inc();
     }

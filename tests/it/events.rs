@@ -13,7 +13,10 @@ mod ends;
 mod guard;
 mod leaving;
 mod order;
+mod resting;
 mod siem;
+mod stopping;
+mod stuck;
 mod tickets;
 
 /// A gateway whose one rule runs this script; what it asks of the connector `out` goes to a file.

@@ -12,6 +12,7 @@ use hookgate::release::build;
 use hookgate::release::bundle::Place;
 use hookgate::release::live::{Live, Reloaded};
 use hookgate::script::lanes::Lanes;
+use hookgate::store::clock::Clock;
 use hookgate::store::sqlite::{Options, Sqlite};
 use hookgate::store::{Dossier, EventRef, Store};
 use hookgate::telemetry::metrics::Metrics;
@@ -65,6 +66,8 @@ pub struct TestGateway {
     pub place: Place,
     pub metrics: Arc<Metrics>,
     pub delivery: Arc<Delivery>,
+    /// That of the store.
+    pub clock: Arc<Clock>,
     _folder: tempfile::TempDir,
 }
 
@@ -98,8 +101,9 @@ impl TestGateway {
         let live = Arc::new(Live::new(metrics.clone()));
         let reloaded = live.reload(&place);
         assert_eq!(reloaded, Reloaded::Activated, "{:#?}", live.status().error);
-        let (gateway, delivery) = started(&place, &live, &metrics);
-        Self { gateway, live, place, metrics, delivery, _folder: folder }
+        let clock = Arc::new(Clock::start());
+        let (gateway, delivery) = started_at(&place, &live, &metrics, &clock);
+        Self { gateway, live, place, metrics, delivery, clock, _folder: folder }
     }
 
     /// Works on jobs until nothing is left that could be done now or soon.
@@ -133,8 +137,9 @@ impl TestGateway {
         let metrics = Metrics::new();
         let live = Arc::new(Live::new(metrics.clone()));
         assert_eq!(live.reload(&place), Reloaded::Activated, "{:#?}", live.status().error);
-        let (gateway, delivery) = started(&place, &live, &metrics);
-        Self { gateway, live, place, metrics, delivery, _folder }
+        let clock = Arc::new(Clock::start());
+        let (gateway, delivery) = started_at(&place, &live, &metrics, &clock);
+        Self { gateway, live, place, metrics, delivery, clock, _folder }
     }
 
     /// What is kept of an event.
@@ -187,9 +192,13 @@ impl TestGateway {
 
 /// A gateway for what is live, with a store in the bundle's folder.
 pub fn started(place: &Place, live: &Arc<Live>, metrics: &Arc<Metrics>) -> (Gateway, Arc<Delivery>) {
+    started_at(place, live, metrics, &Arc::new(Clock::start()))
+}
+
+fn started_at(place: &Place, live: &Arc<Live>, metrics: &Arc<Metrics>, clock: &Arc<Clock>) -> (Gateway, Arc<Delivery>) {
     let lanes = Lanes::start().expect("threads can be started");
-    let store =
-        Arc::new(Sqlite::open(&place.root.join("data/hookgate.db"), Options::default()).expect("a store can be made"));
+    let options = Options { clock: clock.clone() };
+    let store = Arc::new(Sqlite::open(&place.root.join("data/hookgate.db"), options).expect("a store can be made"));
     let records = recorder(store.clone(), metrics, place);
     let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone(), records);
     (Gateway::new(live.clone(), lanes, delivery.clone(), metrics.clone()), delivery)

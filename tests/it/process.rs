@@ -141,10 +141,16 @@ impl Served {
     }
 
     /// Stops it as an operator would; everything that it printed.
-    pub fn stop(mut self) -> String {
+    pub fn stop(self) -> String {
+        self.stop_and(|_| {})
+    }
+
+    /// The same with a look at the files that it leaves.
+    pub fn stop_and(mut self, look: impl FnOnce(&Path)) -> String {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.log());
+        look(self.folder.path());
         self.log()
     }
 

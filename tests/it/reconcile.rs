@@ -365,8 +365,8 @@ impl Store for Full {
         let room = self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |room| room.checked_sub(1));
         if room.is_ok() { self.store.accept(intake).await } else { Err(StoreError::Full) }
     }
-    async fn claim(&self, shares: Vec<Share>, lease: Duration) -> Result<Claimed, StoreError> {
-        self.store.claim(shares, lease).await
+    async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError> {
+        self.store.claim(shares, held, lease).await
     }
     async fn claim_suspect(&self, lanes: Vec<Arc<str>>, lease: Duration) -> Result<Option<Leased>, StoreError> {
         self.store.claim_suspect(lanes, lease).await
@@ -415,6 +415,9 @@ impl Store for Full {
     }
     async fn backup(&self, file: PathBuf) -> Result<(), StoreError> {
         self.store.backup(file).await
+    }
+    async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Status;
 use crate::cli::events::Work;
@@ -21,7 +22,13 @@ pub(super) struct Args {
 /// # Errors
 /// The copy cannot be written; then there is none.
 pub(super) async fn run(work: &Work<'_>, args: &Args) -> Result<Status> {
-    work.store.backup(args.file.clone()).await.context("no copy was made")?;
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let copied = tokio::select! {
+        copied = work.store.backup(args.file.clone()) => Some(copied),
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminate.recv() => None,
+    };
+    copied.context("interrupted")?.context("no copy was made")?;
     let bytes = args.file.metadata().map_or(0, |file| file.len());
     if work.global.json {
         output::json(&json!({ "file": args.file, "bytes": bytes, "store": work.file }));

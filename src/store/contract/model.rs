@@ -49,6 +49,7 @@ pub(crate) struct Job {
     pub(crate) created: Millis,
     digest_until: Option<Millis>,
     leader: Option<u64>,
+    ended: Option<Millis>,
     pub(crate) noted: bool,
     pub(crate) tries: Vec<String>,
 }
@@ -120,11 +121,13 @@ impl Model {
             created: self.now,
             digest_until: None,
             leader: None,
+            ended: None,
             noted: false,
             tries: Vec::new(),
         };
         if new.suppressed.is_some() || self.is_live(new) {
             job.state = JobState::Suppressed;
+            job.ended = Some(self.now);
             job.noted = true;
         } else if let Some((key, window)) = &new.digest {
             let open = |other: &&Job| {
@@ -154,15 +157,16 @@ impl Model {
         false
     }
 
-    /// Whether no other one of its line has to end first.
+    /// Whether it runs, or may: no other one of its line runs, or has to end first.
     fn is_first(&self, job: &Job) -> bool {
         let Some((lane, key, number)) = job.place() else { return true };
-        !self.jobs.iter().any(|other| {
-            other.active()
-                && other
-                    .place()
-                    .is_some_and(|(l, k, n)| l == lane && k == key && (n, other.number) < (number, job.number))
-        })
+        let comes_first = |other: &Job| {
+            let same_line = |(l, k, _): &(&str, &str, Millis)| *l == lane && *k == key;
+            let place = other.place().filter(|place| other.active() && same_line(place));
+            place.is_some_and(|(_, _, n)| other.state == JobState::Running || (n, other.number) < (number, job.number))
+        };
+        job.state == JobState::Running
+            || !self.jobs.iter().any(|other| other.number != job.number && comes_first(other))
     }
 
     /// The keys of what is given out, with what settles each, and when the next is due, and the next suspect.
@@ -170,18 +174,25 @@ impl Model {
         &mut self,
         lanes: &[&str],
         most: usize,
+        held: &[Held],
         lease: Duration,
     ) -> (Vec<(String, Held)>, [Option<Millis>; 2]) {
         let mut given = Vec::new();
         for lane in lanes {
-            let mut due: Vec<(Millis, u64)> = self.ready(lane, false).filter(|(due, _)| *due <= self.now).collect();
-            due.sort_unstable();
-            for (_, number) in due.into_iter().take(most) {
-                given.push(self.give(number, lease));
+            let mut due = self.first_due(lane, most);
+            while held.iter().filter(|held| due.contains(&held.0) && self.renew(**held, lease)).count() > 0 {
+                due = self.first_due(lane, most);
             }
+            given.extend(due.into_iter().map(|number| self.give(number, lease)));
         }
         let next = |suspects| lanes.iter().flat_map(|lane| self.ready(lane, suspects)).map(|(due, _)| due).min();
         (given, [next(false), next(true)])
+    }
+
+    fn first_due(&self, lane: &str, most: usize) -> Vec<u64> {
+        let mut due: Vec<(Millis, u64)> = self.ready(lane, false).filter(|(due, _)| *due <= self.now).collect();
+        due.sort_unstable();
+        due.into_iter().take(most).map(|(_, number)| number).collect()
     }
 
     pub(crate) fn claim_suspect(&mut self, lanes: &[&str], lease: Duration) -> Option<(String, Held)> {
@@ -265,10 +276,10 @@ impl Model {
     }
 
     fn finish(&mut self, number: u64, state: JobState) {
-        self.job(number).state = state;
-        for job in self.jobs.iter_mut().filter(|job| job.leader == Some(number) && job.state == JobState::Gathered) {
-            job.state = state;
-        }
+        let now = self.now;
+        let with = |job: &&mut Job| job.leader == Some(number) && job.state == JobState::Gathered;
+        self.jobs.iter_mut().filter(with).for_each(|job| job.end(state, now));
+        self.job(number).end(state, now);
     }
 
     fn wake(&mut self, number: u64, due: Millis) -> u64 {
@@ -351,10 +362,13 @@ impl Model {
 
     pub(crate) fn sweep(&mut self, keep: Duration, remember: Duration) -> u64 {
         let (events, keys, now) = (self.now - ms(keep), self.now - ms(remember), self.now);
+        let young: Vec<u64> =
+            self.jobs.iter().filter(|job| job.ended.is_some_and(|at| at >= events)).map(|job| job.event).collect();
         let before = self.seen.len() + self.once.len();
         self.seen.retain(|_, first| *first >= keys);
         self.once.retain(|_, until| *until > now);
-        (before - self.seen.len() - self.once.len()) as u64 + self.purge(|event| event.received < events)
+        (before - self.seen.len() - self.once.len()) as u64
+            + self.purge(|event| event.received < events && !young.contains(&event.number))
     }
 
     pub(crate) fn crash(&mut self) {
@@ -384,6 +398,11 @@ impl Model {
 }
 
 impl Job {
+    fn end(&mut self, state: JobState, now: Millis) {
+        self.state = state;
+        self.ended = Some(now);
+    }
+
     fn lose(&mut self) {
         self.tries.push("lost".to_owned());
         self.doubt |= self.new.kind == JobKind::Action;

@@ -35,6 +35,7 @@ macro_rules! rules {
             a_late_settle_changes_nothing,
             an_expired_lease_is_on_record_and_leaves_an_action_in_doubt,
             a_renewed_lease_is_held,
+            what_the_asker_holds_is_not_given_out_again,
             after_a_crash_leases_are_void_and_nothing_is_lost,
             what_was_in_work_at_a_crash_is_given_out_alone_later_and_later,
             a_try_that_ends_clears_a_suspect,
@@ -193,6 +194,26 @@ pub(crate) async fn a_renewed_lease_is_held(stand: &mut dyn Stand) {
     assert_eq!(stand.store().renew(all, LEASE).await.unwrap(), tokens, "the other was lost");
 }
 
+pub(crate) async fn what_the_asker_holds_is_not_given_out_again(stand: &mut dyn Stand) {
+    stand.accept(event("a", vec![action("a"), action("b"), action("c"), rule("r")])).await;
+    let jobs = stand.claim_all().await;
+    stand.advance(LEASE + seconds(1_000_000));
+    stand.accept(event("b", vec![action("new")])).await;
+    let token = |key: &str| jobs.iter().find(|job| job.key == key).expect("it was given out").token.clone();
+    let claimed = stand.claim_beside(&BOTH, 1, ["a", "b", "r"].map(token).into()).await;
+    assert_eq!(keys(&claimed.jobs), ["c"], "what is held takes no place of others");
+    let claimed = stand.claim_beside(&BOTH, 9, ["a", "b", "c", "r"].map(token).into()).await;
+    assert_eq!(keys(&claimed.jobs), ["new"], "an old token of `c` changes nothing about its new lease");
+    for key in ["a", "b", "r"] {
+        let job = jobs.iter().find(|job| job.key == key).expect("it was given out");
+        assert_eq!(stand.settle(job, End::Done(Vec::new())).await, Settled::Applied, "{key}");
+    }
+    stand.advance(LEASE);
+    let claimed = stand.claim_beside(&BOTH, 9, vec![token("c")]).await;
+    assert_eq!(keys(&claimed.jobs), ["c", "new"], "who holds an old token holds nothing");
+    assert_eq!(stand.show("a").await.jobs[0].tries, [attempt("done")], "nothing was lost");
+}
+
 pub(crate) async fn after_a_crash_leases_are_void_and_nothing_is_lost(stand: &mut dyn Stand) {
     stand.accept(event("a", vec![action("running"), rule("poison")])).await;
     let before = stand.claim_all().await;
@@ -333,9 +354,22 @@ pub(crate) async fn what_comes_late_with_a_smaller_number_goes_first(stand: &mut
     stand.accept(event("a", vec![ordered("second", 2)])).await;
     let second = stand.claim_all().await.remove(0);
     stand.accept(event("b", vec![ordered("first", 1)])).await;
-    assert_eq!(keys(&stand.claim_all().await), ["first"], "nothing smaller waits or runs");
+    assert!(stand.claim_all().await.is_empty(), "never two of a line at once");
     stand.settle(&second, End::Retry(seconds(0))).await;
+    let first = stand.claim_all().await.remove(0);
+    assert_eq!(first.order, Some(("user 1".to_owned(), 1)), "nothing smaller waits");
+    stand.store().abandon(vec![first.token]).await.unwrap();
+    assert_eq!(keys(&stand.claim_all().await), ["first"]);
+    stand.crash().await;
     assert!(stand.claim_all().await.is_empty());
+    stand.advance(AFTER_DEATH[0]);
+    let first = stand.claim_suspect(&BOTH).await.expect("it is due");
+    assert_eq!(first.key, "first");
+    stand.settle(&first, End::Postpone(seconds(0))).await;
+    assert!(stand.claim_all().await.is_empty(), "it is still the first");
+    let first = stand.claim_suspect(&BOTH).await.expect("it is due");
+    stand.settle(&first, End::Dead).await;
+    assert_eq!(keys(&stand.claim_all().await), ["second"]);
 }
 
 pub(crate) async fn once_suppresses_what_comes_within_its_time(stand: &mut dyn Stand) {

@@ -35,7 +35,7 @@ const KEYS: usize = 6;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Accept(NewEvent),
-    Claim { lanes: usize, most: usize },
+    Claim { lanes: usize, most: usize, holding: bool },
     ClaimSuspect { lanes: usize },
     Abandon(usize),
     Renew(usize),
@@ -85,7 +85,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         6 => arrival,
-        6 => (1..=LANES.len(), 1..4usize).prop_map(|(lanes, most)| Step::Claim { lanes, most }),
+        6 => (1..=LANES.len(), 1..4usize, any::<bool>())
+            .prop_map(|(lanes, most, holding)| Step::Claim { lanes, most, holding }),
         3 => (1..=LANES.len()).prop_map(|lanes| Step::ClaimSuspect { lanes }),
         1 => any::<usize>().prop_map(Step::Abandon),
         1 => any::<usize>().prop_map(Step::Renew),
@@ -120,7 +121,7 @@ impl Trial {
                 let is_new = matches!(stand.accept(event.clone()).await, Accepted::New(_));
                 assert_eq!(is_new, self.model.accept(&event), "{event:?}");
             }
-            Step::Claim { lanes, most } => self.claim(stand, &LANES[..lanes], most).await,
+            Step::Claim { lanes, most, holding } => self.claim(stand, &LANES[..lanes], most, holding).await,
             Step::ClaimSuspect { lanes } => self.claim_suspect(stand, &LANES[..lanes]).await,
             Step::Abandon(index) => {
                 let Some((token, held)) = pick(&self.held, index) else { return };
@@ -158,9 +159,10 @@ impl Trial {
         }
     }
 
-    async fn claim(&mut self, stand: &dyn Stand, lanes: &[&str], most: usize) {
-        let claimed = stand.claim(lanes, most).await;
-        let (given, next) = self.model.claim(lanes, most, LEASE);
+    async fn claim(&mut self, stand: &dyn Stand, lanes: &[&str], most: usize, holding: bool) {
+        let (tokens, held): (Vec<Token>, Vec<Held>) = self.held.iter().filter(|_| holding).cloned().unzip();
+        let claimed = stand.claim_beside(lanes, most, tokens).await;
+        let (given, next) = self.model.claim(lanes, most, &held, LEASE);
         let keys: Vec<&str> = claimed.jobs.iter().map(|job| job.key.as_str()).collect();
         assert_eq!(keys, given.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), "given out");
         assert_eq!([claimed.next_due, claimed.next_suspect], next, "the next due, and the next suspect");

@@ -20,7 +20,7 @@ impl Archive for Sqlite {
         self.as_gateway()?;
         let (release, texts) = off_thread(move || by_digest(release)).await?;
         let digests: Vec<String> = texts.keys().cloned().collect();
-        let known = self.readers.read(move |db| releases::known(db, &digests)).await?;
+        let known = self.people.read(move |db| releases::known(db, &digests)).await?;
         for (digest, text) in texts.into_iter().filter(|(digest, _)| !known.contains(digest)) {
             let packed = off_thread(move || releases::Packed::of(digest, &text)).await?;
             let line = packed.line.clone();
@@ -36,20 +36,20 @@ impl Archive for Sqlite {
     }
 
     async fn releases(&self) -> Result<Vec<PastRelease>, StoreError> {
-        self.readers.read(releases::list).await
+        self.people.read(releases::list).await
     }
 
     async fn release_files(&self, hash: &str) -> Result<Option<Vec<FileLine>>, StoreError> {
         let hash = hash.to_owned();
-        self.readers.read(move |db| releases::files(db, &hash)).await
+        self.people.read(move |db| releases::files(db, &hash)).await
     }
 
     async fn texts(&self, digests: Vec<String>) -> Result<Vec<Option<Arc<[u8]>>>, StoreError> {
-        self.readers.read(move |db| digests.iter().map(|digest| releases::text(db, digest)).collect()).await
+        self.people.read(move |db| digests.iter().map(|digest| releases::text(db, digest)).collect()).await
     }
 
     async fn pin(&self) -> Result<Option<Pin>, StoreError> {
-        self.readers.read(changes::pin).await
+        self.people.read(changes::pin).await
     }
 
     async fn note(&self, change: NewChange) -> Result<Change, StoreError> {
@@ -61,13 +61,13 @@ impl Archive for Sqlite {
     }
 
     async fn changes(&self, query: ChangeQuery) -> Result<ChangePage, StoreError> {
-        self.readers.read(move |db| changes::list(db, &query)).await
+        self.people.read(move |db| changes::list(db, &query)).await
     }
 
     async fn verify_changes(&self) -> Result<Verified, StoreError> {
         // All of it as of one moment.
         let read = |db: &rusqlite::Connection| changes::verify(&*db.unchecked_transaction()?);
-        self.readers.read(read).await
+        self.people.read(read).await
     }
 }
 

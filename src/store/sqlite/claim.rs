@@ -3,10 +3,12 @@
 //! Per lane at most as many as asked for, those first that have been due for longest. A job that is given out runs: its
 //! tries are one more, its claim has a new number, and it is due again when the lease ends. So a lease that ran out needs
 //! nobody to notice it: the job is simply due, and whoever takes it finds the lost try on record and, for an action, that
-//! it is in doubt. A job with an order is due only when it is the first of its line.
+//! it is in doubt. Who asks says what it still works on: that is not given out, because a store that cannot be written for
+//! longer than a lease says nothing about the work. A job with an order is due only when it is the first of its line.
 //!
 //! A job that was in work when a process died is a suspect. Suspects are given out one by one, and never with others.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
@@ -24,6 +26,7 @@ use crate::store::Token;
 use crate::store::sqlite::accept::flags_of;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::jobs;
+use crate::store::sqlite::settle;
 use crate::store::sqlite::work::Tx;
 use crate::store::sqlite::work::next;
 
@@ -46,11 +49,12 @@ fn any_due(tx: &Tx<'_>, shares: &[Share]) -> Result<bool, Fault> {
     Ok(false)
 }
 
-pub(super) fn claim(tx: &mut Tx<'_>, shares: &[Share], lease: Millis) -> Result<Claimed, Fault> {
+pub(super) fn claim(tx: &mut Tx<'_>, shares: &[Share], held: &[Token], lease: Millis) -> Result<Claimed, Fault> {
+    let held: HashMap<i64, &Token> = held.iter().map(|token| (token.job, token)).collect();
     let mut jobs = Vec::new();
     for share in shares.iter().filter(|share| share.most > 0) {
         let Some(lane) = tx.known_lane(&share.lane)? else { continue };
-        for (id, running) in due(tx, lane, share.most)? {
+        for (id, running) in due_and_free(tx, lane, share.most, &held, lease)? {
             jobs.push(take(tx, id, running, &share.lane, lease)?);
         }
     }
@@ -76,6 +80,25 @@ pub(super) fn claim_suspect(tx: &mut Tx<'_>, lanes: &[Arc<str>], lease: Millis) 
     }
     let Some(((_, id), running, lane)) = found else { return Ok(None) };
     take(tx, id, running, lane, lease).map(Some)
+}
+
+/// The same without those that the asker still works on: their leases are extended.
+fn due_and_free(
+    tx: &Tx<'_>,
+    lane: i64,
+    most: usize,
+    held: &HashMap<i64, &Token>,
+    lease: Millis,
+) -> Result<Vec<(i64, bool)>, Fault> {
+    loop {
+        let found = due(tx, lane, most)?;
+        let own = found.iter().filter(|(_, running)| *running).filter_map(|(id, _)| held.get(id));
+        let own: Vec<Token> = own.copied().cloned().collect();
+        // What is extended is not found again; a token that is out of date extends nothing.
+        if own.is_empty() || settle::renew(tx, &own, lease.max(1))?.is_empty() {
+            return Ok(found);
+        }
+    }
 }
 
 /// The jobs of a lane that are due, and whether they still run with a lease that is over.
@@ -132,7 +155,8 @@ fn take(tx: &mut Tx<'_>, id: i64, running: bool, lane: &Arc<str>, lease: Millis)
     update.execute(params![id, claim, tx.now, tx.now.saturating_add(lease)])?;
     let mut read = tx.db.prepare_cached(
         "SELECT job.id, attempts, claim, kind, name, job.key, job.body, created, replay, generation, doubt,
-             event.id, route, event.key, type, received, flags, envelope, body.body, digest_key IS NOT NULL, deaths
+             event.id, route, event.key, type, received, flags, envelope, body.body, digest_key IS NOT NULL, deaths,
+             order_key, order_number
          FROM job JOIN event ON event.id = job.event JOIN body ON body.event = event.id WHERE job.id = ?1",
     )?;
     let (mut job, leads) = read.query_row([id], |row| Ok((leased(row, lane)?, row.get::<_, bool>(19)?)))?;
@@ -155,6 +179,7 @@ fn leased(row: &Row<'_>, lane: &Arc<str>) -> rusqlite::Result<Leased> {
         generation: row.get(9)?,
         doubt: row.get(10)?,
         deaths: row.get(20)?,
+        order: row.get::<_, Option<String>>(21)?.zip(row.get(22)?),
         event: EventOf {
             id: row.get(11)?,
             route: row.get(12)?,

@@ -14,6 +14,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("decision.sql"),
     include_str!("history.sql"),
     include_str!("deaths.sql"),
+    include_str!("order.sql"),
+    include_str!("ends.sql"),
 ];
 
 /// How many prepared statements a connection keeps.

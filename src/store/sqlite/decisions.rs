@@ -173,12 +173,17 @@ pub(super) fn forget(tx: &Tx<'_>, before: Millis, most: u64) -> Result<usize, Fa
     let newest: Option<i64> = tx.db.query_row("SELECT max(id) FROM decision", [], |row| row.get(0))?;
     let Some(newest) = newest else { return Ok(0) };
     let last = newest.saturating_sub(i64::try_from(most).unwrap_or(i64::MAX));
-    let mut find = tx.db.prepare_cached("SELECT id, at, handles FROM decision ORDER BY id LIMIT ?1")?;
-    let rows = find.query_map([CHUNK as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let rows = rows.collect::<rusqlite::Result<Vec<(i64, Millis, String)>>>()?;
-    let old = rows.into_iter().take_while(|(id, at, _)| *id <= last || *at < before);
+    // By number and by time, each with its index: a clock that was wrong puts them out of step.
+    let mut find = tx.db.prepare_cached(
+        "SELECT id, handles FROM decision WHERE id IN (
+             SELECT id FROM (SELECT id FROM decision WHERE id <= ?1 ORDER BY id LIMIT ?3)
+             UNION SELECT id FROM (SELECT id FROM decision INDEXED BY decision_at WHERE at < ?2 ORDER BY at LIMIT ?3))
+         LIMIT ?3",
+    )?;
+    let rows = find.query_map(params![last, before, CHUNK as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let old = rows.collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
     let mut count = 0;
-    for (id, _, handles) in old {
+    for (id, handles) in old {
         tx.db.prepare_cached("DELETE FROM capture WHERE decision = ?1")?.execute([id])?;
         for handle in handles.lines() {
             let mut delete = tx.db.prepare_cached("DELETE FROM decision_handle WHERE handle = ?1 AND decision = ?2")?;

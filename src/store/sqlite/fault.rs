@@ -43,6 +43,18 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+impl Fault {
+    /// A fault of this piece of work alone is refused for good: doing the same again would end the same.
+    pub(super) fn alone(self) -> Self {
+        match self {
+            Self::Sql(error) if remedy(&error) == Remedy::Alone => {
+                Self::Refused(StoreError::Refused(error.to_string()))
+            }
+            other => other,
+        }
+    }
+}
+
 /// What a fault means for the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Remedy {

@@ -1,11 +1,39 @@
 //! How much waits, and for how long. All of it comes from small indexes of what is not done yet.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
 
 use rusqlite::Connection;
 
 use crate::store::Health;
 use crate::store::Millis;
+use crate::store::StoreError;
+use crate::store::sqlite::Sqlite;
+
+/// A count of this many jobs is not made again for every question: not before this, nor before so many times what it took.
+const MANY: u64 = 50_000;
+const COUNT_FOR: Duration = Duration::from_secs(2);
+const COUNT_REST: u32 = 50;
+
+impl Sqlite {
+    /// Counts what there is to do. A large count is kept for a while: it costs time for each job that waits.
+    pub(super) async fn count(&self) -> Result<Health, StoreError> {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, health)) = counted.filter(|(until, _)| Instant::now() < *until) {
+            return Ok(health);
+        }
+        let (now, started) = (self.clock.now(), Instant::now());
+        let health = self.calls.read(move |db| health(db, now)).await?;
+        let many = health.waiting + health.running + health.dead > MANY;
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = many.then(|| {
+            let rest = COUNT_FOR.max(started.elapsed() * COUNT_REST);
+            (Instant::now() + rest, health.clone())
+        });
+        Ok(health)
+    }
+}
 
 /// Counts what waits, runs and is dead. Costs time only for what waits and is dead: about a quarter of a
 /// second for a million jobs.

@@ -1,5 +1,6 @@
 //! How jobs come into the store, and the line that some of them stand in.
 
+use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 
@@ -13,8 +14,8 @@ use crate::store::sqlite::work::next;
 
 const INSERT: &str = "
     INSERT INTO job (id, event, parent, kind, lane, name, key, state, due, behind, attempts, claim, claimed, replay,
-        generation, doubt, created, order_key, order_number, digest_key, digest_until, leader, note, body)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, 0, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        generation, doubt, created, order_key, order_number, digest_key, digest_until, leader, note, body, ended)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, 0, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 
 /// What a new job is at first.
 struct Place {
@@ -60,9 +61,10 @@ pub(super) fn insert(tx: &mut Tx<'_>, event: i64, parent: Option<i64>, job: &New
         place.leader,
         place.note,
         &*job.body,
+        place.state.is_end().then_some(tx.now),
     ])?;
     match &job.order {
-        Some((key, _)) if behind => line_up(tx, lane, key),
+        Some((key, _)) if behind => Ok(line_up(tx.db, lane, key)?),
         _ => Ok(()),
     }
 }
@@ -92,7 +94,7 @@ pub(super) fn take_back(tx: &Tx<'_>, event: i64) -> Result<(), Fault> {
         }
         tx.db.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([id])?;
         if let Some(order) = order {
-            line_up(tx, lane, &order)?;
+            line_up(tx.db, lane, &order)?;
         }
     }
     Ok(())
@@ -163,25 +165,25 @@ fn open_digest(tx: &Tx<'_>, lane: i64, key: &str) -> Result<Option<i64>, Fault> 
 /// again. How many wait now.
 pub(super) fn wake(tx: &mut Tx<'_>, id: i64, due: Millis) -> Result<u64, Fault> {
     let mut members = tx.db.prepare_cached(
-        "UPDATE job SET state = 'gathered', attempts = 0, replay = replay + 1
+        "UPDATE job SET state = 'gathered', attempts = 0, replay = replay + 1, ended = NULL
          WHERE leader = ?1 AND state = (SELECT state FROM job WHERE id = ?1)",
     )?;
     let gathered = members.execute([id])?;
     let mut wake = tx.db.prepare_cached(
         "UPDATE job SET state = 'waiting', attempts = 0, deaths = 0, replay = replay + 1, due = ?2, leader = NULL, note = NULL,
-             behind = order_key IS NOT NULL
+             ended = NULL, behind = order_key IS NOT NULL
          WHERE id = ?1 RETURNING lane, order_key",
     )?;
     let line = wake.query_row(params![id, due], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
     drop((members, wake));
     if let (lane, Some(key)) = line {
-        line_up(tx, lane, &key)?;
+        line_up(tx.db, lane, &key)?;
     }
     Ok(gathered as u64 + 1)
 }
 
 /// Records that the end of the try that runs now is not known, and why. An action is in doubt from now on.
-pub(super) fn lose(db: &rusqlite::Connection, id: i64, why: &str) -> rusqlite::Result<()> {
+pub(super) fn lose(db: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     let mut record = db.prepare_cached(
         "INSERT OR IGNORE INTO attempt (job, claim, number, started, took_ms, result, status, detail)
          SELECT id, claim, attempts, claimed, 0, 'lost', NULL, ?2 FROM job WHERE id = ?1",
@@ -192,22 +194,35 @@ pub(super) fn lose(db: &rusqlite::Connection, id: i64, why: &str) -> rusqlite::R
     Ok(())
 }
 
-/// Lets the first of a line go ahead, and only the first. To be called whenever one joins or leaves.
-pub(super) fn line_up(tx: &Tx<'_>, lane: i64, key: &str) -> Result<(), Fault> {
-    let mut first = tx.db.prepare_cached(
-        "SELECT id, behind FROM job INDEXED BY job_line
-         WHERE lane = ?1 AND order_key = ?2 AND state IN ('waiting', 'running') AND order_key IS NOT NULL
-         ORDER BY order_number, id LIMIT 2",
+/// Lets the first of a line go ahead, and only the first; nobody while one of it runs. To be called whenever one joins, leaves,
+/// or ends a try.
+pub(super) fn line_up(db: &Connection, lane: i64, key: &str) -> rusqlite::Result<()> {
+    let mut find = db.prepare_cached(
+        "SELECT id, state = 'running' FROM job INDEXED BY job_ahead
+         WHERE lane = ?1 AND order_key = ?2 AND state IN ('waiting', 'running') AND order_key IS NOT NULL AND behind = 0",
     )?;
-    let two: Vec<(i64, bool)> =
-        first.query_map(params![lane, key], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    let mut set = tx.db.prepare_cached("UPDATE job SET behind = ?2 WHERE id = ?1")?;
-    for (index, (id, behind)) in two.into_iter().enumerate() {
-        if behind != (index > 0) {
-            set.execute(params![id, index > 0])?;
+    let ahead = find.query_map(params![lane, key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let ahead: Vec<(i64, bool)> = ahead.collect::<Result<_, _>>()?;
+    let first = if ahead.iter().any(|(_, running)| *running) { None } else { first_of(db, lane, key)? };
+    let mut set = db.prepare_cached("UPDATE job SET behind = ?2 WHERE id = ?1")?;
+    for (id, running) in &ahead {
+        if !running && first != Some(*id) {
+            set.execute(params![id, true])?;
         }
     }
+    if let Some(first) = first.filter(|first| ahead.iter().all(|(id, _)| id != first)) {
+        set.execute(params![first, false])?;
+    }
     Ok(())
+}
+
+fn first_of(db: &Connection, lane: i64, key: &str) -> rusqlite::Result<Option<i64>> {
+    let mut first = db.prepare_cached(
+        "SELECT id FROM job INDEXED BY job_line
+         WHERE lane = ?1 AND order_key = ?2 AND state IN ('waiting', 'running') AND order_key IS NOT NULL
+         ORDER BY order_number, id LIMIT 1",
+    )?;
+    first.query_row(params![lane, key], |row| row.get(0)).optional()
 }
 
 pub(super) fn millis(duration: std::time::Duration) -> Millis {

@@ -11,6 +11,7 @@ use crate::store::Selection;
 use crate::store::StoreError;
 use crate::store::sqlite::Sqlite;
 use crate::store::sqlite::decisions;
+use crate::store::sqlite::gaps;
 use crate::store::sqlite::jobs::millis;
 use crate::store::sqlite::list;
 use crate::store::sqlite::replay;
@@ -60,7 +61,8 @@ impl Sqlite {
         let mut walk = Walk::new(*query);
         let mut count = 0;
         while let Some((events, lanes)) = self.step(&mut walk).await? {
-            count += self.remove(events, lanes, only_dead).await?;
+            let what = if only_dead { Removal::Dead(lanes) } else { Removal::Ended };
+            count += self.remove(events, what).await?;
         }
         self.shrink().await?;
         Ok(count)
@@ -68,21 +70,25 @@ impl Sqlite {
 
     async fn purge_one(&self, event: EventRef) -> Result<u64, StoreError> {
         let id = self.resolve(event).await?;
-        let open = self.readers.read(move |db| sweep::is_open(db, id)).await?;
-        let removed = if open { 0 } else { self.remove(vec![id], Lanes::default(), false).await? };
+        let open = self.people.read(move |db| sweep::is_open(db, id)).await?;
+        let removed = if open { 0 } else { self.remove(vec![id], Removal::Ended).await? };
         if removed == 0 {
             return Err(StoreError::Refused(format!("event {id} is still being worked on")));
         }
         Ok(removed)
     }
 
-    async fn remove(&self, events: Vec<i64>, lanes: Lanes, only_dead: bool) -> Result<u64, StoreError> {
+    async fn remove(&self, events: Vec<i64>, what: Removal) -> Result<u64, StoreError> {
         let mut count = 0;
         let mut left = events;
         while !left.is_empty() {
-            let lanes = Arc::clone(&lanes);
+            let what = what.clone();
             let progress = self
-                .write(move |tx| if only_dead { sweep::dead(tx, &left, &lanes) } else { sweep::events(tx, &left) })
+                .write(move |tx| match &what {
+                    Removal::Ended => sweep::events(tx, &left, None),
+                    Removal::Old(age) => sweep::events(tx, &left, Some(*age)),
+                    Removal::Dead(lanes) => sweep::dead(tx, &left, lanes),
+                })
                 .await?;
             count += progress.removed;
             left = progress.left;
@@ -90,24 +96,22 @@ impl Sqlite {
         Ok(count)
     }
 
-    /// Removes events that came longer ago than `keep` and have ended, keys first seen longer ago than `remember`, and
+    /// Removes events that came, and came to their end, longer ago than `keep`, keys first seen longer ago than `remember`, and
     /// `once` keys whose time is over. How many of these went. Then the state of scripts and captures whose time is over, and
     /// decisions from before `keep`, or beyond the newest so many.
+    ///
+    /// Dead letters and keys grow old only while a gateway runs: see [`gaps`].
     pub(super) async fn sweep(&self, keep: Duration, remember: Duration, decisions: u64) -> Result<u64, StoreError> {
         let now = self.clock.now();
+        let gaps = self.people.read(gaps::load).await?;
         let before = now.saturating_sub(millis(keep));
-        let mut count = 0;
-        let mut after = Some(0);
-        while let Some(from) = after {
-            let (old, next) = self.readers.read(move |db| sweep::old_events(db, from, before)).await?;
-            count += self.remove(old, Lanes::default(), false).await?;
-            after = next;
-        }
-        let before = now.saturating_sub(millis(remember));
+        let age = sweep::Age { now, before, died_before: gaps.ago(now, millis(keep)) };
+        let mut count = self.sweep_events(age).await?;
+        let before = gaps.ago(now, millis(remember));
         let mut from = (String::new(), String::new());
         loop {
             let after = from.clone();
-            let keys = self.readers.read(move |db| sweep::old_keys(db, &after, before)).await?;
+            let keys = self.people.read(move |db| sweep::old_keys(db, &after, before)).await?;
             let Some(last) = keys.last().cloned() else { break };
             from = last;
             count += self.write(move |tx| sweep::forget(tx, &keys, before)).await?;
@@ -128,6 +132,24 @@ impl Sqlite {
         Ok(count)
     }
 
+    async fn sweep_events(&self, age: sweep::Age) -> Result<u64, StoreError> {
+        let newest = self.people.read(move |db| sweep::newest_old(db, age)).await?;
+        let mut count = 0;
+        let mut from = Some(sweep::Mark::default());
+        while let Some(mark) = from {
+            let (old, next) = self.people.read(move |db| sweep::old_events(db, age, mark)).await?;
+            count += self.remove(old, Removal::Old(age)).await?;
+            from = next;
+        }
+        from = newest.map(|_| sweep::Mark::default());
+        while let Some((mark, newest)) = from.zip(newest) {
+            let (old, next) = self.people.read(move |db| sweep::old_events_to_come(db, age, newest, mark)).await?;
+            count += self.remove(old, Removal::Old(age)).await?;
+            from = next;
+        }
+        Ok(count)
+    }
+
     async fn shrink(&self) -> Result<(), StoreError> {
         while self.write(|tx| sweep::shrink(tx)).await? {}
         Ok(())
@@ -139,7 +161,7 @@ impl Sqlite {
             EventRef::Key(key) => format!("id `{key}`"),
             EventRef::Job(job) => format!("job {job}"),
         };
-        let found = self.readers.read(move |db| list::resolve(db, &event)).await?;
+        let found = self.people.read(move |db| list::resolve(db, &event)).await?;
         found.ok_or_else(|| StoreError::Refused(format!("there is no event with the {name}")))
     }
 
@@ -152,11 +174,22 @@ impl Sqlite {
         let read = move |db: &rusqlite::Connection| {
             Ok((list::ids(db, &query, after, PAGE)?, Lanes::from(list::lanes(db, &query)?)))
         };
-        let (events, lanes) = self.readers.read(read).await?;
+        let (events, lanes) = self.people.read(read).await?;
         walk.ended = events.len() < PAGE;
         walk.after = events.last().copied().or(walk.after);
         Ok(Some((events, lanes)))
     }
+}
+
+/// What is removed of events.
+#[derive(Clone)]
+enum Removal {
+    /// Those of which everything has ended.
+    Ended,
+    /// Those of which everything has ended that long ago.
+    Old(sweep::Age),
+    /// Their dead jobs in these lanes.
+    Dead(Lanes),
 }
 
 /// How far an operation on many events has come.

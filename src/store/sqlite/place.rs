@@ -1,9 +1,10 @@
 //! Where the store lies: its folder, its lock, and whether the path still leads to the file that was opened.
 //!
-//! It never opens the database file while SQLite has it open: closing any handle of a file drops this process's locks on it.
+//! It never closes a handle of the database file while SQLite has it open: that drops this process's locks on it.
 
 use std::fs::DirBuilder;
 use std::fs::File;
+use std::fs::Metadata;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -17,7 +18,7 @@ use rustix::fs::FlockOperation;
 use crate::store::sqlite::fault::OpenError;
 
 /// Which file a path leads to: device and number.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// The file and, next to it, its log.
 #[derive(Clone, Debug)]
@@ -68,8 +69,12 @@ pub(super) fn bytes(file: &Path) -> u64 {
     size(file) + size(&beside(file, "-wal"))
 }
 
-fn identity(path: &Path) -> io::Result<Identity> {
-    path.metadata().map(|found| (found.dev(), found.ino()))
+pub(super) fn identity(path: &Path) -> io::Result<Identity> {
+    path.metadata().map(|found| identity_of(&found))
+}
+
+pub(super) fn identity_of(found: &Metadata) -> Identity {
+    (found.dev(), found.ino())
 }
 
 /// The path with something added to its last part.
@@ -90,15 +95,45 @@ pub(super) fn make(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes the lock that says that a gateway runs on this file. It is held until the handle is dropped, or the process ends
-/// in whatever way.
-pub(super) fn lock(file: &Path) -> Result<File, OpenError> {
+/// Where a path leads that is a link itself. SQLite keeps its log beside the file, not beside the link, and so does the lock.
+pub(super) fn real(file: &Path) -> io::Result<PathBuf> {
+    if file.is_symlink() { file.canonicalize() } else { Ok(file.to_owned()) }
+}
+
+/// What says that a gateway runs on a file. It is held until this is dropped, or the process ends in whatever way.
+pub(super) struct Lock {
+    _beside: File,
+    _itself: Option<File>,
+}
+
+/// Takes the lock: on a file beside the database, and on the database itself, which is the same under any name and whatever
+/// becomes of the file beside it. To be called before SQLite opens the database, and held until it has closed it.
+pub(super) fn lock(file: &Path) -> Result<Lock, OpenError> {
     let path = beside(file, ".lock");
-    let failed = |error| OpenError::Io { file: path.clone(), error };
-    let held = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
-    match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(held),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked { file: file.to_owned(), lock: path }),
-        Err(error) => Err(failed(error.into())),
+    let io = |error| OpenError::Io { file: path.clone(), error };
+    let held = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+    let locked = |lock: &Path| OpenError::Locked { file: file.to_owned(), lock: lock.to_owned() };
+    if !is_free(&held).map_err(io)? {
+        return Err(locked(&path));
+    }
+    // Elsewhere the two kinds of locks that a file can have are one: SQLite would wait for us.
+    if !cfg!(target_os = "linux") {
+        return Ok(Lock { _beside: held, _itself: None });
+    }
+    let io = |error| OpenError::Io { file: file.to_owned(), error };
+    let itself = OpenOptions::new().read(true).write(true).open(file).map_err(io)?;
+    if is_free(&itself).map_err(io)? {
+        return Ok(Lock { _beside: held, _itself: Some(itself) });
+    }
+    // Closing it would drop the locks of SQLite, if it were this very process that has the database open.
+    std::mem::forget(itself);
+    Err(locked(file))
+}
+
+fn is_free(file: &File) -> io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -7,6 +7,7 @@ use rusqlite::params;
 
 use crate::store::Millis;
 use crate::store::rest_after;
+use crate::store::sqlite::gaps;
 use crate::store::sqlite::jobs;
 use crate::store::sqlite::work::Numbers;
 
@@ -21,18 +22,23 @@ const CLAIMS: i64 = 1 << 32;
 ///   is recorded, and an action is in doubt: what it wanted may have happened. One of these jobs may be why the process died,
 ///   so that each is a suspect now, and waits longer the more often this has happened ([`rest_after`]).
 /// - If the clock was set back by more than a minute, what waits is due as much earlier: nothing waits because of the clock.
-///   The state of scripts is kept no longer for it, either.
+///   The state of scripts and captures are kept no longer for it, either.
+/// - A time in which no gateway ran is remembered ([`gaps`]).
 pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numbers> {
     let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Events that came after the time was kept last were written later still.
     let latest = "SELECT coalesce(max(received), 0) FROM event WHERE id > ?1";
     let newest = number(&tx, "time")?.max(tx.query_row(latest, [number(&tx, "last event")?], |row| row.get(0))?);
+    let mut gaps = gaps::load(&tx)?;
+    gaps.note(newest, now);
+    gaps.save(&tx)?;
     let back = newest - now;
     if back > SET_BACK {
         tx.execute("UPDATE job SET due = due - ?1, digest_until = digest_until - ?1 WHERE state = 'waiting'", [back])?;
         tx.execute("UPDATE once SET at = at - ?1, until = until - ?1", [back])?;
         tx.execute("UPDATE kv SET until = until - ?1, newest = newest - ?1", [back])?;
         tx.execute("UPDATE kv_answer SET until = until - ?1", [back])?;
+        tx.execute("UPDATE capture SET until = until - ?1", [back])?;
     }
     for lost in [
         "SELECT id FROM job INDEXED BY job_due WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths = 0
@@ -67,9 +73,13 @@ fn give_back(tx: &Connection, id: i64, now: Millis) -> rusqlite::Result<()> {
     let mut deaths = tx.prepare_cached("UPDATE job SET deaths = deaths + 1 WHERE id = ?1 RETURNING deaths")?;
     let deaths: u32 = deaths.query_row([id], |row| row.get(0))?;
     let due = now.saturating_add(jobs::millis(rest_after(deaths)));
-    let mut update = tx.prepare_cached("UPDATE job SET state = 'waiting', due = ?2 WHERE id = ?1")?;
-    update.execute(params![id, due])?;
-    Ok(())
+    let mut update =
+        tx.prepare_cached("UPDATE job SET state = 'waiting', due = ?2 WHERE id = ?1 RETURNING lane, order_key")?;
+    let line = update.query_row(params![id, due], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
+    match line {
+        (lane, Some(key)) => jobs::line_up(tx, lane, &key),
+        (_, None) => Ok(()),
+    }
 }
 
 fn number(tx: &Connection, name: &str) -> rusqlite::Result<i64> {

@@ -41,9 +41,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, token: &Token, attempt: &Attempt, end: &En
         }
         End::Postpone(after) => wait(tx, token.job, jobs::millis(*after), 1)?,
     }
-    if let (End::Done(_) | End::Dead, Some(key)) = (end, &held.order_key) {
-        jobs::line_up(tx, held.lane, key)?;
-    }
+    held.leave(tx)?;
     Ok(Settled::Applied)
 }
 
@@ -51,6 +49,16 @@ struct Held {
     event: i64,
     lane: i64,
     order_key: Option<String>,
+}
+
+impl Held {
+    /// Its try is over: the next one of its line may go ahead.
+    fn leave(&self, tx: &Tx<'_>) -> Result<(), Fault> {
+        match &self.order_key {
+            Some(key) => Ok(jobs::line_up(tx.db, self.lane, key)?),
+            None => Ok(()),
+        }
+    }
 }
 
 fn held(tx: &Tx<'_>, token: &Token) -> Result<Option<Held>, Fault> {
@@ -83,9 +91,11 @@ fn record(tx: &Tx<'_>, token: &Token, attempt: &Attempt) -> Result<(), Fault> {
 }
 
 fn finish(tx: &Tx<'_>, job: i64, state: &str) -> Result<(), Fault> {
-    tx.db.prepare_cached("UPDATE job SET state = ?2 WHERE id = ?1")?.execute(params![job, state])?;
-    let mut members = tx.db.prepare_cached("UPDATE job SET state = ?2 WHERE leader = ?1 AND state = 'gathered'")?;
-    members.execute(params![job, state])?;
+    let mut end = tx.db.prepare_cached("UPDATE job SET state = ?2, ended = ?3 WHERE id = ?1")?;
+    end.execute(params![job, state, tx.now])?;
+    let mut members =
+        tx.db.prepare_cached("UPDATE job SET state = ?2, ended = ?3 WHERE leader = ?1 AND state = 'gathered'")?;
+    members.execute(params![job, state, tx.now])?;
     Ok(())
 }
 
@@ -99,9 +109,10 @@ fn wait(tx: &Tx<'_>, job: i64, after: Millis, uncounted: u32) -> Result<(), Faul
 /// Puts back what is still held, each try as lost.
 pub(super) fn abandon(tx: &Tx<'_>, tokens: &[Token]) -> Result<(), Fault> {
     for token in tokens {
-        if held(tx, token)?.is_some() {
+        if let Some(held) = held(tx, token)? {
             jobs::lose(tx.db, token.job, "the gateway stopped before the try ended")?;
             wait(tx, token.job, 0, 0)?;
+            held.leave(tx)?;
         }
     }
     Ok(())

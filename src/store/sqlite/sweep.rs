@@ -2,6 +2,7 @@
 //! who arrives meanwhile waits long.
 
 use rusqlite::Connection;
+use rusqlite::Row;
 use rusqlite::params;
 
 use crate::failpoint;
@@ -25,12 +26,33 @@ pub(super) struct Progress {
     pub(super) left: Vec<i64>,
 }
 
-/// Removes events of which everything has ended.
-pub(super) fn events(tx: &Tx<'_>, events: &[i64]) -> Result<Progress, Fault> {
+/// What a sweep takes for old.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    pub(super) now: Millis,
+    /// What came, and came to its end, before this.
+    pub(super) before: Millis,
+    /// What died before this.
+    pub(super) died_before: Millis,
+}
+
+impl Age {
+    /// Whether a job of the event is not done yet, or its end is not long ago.
+    fn spares(&self, db: &Connection, event: i64) -> rusqlite::Result<bool> {
+        let mut young = db.prepare_cached(
+            "SELECT 1 FROM job INDEXED BY job_event
+             WHERE event = ?1 AND ended >= CASE state WHEN 'dead' THEN ?3 ELSE ?2 END",
+        )?;
+        Ok(is_open(db, event)? || young.exists([event, self.before, self.died_before])?)
+    }
+}
+
+/// Removes events of which everything has ended; with an age, has long ended.
+pub(super) fn events(tx: &Tx<'_>, events: &[i64], age: Option<Age>) -> Result<Progress, Fault> {
     let mut progress = Progress::default();
     let mut room = CHUNK;
     for (index, &event) in events.iter().enumerate() {
-        if is_open(tx.db, event)? {
+        if age.map_or_else(|| is_open(tx.db, event), |age| age.spares(tx.db, event))? {
             continue;
         }
         let jobs = some_jobs(tx, event, room)?;
@@ -91,16 +113,54 @@ fn remove_jobs(tx: &Tx<'_>, jobs: &[i64]) -> Result<usize, Fault> {
     Ok(rows)
 }
 
-/// The next events that came before a time and have ended, and where to go on: nothing at the end. Numbers rise with time,
-/// but for a clock that was set back; what such a clock hides for now is found by a later sweep.
-pub(super) fn old_events(db: &Connection, after: i64, before: Millis) -> rusqlite::Result<(Vec<i64>, Option<i64>)> {
-    let mut read = db.prepare_cached("SELECT id, received FROM event WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-    let page = read.query_map(params![after, CHUNK as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let page: Vec<(i64, Millis)> = page.collect::<rusqlite::Result<_>>()?;
-    let next = page.last().filter(|(_, received)| *received < before && page.len() == CHUNK).map(|&(id, _)| id);
+/// Where a sweep of events has come to: the time and number of the last one it looked at.
+pub(super) type Mark = (Millis, i64);
+
+/// The next events that are old, and where to go on: nothing at the end.
+pub(super) fn old_events(db: &Connection, age: Age, from: Mark) -> rusqlite::Result<(Vec<i64>, Option<Mark>)> {
+    let mut read = db.prepare_cached(
+        "SELECT received, id FROM event INDEXED BY event_received
+         WHERE (received, id) > (?1, ?2) AND received < ?3 ORDER BY received, id LIMIT ?4",
+    )?;
+    page(db, age, read.query_map(params![from.0, from.1, age.before, CHUNK as i64], mark)?)
+}
+
+/// The newest event that is old, if there are events whose time has not come yet, because a clock was wrong.
+pub(super) fn newest_old(db: &Connection, age: Age) -> rusqlite::Result<Option<i64>> {
+    let newest = "SELECT max(id) FROM event INDEXED BY event_received
+         WHERE received < ?1 AND EXISTS (SELECT 1 FROM event INDEXED BY event_received WHERE received > ?2)";
+    db.query_row(newest, [age.before, age.now], |row| row.get(0))
+}
+
+/// Events whose time has not come yet, and which came before one that is old: so they are, too.
+pub(super) fn old_events_to_come(
+    db: &Connection,
+    age: Age,
+    newest: i64,
+    from: Mark,
+) -> rusqlite::Result<(Vec<i64>, Option<Mark>)> {
+    let from = from.max((age.now, i64::MAX));
+    let mut read = db.prepare_cached(
+        "SELECT received, id FROM event INDEXED BY event_received
+         WHERE (received, id) > (?1, ?2) AND id < ?3 ORDER BY received, id LIMIT ?4",
+    )?;
+    page(db, age, read.query_map(params![from.0, from.1, newest, CHUNK as i64], mark)?)
+}
+
+fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn page(
+    db: &Connection,
+    age: Age,
+    found: impl Iterator<Item = rusqlite::Result<Mark>>,
+) -> rusqlite::Result<(Vec<i64>, Option<Mark>)> {
+    let page: Vec<Mark> = found.collect::<rusqlite::Result<_>>()?;
+    let next = page.last().filter(|_| page.len() == CHUNK).copied();
     let mut old = Vec::new();
-    for (id, received) in page {
-        if received < before && !is_open(db, id)? {
+    for (_, id) in page {
+        if !age.spares(db, id)? {
             old.push(id);
         }
     }

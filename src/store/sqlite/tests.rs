@@ -34,6 +34,8 @@ fn open(folder: &TempDir) -> Sqlite {
     Sqlite::open(&folder.path().join("data/hookgate.db"), Options::default()).unwrap()
 }
 
+mod clocks;
+mod closing;
 mod deadlines;
 mod failures;
 mod files;

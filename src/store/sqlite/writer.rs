@@ -19,6 +19,7 @@ use crate::store::sqlite::connect;
 use crate::store::sqlite::fault;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::fault::Remedy;
+use crate::store::sqlite::pace::Pace;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::queue::Next;
 use crate::store::sqlite::queue::Queue;
@@ -36,6 +37,7 @@ const MEND_EVERY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) queue: Queue,
+    pub(super) pace: Pace,
     trouble: Mutex<Option<StoreError>>,
 }
 
@@ -73,8 +75,11 @@ pub(super) enum State {
 type Outcome = Result<(), StoreError>;
 
 impl Writer {
-    /// Works until the queue is closed and empty.
-    pub(super) fn run(mut self) {
+    /// Works until the queue is closed and empty; then closes the file.
+    ///
+    /// # Errors
+    /// The log could not be folded into the file.
+    pub(super) fn run(mut self) -> Result<(), StoreError> {
         // Whatever ends this thread, nobody waits for it in vain.
         let _abandon = Abandon(Arc::clone(&self.shared));
         loop {
@@ -86,8 +91,14 @@ impl Writer {
                 Next::Closed => break,
             }
         }
+        let is_gateway = self.time_kept.is_some();
         self.time_kept = self.time_kept.map(|_| 0);
         self.process(Vec::new());
+        match &self.state {
+            State::Open(db) if is_gateway => fold(db, &self.place),
+            State::Open(_) => Ok(()),
+            State::Closed(error, _) | State::Lost(error) => Err(error.clone()),
+        }
     }
 
     fn process(&mut self, mut batch: Vec<Box<dyn Work>>) {
@@ -129,7 +140,9 @@ impl Writer {
         if !batch.is_empty() && self.unwanted.is_empty() && look(&mut tx, batch)? {
             return Ok(vec![Ok(()); batch.len()]);
         }
+        self.shared.pace.wait();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.shared.pace.write();
         for take_back in &mut self.unwanted {
             if let Err(error) = in_savepoint(&mut tx, take_back)? {
                 tracing::error!(%error, "actions of a call that was answered without them were not taken back");
@@ -149,6 +162,7 @@ impl Writer {
         }
         failpoint::reach("store.before_commit");
         db.prepare_cached("COMMIT")?.execute([])?;
+        self.shared.pace.done();
         failpoint::reach("store.after_commit");
         checkpoint_on_trial(db)?;
         if trouble {
@@ -209,14 +223,18 @@ impl Writer {
             fault::OpenError::Database { error, file } => fault::told(error, file),
             other => broken(other),
         })?;
-        let busy: i64 = db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(|error| fault::told(&error, &self.place.file))?;
-        if busy != 0 {
-            return Err(StoreError::Busy);
-        }
+        fold(&db, &self.place)?;
         self.place.note_again().map_err(|error| broken(&error))?;
         Ok(db)
+    }
+}
+
+/// Puts all that the log holds into the file, synced, and empties the log.
+fn fold(db: &Connection, place: &Place) -> Result<(), StoreError> {
+    let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    match busy.map_err(|error| fault::told(&error, &place.file))? {
+        0 => Ok(()),
+        _ => Err(StoreError::Busy),
     }
 }
 

@@ -47,7 +47,7 @@ impl Running {
     /// The next job of a lane.
     fn claim(&self, lane: &str) -> Leased {
         let share = vec![Share { lane: lane.into(), most: 1 }];
-        let claimed = self.runtime.block_on(self.store.claim(share, Duration::from_secs(60))).unwrap();
+        let claimed = self.runtime.block_on(self.store.claim(share, Vec::new(), Duration::from_secs(60))).unwrap();
         claimed.jobs.into_iter().next().unwrap_or_else(|| panic!("nothing is due in {lane}"))
     }
 

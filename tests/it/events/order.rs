@@ -1,11 +1,16 @@
 //! What stays in order, what goes out later, once, or together.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hookgate::store::{JobKind, JobState};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::events::{TELL, delivery, event, gateway, jobs, messages, out, with_rule};
+use crate::harness::TestGateway;
 
 #[tokio::test]
 async fn events_of_one_user_run_in_order_and_others_do_not_wait() {
@@ -22,6 +27,111 @@ async fn events_of_one_user_run_in_order_and_others_do_not_wait() {
     let of_ann: Vec<&String> = told.iter().filter(|text| *text != "other").collect();
     assert_eq!(of_ann, ["first", "second", "third"]);
     assert_eq!(told.len(), 4);
+}
+
+/// Answers `DELETE` with 503 as long as it is told to, and notes which methods were answered with 204, by path.
+async fn receiver(down: Arc<AtomicBool>) -> (u16, Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (done, refused): (Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>) = Default::default();
+    let (noted, counted) = (done.clone(), refused.clone());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut chunk = [0; 4096];
+            let count = stream.read(&mut chunk).await.unwrap_or(0);
+            let request = String::from_utf8_lossy(&chunk[..count]);
+            let line = request.lines().next().unwrap_or_default().replace(" HTTP/1.1", "");
+            let refuses = line.starts_with("DELETE") && down.load(Ordering::SeqCst);
+            if refuses {
+                counted.fetch_add(1, Ordering::SeqCst);
+            } else {
+                noted.lock().unwrap().push(line);
+            }
+            let status = if refuses { "503 Later" } else { "204 Done" };
+            let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (port, done, refused)
+}
+
+/// Two rules of one order: one takes away, one gives back and greets.
+fn joiners_and_leavers(port: u16, retry: &str) -> TestGateway {
+    let config = format!(
+        r#"
+[auth.test]
+scheme = "header"
+secrets = [{{ file = "secret" }}]
+[connectors.scim]
+kind = "http"
+base_url = "http://127.0.0.1:{port}"
+allow_private = true
+retry = {retry}
+[routes.hook]
+path = "/hook"
+hook = "okta.event"
+auth = "test"
+[routes.hook.rules.off]
+events = ["user.lifecycle.deactivate"]
+script = "off.rhai"
+order_by = "target.User.id"
+hold_ms = 0
+[routes.hook.rules.on]
+events = ["user.lifecycle.activate"]
+script = "on.rhai"
+order_by = "target.User.id"
+hold_ms = 0
+"#
+    );
+    let off = r#"fn on_event(event) { delete("scim", `/${event.target("User").id}`) }"#;
+    let on = r#"fn on_event(event) {
+        let user = event.target("User").id;
+        [put("scim", `/${user}`, #{}), post("scim", `/${user}/greet`, #{})]
+    }"#;
+    TestGateway::bundle(&config, &[("scripts/off.rhai", off), ("scripts/on.rhai", on)])
+}
+
+fn of_user(user: &str, kind: &str, second: u32) -> serde_json::Value {
+    let more = json!({
+        "eventType": format!("user.lifecycle.{kind}"), "target": [{ "id": user, "type": "User" }],
+        "published": format!("2026-03-02T08:30:{second:02}Z"),
+    });
+    event(&format!("{user}-{kind}"), more)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_one_user_reaches_a_connector_in_order() {
+    let down = Arc::new(AtomicBool::new(true));
+    let (port, done, refused) = receiver(down.clone()).await;
+    let gateway = joiners_and_leavers(port, "{ attempts = 50, first_ms = 200, most_ms = 200 }");
+    assert_eq!(gateway.post(delivery("d1", &[of_user("ann", "deactivate", 1)])).await.0, 204);
+    let later = async {
+        while refused.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let events = [of_user("ann", "activate", 2), of_user("bob", "activate", 3)];
+        assert_eq!(gateway.post(delivery("d2", &events)).await.0, 204);
+        gateway.delivery.wake();
+        while done.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(*done.lock().unwrap(), ["PUT /bob", "POST /bob/greet"], "others do not wait");
+        down.store(false, Ordering::SeqCst);
+    };
+    tokio::join!(gateway.work(), later);
+    assert_eq!(done.lock().unwrap()[2..], ["DELETE /ann", "PUT /ann", "POST /ann/greet"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_action_holds_nobody() {
+    let (port, done, refused) = receiver(Arc::new(AtomicBool::new(true))).await;
+    let gateway = joiners_and_leavers(port, "{ attempts = 2, first_ms = 1, most_ms = 1 }");
+    let events = [of_user("ann", "deactivate", 1), of_user("ann", "activate", 2)];
+    assert_eq!(gateway.post(delivery("d1", &events)).await.0, 204);
+    gateway.work().await;
+    assert_eq!(*done.lock().unwrap(), ["PUT /ann", "POST /ann/greet"]);
+    assert_eq!(refused.load(Ordering::SeqCst), 2);
+    assert_eq!(jobs(&gateway.event("ann-deactivate").await, JobKind::Action)[0].0, JobState::Dead);
 }
 
 #[tokio::test]

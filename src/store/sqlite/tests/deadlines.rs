@@ -43,7 +43,7 @@ async fn what_was_committed_too_late_is_taken_back_before_anybody_is_given_it() 
     let mut second = Box::pin(store.write(second));
     assert!(futures_poll(&mut second).is_none());
     let shares = || vec![Share { lane: "connector chat".into(), most: 10 }];
-    let mut claim = Box::pin(store.claim(shares(), Duration::from_secs(30)));
+    let mut claim = Box::pin(store.claim(shares(), Vec::new(), Duration::from_secs(30)));
     assert!(futures_poll(&mut claim).is_none());
     first_go.send(()).unwrap();
     second_begun.recv().unwrap();
@@ -56,7 +56,7 @@ async fn what_was_committed_too_late_is_taken_back_before_anybody_is_given_it() 
     let claimed: Vec<String> = claim.await.unwrap().jobs.into_iter().map(|job| job.key).collect();
     assert_eq!(claimed, ["other plain"], "not in the same transaction");
     tokio::time::sleep(Duration::from_millis(2)).await;
-    assert!(store.claim(shares(), Duration::from_secs(30)).await.unwrap().jobs.is_empty(), "and not later");
+    assert!(store.claim(shares(), Vec::new(), Duration::from_secs(30)).await.unwrap().jobs.is_empty(), "and not later");
     assert!(store.show(EventRef::Key("late".to_owned())).await.unwrap().is_none());
     let shown = store.show(EventRef::Key("other".to_owned())).await.unwrap().unwrap();
     let states: Vec<&str> = shown.jobs.iter().map(|job| job.state.name()).collect();

@@ -208,7 +208,8 @@ async fn more_than_can_wait_is_refused_at_once() {
             None => left.push(accept),
         }
     }
-    assert!((1000..2000).contains(&refused), "{refused} refused");
+    // More of them where making so many took so long that the first one had waited too long already.
+    assert!(refused >= 1000 && !left.is_empty(), "{refused} refused");
     blocker.execute_batch("ROLLBACK").unwrap();
     drop(blocker);
     for accept in left {

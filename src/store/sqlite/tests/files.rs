@@ -71,18 +71,18 @@ async fn the_command_line_works_beside_the_gateway() {
     let gateway = open(&folder);
     gateway.accept(intake("a")).await.unwrap();
     let share = || vec![Share { lane: "rule events/all".into(), most: 5 }];
-    let job = gateway.claim(share(), Duration::from_secs(30)).await.unwrap().jobs.remove(0);
+    let job = gateway.claim(share(), Vec::new(), Duration::from_secs(30)).await.unwrap().jobs.remove(0);
 
     let beside = Sqlite::attach(&at(&folder)).unwrap();
     assert_eq!(beside.health().await.unwrap().running, 1, "its leases are not void");
     assert!(matches!(beside.accept(intake("b")).await, Err(StoreError::Refused(_))));
-    assert!(matches!(beside.claim(share(), Duration::from_secs(30)).await, Err(StoreError::Refused(_))));
+    assert!(matches!(beside.claim(share(), Vec::new(), Duration::from_secs(30)).await, Err(StoreError::Refused(_))));
     gateway.settle(job.token, Attempt::default(), End::Dead).await.unwrap();
     let which = Selection::All(Box::new(Query { state: Some(JobState::Dead), ..Query::default() }));
     assert_eq!(beside.operate(Operation::Replay { which, force: false }).await, Ok(1));
     // Each of the two has a clock of its own, and they may be a millisecond apart.
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(gateway.claim(share(), Duration::from_secs(30)).await.unwrap().jobs.len(), 1);
+    assert_eq!(gateway.claim(share(), Vec::new(), Duration::from_secs(30)).await.unwrap().jobs.len(), 1);
 }
 
 #[tokio::test]
@@ -128,11 +128,13 @@ async fn nothing_waits_because_the_clock_was_set_back() {
     store.accept(delayed).await.unwrap();
     drop(store);
     let store = open_at(early);
-    let claimed = store.claim(vec![Share { lane: "rule events/all".into(), most: 5 }], Duration::ZERO).await.unwrap();
+    let claimed =
+        store.claim(vec![Share { lane: "rule events/all".into(), most: 5 }], Vec::new(), Duration::ZERO).await.unwrap();
     assert_eq!(claimed.next_due, Some(early + 10_000));
     drop(store);
     let store = open_at(early - 30_000);
-    let claimed = store.claim(vec![Share { lane: "rule events/all".into(), most: 5 }], Duration::ZERO).await.unwrap();
+    let claimed =
+        store.claim(vec![Share { lane: "rule events/all".into(), most: 5 }], Vec::new(), Duration::ZERO).await.unwrap();
     assert_eq!(claimed.next_due, Some(early + 10_000), "half a minute is the spread of clocks");
 }
 
