@@ -169,11 +169,14 @@ impl Spare {
     }
 }
 
+/// Variables of the environment, by name.
+pub(super) type Variables = Vec<(&'static str, String)>;
+
 /// The sockets under numbers that follow one another and stay open in the next program, and the variables that tell it so.
 ///
 /// # Errors
 /// The system gives no more files.
-pub(super) fn variables(sockets: &[TcpListener; 2]) -> io::Result<(Vec<OwnedFd>, Vec<(&'static str, String)>)> {
+pub(super) fn variables(sockets: &[TcpListener; 2]) -> io::Result<(Vec<OwnedFd>, Variables)> {
     let mut from = 64;
     let handed = loop {
         let first = rustix::io::fcntl_dupfd_cloexec(&sockets[0], from)?;
