@@ -14,7 +14,7 @@ use crate::sender::send_in_turn;
 const SCRIPT: &str = r#"fn on_event(event) {
     let user = event.actor.id;
     [
-        post("sink", "/take", #{ id: event.id, user, runs: kv.incr("runs/" + event.id, "1h") }),
+        post("sink", "/take", #{ id: event.id, user: user, runs: kv.incr("runs/" + event.id, "1h") }),
         post("sink", "/take", #{ id: "once/" + user }).once(user, "1h"),
     ]
 }
@@ -30,6 +30,8 @@ pub fn through_kills(rounds: u64) -> Fallible {
     let users: Vec<String> = (0..USERS).map(|number| format!("user-{number}")).collect();
     let sent = std::thread::scope(|scope| {
         let (port, stop) = (bundle.port, &stop);
+        // Also when something fails below: the scope ends with its threads.
+        let _ending = Raise(stop);
         let senders: Vec<_> = users.iter().map(|user| scope.spawn(move || send_in_turn(port, user, stop))).collect();
         for _ in 0..rounds {
             let gateway = Gateway::start(&bundle, None);
@@ -53,6 +55,15 @@ pub fn through_kills(rounds: u64) -> Fallible {
     println!("        {} events of {USERS} users, {} requests", sent.iter().sum::<u32>(), taken.len());
     users.iter().zip(sent).try_for_each(|(user, sent)| in_order(user, sent, &taken))?;
     once(&users, &taken)
+}
+
+/// Says stop when it is dropped.
+struct Raise<'a>(&'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Each number of the user came, none after a later one, and none was counted twice.

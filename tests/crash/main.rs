@@ -8,7 +8,7 @@
 //! Each way of checking also has a control that must find a loss, so that a driver which finds nothing is known to look.
 //!
 //! `cargo test --test crash` makes a few rounds; `HOOKGATE_CRASH_ROUNDS=200 cargo test --test crash` makes as many as the
-//! variable says. `HOOKGATE_CRASH_LONG=1` makes faults last longer than a lease.
+//! variable says. `HOOKGATE_CRASH_LONG=1` makes faults last longer than a lease. A word after `--` chooses those whose name has it.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, unreachable_pub, reason = "tests")]
 
@@ -72,8 +72,9 @@ fn main() {
         ("power cut", &power::cut),
         ("control: unsynced writes must be lost in a power cut", &power::control),
     ];
+    let wanted = std::env::args().nth(1).unwrap_or_default();
     let mut failed = 0;
-    for (name, run) in all {
+    for (name, run) in all.into_iter().filter(|(name, _)| name.contains(&wanted)) {
         let started = std::time::Instant::now();
         match run() {
             Ok(()) => println!("ok      {name} ({:.1} s)", started.elapsed().as_secs_f64()),

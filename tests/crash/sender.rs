@@ -89,9 +89,14 @@ pub fn send_in_turn(port: u16, user: &str, stop: &AtomicBool) -> u32 {
         let published =
             format!("2026-03-02T08:{:02}:{:02}.{:03}Z", number / 60_000, number / 1_000 % 60, number % 1_000);
         let body = envelope(&event(&format!("{user}/{number}"), &published, user));
+        let mut patience = 2_000;
         while post(&mut connection, port, &body) != Some(204) {
             connection = None;
             std::thread::sleep(Duration::from_millis(10));
+            patience -= 1;
+            if patience == 0 {
+                return number;
+            }
         }
         number += 1;
     }
