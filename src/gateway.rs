@@ -6,6 +6,7 @@
 //! Never names HTTP servers or the file system. What goes wrong before a script is a [`Refusal`]; what goes wrong in
 //! or after it is answered with the route's declared answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,8 @@ pub struct Gateway {
 
 /// A call whose head was let pass. Only [`Gateway::admit`] makes one.
 pub struct Admitted {
-    record: Record,
+    // Boxed, because futures of a call hold it in turn, and are copied whole when one is put into the next.
+    record: Box<Record>,
     release: Arc<Release>,
     route: Arc<Route>,
     purpose: Purpose,
@@ -83,7 +85,7 @@ impl Gateway {
     /// # Errors
     /// The answer to who may not; nothing of the body is needed for it.
     pub async fn admit(&self, head: Parts, received: Instant) -> Result<Admitted, Response<Bytes>> {
-        let mut record = Record::begin(received, &head.headers);
+        let mut record = Box::new(Record::begin(received, &head.headers));
         match self.check(head, &mut record).await {
             Ok((release, route, purpose)) => Ok(Admitted { record, release, route, purpose }),
             Err(refusal) => Err(record.end(Err(refusal), &self.metrics, &self.records)),
@@ -103,7 +105,8 @@ impl Gateway {
 
     /// What the caller hears when the transport refused its call before it was complete. `call` is what is known of it.
     pub fn refuse(&self, call: Option<Admitted>, refusal: Refusal) -> Response<Bytes> {
-        let record = call.map_or_else(|| Record::begin(Instant::now(), &HeaderMap::new()), |call| call.record);
+        let record =
+            call.map_or_else(|| Box::new(Record::begin(Instant::now(), &HeaderMap::new())), |call| call.record);
         record.end(Err(refusal), &self.metrics, &self.records)
     }
 
@@ -129,7 +132,8 @@ impl Gateway {
         if self.is_too_much(route) {
             return self.shed(release, route, record);
         }
-        self.workers.count(self.work(release, route, body, record)).await
+        let work = pin!(self.work(release, route, body, record));
+        self.workers.count(work).await
     }
 
     /// A call that is not too much.

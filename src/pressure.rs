@@ -10,7 +10,7 @@
 //! which cannot be asked how long it is.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -218,8 +218,7 @@ impl Workers {
     }
 
     /// Does the work of a call that was let in. How long it holds a worker says whether it helps to refuse others.
-    pub async fn count<F: Future>(&self, work: F) -> F::Output {
-        let mut work = pin!(work);
+    pub async fn count<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
         let line = &*self.0;
         poll_fn(|context| {
             if !line.counts.load(Ordering::Relaxed) {

@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use super::*;
 
 fn at(begin: Instant, ms: u64) -> Instant {
@@ -148,7 +150,7 @@ async fn flood(workers: &Arc<Workers>, calls: usize, pause: Duration) -> (usize,
                         std::hint::spin_loop();
                     }
                 };
-                workers.count(work).await;
+                workers.count(pin!(work)).await;
                 let mut done = done.lock().unwrap();
                 done.0 += 1;
                 done.1.push(now.saturating_duration_since(due));

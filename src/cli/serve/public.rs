@@ -13,12 +13,12 @@ pub(super) struct Public(pub(super) Gateway);
 impl Answer for Public {
     type Admitted = Admitted;
 
-    async fn admit(&self, head: Parts, caller: Caller) -> Result<Admitted, Response<Bytes>> {
-        self.0.admit(head, caller.arrived).await
+    fn admit(&self, head: Parts, caller: Caller) -> impl Future<Output = Result<Admitted, Response<Bytes>>> + Send {
+        self.0.admit(head, caller.arrived)
     }
 
-    async fn answer(&self, call: Admitted, body: Bytes) -> Response<Bytes> {
-        self.0.answer(call, body).await
+    fn answer(&self, call: Admitted, body: Bytes) -> impl Future<Output = Response<Bytes>> + Send {
+        self.0.answer(call, body)
     }
 
     fn refuse(&self, call: Option<Admitted>, refusal: Transport) -> Response<Bytes> {
