@@ -137,7 +137,7 @@ const MOST: u64 = 4_096;
 /// To read a call and to write its answer costs the same whether it is refused or let in. Where that is most of what the
 /// workers do, refusing makes nobody's line shorter, and takes the answer from those who are refused. So those who are let
 /// in have this many hundredths of the workers' time, if they want it, however long the line is.
-const SHARE: u64 = 60;
+const SHARE: u64 = 75;
 /// A line of the runtime shorter than this is no overload, however many stand in it.
 const LONG: Duration = Duration::from_millis(10);
 /// How often the line is measured, and how often during an overload.
