@@ -37,6 +37,11 @@ async fn receiver(answer: Option<&'static str>) -> (u16, Arc<AtomicUsize>) {
 }
 
 fn gateway(port: u16) -> TestGateway {
+    posting(port, "timeout_ms = 200\nretry = { attempts = 2, first_ms = 1, most_ms = 5 }")
+}
+
+/// A gateway whose one rule posts each event to a system at `port`, with more lines for the connector.
+pub fn posting(port: u16, more: &str) -> TestGateway {
     let config = format!(
         r#"
 [auth.test]
@@ -46,8 +51,7 @@ secrets = [{{ file = "secret" }}]
 kind = "http"
 base_url = "http://127.0.0.1:{port}"
 allow_private = true
-timeout_ms = 200
-retry = {{ attempts = 2, first_ms = 1, most_ms = 5 }}
+{more}
 [routes.hook]
 path = "/hook"
 hook = "okta.event"

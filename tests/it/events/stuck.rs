@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::events::ends::posting;
 use crate::events::{delivery, event, jobs};
-use crate::harness::TestGateway;
 
 /// Takes every request, and answers it when it is let. Gives its port, what lets it, and how many requests came.
 async fn receiver() -> (u16, Arc<Semaphore>, Arc<AtomicUsize>) {
@@ -49,25 +49,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 async fn what_was_done_while_the_store_cannot_be_written_is_not_done_again() {
     const MANY: usize = 8;
     let (port, may, count) = receiver().await;
-    let config = format!(
-        r#"
-[auth.test]
-scheme = "header"
-secrets = [{{ file = "secret" }}]
-[connectors.app]
-kind = "http"
-base_url = "http://127.0.0.1:{port}"
-allow_private = true
-timeout_ms = 60000
-[routes.hook]
-path = "/hook"
-hook = "okta.event"
-auth = "test"
-script = "hook.rhai"
-"#
-    );
-    let script = r#"fn on_event(event) { post("app", "/x", #{ id: event.id }) }"#;
-    let gateway = TestGateway::bundle(&config, &[("scripts/hook.rhai", script)]);
+    let gateway = posting(port, "timeout_ms = 60000");
     let events: Vec<_> = (0..MANY).map(|number| event(&format!("e{number}"), json!({}))).collect();
     assert_eq!(gateway.post(delivery("d1", &events)).await.0, 204);
     let (stop, stopping) = tokio::sync::watch::channel(false);
