@@ -95,6 +95,12 @@ impl Overload {
     }
 }
 
+/// Lets others run first, for the rest of this thread: 19 lets everybody, 0 nobody.
+pub fn give_way(by: i32) {
+    #[cfg(target_os = "linux")] // where it holds for the calling thread alone
+    let _ = rustix::process::nice(by);
+}
+
 /// A count that begins anew every second.
 pub struct PerSecond {
     since: Instant,

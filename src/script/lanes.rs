@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
 
+pub use crate::pressure::give_way;
 use crate::question::{Answered, Question, Reason, Trouble};
 use crate::script::budget::Stopped;
 use crate::script::journal::{Journal, Lookup};
@@ -216,12 +217,6 @@ async fn look_up(question: Question, deadline: Instant, outside: &dyn Outside) -
     let late = |_| Err(Trouble::new(Reason::Timeout, "no answer came before the deadline of the run"));
     let answered = timeout_at(until.into(), outside.answer(&question, until)).await.unwrap_or_else(late);
     Lookup { question, answered, took: started.elapsed() }
-}
-
-/// Lets others run first, for the rest of this thread: 19 lets everybody, 0 nobody.
-pub fn give_way(by: i32) {
-    #[cfg(target_os = "linux")] // where it holds for the calling thread alone
-    let _ = rustix::process::nice(by);
 }
 
 fn work(queue: &Mutex<Receiver<Job>>) {

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::pressure;
 use crate::store::StoreError;
 use crate::store::sqlite::connect;
 use crate::store::sqlite::fault;
@@ -114,10 +115,7 @@ struct Seat {
 
 impl Seat {
     fn work(mut self, reads: &Mutex<mpsc::Receiver<Read>>, give_way: i32) {
-        // Elsewhere this is about the whole process.
-        if cfg!(target_os = "linux") && give_way > 0 {
-            let _ = rustix::process::nice(give_way);
-        }
+        pressure::give_way(give_way);
         loop {
             let next = reads.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(read) = next else { break };
