@@ -1,5 +1,5 @@
 //! What holds of effects through every death: the actions of one user arrive in their order, what is asked for once is done once,
-//! and what a rule counts is counted once, however often it runs.
+//! what a rule counts is counted once, however often it runs, and digests have every event once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,7 @@ const SCRIPT: &str = r#"fn on_event(event) {
     [
         post("sink", "/take", #{ id: event.id, user: user, runs: kv.incr("runs/" + event.id, "1h") }),
         post("sink", "/take", #{ id: "once/" + user }).once(user, "1h"),
+        post("sink", "/take", #{ id: "digest/" + user }).digest(user, "1s"),
     ]
 }
 "#;
@@ -53,7 +54,10 @@ pub fn through_kills(rounds: u64) -> Fallible {
     }
     let taken = receiver.taken();
     println!("        {} events of {USERS} users, {} requests", sent.iter().sum::<u32>(), taken.len());
-    users.iter().zip(sent).try_for_each(|(user, sent)| in_order(user, sent, &taken))?;
+    for (user, sent) in users.iter().zip(sent) {
+        let kept = in_order(user, sent, &taken)?;
+        in_digests(user, kept, &taken)?;
+    }
     once(&users, &taken)
 }
 
@@ -66,8 +70,9 @@ impl Drop for Raise<'_> {
     }
 }
 
-/// Each number of the user came, none after a later one, and none was counted twice.
-fn in_order(user: &str, sent: u32, taken: &[Taken]) -> Fallible {
+/// Each number of the user came, none after a later one, and none was counted twice. How many there are: one more than were
+/// acknowledged, if the last answer was lost.
+fn in_order(user: &str, sent: u32, taken: &[Taken]) -> Fallible<u32> {
     if sent == 0 {
         return Err(format!("no event of {user} was acknowledged: nothing was tested"));
     }
@@ -83,7 +88,29 @@ fn in_order(user: &str, sent: u32, taken: &[Taken]) -> Fallible {
             return Err(format!("the rule counted {} runs of {user}'s event {number}", body["runs"]));
         }
     }
-    if next < sent { Err(format!("{user}: {sent} events were acknowledged, {next} actions came")) } else { Ok(()) }
+    if next < sent { Err(format!("{user}: {sent} events were acknowledged, {next} actions came")) } else { Ok(next) }
+}
+
+/// The digests of the user count each of the `kept` events once. A digest that comes again under its key is the same one.
+fn in_digests(user: &str, kept: u32, taken: &[Taken]) -> Fallible {
+    let id = format!("digest/{user}");
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for Taken { key, body } in taken {
+        // A digest of one is sent as the action that it is.
+        let count = if body["id"] == id { 1 } else { body["count"].as_u64().unwrap_or(0) };
+        if count == 0 || (count > 1 && body["items"][0]["id"] != id) {
+            continue;
+        }
+        let first = *counts.entry(key).or_insert(count);
+        if first != count {
+            return Err(format!("{user}: a digest came with {first} events, and again under its key with {count}"));
+        }
+    }
+    let counted: u64 = counts.values().sum();
+    if counted == u64::from(kept) {
+        return Ok(());
+    }
+    Err(format!("{user}: {kept} events are kept, and {} digests count {counted}", counts.len()))
 }
 
 /// One action for each user, under one key, whether it came again or not.

@@ -34,6 +34,22 @@ pub fn stops(rounds: u64) -> Fallible {
     finish(&bundle, senders, &receiver, 0)
 }
 
+/// Puts another program in place of the one that runs, and tells it so, at random moments. It keeps its process and its sockets.
+pub fn upgrades(rounds: u64) -> Fallible {
+    let receiver = Receiver::start();
+    let bundle = Bundle::new(receiver.port());
+    let senders = Senders::start(bundle.port, 8);
+    let program = bundle.own_program()?;
+    let gateway = Gateway::start_program(&program, &bundle);
+    for round in 0..rounds {
+        std::thread::sleep(Duration::from_millis(fastrand::u64(20..600)));
+        bundle.replace_program(&program)?;
+        gateway.hand_over().map_err(|problem| format!("upgrade {round}: {problem}"))?;
+    }
+    gateway.stop();
+    finish(&bundle, senders, &receiver, 0)
+}
+
 /// Whether a copy of the store's file without what lies beside it is sound, and has these events.
 fn is_whole(store: &Path, acknowledged: &[String]) -> Fallible {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::Fallible;
+
 pub const SECRET: &str = "crash-driver-secret-0123456789";
 
 /// Actions in work at once: as many may be repeated per death.
@@ -78,7 +80,24 @@ retry = {{ attempts = 1000, first_ms = 20, most_ms = 200 }}
     pub fn store(&self) -> PathBuf {
         self.store.clone()
     }
+
+    /// A copy of the program in the bundle's folder.
+    pub fn own_program(&self) -> Fallible<PathBuf> {
+        let program = self.folder.path().join("hookgate");
+        self.replace_program(&program)?;
+        Ok(program)
+    }
+
+    /// Puts another copy in its place, as an installer does: the file of the program that runs stays as it is.
+    pub fn replace_program(&self, program: &Path) -> Fallible {
+        let next = self.folder.path().join("hookgate.next");
+        let copied = fs::copy(PROGRAM, &next).and_then(|_| fs::rename(&next, program));
+        copied.map_err(|error| format!("the program cannot be replaced: {error}"))
+    }
 }
+
+/// The program that is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hookgate");
 
 pub struct Gateway {
     child: Child,
@@ -89,9 +108,13 @@ pub struct Gateway {
 impl Gateway {
     /// Starts it; it may end before it is ready.
     pub fn spawn(bundle: &Bundle, failpoint: Option<&str>) -> Self {
+        Self::spawn_program(Path::new(PROGRAM), bundle, failpoint)
+    }
+
+    fn spawn_program(program: &Path, bundle: &Bundle, failpoint: Option<&str>) -> Self {
         let log = bundle.folder.path().join("log");
         let file = fs::File::create(&log).expect("a log can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        let mut command = Command::new(program);
         command.args(["serve", "--log", "json"]).current_dir(bundle.folder.path()).env("HOOKGATE_LOG", "warn");
         command.env_remove("HOOKGATE_CONFIG").stdin(Stdio::null());
         command.stdout(file.try_clone().expect("a handle can be doubled")).stderr(file);
@@ -104,14 +127,41 @@ impl Gateway {
 
     /// Starts it and waits until it is ready.
     pub fn start(bundle: &Bundle, failpoint: Option<&str>) -> Self {
-        let mut gateway = Self::spawn(bundle, failpoint);
+        Self::spawn(bundle, failpoint).ready()
+    }
+
+    /// Starts this program and waits until it is ready.
+    pub fn start_program(program: &Path, bundle: &Bundle) -> Self {
+        Self::spawn_program(program, bundle, None).ready()
+    }
+
+    fn ready(mut self) -> Self {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !gateway.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-            let ended = gateway.child.try_wait().expect("a child can be asked");
-            assert!(ended.is_none() && Instant::now() < deadline, "the gateway is not ready:\n{}", gateway.printed());
+        while !self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            let ended = self.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none() && Instant::now() < deadline, "the gateway is not ready:\n{}", self.printed());
             std::thread::sleep(Duration::from_millis(5));
         }
-        gateway
+        self
+    }
+
+    /// Has it become the program on disk, which was replaced, and waits until that one runs.
+    pub fn hand_over(&self) -> Fallible {
+        let told = Command::new("kill").args(["-USR2", &self.child.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()), "the gateway can be told to hand over");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // Until then the system says that the file of the program was deleted.
+        let runs = || fs::read_link(format!("/proc/{}/exe", self.child.id()));
+        while runs().is_ok_and(|program| program.to_string_lossy().ends_with("(deleted)")) {
+            if Instant::now() > deadline {
+                return Err(format!("it did not hand over within a minute:\n{}", self.printed()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            return Ok(());
+        }
+        Err(format!("the new program is not ready:\n{}", self.printed()))
     }
 
     pub fn id(&self) -> u32 {

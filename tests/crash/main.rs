@@ -3,8 +3,8 @@
 //! What it holds the gateway to: every acknowledged event is kept and reaches exactly one end; every action that the rule
 //! asked for is seen by the receiver at least once, under one key per event; and no more repetitions are seen than actions
 //! were in work when the process died. It kills at random moments, at every failpoint, and cuts the power of a disk image. It
-//! has the gateway die of one event, too, which must not go on for ever. Stops in good order, a locked store and a full disk
-//! must repeat nothing at all.
+//! has the gateway die of one event, too, which must not go on for ever. Stops in good order, upgrades to another program, a
+//! locked store and a full disk must repeat nothing at all.
 //! Each way of checking also has a control that must find a loss, so that a driver which finds nothing is known to look.
 //!
 //! `cargo test --test crash` makes a few rounds; `HOOKGATE_CRASH_ROUNDS=200 cargo test --test crash` makes as many as the
@@ -49,7 +49,7 @@ const FAILPOINTS: [&str; 13] = [
 /// Rounds of killing when nobody asks for more.
 const ROUNDS: u64 = 6;
 
-type Fallible = Result<(), String>;
+type Fallible<T = ()> = Result<T, String>;
 
 fn main() {
     let rounds = std::env::var("HOOKGATE_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
@@ -59,12 +59,13 @@ fn main() {
         .unwrap_or_else(|| fastrand::u64(..));
     println!("crash driver: {rounds} rounds, HOOKGATE_CRASH_SEED={seed}");
     fastrand::seed(seed);
-    let all: [(&str, &dyn Fn() -> Fallible); 11] = [
+    let all: [(&str, &dyn Fn() -> Fallible); 12] = [
         ("an event whose rule ends the process", &poison::rule),
         ("an event whose action ends the process", &poison::action),
         ("kill -9 at random moments", &|| kills(rounds)),
-        ("kill -9: order, once, counts", &|| effects::through_kills(rounds)),
+        ("kill -9: order, once, counts, digests", &|| effects::through_kills(rounds)),
         ("stops in good order", &|| faults::stops(rounds)),
+        ("a new binary while it is loaded", &|| faults::upgrades(rounds)),
         ("a locked store", &faults::lock),
         ("a full disk", &faults::full_disk),
         ("an end at every failpoint", &failpoints),
