@@ -286,12 +286,24 @@ impl Open {
         }
         text.extend_from_slice(line);
         let written = self.file.write(&text)?;
-        self.bytes += written as u64;
-        self.torn = written > 0 && written < text.len();
         if written < text.len() {
+            self.broke_off(written);
             return Err(io::Error::new(io::ErrorKind::StorageFull, "only a part of the line could be written"));
         }
+        self.bytes += written as u64;
+        self.torn = false;
         kept(self.file.sync_data())
+    }
+
+    /// Takes away the part of a line that could be written, which is of no use to who reads the file. It needs no space. It stays
+    /// where it cannot be taken away, as in a pipe, and where somebody else wrote behind it.
+    fn broke_off(&mut self, written: usize) {
+        let end = self.bytes + written as u64;
+        let is_last = self.file.metadata().is_ok_and(|found| found.len() == end);
+        if written > 0 && !(is_last && self.file.set_len(self.bytes).is_ok()) {
+            self.bytes = end;
+            self.torn = true;
+        }
     }
 }
 

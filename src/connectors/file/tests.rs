@@ -109,6 +109,23 @@ async fn a_line_that_was_broken_off_spoils_only_itself() {
     assert_eq!(written(folder.path())[0]["message"], "whole");
 }
 
+#[test]
+fn a_part_of_a_line_is_taken_away_unless_somebody_wrote_behind_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("out.jsonl");
+    let text = || fs::read_to_string(&path).expect("the file is there");
+    let mut open = Open::at(&path, PRIVATE).expect("it can be made");
+    open.append(b"{\"a\":1}\n").expect("written");
+    open.file.write_all(b"{\"b\"").expect("written");
+    open.broke_off(4);
+    assert_eq!((text().as_str(), open.torn), ("{\"a\":1}\n", false));
+    open.file.write_all(b"{\"b\"").expect("written");
+    fs::OpenOptions::new().append(true).open(&path).expect("there").write_all(b"more\n").expect("written");
+    open.broke_off(4);
+    open.append(b"{\"c\":3}\n").expect("written");
+    assert_eq!(text(), "{\"a\":1}\n{\"b\"more\n\n{\"c\":3}\n", "what others wrote stays");
+}
+
 #[tokio::test]
 async fn a_file_that_was_moved_away_is_begun_anew() {
     let folder = tempfile::tempdir().expect("a folder");
