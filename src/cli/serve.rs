@@ -109,6 +109,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
     // Fetching token keys needs one; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    outlive_handover_signal().context("SIGUSR2 cannot be handled")?;
     let read = first::read(&place);
     let server = read.as_ref().map_or_else(|_| Server::default(), |reading| reading.document.config.server.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -129,6 +130,15 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     }
 }
 
+/// From here on SIGUSR2 does not end the process, as it would one that does not know it. Until somebody waits for it, a signal
+/// that comes is lost.
+fn outlive_handover_signal() -> std::io::Result<()> {
+    // The system's handler stays when this runtime ends.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    signal(SignalKind::user_defined2()).map(drop)
+}
+
 /// Gives the sockets for the next program, if there is to be one.
 async fn serve(
     place: &Place,
@@ -137,7 +147,6 @@ async fn serve(
     (log, strict): (Log, bool),
     started: Instant,
 ) -> Result<Option<[TcpListener; 2]>> {
-    // From here on such a signal does not end the process, as it would one that does not know it.
     let asked = signal(SignalKind::user_defined2()).context("SIGUSR2 cannot be handled")?;
     let metrics = Metrics::new();
     let file = match (first::store_file(place, &read)?, &read) {
