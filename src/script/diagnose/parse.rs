@@ -6,7 +6,7 @@ use crate::finding::Finding;
 use crate::script::diagnose::brackets::{Balance, Open, balance};
 use crate::script::diagnose::place::Around;
 use crate::script::diagnose::runtime::{line_and_column, lower_first};
-use crate::script::diagnose::statement::{end_of_code_before, missing_semicolon, symbol_for};
+use crate::script::diagnose::statement::{end_of_code_before, foreign_value, missing_semicolon, symbol_for};
 use crate::script::diagnose::words::{odd_letter, reserved, unknown_operator};
 use crate::script::engine;
 
@@ -319,6 +319,10 @@ fn missing(token: &str, why: &str, spot: &Spot) -> Said {
         ")" if spot.around.after().starts_with(',') => {
             say("`,` cannot stand in these parentheses", "a list is written in brackets: `[a, b]`")
         }
+        "]" if spot.around.after().starts_with(':') => say(
+            "a part of a text or a list is not written with `:`",
+            "write `.sub_string(start, length)` or `.extract(start, length)`",
+        ),
         ")" | "]" | "}" => unclosed(spot).unwrap_or_else(|| plain(format!("`{token}` is missing here"))),
         ";" => missing_semicolon(spot),
         "{" => missing_brace(here, spot),
@@ -343,7 +347,18 @@ fn missing(token: &str, why: &str, spot: &Spot) -> Said {
 }
 
 fn missing_comma(spot: &Spot) -> Said {
+    if let Some(said) = foreign_value(spot) {
+        return said;
+    }
     let (before, after) = (spot.around.before(), spot.around.after());
+    if spot.around.word_before() == "function" {
+        let place = spot.word_before().1;
+        return say("`function` makes no function here", "a small function is written `|x| x + 1`")
+            .at(place.0, place.1);
+    }
+    if spot.around.word() == "for" && before.contains('[') {
+        return say("a list is not made by `for`", "write `list.map(|item| …)` or `list.filter(|item| …)`");
+    }
     let trimmed = before.trim_end();
     if before.ends_with('"') && after.starts_with(char::is_alphanumeric) {
         let help = "a quote inside a text is written `\\\"`; or write the text in backticks";
@@ -365,6 +380,9 @@ fn missing_comma(spot: &Spot) -> Said {
 }
 
 fn missing_brace(here: &str, spot: &Spot) -> Said {
+    if let Some(said) = foreign_value(spot) {
+        return said;
+    }
     match here {
         "not" if spot.around.after()[3..].trim_start().starts_with("in") => {
             say("`not in` does not exist", "write `!in`: `if value !in list { … }`")
@@ -418,7 +436,11 @@ fn name_expected(spot: &Spot) -> Said {
     match (before, word) {
         ("export", "fn") => say("functions need no `export`", "every function that is not `private` can be imported"),
         _ if spot.around.before().ends_with("for (") || (before, word) == ("for", "") => {
-            say("loops over numbers have another form", "write `for i in 0..3 { … }`")
+            let goes_through = spot.around.after().split_whitespace().any(|word| matches!(word, "of" | "in"));
+            match goes_through {
+                true => say("a loop has no parentheses", "write `for item in list { … }`"),
+                false => say("loops over numbers have another form", "write `for i in 0..3 { … }`"),
+            }
         }
         (_, "") if spot.around.after().starts_with(['{', '[']) => {
             say("values cannot be taken apart here", "declare one variable for each part")

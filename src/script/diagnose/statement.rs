@@ -44,6 +44,12 @@ pub(crate) fn missing_semicolon(spot: &Spot) -> Said {
         return said;
     }
     let rest = spot.around.after();
+    if spot.around.word() == "finally" {
+        return say("`finally` does not exist", "write it after the `try` block: it runs there in any case");
+    }
+    if let Some(said) = foreign_value(spot) {
+        return said;
+    }
     let is_keyword = KEYWORDS.contains(&before) || before == "fn";
     let starts_value =
         rest.starts_with(|letter: char| letter.is_alphanumeric() || matches!(letter, '"' | '_' | '`' | '#'));
@@ -78,6 +84,29 @@ pub(crate) fn missing_semicolon(spot: &Spot) -> Said {
         _ => say("`;` is missing before this", "every statement but the last of a block ends with `;`"),
     }
 }
+
+/// Values as other languages write them: `f"…"`, `x instanceof Y`, `typeof x`.
+pub(crate) fn foreign_value(spot: &Spot) -> Option<Said> {
+    let (before, place) = spot.word_before();
+    let rest = spot.around.after();
+    if matches!(before, "f" | "r" | "b" | "u")
+        && rest.starts_with(['"', '\''])
+        && spot.around.before().ends_with(before)
+    {
+        let said = say(
+            format!("`{before}\"…\"` does not exist"),
+            "a text with values is written in backticks: `` `hello ${name}` ``",
+        );
+        return Some(said.at(place.0, place.1));
+    }
+    match (before, spot.around.word()) {
+        (_, "instanceof") => Some(say("`instanceof` does not exist", "write `type_of(value) == \"string\"`")),
+        ("typeof", _) => Some(say("`typeof` does not exist", TYPE_OF).at(place.0, place.1)),
+        _ => None,
+    }
+}
+
+const TYPE_OF: &str = "write `type_of(value)`; whether something is set: `value != ()`";
 
 /// Whether `word`, which ends before the spot, is the first of its statement.
 fn begins_statement(spot: &Spot, word: &str) -> bool {

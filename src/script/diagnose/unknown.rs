@@ -4,6 +4,7 @@ use crate::finding::nearest;
 use crate::script::diagnose::place::Around;
 use crate::script::diagnose::{described, type_word};
 use crate::script::lint::calls::alternatives;
+use crate::script::lint::foreign::{FOREIGN_CALLS, instead_of};
 use crate::script::lint::known::{Known, listed};
 use crate::script::lint::{arguments, did_you_mean};
 
@@ -138,7 +139,9 @@ fn unknown_function(name: &str, types: &[&str], method: bool, source: &str, know
     if let Some(hook) = known.hook_of(name) {
         return foreign_command(name, hook, known);
     }
-    let help = known.translated(name).map(|ours| format!("did you mean `{ours}`?")).or_else(|| {
+    let translated = known.translated(name).map(|ours| format!("did you mean `{ours}`?"));
+    let translated = translated.or_else(|| instead_of(&FOREIGN_CALLS, name).map(str::to_owned));
+    let help = translated.or_else(|| {
         let own = own_functions(source).map(|(own, _)| own);
         did_you_mean(nearest(name, own.chain(known.callable_names())))
     });

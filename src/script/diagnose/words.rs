@@ -1,6 +1,7 @@
 //! Words, operators and letters that Rhai reserves or does not know: what they mean elsewhere, and what to write here.
 
 use crate::script::diagnose::parse::{Said, Spot, plain, say};
+use crate::script::lint::foreign::{FOREIGN_OBJECTS, PATTERN, instead_of};
 
 pub(crate) fn unknown_operator(operator: &str, spot: &Spot) -> Said {
     let begins_line = spot.around.before().trim().is_empty();
@@ -22,8 +23,17 @@ pub(crate) fn reserved(word: &str, spot: &Spot) -> Said {
     match word {
         "null" | "nil" | "undefined" => say(format!("`{word}` does not exist"), "nothing is written `()`"),
         "var" => say("`var` does not exist", "write `let`"),
+        "match" if spot.around.before().ends_with('.') => say("a text has no `.match`", PATTERN),
         "match" | "case" => say(format!("`{word}` does not exist"), "write `switch value { \"a\" => …, _ => … }`"),
-        "new" => say("`new` does not exist", "call the function alone"),
+        "new" => {
+            let what = spot.around.after().split(|letter: char| !letter.is_alphanumeric()).nth(1).unwrap_or_default();
+            let ours = match what {
+                "Error" => Some("write `throw \"text\"`"),
+                "Map" | "Set" | "Object" => Some("a map is written `#{ name: value }`, a list `[a, b]`"),
+                _ => instead_of(&FOREIGN_OBJECTS, what),
+            };
+            say("`new` does not exist", ours.unwrap_or("call the function alone"))
+        }
         "++" | "--" | "#" => unknown_operator(word, spot),
         "..." => say("`...` does not exist", "lists are joined with `+`: `[a] + rest`"),
         "print" | "debug" => {

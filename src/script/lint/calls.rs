@@ -3,6 +3,7 @@
 use rhai::{Expr, FnCallExpr, Position};
 
 use crate::script::diagnose::foreign_command;
+use crate::script::lint::foreign::{FOREIGN_CALLS, instead_of};
 use crate::script::lint::known::{Form, Shape, listed};
 use crate::script::lint::values::article;
 use crate::script::lint::walk::Walker;
@@ -152,6 +153,9 @@ impl<'a> Walker<'a, '_> {
         }
         if let Some(ours) = known.translated(call.name) {
             return Some(format!("did you mean `{ours}`?"));
+        }
+        if let Some(ours) = instead_of(&FOREIGN_CALLS, call.name) {
+            return Some(ours.to_owned());
         }
         if !call.is_method() && self.scope.iter().any(|variable| variable.name == call.name) {
             return Some(format!("`{0}` is a variable; if it holds a function, write `{0}.call(…)`", call.name));

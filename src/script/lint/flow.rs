@@ -52,7 +52,7 @@ impl Walker<'_, '_> {
         if self.is_command(whole) {
             let message = format!("the command of `{name}` is returned nowhere, so nothing happens");
             let help = "did you forget `return`?".to_owned();
-            return self.report.warning("script/dropped-command", position, message, help);
+            return self.report.error("script/dropped-command", position, message, help);
         }
         let forms = self.input.known.forms(name).iter().filter(|form| form.fits(arity, method));
         let mut effects = forms.map(|form| form.entry.effect).filter(|effect| *effect != Effect::Command).peekable();

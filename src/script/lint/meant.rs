@@ -3,6 +3,7 @@
 use rhai::{Expr, Position};
 
 use crate::script::lint::did_you_mean;
+use crate::script::lint::foreign::{FOREIGN_OBJECTS, instead_of};
 use crate::script::lint::known::Shape;
 use crate::script::lint::values::{Link, root_name};
 use crate::script::lint::walk::Walker;
@@ -19,12 +20,16 @@ impl Walker<'_, '_> {
             return self.report.error("script/unknown-variable", position, message, help);
         }
         let help = match name {
-            "console" => Some("write `log(text)`".to_owned()),
             "None" | "nil" | "NULL" | "Null" | "undefined" | "none" => Some("nothing is written `()`".to_owned()),
             "True" | "TRUE" => Some("write `true`".to_owned()),
             "False" | "FALSE" => Some("write `false`".to_owned()),
             _ if self.ended.contains(name) => Some(format!("`{name}` was declared inside a block that has ended")),
-            _ => self.meant_by(name),
+            // A name of the script's own comes first.
+            _ => match self.meant_by(name) {
+                None => instead_of(&FOREIGN_OBJECTS, name).map(str::to_owned),
+                own if self.top.imports.contains_key(name) => own,
+                own => instead_of(&FOREIGN_OBJECTS, name).map(str::to_owned).or(own),
+            },
         };
         self.report.error("script/unknown-variable", position, format!("unknown variable `{name}`"), help);
     }

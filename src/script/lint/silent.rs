@@ -119,7 +119,7 @@ impl<'a> Walker<'a, '_> {
         let own = self.functions.iter().find(|own| own.name == name && own.parameters.len() == arity);
         if own.is_some_and(|own| self.gives_command(&own.body)) {
             let message = format!("the command that `{name}` gives is returned nowhere, so nothing happens");
-            self.report.warning("script/dropped-command", position, message, "did you forget `return`?".to_owned());
+            self.report.error("script/dropped-command", position, message, "did you forget `return`?".to_owned());
         }
     }
 
