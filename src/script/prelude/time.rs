@@ -125,11 +125,65 @@ fn register_formats(library: &mut Library) {
             "By a strftime pattern in a zone of the IANA list, such as `Europe/Berlin`.",
             r#"time("2026-07-01T12:00:00Z").format_in("Europe/Berlin", "%H:%M %Z") == "14:00 CEST""#,
         ),
-        |time: &mut Time, zone: &str, pattern: &str| match TimeZone::get(zone) {
-            Ok(found) => time.shown_in(found, pattern),
-            Err(_) => Err(format!("`{zone}` is not a time zone: write it as `Europe/Berlin`").into()),
-        },
+        |time: &mut Time, zone: &str, pattern: &str| time.shown_in(zone_of(zone)?, pattern),
     );
+    library.function(
+        Doc::new(
+            "Time.date_in(zone: string) -> string",
+            "The date in a zone of the IANA list, as `2026-01-31`.",
+            r#"time("2026-01-31T23:30:00Z").date_in("Europe/Zurich") == "2026-02-01""#,
+        ),
+        |time: &mut Time, zone: &str| time.shown_in(zone_of(zone)?, "%Y-%m-%d"),
+    );
+    register_parts_in(library);
+}
+
+fn zone_of(name: &str) -> Fallible<TimeZone> {
+    TimeZone::get(name).map_err(|_| format!("`{name}` is not a time zone: write it as `Europe/Berlin`").into())
+}
+
+/// Whether it is night or weekend depends on where somebody is.
+fn register_parts_in(library: &mut Library) {
+    type Part = (Doc, fn(jiff::Zoned) -> i64);
+    let parts: [Part; 4] = [
+        (
+            Doc::new(
+                "Time.hour_in(zone: string) -> int",
+                "0 to 23, in a zone of the IANA list.",
+                r#"time("2026-07-01T22:30:00Z").hour_in("Europe/Zurich") == 0"#,
+            ),
+            |time| time.hour().into(),
+        ),
+        (
+            Doc::new(
+                "Time.minute_in(zone: string) -> int",
+                "0 to 59, in a zone of the IANA list.",
+                r#"time("2026-07-01T22:30:00Z").minute_in("Asia/Kolkata") == 0"#,
+            ),
+            |time| time.minute().into(),
+        ),
+        (
+            Doc::new(
+                "Time.weekday_in(zone: string) -> int",
+                "1 is Monday, 7 is Sunday, in a zone of the IANA list.",
+                r#"time("2026-01-31T23:30:00Z").weekday_in("Europe/Zurich") == 7"#,
+            ),
+            |time| time.weekday().to_monday_one_offset().into(),
+        ),
+        (
+            Doc::new(
+                "Time.day_in(zone: string) -> int",
+                "1 to 31, in a zone of the IANA list.",
+                r#"time("2026-01-31T23:30:00Z").day_in("Europe/Zurich") == 1"#,
+            ),
+            |time| time.day().into(),
+        ),
+    ];
+    for (doc, part) in parts {
+        library.function(doc, move |time: &mut Time, zone: &str| {
+            Ok::<_, Box<rhai::EvalAltResult>>(part(time.0.to_zoned(zone_of(zone)?)))
+        });
+    }
 }
 
 fn register_parts(library: &mut Library) {
