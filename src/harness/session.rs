@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rhai::{Dynamic, EvalAltResult, Map};
 
 use crate::connectors::Connectors;
+use crate::finding::Finding;
 use crate::harness::outcome::{Outcome, Seen};
 use crate::harness::run::Suite;
 use crate::harness::stage::Fails;
@@ -40,6 +41,8 @@ pub(super) struct Session {
     pub(super) failures: Vec<Failure>,
     /// Runs whose script failed, and whether the test has looked at that.
     pub(super) failed_runs: Vec<(Arc<Seen>, ScriptError)>,
+    /// The newest run of the row, or of the test, if its script failed.
+    pub(super) last_failed: Option<(Arc<Seen>, Finding)>,
     pub(super) mark: Option<Mark>,
     pub(super) assertions: usize,
 }
@@ -74,6 +77,8 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// Lines that show both sides, or how they differ.
     pub(super) detail: String,
+    /// Why the script failed, which is behind it.
+    pub(super) cause: Option<Finding>,
     /// What the assertion held; known in the second run of a test that failed.
     pub(super) noted: Noted,
 }
@@ -103,6 +108,7 @@ impl Session {
             rows: Vec::new(),
             failures: Vec::new(),
             failed_runs: Vec::new(),
+            last_failed: None,
             mark: None,
             assertions: 0,
         }
@@ -144,9 +150,16 @@ impl Session {
     }
 
     pub(super) fn note_run(&mut self, outcome: &Outcome) {
+        self.last_failed = outcome.error().map(|error| (outcome.seen(), error.finding.clone()));
         if let Some(error) = outcome.error() {
             self.failed_runs.push((outcome.seen(), error.clone()));
         }
+    }
+
+    /// Why the script failed, if it did and the test has not asked: then nothing else that is wrong says why.
+    pub(super) fn cause(&self) -> Option<Finding> {
+        let (_, finding) = self.last_failed.as_ref().filter(|(seen, _)| !seen.get())?;
+        Some(finding.clone())
     }
 }
 

@@ -146,7 +146,7 @@ impl Attempt<'_> {
     fn verdict(&self, session: &mut Session, ended: Option<Complaint>) -> (Verdict, Vec<Complaint>) {
         let mut complaints: Vec<Complaint> =
             session.failures.drain(..).take(MAX_COMPLAINTS).map(|failure| self.complaint(failure)).collect();
-        complaints.extend(ended);
+        complaints.extend(ended.map(|ended| Complaint { cause: session.cause(), ..ended }));
         if let Some(Mark::Skip(why)) = &session.mark {
             return (Verdict::Skipped(why.clone()), Vec::new());
         }
@@ -175,11 +175,11 @@ impl Attempt<'_> {
     }
 
     fn complaint(&self, failure: Failure) -> Complaint {
-        let Failure { row, file, line, column, message, detail, noted } = failure;
+        let Failure { row, file, line, column, message, detail, cause, noted } = failure;
         let source = self.compiler().source(&file).unwrap_or_default();
         let mut finding = Finding::error("test/assertion", file, message).at(source, line, column);
         finding.called_from = noted.called_from.into_iter().filter(|(_, line, _)| *line > 0).collect();
-        Complaint { row, finding, detail, values: noted.values, cause: None }
+        Complaint { row, finding, detail, values: noted.values, cause }
     }
 
     fn here(&self, finding: Finding) -> Finding {

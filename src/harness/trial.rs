@@ -71,15 +71,13 @@ impl Trial {
     fn told(&self, complaint: &Complaint) -> Finding {
         let mut finding = complaint.finding.clone();
         let row = complaint.row.as_ref().map(|row| format!(", case `{row}`")).unwrap_or_default();
-        finding.message = format!("test `{}`{row}: {}", self.id, finding.message);
+        let cause = complaint.cause.as_ref().map(|cause| format!("{}; so ", cause.one_line())).unwrap_or_default();
+        finding.message = format!("test `{}`{row}: {cause}{}", self.id, finding.message);
         let mut lines = complaint.detail.lines().map(str::trim).filter(|line| !line.is_empty());
         if let (Some(first), second, None) = (lines.next(), lines.next(), lines.next()) {
             let sides = [Some(first), second].into_iter().flatten();
             let sides = sides.map(|side| side.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
             finding.message = format!("{}: {}", finding.message, sides.join(", "));
-        }
-        if let Some(cause) = &complaint.cause {
-            finding.message = format!("{}: {}", finding.message, cause.one_line());
         }
         let again = format!("`hookgate test --filter '^{}$'` shows more", self.id);
         finding.help = Some(match finding.help.take() {

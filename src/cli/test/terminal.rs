@@ -156,6 +156,13 @@ fn complained(complaint: &Complaint, before: Option<&Complaint>) -> String {
         (file.clone(), *line, *column)
     };
     let mut text = String::new();
+    // The cause first: what else is wrong follows from it.
+    let is_new = |cause: &&Finding| before.is_none_or(|before| before.cause.as_ref() != Some(*cause));
+    if let Some(cause) = complaint.cause.as_ref().filter(is_new) {
+        text.push_str(&format!("  {}\n", paint(BOLD, "the script failed:")));
+        text.push_str(&output::rendered(std::slice::from_ref(cause)));
+        text.push_str(&format!("\n  {}\n", paint(BOLD, "so this is not as the test says:")));
+    }
     match &complaint.row {
         Some(row) if before.is_some_and(|before| place(before) == place(complaint)) => {
             text.push_str(&format!("{}: {}\n", paint(BOLD, format!("  in case `{row}`")), complaint.finding.message));
@@ -174,10 +181,6 @@ fn complained(complaint: &Complaint, before: Option<&Complaint>) -> String {
     }
     for shown in &complaint.values {
         text.push_str(&format!("  {} = {}\n", shown.text, paint(DIM, &shown.value)));
-    }
-    if let Some(cause) = &complaint.cause {
-        text.push_str(&output::rendered(std::slice::from_ref(cause)));
-        text.push('\n');
     }
     text
 }

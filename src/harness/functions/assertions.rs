@@ -47,7 +47,8 @@ fn claim(context: &NativeCallContext, note: &str, check: impl FnOnce() -> Fallib
         });
         let (line, column) = (position.line().unwrap_or(0), position.position().unwrap_or(0));
         let goes_on = row.is_some();
-        session.failures.push(Failure { row, file, line, column, message, detail, noted });
+        let cause = session.cause();
+        session.failures.push(Failure { row, file, line, column, message, detail, cause, noted });
         goes_on
     })?;
     // A `try` of the test must not catch it.

@@ -9,6 +9,7 @@ use crate::script::library::{Doc, Library};
 fn case(name: &str) -> Fallible<()> {
     session::with("case", |session| {
         session.end_row();
+        session.last_failed = None;
         session.row = Some(Row { name: name.to_owned(), failed: false });
     })
 }
