@@ -290,7 +290,7 @@ fn refuse<T>(log: Log, findings: &[Finding]) -> Result<T> {
             let told: Vec<Finding> = findings.iter().map(Finding::for_logs).collect();
             output::note(format_args!("{}\n", output::rendered(&told)));
         }
-        Log::Json => told::log_findings(findings),
+        Log::Json => told::log_refused(findings),
     }
     bail!("the bundle cannot go live ({}), so the gateway does not start", output::tally(findings))
 }

@@ -8,7 +8,7 @@ use hookgate::release::live::Reloaded;
 use hookgate::release::live::status::Status;
 
 use crate::harness::TestGateway;
-use crate::process::sample;
+use crate::process::{Served, sample};
 
 const TOML: &str = r#"
 [auth.test]
@@ -204,4 +204,26 @@ fn what_is_odd_about_tests_is_a_warning() {
     assert_eq!(gateway.reload(), Reloaded::Activated);
     let codes: Vec<_> = gateway.status().warnings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["script/untested"]);
+}
+
+#[test]
+fn a_release_with_many_failing_tests_takes_few_lines_of_the_log() {
+    let tests: String = (0..57)
+        .map(|number| format!("fn test_{number}() {{ assert_eq(run().reply.commands[0].value[0].value, \"red\"); }}\n"))
+        .collect();
+    let files =
+        [("tables/blocked.txt", "a.example\n"), ("scripts/signup.rhai", SIGNUP), ("scripts/lib/words.rhai", WORDS)];
+    let more = [("scripts/token.rhai", TOKEN), ("scripts/token_test.rhai", tests.as_str())];
+    let served = Served::start(TOML, &[files.as_slice(), &more].concat());
+    std::fs::write(served.folder().join("scripts/token.rhai"), TOKEN.replace("red", "blue")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !served.admin("/api/v1/status").is_some_and(|status| status.contains("\"state\":\"refused\"")) {
+        assert!(Instant::now() < deadline, "the release is not refused");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let log = served.stop();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
+    assert!(told.len() <= 5, "{} lines:\n{}", told.len(), told.join("\n"));
+    assert!(told[0].contains("test `token::test_0` failed"), "{}", told[0]);
+    assert!(told.iter().any(|line| line.contains("57") && line.contains("hookgate test")), "{}", told.join("\n"));
 }

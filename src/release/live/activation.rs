@@ -9,7 +9,7 @@ use crate::release::Release;
 use crate::release::bundle::Content;
 use crate::release::gate::{Pace, Tested};
 use crate::release::live::status::{State, Status};
-use crate::release::live::told::{log_findings, log_live, restart_sections};
+use crate::release::live::told::{log_live, log_refused, restart_sections};
 use crate::release::live::{Asked, Live, Reloaded};
 use crate::release::witness::{Activated, Cause, Pinned, Refused, Seen};
 
@@ -142,7 +142,7 @@ impl Live {
         };
         // The files are tried again on a timer; the log repeats only what is new. It comes first: who sees the status finds more there.
         if news {
-            log_findings(&findings);
+            log_refused(&findings);
         }
         let mut status = self.lock();
         status.on_disk = on_disk.as_ref().map(|(hash, _)| hash.clone());

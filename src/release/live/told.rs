@@ -6,19 +6,35 @@ use crate::finding::{Finding, Severity};
 use crate::release::Release;
 use crate::release::witness::Pinned;
 
-/// Writes what was found in a bundle, each finding at its own level, without values of tests.
-pub fn log_findings(findings: &[Finding]) {
-    for finding in findings {
-        let (code, text) = (finding.code, finding.for_logs().one_line());
-        match finding.severity {
-            Severity::Error => error!(finding.code = code, finding = text, "release refused"),
-            Severity::Warning => warn!(finding.code = code, finding = text, "release has a warning"),
-        }
+/// Findings of one kind that are written whole; of others it is said how many there are.
+const SHOWN: usize = 3;
+
+/// Writes why a release was refused, without values of tests: the first errors, how many more there are, and what shows all.
+pub fn log_refused(findings: &[Finding]) {
+    let of = |severity| findings.iter().filter(move |finding| finding.severity == severity);
+    for finding in of(Severity::Error).take(SHOWN) {
+        error!(finding.code = finding.code, finding = finding.for_logs().one_line(), "release refused");
+    }
+    let (errors, warnings) = (of(Severity::Error).count(), of(Severity::Warning).count());
+    if errors > SHOWN {
+        let tests = of(Severity::Error).all(|finding| finding.code.starts_with("test/"));
+        let see = if tests { "hookgate test" } else { "hookgate check --tests" };
+        error!(errors, warnings, see, "there are more errors: the command shows all");
+    }
+}
+
+/// Writes what a release in force warns of.
+fn log_warnings(warnings: &[Finding]) {
+    for finding in warnings.iter().take(SHOWN) {
+        warn!(finding.code = finding.code, finding = finding.for_logs().one_line(), "release has a warning");
+    }
+    if warnings.len() > SHOWN {
+        warn!(warnings = warnings.len(), see = "hookgate check", "there are more warnings: the command shows all");
     }
 }
 
 pub(super) fn log_live(release: &Release, again: bool, pinned: Option<&Pinned>) {
-    log_findings(&release.warnings);
+    log_warnings(&release.warnings);
     info!(release = release.label(), routes = release.routes.len(), again, "release is live");
     if let Some(pinned) = pinned {
         warn!(
