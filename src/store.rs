@@ -25,7 +25,7 @@ pub mod sqlite;
 pub mod state;
 
 pub use crate::store::operating::{
-    Delivered, Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection,
+    Counted, Delivered, Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection,
 };
 pub use crate::store::state::Step;
 

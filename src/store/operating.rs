@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::{Attempt, Flags, JobKind, JobState, Millis};
+use crate::store::{Attempt, Flags, JobKind, JobState, MAX_PAGE, Millis, Store, StoreError};
 
 /// Which events are wanted. All conditions hold together.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,89 @@ pub struct Query {
     pub after: Option<i64>,
     /// At most [`MAX_PAGE`](crate::store::MAX_PAGE); 0 means the default of 50.
     pub limit: usize,
+}
+
+impl Query {
+    /// Whether it asks for everything.
+    pub fn is_open(&self) -> bool {
+        self.words().is_empty()
+    }
+
+    /// `of route `events`, with a job that is dead`; empty if it asks for everything.
+    pub fn words(&self) -> String {
+        let time = |at: Millis| Timestamp::from_millisecond(at).map_or(format!("{at} ms"), |time| format!("{time:.0}"));
+        let mut words = Vec::new();
+        let mut add = |text: Option<String>| words.extend(text);
+        add(self.kind.as_ref().map(|kind| format!("of type `{kind}`")));
+        add(self.route.as_ref().map(|route| format!("of route `{route}`")));
+        add(self.rule.as_ref().map(|rule| format!("with a job of rule `{rule}`")));
+        add(self.connector.as_ref().map(|connector| format!("with a job through `{connector}`")));
+        add(self.state.map(|state| format!("with a job that is {}", state.name())));
+        add(self.since.map(|at| format!("received since {}", time(at))));
+        add(self.until.map(|at| format!("received before {}", time(at))));
+        add(self.after.map(|number| format!("after number {number}")));
+        words.join(", ")
+    }
+
+    /// What it means, before something is done with it. At most so many events are counted, rounded up to a page.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn count(&self, store: &dyn Store, at_most: usize) -> Result<Counted, StoreError> {
+        let mut query = Self { limit: MAX_PAGE, ..self.clone() };
+        let mut counted = Counted::default();
+        loop {
+            let page = store.list(query.clone()).await?;
+            page.events.into_iter().for_each(|event| counted.add(event));
+            match page.next {
+                Some(_) if counted.events >= at_most => {
+                    counted.more = true;
+                    return Ok(counted);
+                }
+                Some(next) => query.after = Some(next),
+                None => return Ok(counted),
+            }
+        }
+    }
+}
+
+/// What a query means.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    pub events: usize,
+    /// There are more than were counted.
+    pub more: bool,
+    /// How many of them there are of each type.
+    pub types: BTreeMap<String, u64>,
+    /// The newest [`FIRST`](Self::FIRST) of them.
+    pub first: Vec<EventLine>,
+}
+
+impl Counted {
+    /// Events that are kept to be looked at.
+    pub const FIRST: usize = 200;
+
+    /// Those of the named events that are kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn named(store: &dyn Store, events: &[EventRef]) -> Result<Self, StoreError> {
+        let mut counted = Self::default();
+        for event in events {
+            if let Some(dossier) = store.show(event.clone()).await? {
+                counted.add(dossier.event);
+            }
+        }
+        Ok(counted)
+    }
+
+    fn add(&mut self, event: EventLine) {
+        self.events += 1;
+        *self.types.entry(event.kind.clone()).or_default() += 1;
+        if self.first.len() < Self::FIRST {
+            self.first.push(event);
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]

@@ -78,6 +78,9 @@ pub struct Replay {
     pub events: Vec<String>,
     #[schema(inline)]
     pub filter: Option<Filter>,
+    /// All events that are kept; in place of names and of a filter.
+    #[serde(default)]
+    pub all: bool,
     /// Also repeat what has succeeded: rules run again, and receivers take what comes of them for new.
     #[serde(default)]
     pub force: bool,
@@ -97,6 +100,9 @@ pub struct Purge {
     /// With `state` `dead` it is dead jobs alone that are removed.
     #[schema(inline)]
     pub filter: Option<Filter>,
+    /// All events that are kept; in place of names and of a filter.
+    #[serde(default)]
+    pub all: bool,
     /// Only say what would happen.
     #[serde(default)]
     pub dry_run: bool,
@@ -126,7 +132,7 @@ pub(super) async fn replay(
     Sent(wanted): Sent<Replay>,
 ) -> Result<Json<Ordered>, Problem> {
     let order = if wanted.force { Order::ReplayAll } else { Order::Replay };
-    let meant = meant(&desk, wanted.events, wanted.filter)?;
+    let meant = meant(&desk, wanted.events, wanted.filter, wanted.all)?;
     ordered(&desk, &who, order, meant, wanted.dry_run).await.map(Json)
 }
 
@@ -146,20 +152,22 @@ pub(super) async fn purge(
     Asked(Nothing {}): Asked<Nothing>,
     Sent(wanted): Sent<Purge>,
 ) -> Result<Json<Ordered>, Problem> {
-    let meant = meant(&desk, wanted.events, wanted.filter)?;
+    let meant = meant(&desk, wanted.events, wanted.filter, wanted.all)?;
     ordered(&desk, &who, Order::Purge, meant, wanted.dry_run).await.map(Json)
 }
 
-fn meant(desk: &Desk, named: Vec<String>, filter: Option<Filter>) -> Result<Meant, Problem> {
+fn meant(desk: &Desk, named: Vec<String>, filter: Option<Filter>, all: bool) -> Result<Meant, Problem> {
     let wrong = |detail: &'static str| Err(Problem::bad_request("bad-body", detail));
-    let query = filter.map(|filter| filter.query(desk.now()));
-    match (named.is_empty(), query) {
-        (false, Some(_)) => wrong("events are named, or chosen by a filter: not both"),
-        (true, None) => wrong("which events? name them in `events`, or choose them with `filter`"),
-        (true, Some(None)) => wrong("the filter is empty: it would mean everything"),
-        (true, Some(Some(query))) => Ok(Meant::Query(Box::new(query))),
-        (false, None) if named.len() > MOST_NAMED => wrong("more than 1000 events are named; choose them by a filter"),
-        (false, None) => Ok(Meant::Named(named.iter().map(|name| events::named(name)).collect())),
+    if usize::from(!named.is_empty()) + usize::from(filter.is_some()) + usize::from(all) > 1 {
+        return wrong("events are named, or chosen by a filter, or it is `all`: only one of these");
+    }
+    match filter.map(|filter| filter.query(desk.now())) {
+        Some(Some(query)) => Ok(Meant::Query(Box::new(query))),
+        Some(None) => wrong("the filter is empty: it would mean everything, which is said with `all`"),
+        None if all => Ok(Meant::Query(Box::default())),
+        None if named.is_empty() => wrong("which events? name them in `events`, or choose them with `filter` or `all`"),
+        None if named.len() > MOST_NAMED => wrong("more than 1000 events are named; choose them by a filter"),
+        None => Ok(Meant::Named(named.iter().map(|name| events::named(name)).collect())),
     }
 }
 

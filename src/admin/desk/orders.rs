@@ -8,14 +8,15 @@ use utoipa::ToSchema;
 use crate::admin::access::Operator;
 use crate::admin::desk::Desk;
 use crate::store::{
-    Delivered, Dossier, EventRef, JobKind, JobState, MAX_PAGE, Operation, Query, Selection, StoreError,
+    Counted, Delivered, Dossier, EventLine, EventRef, JobKind, JobState, Millis, Operation, Query, Selection,
+    StoreError,
 };
 
 /// Events that are counted before an order; beyond them it is "more than".
 const COUNT_AT_MOST: usize = 10_000;
 
-/// Events whose jobs are looked at before an order.
-const LOOK_AT_MOST: usize = 200;
+/// Events that are named before an order.
+const EXAMPLES: usize = 5;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +43,30 @@ pub struct Forecast {
     pub events: usize,
     /// There are more than that.
     pub more: bool,
+    /// What they have in common, in words; empty where they are named or all are meant.
+    pub filter: String,
+    /// How many of them there are of each type.
+    pub types: BTreeMap<String, u64>,
+    /// The newest of them.
+    pub examples: Vec<Example>,
     /// Jobs of the first 200 events that would be put back or removed, by what they share a limit with: `connector chat`,
     /// `rule events/watch`.
     pub jobs: BTreeMap<String, u64>,
     /// Actions among them of which one try may have delivered: they may happen twice.
     pub maybe_delivered: u64,
+}
+
+/// One of the events that an order is about.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Example {
+    /// Our number.
+    pub id: i64,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The provider's id.
+    pub key: String,
+    /// Milliseconds since 1970.
+    pub received: Millis,
 }
 
 /// What came of an order.
@@ -67,40 +87,19 @@ impl Desk {
     /// The store is in trouble.
     pub async fn forecast(&self, _: &Operator, order: Order, meant: &Meant) -> Result<Forecast, StoreError> {
         let store = self.store();
-        let mut forecast = Forecast::default();
-        let mut first = Vec::new();
-        match meant {
-            Meant::Named(events) => {
-                for event in events {
-                    if let Some(dossier) = store.show(event.clone()).await? {
-                        forecast.events += 1;
-                        first.extend((first.len() < LOOK_AT_MOST).then_some(dossier.event.id));
-                    }
-                }
-            }
+        let (counted, filter) = match meant {
+            Meant::Named(events) => (Counted::named(&**store, events).await?, String::new()),
             Meant::Query(query) => {
-                let mut query = Query { limit: MAX_PAGE, ..narrowed(order, query) };
-                loop {
-                    let page = store.list(query.clone()).await?;
-                    forecast.events += page.events.len();
-                    let room = LOOK_AT_MOST.saturating_sub(first.len());
-                    first.extend(page.events.iter().take(room).map(|event| event.id));
-                    match page.next {
-                        Some(_) if forecast.events >= COUNT_AT_MOST => {
-                            forecast.more = true;
-                            break;
-                        }
-                        Some(next) => query.after = Some(next),
-                        None => break,
-                    }
-                }
+                let query = narrowed(order, query);
+                (query.count(&**store, COUNT_AT_MOST).await?, query.words())
             }
-        }
+        };
+        let mut forecast = Forecast::of(&counted, filter);
         let dead =
             order == Order::Replay || matches!(meant, Meant::Query(query) if query.state == Some(JobState::Dead));
         let touched = if dead { JobScope::Dead } else { JobScope::All };
-        for id in first {
-            if let Some(dossier) = store.show(EventRef::Id(id)).await? {
+        for event in counted.first {
+            if let Some(dossier) = store.show(EventRef::Id(event.id)).await? {
                 forecast.look(&dossier, touched);
             }
         }
@@ -151,6 +150,23 @@ enum JobScope {
 }
 
 impl Forecast {
+    fn of(counted: &Counted, filter: String) -> Self {
+        let example = |event: &EventLine| Example {
+            id: event.id,
+            kind: event.kind.clone(),
+            key: event.key.clone(),
+            received: event.received,
+        };
+        Self {
+            events: counted.events,
+            more: counted.more,
+            filter,
+            types: counted.types.clone(),
+            examples: counted.first.iter().take(EXAMPLES).map(example).collect(),
+            ..Self::default()
+        }
+    }
+
     fn look(&mut self, dossier: &Dossier, touched: JobScope) {
         for job in dossier.jobs.iter().filter(|job| touched == JobScope::All || job.state == JobState::Dead) {
             *self.jobs.entry(job.lane.clone()).or_default() += 1;

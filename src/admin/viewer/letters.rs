@@ -21,6 +21,9 @@ use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
 use crate::store::{EventRef, JobState, Query};
 
+/// Types that are named before something is done with events.
+const TYPES: usize = 10;
+
 pub(super) async fn get(
     State(desk): State<Arc<Desk>>,
     Extension(who): Extension<Identity>,
@@ -71,21 +74,31 @@ pub(super) async fn purge(State(desk): State<Arc<Desk>>, Extension(who): Extensi
     act(&desk, &who, &fields, deed).await
 }
 
-/// Which events are meant: those that are named, or all dead letters that match.
+/// Which events are meant: those that are named, or, where the form says `all`, all dead letters that match.
 ///
 /// # Errors
-/// What of the form makes no sense.
+/// What of the form makes no sense; nothing was chosen.
 fn meant(fields: &Fields, desk: &Desk) -> Result<Meant, String> {
-    let named: Vec<EventRef> = fields
+    if let Some(events) = named(fields)? {
+        return Ok(Meant::Named(events));
+    }
+    let query = events::wanted(fields, desk.now())?;
+    Ok(Meant::Query(Box::new(Query { state: Some(JobState::Dead), after: None, ..query })))
+}
+
+/// The events that are named; nothing where the form means all that match.
+fn named(fields: &Fields) -> Result<Option<Vec<EventRef>>, String> {
+    let events: Vec<EventRef> = fields
         .all("event")
         .map(|id| id.parse().map(EventRef::Id))
         .collect::<Result<_, _>>()
         .map_err(|_| "an event is named by its number".to_owned())?;
-    if !named.is_empty() {
-        return Ok(Meant::Named(named));
+    match (events.is_empty(), !fields.get("all").is_empty()) {
+        (false, false) => Ok(Some(events)),
+        (true, true) => Ok(None),
+        (true, false) => Err("no event is chosen, so nothing was done: tick some, or take all that match".to_owned()),
+        (false, true) => Err("events are chosen one by one, or it is all that match: not both".to_owned()),
     }
-    let query = events::wanted(fields, desk.now())?;
-    Ok(Meant::Query(Box::new(Query { state: Some(JobState::Dead), after: None, ..query })))
 }
 
 fn bad(detail: String) -> Problem {
@@ -120,7 +133,7 @@ fn hidden(fields: &Fields) -> Vec<(String, String)> {
         .map(|&(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     hidden.extend(fields.all("event").map(|id| ("event".to_owned(), id.to_owned())));
-    hidden.extend(fields.some("force").map(|force| ("force".to_owned(), force)));
+    hidden.extend(["force", "all"].into_iter().filter_map(|name| Some((name.to_owned(), fields.some(name)?))));
     hidden
 }
 
@@ -144,8 +157,8 @@ async fn act(desk: &Desk, who: &Identity, fields: &Fields, deed: Deed) -> Respon
 }
 
 pub(super) fn body(view: &events::View, role: Role) -> Markup {
-    let all = parts::address("/dead-letters/replay", &view.asked.pairs());
-    let purge = parts::address("/dead-letters/purge", &view.asked.pairs());
+    let pairs: Vec<(&str, &str)> = view.asked.pairs().into_iter().chain([("all", "1")]).collect();
+    let (all, purge) = (parts::address("/dead-letters/replay", &pairs), parts::address("/dead-letters/purge", &pairs));
     html! {
         div.top { h1 { "Dead letters" } p.dim { "Jobs that were tried as often as they may be, or that can never succeed." } }
         (events::filters(view, EventList::DeadLetters))
@@ -153,10 +166,14 @@ pub(super) fn body(view: &events::View, role: Role) -> Markup {
         @if view.events.is_empty() { section.table { (nothing(view)) } }
         @else if role == Role::Operator {
             form method="get" action="/dead-letters/replay" {
+                // So that a page that says no leads back to the same list.
+                @for (name, value) in view.asked.pairs().iter().filter(|(_, value)| !value.is_empty()) {
+                    input type="hidden" name=(name) value=(value);
+                }
                 section.table { (events::table(view.events, Boxes::With)) }
                 div.buttons {
-                    button.main type="submit" { "Run the chosen ones again…" }
-                    button type="submit" formaction="/dead-letters/purge" { "Remove the chosen ones…" }
+                    button.main type="submit" data-chosen="event" { "Run the chosen ones again…" }
+                    button type="submit" data-chosen="event" formaction="/dead-letters/purge" { "Remove the chosen ones…" }
                     a href=(all) { "Run all that match again…" }
                     a href=(purge) { "Remove all that match…" }
                 }
@@ -223,6 +240,7 @@ pub(super) fn confirm(deed: Deed, plan: &Forecast, hidden: &[(String, String)]) 
                 p { a.button href="/dead-letters" { "Back" } }
             } @else {
                 p.lead { (sentence(deed, plan)) }
+                (chosen(plan))
                 (lanes(deed, plan))
                 (doubts(deed, plan))
                 form method="post" action=(address) {
@@ -249,6 +267,28 @@ fn sentence(deed: Deed, plan: &Forecast) -> Markup {
         Deed::PurgeDead => {
             html! { "The dead jobs of " (count(plan)) " are removed, for good. What else became of these events stays." }
         }
+    }
+}
+
+/// What is chosen, of which types, and a few of the events.
+fn chosen(plan: &Forecast) -> Markup {
+    let kind = |kind: &str| if kind.is_empty() { "(cannot be read)".to_owned() } else { parts::cut(kind, 100) };
+    let mut types: Vec<(&String, &u64)> = plan.types.iter().collect();
+    types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    html! {
+        @if !plan.filter.is_empty() { p { "Chosen: all events " strong { (parts::text(&plan.filter)) } "." } }
+        h2 { "Of these types" }
+        ul.types {
+            @for (name, count) in types.iter().take(TYPES) { li { code { (parts::text(&kind(name))) } ": " (parts::number(**count)) } }
+            @if types.len() > TYPES { li.dim { "and " (types.len() - TYPES) " more types" } }
+        }
+        h2 { @if plan.examples.len() < plan.events { "Such as" } @else { "These" } }
+        ul.examples { @for event in &plan.examples {
+            li {
+                a href={ "/events/" (event.id) } { (parts::text(&kind(&event.kind))) } ", received " (parts::moment(event.received))
+                ", " code { (parts::text(&parts::cut(&event.key, 60))) }
+            }
+        } }
     }
 }
 
@@ -296,11 +336,19 @@ fn done(deed: Deed, outcome: &Done) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::desk::orders::Example;
 
     #[test]
     fn the_page_says_how_many_through_what_and_what_may_happen_twice() {
-        let plan =
-            Forecast { events: 3, jobs: [("connector desk".to_owned(), 4)].into(), maybe_delivered: 1, more: false };
+        let plan = Forecast {
+            events: 3,
+            jobs: [("connector desk".to_owned(), 4)].into(),
+            maybe_delivered: 1,
+            filter: "of route `org<`".to_owned(),
+            types: [("user.created".to_owned(), 2), (String::new(), 1)].into(),
+            examples: vec![Example { id: 7, kind: "user.created".to_owned(), key: "k<1>".to_owned(), received: 0 }],
+            more: false,
+        };
         let hidden = [("event".to_owned(), "7".to_owned())];
         let page = confirm(Deed::Replay, &plan, &hidden).into_string();
         for part in [
@@ -310,11 +358,26 @@ mod tests {
             "may happen twice",
             r#"name="event" value="7""#,
             r#"method="post""#,
+            "of route `org&lt;`",
+            "<code>user.created</code>: 2",
+            "(cannot be read)",
+            r#"href="/events/7""#,
+            "k&lt;1&gt;",
         ] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
         let page = confirm(Deed::Purge, &plan, &hidden).into_string();
         assert!(page.contains("for good") && !page.contains("may happen twice"), "{page}");
+    }
+
+    #[test]
+    fn who_chooses_nothing_means_nothing() {
+        let named = |form: &str| named(&Fields::of(form.as_bytes()));
+        assert_eq!(named("event=7&event=8&route=a"), Ok(Some(vec![EventRef::Id(7), EventRef::Id(8)])));
+        assert_eq!(named("route=a&all=1"), Ok(None));
+        for nothing in ["", "route=a", "all=", "event=7&all=1", "event="] {
+            assert!(named(nothing).is_err(), "{nothing}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::cli::events::select::Filter;
 use crate::cli::events::text;
 use crate::cli::output;
 use crate::cli::output::{BAD, paint};
-use crate::store::{EventRef, JobState, MAX_PAGE, Operation, Query, Selection, Store, StoreError};
+use crate::store::{Counted, EventLine, EventRef, JobState, Operation, Query, Selection, Store, StoreError};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Which {
@@ -20,6 +20,9 @@ pub(super) struct Which {
     events: Vec<String>,
     #[command(flatten)]
     filter: Filter,
+    /// All events that are kept.
+    #[arg(long)]
+    all: bool,
     /// Do not ask.
     #[arg(long, short = 'y')]
     yes: bool,
@@ -42,6 +45,9 @@ pub(super) struct Purge {
 
 /// Events that are looked through before asking; beyond them it is "more than".
 const LOOK_AT_MOST: usize = 10_000;
+/// Types and events that are named before asking.
+const TYPES: usize = 10;
+const EXAMPLES: usize = 3;
 
 /// # Errors
 /// It is not clear what is meant, nobody can be asked, or the store fails.
@@ -102,13 +108,15 @@ enum Meant {
 
 impl Which {
     fn meant(&self, work: &Work<'_>) -> Result<Meant> {
-        match (self.events.is_empty(), self.filter.is_empty()) {
-            (false, true) => Ok(Meant::Named(self.events.iter().map(|text| select::event(text)).collect())),
-            (true, false) => Ok(Meant::Query(Box::new(self.filter.query(work.now())))),
-            (false, false) => {
-                bail!("events are named, or chosen by what they have in common (--route, --since, …): not both")
-            }
-            (true, true) => bail!("which events? Name them, or choose them: --dead is all with a dead job; see --help"),
+        match (!self.events.is_empty(), !self.filter.is_empty(), self.all) {
+            (true, false, false) => Ok(Meant::Named(self.events.iter().map(|text| select::event(text)).collect())),
+            (false, true, false) | (false, false, true) => Ok(Meant::Query(Box::new(self.filter.query(work.now())))),
+            (false, false, false) => bail!(
+                "which events? Name them, or choose them: --dead is all with a dead job, --all is everything; see --help"
+            ),
+            (true, true, _) | (true, _, true) | (_, true, true) => bail!(
+                "events are named, or chosen by what they have in common (--route, --since, …), or it is --all: only one of these"
+            ),
         }
     }
 }
@@ -129,25 +137,34 @@ async fn confirm(
     what: impl Fn(&str) -> String,
     asking: Asking,
 ) -> Result<Option<Vec<Selection>>> {
-    let (events, selections) = match meant {
-        Meant::Named(events) => (events.len(), events.into_iter().map(Selection::One).collect()),
+    let (counted, selections) = match meant {
+        Meant::Named(events) => {
+            let mut counted = Counted::named(&work.store, &events).await?;
+            // The store says of each whether there is one.
+            counted.events = events.len();
+            (counted, events.into_iter().map(Selection::One).collect())
+        }
         Meant::Query(query) => {
-            let found = count(work, &query).await?;
-            if found == 0 {
+            let counted = query.count(&work.store, LOOK_AT_MOST).await?;
+            if counted.events == 0 {
                 if !work.global.json {
                     output::line(list::nothing(&query));
                 }
                 return Ok(Some(Vec::new()));
             }
-            (found, vec![Selection::All(query)])
+            if !which.yes && !work.global.json {
+                output::note(chosen(&query, &counted));
+            }
+            (counted, vec![Selection::All(query)])
         }
     };
+    let events = counted.events;
     if which.yes || (events == 1 && asking == Asking::ForMany) {
         return Ok(Some(selections));
     }
-    let sentence = what(&match events {
-        found if found > LOOK_AT_MOST => format!("more than {LOOK_AT_MOST} events"),
-        found => output::counted(found, "event"),
+    let sentence = what(&match counted.more {
+        true => format!("more than {events} events"),
+        false => output::counted(events, "event"),
     });
     if !output::can_ask() {
         bail!("{sentence}; --yes is needed where nobody can be asked");
@@ -159,19 +176,24 @@ async fn confirm(
     Ok(None)
 }
 
-/// How many events a query means; one more than is looked at if there are more.
-async fn count(work: &Work<'_>, query: &Query) -> Result<usize> {
-    let mut query = Query { limit: MAX_PAGE, ..query.clone() };
-    let mut found = 0;
-    loop {
-        let page = work.store.list(query.clone()).await?;
-        found += page.events.len();
-        match page.next {
-            Some(_) if found >= LOOK_AT_MOST => return Ok(found + 1),
-            Some(next) => query.after = Some(next),
-            None => return Ok(found),
-        }
+/// What is chosen, of which types, and a few of them.
+fn chosen(query: &Query, counted: &Counted) -> String {
+    let mut lines = vec![match query.words() {
+        words if words.is_empty() => "chosen: all events that are kept".to_owned(),
+        words => format!("chosen: events {words}"),
+    }];
+    let mut types: Vec<(&String, &u64)> = counted.types.iter().collect();
+    types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let named = |kind: &str| if kind.is_empty() { "(cannot be read)".to_owned() } else { text::plain(kind) };
+    lines.extend(types.iter().take(TYPES).map(|(kind, count)| format!("  {count:>7}  {}", named(kind))));
+    if types.len() > TYPES {
+        lines.push(format!("           and {} more types", types.len() - TYPES));
     }
+    let example = |event: &EventLine| {
+        format!("  such as {}  {}  {}", event.id, text::time(event.received), text::short(&event.key, 60))
+    };
+    lines.extend(counted.first.iter().take(EXAMPLES).map(example));
+    lines.join("\n")
 }
 
 /// What came of it.

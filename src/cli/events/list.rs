@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Status;
 use crate::cli::events::Work;
-use crate::cli::events::select::{Asked, Filter};
+use crate::cli::events::select::Filter;
 use crate::cli::events::text;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, paint};

@@ -2,7 +2,6 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::cli::events::text;
 use crate::moment::{When, when};
 use crate::store::{EventRef, JobState, Millis, Query};
 
@@ -78,34 +77,6 @@ impl Filter {
             after: None,
             limit: 0,
         }
-    }
-}
-
-/// What a query asks for.
-pub(super) trait Asked {
-    /// It asks for everything.
-    fn is_open(&self) -> bool;
-    /// `of route `events`, with a dead job`; empty if it asks for everything.
-    fn words(&self) -> String;
-}
-
-impl Asked for Query {
-    fn is_open(&self) -> bool {
-        self.words().is_empty()
-    }
-
-    fn words(&self) -> String {
-        let mut words = Vec::new();
-        let mut add = |text: Option<String>| words.extend(text);
-        add(self.kind.as_ref().map(|kind| format!("of type `{kind}`")));
-        add(self.route.as_ref().map(|route| format!("of route `{route}`")));
-        add(self.rule.as_ref().map(|rule| format!("with a job of rule `{rule}`")));
-        add(self.connector.as_ref().map(|connector| format!("with a job through `{connector}`")));
-        add(self.state.map(|state| format!("with a job that is {}", state.name())));
-        add(self.since.map(|time| format!("received since {}", text::time(time))));
-        add(self.until.map(|time| format!("received before {}", text::time(time))));
-        add(self.after.map(|number| format!("after number {number}")));
-        words.join(", ")
     }
 }
 

@@ -11,6 +11,7 @@ use rusqlite::types::Value;
 
 use crate::decision::Capture;
 use crate::decision::Kept;
+use crate::decision::LOOK_AT_MOST;
 use crate::decision::MAX_PAGE;
 use crate::decision::Millis;
 use crate::decision::Page;
@@ -77,7 +78,45 @@ pub(super) fn keep(tx: &Tx<'_>, rows: &[Row]) -> Result<usize, Fault> {
     Ok(rows.len())
 }
 
+/// A page of records. Of a search for a part of a name, pages may have fewer than are asked for: [`LOOK_AT_MOST`] are read for each.
 pub(super) fn list(db: &Connection, query: &Query) -> rusqlite::Result<Page> {
+    let Some(part) = &query.part else { return listed(db, query) };
+    let limit = if query.limit == 0 { DEFAULT_PAGE } else { query.limit.min(MAX_PAGE) };
+    let mut found = Page::default();
+    let mut query = Query { limit: MAX_PAGE, ..query.clone() };
+    for _ in 0..LOOK_AT_MOST / MAX_PAGE {
+        let page = numbered(db, &query)?;
+        for (id, record) in page.records {
+            if !record.search_text().contains(part.as_str()) {
+                continue;
+            }
+            found.records.push(record);
+            if found.records.len() == limit {
+                found.next = Some(id);
+                return Ok(found);
+            }
+        }
+        found.next = page.next;
+        if page.next.is_none() {
+            break;
+        }
+        query.after = page.next;
+    }
+    Ok(found)
+}
+
+fn listed(db: &Connection, query: &Query) -> rusqlite::Result<Page> {
+    let Numbered { records, next } = numbered(db, query)?;
+    Ok(Page { records: records.into_iter().map(|(_, record)| record).collect(), next })
+}
+
+/// Records with their numbers, newest first.
+struct Numbered {
+    records: Vec<(i64, Record)>,
+    next: Option<i64>,
+}
+
+fn numbered(db: &Connection, query: &Query) -> rusqlite::Result<Numbered> {
     let limit = if query.limit == 0 { DEFAULT_PAGE } else { query.limit.min(MAX_PAGE) };
     let mut values: Vec<Value> = Vec::new();
     let mut filter = String::new();
@@ -133,7 +172,7 @@ pub(super) fn list(db: &Connection, query: &Query) -> rusqlite::Result<Page> {
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().map(|(id, _)| *id).filter(|_| more);
-    Ok(Page { records: rows.into_iter().map(|(_, record)| record).collect(), next })
+    Ok(Numbered { records: rows, next })
 }
 
 /// The number of the first record at a time or later.

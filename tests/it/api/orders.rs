@@ -11,8 +11,19 @@ async fn a_replay_says_what_would_happen_and_then_does_it() {
     let order = json!({ "filter": { "route": "events" }, "dry_run": true });
     let told = office.post("/events/replay", &order).await;
     assert_eq!(told.status, 200);
-    let forecast = json!({ "events": 2, "more": false, "jobs": { "rule events/watch": 2 }, "maybe_delivered": 0 });
-    assert_eq!(told.body, json!({ "forecast": forecast, "done": null }), "only dead jobs");
+    let mut forecast = told.body["forecast"].clone();
+    let examples = forecast["examples"].take();
+    assert_eq!(examples.as_array().unwrap().len(), 2, "{examples}");
+    assert!(
+        examples[0]["key"] == "bad2" && examples[0]["id"].is_i64() && examples[0]["received"].is_i64(),
+        "{examples}"
+    );
+    let expected = json!({
+        "events": 2, "more": false, "filter": "of route `events`, with a job that is dead",
+        "types": { examples[0]["type"].as_str().unwrap(): 2 }, "examples": null,
+        "jobs": { "rule events/watch": 2 }, "maybe_delivered": 0,
+    });
+    assert_eq!((forecast, &told.body["done"]), (expected, &Value::Null), "only dead jobs");
     assert_eq!(office.get("/dead-letters").await["dead_letters"].as_array().unwrap().len(), 2, "nothing was done");
 
     office.gateway.write("scripts/watch.rhai", r#"fn on_event(event) { notify("out", "mended " + event.id) }"#);
@@ -41,4 +52,10 @@ async fn a_purge_removes_what_has_ended() {
     let left = office.get("/events").await;
     let keys: Vec<&Value> = left["events"].as_array().unwrap().iter().map(|event| &event["key"]).collect();
     assert!(!keys.contains(&&json!("one")) && keys.contains(&&json!("two")), "{left}");
+    let all = json!({ "all": true, "dry_run": true });
+    let told = office.post("/events/purge", &all).await;
+    assert_eq!(told.body["forecast"]["filter"], "", "{}", told.body);
+    let done = office.post("/events/purge", &json!({ "all": true })).await;
+    assert!(done.body["done"]["changed"].as_u64().unwrap() >= 1, "{}", done.body);
+    assert_eq!(office.get("/events").await["events"], json!([]));
 }

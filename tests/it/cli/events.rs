@@ -339,16 +339,25 @@ fn many_are_replayed_only_with_a_yes() {
     (0..3).for_each(|_| running.attempt(RULE, "failed", None, "it throws", End::Dead));
     let ran = running.run(&["replay", "--dead"]);
     assert_eq!((ran.status, running.waiting()), (2, 0), "{}", ran.err);
-    insta::assert_snapshot!(ran.err, @"error: this runs the dead jobs of 3 events again, from their first try; --yes is needed where nobody can be asked");
+    let told: Vec<&str> = ran.err.lines().collect();
+    assert_eq!((told[0], told.len()), ("chosen: events with a job that is dead", 6), "{}", ran.err);
+    assert!(told[1].trim_start().starts_with("3  ") && told[2].starts_with("  such as 3  "), "{}", ran.err);
+    insta::assert_snapshot!(told[5], @"error: this runs the dead jobs of 3 events again, from their first try; --yes is needed where nobody can be asked");
     let ran = running.run(&["replay", "--rule", "group-watch", "--since", "1h", "--yes"]);
     assert_eq!((ran.status, ran.out.as_str()), (0, "3 jobs put back; 3 wait now\n"), "{}", ran.err);
     let ran = running.run(&["replay", "--dead", "--yes"]);
     assert_eq!((ran.status, ran.out.as_str()), (1, "no events are kept with a job that is dead\n"));
     let told = running.json(&["replay", "--dead", "--yes"]);
     assert_eq!(told, json!({ "replayed_jobs": 0, "waiting_jobs": 3, "refused": [] }));
-    for unclear in [&[][..], &["a", "--dead"]] {
-        assert_eq!(running.run(&[&["replay", "--yes"], unclear].concat()).status, 2, "{unclear:?}");
+    for (unclear, told) in
+        [(&[][..], "--all is everything"), (&["a", "--dead"], "only one"), (&["a", "--all"], "only one")]
+    {
+        for command in ["replay", "purge"] {
+            let ran = running.run(&[&[command, "--yes"], unclear].concat());
+            assert!(ran.status == 2 && ran.err.contains(told), "{command} {unclear:?}: {}", ran.err);
+        }
     }
+    assert_eq!(running.json(&["replay", "--all", "--yes"])["replayed_jobs"], 0, "nothing is dead");
 }
 
 #[test]
@@ -370,6 +379,8 @@ fn only_what_has_ended_is_purged() {
     assert_eq!((ran.status, left()), (0, 1), "{}{}", ran.out, ran.err);
     let query = Query { state: Some(JobState::Waiting), ..Query::default() };
     assert_eq!(running.runtime.block_on(running.store.list(query)).unwrap().events[0].key, "open");
+    let ran = running.run(&["purge", "--all"]);
+    assert!(ran.status == 2 && ran.err.starts_with("chosen: all events that are kept\n"), "{}", ran.err);
 }
 
 #[test]
