@@ -16,6 +16,9 @@ pub type Millis = i64;
 /// The most records that a [`Page`] has.
 pub const MAX_PAGE: usize = 500;
 
+/// Records that are read for one page of a search for a part of a name.
+pub const LOOK_AT_MOST: usize = 10_000;
+
 /// Words for how a decision ended that are the same for every hook.
 pub mod outcome {
     /// The script gave no answer, so the declared one was given; or a rule is tried again.
@@ -196,6 +199,9 @@ pub struct Query {
     /// That arrived at this time or later, and before.
     pub since: Option<Millis>,
     pub until: Option<Millis>,
+    /// A part of what a record can be found by ([`Record::search_text`]), in small letters. Of the newest
+    /// [`LOOK_AT_MOST`] records that the other conditions allow.
+    pub part: Option<String>,
     /// Where the last page ended.
     pub after: Option<i64>,
     /// At most [`MAX_PAGE`]; 0 means the default of 50.
@@ -210,10 +216,39 @@ pub struct Page {
     pub next: Option<i64>,
 }
 
+/// The reason or the text of a command, for whoever reads the provider's log.
+fn said(command: &Value) -> Option<&str> {
+    let (_, arguments) = command.as_object()?.iter().next().filter(|(name, _)| !redact::is_map(name))?;
+    ["text", "reason"].into_iter().find_map(|name| arguments.get(name)?.as_str().filter(|text| !text.is_empty()))
+}
+
 impl Record {
     /// Whether somebody did not get what they came for: kept before others when there is room for some only.
     pub fn is_urgent(&self) -> bool {
         self.failure.is_some()
+    }
+
+    /// What a list says of it, in one line: why it failed or was denied, else what comes of it.
+    pub fn headline(&self) -> String {
+        if self.failure.is_some() {
+            return self.why();
+        }
+        let cause = self.cause().or(self.effect.as_deref().filter(|effect| !effect.is_empty()));
+        cause.or(self.event_type.as_deref()).unwrap_or(&self.outcome).to_owned()
+    }
+
+    /// What the script said of its decision: with `reason("…")`, else in the text of a command.
+    pub fn cause(&self) -> Option<&str> {
+        self.reason.as_deref().or_else(|| self.commands.iter().flatten().find_map(said))
+    }
+
+    /// What a search for a part of it looks at, in small letters: names of the configuration, ids, the user, the headline.
+    pub fn search_text(&self) -> String {
+        let ids = [&self.event_id, &self.request_id, &self.trace_id, &self.subject.id, &self.subject.login];
+        let names = [&self.rule, &self.event_type, &self.script];
+        let parts = ids.into_iter().chain(names).flatten().map(String::as_str);
+        let parts: Vec<&str> = [&*self.id, &*self.route, &*self.outcome].into_iter().chain(parts).collect();
+        format!("{}\n{}", parts.join("\n"), self.headline()).to_lowercase()
     }
 
     /// Why it came out so, in one sentence without a full stop.
@@ -230,7 +265,7 @@ impl Record {
                 _ => format!("{script} failed{place}, so the declared answer was given: {}", failure.text),
             };
         }
-        let said = self.reason.as_ref().map(|reason| format!(", because of `{reason}`")).unwrap_or_default();
+        let said = self.cause().map(|cause| format!(", because of `{cause}`")).unwrap_or_default();
         let last = self.lines.iter().flatten().find(|file| file.file.ends_with(script));
         let line = last.and_then(|file| file.lines.last()).map(|line| format!(" (last line that ran: {line})"));
         format!("{script} decided `{}`{said}{}", self.outcome, line.unwrap_or_default())

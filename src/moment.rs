@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::schema::Type;
@@ -14,11 +14,16 @@ use utoipa::{PartialSchema, ToSchema};
 /// The longest length that is accepted: about a century keeps every sum with a date in range.
 const MAX_SECONDS: i64 = 100 * 366 * 86_400;
 
+/// A day in milliseconds.
+const DAY: i64 = 86_400_000;
+
 /// A time, or how long ago.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum When {
     At(Timestamp),
     Ago(SignedDuration),
+    /// The last time that clocks of UTC showed this.
+    Clock(Time),
 }
 
 impl When {
@@ -27,6 +32,11 @@ impl When {
         match self {
             Self::At(time) => time.as_millisecond(),
             Self::Ago(age) => now.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+            Self::Clock(time) => {
+                let of_day = time.since(Time::midnight()).and_then(|span| span.total(Unit::Millisecond));
+                let at = now - now.rem_euclid(DAY) + of_day.map_or(0, |millis| millis as i64);
+                if at > now { at - DAY } else { at }
+            }
         }
     }
 }
@@ -37,6 +47,7 @@ impl fmt::Debug for When {
         match self {
             Self::At(time) => write!(formatter, "{time}"),
             Self::Ago(age) => write!(formatter, "{}ms", age.as_millis()),
+            Self::Clock(time) => write!(formatter, "{time}"),
         }
     }
 }
@@ -58,7 +69,8 @@ impl PartialSchema for When {
 
 impl ToSchema for When {}
 
-/// A time as somebody writes it: RFC 3339, a date (its beginning in UTC), or an age.
+/// A time as somebody writes it: RFC 3339, a date (its beginning in UTC), a date with a time of UTC or such a time alone (as
+/// pages print them), or an age.
 ///
 /// # Errors
 /// It is none of them; how to write it.
@@ -71,6 +83,17 @@ pub fn when(written: &str) -> Result<When, String> {
         && let Ok(zoned) = date.to_zoned(TimeZone::UTC)
     {
         return Ok(When::At(zoned.timestamp()));
+    }
+    if written.as_bytes().get(10) == Some(&b' ')
+        && let Ok(date) = written.parse::<DateTime>()
+        && let Ok(zoned) = date.to_zoned(TimeZone::UTC)
+    {
+        return Ok(When::At(zoned.timestamp()));
+    }
+    if written.contains(':')
+        && let Ok(time) = written.parse::<Time>()
+    {
+        return Ok(When::Clock(time));
     }
     let wrong = || {
         format!("`{written}` is neither a time (`2026-03-02T08:30:00Z`), a date (`2026-03-02`) nor an age (`2h`, `7d`)")
@@ -154,10 +177,15 @@ mod tests {
             ("1970-01-03T00:00:00Z", 2 * day),
             ("1970-01-03T01:00:00+01:00", 2 * day),
             ("1970-01-03", 2 * day),
+            ("1970-01-03 01:00:00", 2 * day + 3_600_000),
+            ("1970-01-03 01:00", 2 * day + 3_600_000),
+            ("00:00:00", 10 * day),
+            ("08:30:05", 9 * day + 30_605_000),
+            ("08:30", 9 * day + 30_600_000),
         ] {
             assert_eq!(when(written).map(|when| when.millis(now)), Ok(millis), "{written}");
         }
-        for wrong in ["yesterday", "7", "2026-3-2", "2026-13-01", "2026-03-02T", "20260302", ""] {
+        for wrong in ["yesterday", "7", "2026-3-2", "2026-13-01", "2026-03-02T", "20260302", "25:00", "8:3", ""] {
             assert!(when(wrong).is_err(), "{wrong}");
         }
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, RawQuery};
+use axum::extract::{DefaultBodyLimit, Extension, RawQuery, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +20,7 @@ use crate::admin::problem::Problem;
 use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout::{Here, Seen, Trouble};
 use crate::finding::Severity;
-use crate::release::live::status::State;
+use crate::release::live::status;
 
 mod again;
 mod call;
@@ -45,7 +45,7 @@ mod words;
 const MAX_FORM: usize = 8 << 20;
 
 /// The pages. Who asks for one was let in, and is in the request's [`Identity`].
-fn pages() -> [(&'static str, MethodRouter<Arc<Desk>>); 17] {
+fn pages() -> [(&'static str, MethodRouter<Arc<Desk>>); 18] {
     [
         ("/", get(live::get)),
         ("/decisions/{id}", get(call::get)),
@@ -61,6 +61,7 @@ fn pages() -> [(&'static str, MethodRouter<Arc<Desk>>); 17] {
         ("/releases/{hash}/rollback", get(releases::ask_rollback).post(releases::roll_back)),
         ("/reload", post(releases::reload)),
         ("/changes", get(changes::get)),
+        ("/pulse", get(pulse)),
         ("/health", get(health::get)),
         ("/routes", get(inventory::get_routes)),
         ("/tables", get(inventory::get_tables)),
@@ -105,6 +106,11 @@ async fn sign_in(RawQuery(query): RawQuery) -> Response {
     login::page(asked.get("wrong"), asked.get("to"))
 }
 
+/// What changes in the frame of every page, for the script that keeps it true while somebody looks.
+async fn pulse(State(desk): State<Arc<Desk>>, Extension(who): Extension<Identity>) -> Response {
+    layout::pulse(&seen(&desk, &who))
+}
+
 /// What the frame of a page says, to this reader.
 fn seen(desk: &Desk, who: &Identity) -> Seen {
     let status = desk.status(who.sight());
@@ -117,11 +123,15 @@ fn seen(desk: &Desk, who: &Identity) -> Seen {
     if let Some(waiting) = &status.waiting_for {
         troubles.push(Trouble { text: format!("Not live yet: {waiting}."), address: "/releases", link: "Releases" });
     }
-    if status.state == State::Refused {
+    if status.state == status::State::Refused {
         let errors = status.error.iter().filter(|finding| finding.severity == Severity::Error).count();
         let errors = parts::counted(errors as u64, "error");
         let text = format!("What is on disk was refused ({errors}); the release before stays in force.");
         troubles.push(Trouble { text, address: "/releases", link: "Why" });
+    }
+    if status.state == status::State::Pinned {
+        let text = "An earlier release is in force, because somebody went back to it: what is on disk stays out until it changes.";
+        troubles.push(Trouble { text: text.to_owned(), address: "/releases", link: "Releases" });
     }
     if let Err(reason) = desk.ready() {
         troubles.push(Trouble { text: format!("Not ready: {reason}."), address: "/health", link: "Health" });

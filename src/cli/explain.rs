@@ -20,7 +20,7 @@ use crate::store::sqlite::Sqlite;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Id of a decision: `debugContext.decision` in the reply, and in the provider's log.
-    #[arg(value_name = "DECISION", required_unless_present_any = ["event_id", "user"])]
+    #[arg(value_name = "DECISION", required_unless_present_any = ["event_id", "user", "since"])]
     decision: Option<String>,
     /// The provider's id of a call (`eventId`), of a request, or of an event (`uuid`).
     #[arg(long, value_name = "ID", conflicts_with = "decision")]
@@ -28,7 +28,7 @@ pub struct Args {
     /// Id, login or e-mail address of a user: the newest decisions about them.
     #[arg(long, value_name = "USER", conflicts_with_all = ["decision", "event_id"])]
     user: Option<String>,
-    /// Made at this time or later: RFC 3339, or an age such as `2h` or `7d`.
+    /// Made at this time or later: RFC 3339, or an age such as `2h` or `7d`. Alone, all decisions since then.
     #[arg(long, value_name = "TIME", value_parser = when)]
     since: Option<When>,
     /// Made before this time, or longer ago than this age.
@@ -73,15 +73,15 @@ fn file(global: &Global, args: &Args) -> Result<PathBuf> {
 /// The decisions that are meant, newest first.
 async fn find(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
     let names = match (&args.decision, &args.event_id, &args.user) {
-        (Some(id), ..) | (_, Some(id), _) => vec![id.clone()],
-        (.., Some(user)) => subject::names(store, user).await?,
-        _ => Vec::new(),
+        (Some(id), ..) | (_, Some(id), _) => vec![Some(id.clone())],
+        (.., Some(user)) => subject::names(store, user).await?.into_iter().map(Some).collect(),
+        (None, None, None) => vec![None],
     };
     let now = store.now();
     let mut found: Vec<Record> = Vec::new();
     for name in names {
         let query = Query {
-            handle: Some(name),
+            handle: name,
             since: args.since.map(|when| when.millis(now)),
             until: args.until.map(|when| when.millis(now)),
             limit: usize::from(args.limit),
@@ -96,11 +96,11 @@ async fn find(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
 }
 
 fn nothing(args: &Args) -> String {
-    let asked = args.decision.as_ref().or(args.event_id.as_ref()).or(args.user.as_ref());
-    format!(
-        "no decision is known by `{}`; records are kept for store.keep_days, and beyond decisions_per_second not at all",
-        asked.map(|asked| plain(asked)).unwrap_or_default()
-    )
+    let kept = "records are kept for store.keep_days, and beyond decisions_per_second not at all";
+    match args.decision.as_ref().or(args.event_id.as_ref()).or(args.user.as_ref()) {
+        Some(asked) => format!("no decision is known by `{}`; {kept}", plain(asked)),
+        None => format!("no decision of this time is known; {kept}"),
+    }
 }
 
 fn print(found: &[Record]) {

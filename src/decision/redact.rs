@@ -11,6 +11,7 @@ const KEPT_MEMBERS: &[&str] = &[
     "channel",
     "claim",
     "connector",
+    "field",
     "name",
     "op",
     "path",
@@ -23,6 +24,9 @@ const KEPT_MEMBERS: &[&str] = &[
     "ways",
 ];
 
+/// Commands whose members are named by the script: each may be of a person, whatever it is called.
+const MAPS: &[&str] = &["set_app_profile", "set_profile"];
+
 /// Bytes of one text of a command that are kept.
 const MAX_TEXT: usize = 500;
 
@@ -32,19 +36,25 @@ pub fn command(command: &Value) -> Value {
         // The name of a command that takes nothing.
         Value::String(name) => json!(name),
         Value::Object(members) => {
-            members.iter().map(|(name, arguments)| (name.clone(), arguments_of(arguments))).collect()
+            members.iter().map(|(name, arguments)| (name.clone(), arguments_of(name, arguments))).collect()
         }
         other => kind(other),
     }
 }
 
-fn arguments_of(arguments: &Value) -> Value {
+fn arguments_of(command: &str, arguments: &Value) -> Value {
     let Value::Object(members) = arguments else { return kind(arguments) };
+    let is_map = is_map(command);
     let kept = |(name, value): (&String, &Value)| {
-        let value = if KEPT_MEMBERS.contains(&name.as_str()) { allowed(value) } else { kind(value) };
+        let value = if !is_map && KEPT_MEMBERS.contains(&name.as_str()) { allowed(value) } else { kind(value) };
         (name.clone(), value)
     };
     members.iter().map(kept).collect()
+}
+
+/// Whether the members of a command are names that the script chose, and not ours.
+pub(super) fn is_map(command: &str) -> bool {
+    MAPS.contains(&command)
 }
 
 /// A value that may be kept. Only plain ones, and lists of plain ones (a nested path).
@@ -171,9 +181,10 @@ mod tests {
             (json!("allow"), json!("allow")),
             (json!({"deny": {"text": "no"}}), json!({"deny": {"text": "no"}})),
             (
-                json!({"set_profile": {"attribute": "title", "value": "CANARY"}}),
-                json!({"set_profile": {"attribute": "title", "value": "(text)"}}),
+                json!({"set_profile": {"name": "CANARY", "reason": "CANARY"}}),
+                json!({"set_profile": {"name": "(text)", "reason": "(text)"}}),
             ),
+            (json!({"deny": {"field": "email", "text": "no"}}), json!({"deny": {"field": "email", "text": "no"}})),
             (
                 json!({"set_profile": {"CANARY": 1, "b": [1]}}),
                 json!({"set_profile": {"CANARY": "(number)", "b": "(list of 1)"}}),

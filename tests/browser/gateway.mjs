@@ -100,6 +100,15 @@ export class Gateway {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** The process stands still, as one that hangs, until it goes on. */
+  hold() {
+    this.process.kill('SIGSTOP');
+  }
+
+  goOn() {
+    this.process.kill('SIGCONT');
+  }
+
   /** Changes a file of the bundle. */
   async edit(file, change) {
     const path = join(this.bundle, file);

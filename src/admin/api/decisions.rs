@@ -38,6 +38,9 @@ pub struct DecisionsAsked {
     pub user: Option<String>,
     /// Known by this id: of the decision, of the provider's call or request, of the event.
     pub id: Option<String>,
+    /// Known by this id or login; where nothing is, those of the newest ten thousand that have this in an id, a login, the names
+    /// of route, rule and script, the outcome or the headline. Alone, without `user` and `id`.
+    pub find: Option<String>,
     /// Made at this time or later: RFC 3339, a date, or an age such as `2h`.
     #[param(inline)]
     pub since: Option<When>,
@@ -65,7 +68,9 @@ pub struct DecisionLine {
     pub hook: String,
     /// How it ended, in one word.
     pub outcome: String,
-    /// Why it came out so, in one line.
+    /// What a list says of it: why it failed or was denied, else what comes of it.
+    pub headline: String,
+    /// Why it came out so, in one line, with the script and its line.
     pub why: String,
     /// What the script said with `reason("…")`.
     pub reason: Option<String>,
@@ -78,6 +83,7 @@ pub struct DecisionLine {
     pub event_type: Option<String>,
     /// The provider's id of the request that caused it.
     pub request_id: Option<String>,
+    pub trace_id: Option<String>,
     pub script: Option<String>,
     /// HTTP status of the reply.
     pub status: Option<u16>,
@@ -98,6 +104,7 @@ impl DecisionLine {
             rule: record.rule.clone(),
             hook: record.hook.clone(),
             outcome: record.outcome.clone(),
+            headline: record.headline(),
             why: record.why(),
             reason: record.reason.clone(),
             effect: record.effect.clone(),
@@ -105,6 +112,7 @@ impl DecisionLine {
             event_id: record.event_id.clone(),
             event_type: record.event_type.clone(),
             request_id: record.request_id.clone(),
+            trace_id: record.trace_id.clone(),
             script: record.script.clone(),
             status: record.status,
             preview: record.preview,
@@ -171,6 +179,41 @@ impl DecisionsAsked {
     }
 }
 
+/// What is looked for in one go.
+enum Search {
+    All,
+    /// A whole id or login, as it was recorded.
+    Name(String),
+    /// A part of one, or of what a list says.
+    Part(String),
+}
+
+impl Search {
+    fn parts(&self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::All => (None, None),
+            Self::Name(name) => (Some(name.clone()), None),
+            Self::Part(part) => (None, Some(part.clone())),
+        }
+    }
+}
+
+async fn searches(desk: &Desk, asked: &DecisionsAsked) -> Result<Vec<Search>, Problem> {
+    let named = [&asked.user, &asked.id, &asked.find].into_iter().flatten().count();
+    if named > 1 {
+        let detail = "only one of `user`, `id` and `find` can be asked for";
+        return Err(Problem::bad_request("bad-parameter", detail));
+    }
+    if let Some(id) = &asked.id {
+        return Ok(vec![Search::Name(id.clone())]);
+    }
+    let Some(user) = asked.user.as_ref().or(asked.find.as_ref()) else { return Ok(vec![Search::All]) };
+    // A login may have been recorded as it is, in small letters, or as a hash.
+    let mut searches: Vec<Search> = desk.names(user).await?.into_iter().map(Search::Name).collect();
+    searches.extend(asked.find.as_ref().map(|part| Search::Part(part.to_lowercase())));
+    Ok(searches)
+}
+
 /// A page of decisions.
 ///
 /// # Errors
@@ -178,25 +221,25 @@ impl DecisionsAsked {
 pub async fn page(desk: &Desk, asked: &DecisionsAsked, sight: Sight) -> Result<Decisions, Problem> {
     let question = asked.question();
     let cursor = asked.cursor.as_ref().map(|text| Cursor::read(text, LIST, &question)).transpose()?;
-    let names = match (&asked.user, &asked.id) {
-        (Some(_), Some(_)) => {
-            return Err(Problem::bad_request("bad-parameter", "`user` and `id` cannot be asked for together"));
-        }
-        // A login may have been recorded as it is, in small letters, or as a hash.
-        (Some(user), None) => desk.names(user).await?.into_iter().map(Some).collect(),
-        (None, Some(id)) => vec![Some(id.clone())],
-        (None, None) => vec![None],
-    };
+    let searches = searches(desk, asked).await?;
     let now = desk.now();
     let limit = asked.limit.map_or(PAGE, |limit| limit.0);
     let (mut turn, mut after) = cursor.map_or((0, None), |cursor| (usize::from(cursor.turn), Some(cursor.after)));
     let mut decisions: Vec<DecisionLine> = Vec::new();
-    // One name after the other; a page goes on with the next name where one is through.
-    while let Some(name) = names.get(turn).filter(|_| decisions.len() < limit) {
+    // Some of the page before were known by a whole name.
+    let is_known = cursor.is_some_and(|_| !matches!(searches.get(turn), Some(Search::Part(_))));
+    // One search after the other; a page goes on with the next one where one is through.
+    while let Some(search) = searches.get(turn).filter(|_| decisions.len() < limit) {
+        if matches!(search, Search::Part(_)) && (is_known || !decisions.is_empty()) {
+            turn = searches.len();
+            break;
+        }
+        let (handle, part) = search.parts();
         let query = Query {
             route: asked.route.clone(),
             outcome: asked.outcome.clone(),
-            handle: name.clone(),
+            handle,
+            part,
             since: asked.since.map(|when| when.millis(now)),
             until: asked.until.map(|when| when.millis(now)),
             after,
@@ -210,7 +253,7 @@ pub async fn page(desk: &Desk, asked: &DecisionsAsked, sight: Sight) -> Result<D
         }
         (turn, after) = (turn + 1, None);
     }
-    let goes_on = turn < names.len();
+    let goes_on = turn < searches.len();
     let place = || Cursor { after: after.unwrap_or(i64::MAX), turn: u8::try_from(turn).unwrap_or(u8::MAX) };
     Ok(Decisions { decisions, next: goes_on.then(|| place().text(LIST, &question)) })
 }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use similar::TextDiff;
 
-use crate::admin::access::sight::Sight;
+use crate::admin::access::sight::{Disclosure, Sight};
 use crate::admin::access::{Identity, Operator};
 use crate::admin::desk::Desk;
 use crate::admin::desk::decisions::DecisionView;
@@ -24,7 +24,9 @@ use crate::admin::viewer::script;
 use crate::admin::viewer::script::{Marks, Source};
 use crate::admin::viewer::tree;
 use crate::admin::viewer::words;
+use crate::admin::viewer::words::Scope;
 use crate::decision::{ActionLine, Capture, LookupLine, Record};
+use crate::store::EventRef;
 use crate::trial::tried::{Ran, Tried};
 use crate::trial::{Order, Subject, TrialError};
 
@@ -37,8 +39,50 @@ pub(super) struct Form {
     pub(super) script: String,
     /// Path of the script below the scripts folder.
     pub(super) file: String,
-    /// Where the request is from, if it is not the captured one.
-    pub(super) sample: bool,
+}
+
+/// The request that the form begins with.
+pub(super) struct Input {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// Where a request is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was captured.
+    Captured,
+    /// It is the event, which is kept in any case.
+    Kept,
+    /// Nothing of the call is there: it is a sample of the hook.
+    Sample,
+}
+
+impl Input {
+    /// The request of a call as far as it is there; nothing where the route is not there any more.
+    pub(super) async fn of(desk: &Desk, record: &Record, capture: Option<&Capture>, sight: Sight) -> Option<Self> {
+        if let Some(capture) = capture.filter(|capture| !capture.too_large) {
+            let text = serde_json::to_string_pretty(&capture.request).ok()?;
+            return Some(Self { text, origin: Origin::Captured });
+        }
+        if let Some(number) = record.event
+            && let Ok(Some(event)) = desk.event(EventRef::Id(number), sight).await
+            && let Disclosure::Shown(body) = event.body
+            && let Ok(event) = serde_json::from_slice::<Value>(&body)
+        {
+            return Some(Self { text: serde_json::to_string_pretty(&event).ok()?, origin: Origin::Kept });
+        }
+        let release = desk.in_force()?;
+        let route = release.routes().iter().find(|route| route.name == record.route)?;
+        let sample: Value = serde_json::from_str(route.hook.samples.first()?.request).ok()?;
+        Some(Self { text: serde_json::to_string_pretty(&sample).ok()?, origin: Origin::Sample })
+    }
+
+    /// Whether this is the request of the call, and not a sample or an edited one.
+    fn is(&self, request: &str) -> bool {
+        let value = |text: &str| serde_json::from_str::<Value>(text).ok();
+        self.origin != Origin::Sample && value(&self.text).is_some_and(|own| Some(own) == value(request))
+    }
 }
 
 impl Form {
@@ -48,13 +92,27 @@ impl Form {
             request: fields.text("request"),
             script: fields.text("script"),
             file: record.script.clone().unwrap_or_default(),
-            sample: false,
         }
     }
 
     fn order(&self, record: &Record) -> Order {
         let body = axum::body::Bytes::from(self.request.clone());
         Order { route: record.route.clone(), rule: record.rule.clone(), body, trace: true }
+    }
+
+    /// Who edits the script wants that one to run, whatever is chosen. Whether it was edited and something else was chosen.
+    async fn takes_the_edit(&mut self, desk: &Desk, record: &Record, sight: Sight) -> bool {
+        if self.against == "edited" {
+            return false;
+        }
+        let shown = viewer::call::texts(desk, &record.release, &viewer::call::files(record), sight).await;
+        let Some(shown) = shown.first() else { return false };
+        let lines = |text: &str| text.trim_end().lines().map(str::to_owned).collect::<Vec<_>>();
+        let edited = lines(&shown.text) != lines(&self.script);
+        if edited {
+            "edited".clone_into(&mut self.against);
+        }
+        edited
     }
 
     fn subject(&self) -> Subject {
@@ -66,32 +124,21 @@ impl Form {
     }
 }
 
-/// What the form holds at first: the captured request, or a sample of the hook.
-pub(super) fn first_form(desk: &Desk, record: &Record, capture: Option<&Capture>, sources: &[Source]) -> Option<Form> {
-    let release = desk.in_force()?;
-    let route = release.routes().iter().find(|route| route.name == record.route)?;
-    let captured = capture.filter(|capture| !capture.too_large);
-    let request = match captured {
-        Some(capture) => serde_json::to_string_pretty(&capture.request).ok()?,
-        None => {
-            let sample: Value = serde_json::from_str(route.hook.samples.first()?.request).ok()?;
-            serde_json::to_string_pretty(&sample).ok()?
-        }
-    };
+/// What the form holds at first: the request of the call, or a sample of the hook.
+pub(super) fn first_form(record: &Record, input: &Input, sources: &[Source]) -> Option<Form> {
     Some(Form {
         against: "running".to_owned(),
-        request,
+        request: input.text.clone(),
         script: sources.first().map(|source| source.text.clone()).unwrap_or_default(),
         file: record.script.clone()?,
-        sample: captured.is_none(),
     })
 }
 
-/// Runs the captured request through the running script, for what it read and what its variables were; nothing where that
+/// Runs the request of the call through the running script, for what it read and what its variables were; nothing where that
 /// could say something else, or would ask somebody.
-pub(super) async fn look(desk: &Desk, who: &Operator, record: &Record, form: &Form) -> Option<Tried> {
+pub(super) async fn look(desk: &Desk, who: &Operator, record: &Record, input: &Input, form: &Form) -> Option<Tried> {
     let running = desk.in_force()?;
-    if form.sample || !record.lookups.is_empty() || running.label() != record.release {
+    if input.origin == Origin::Sample || !record.lookups.is_empty() || running.label() != record.release {
         return None;
     }
     desk.try_out(who, Subject::Running, &form.order(record)).await.ok()
@@ -107,18 +154,28 @@ pub(super) async fn run(
     let fields = Fields::of(&form);
     match viewer::call::found(&desk, &id, who.sight()).await {
         Ok(DecisionView { record, capture }) => {
-            let form = Form::of(&fields, &record);
+            let capture = viewer::call::shown(capture.as_ref());
+            let input = Input::of(&desk, &record, capture, who.sight()).await;
+            let mut form = Form::of(&fields, &record);
+            // A page with a script has made that choice already, and its reader may have changed it.
+            let plain = fields.get("scripted").is_empty();
+            let edited = plain && form.takes_the_edit(&desk, &record, who.sight()).await;
             let shown = match desk.try_out(&operator, form.subject(), &form.order(&record)).await {
                 Ok(tried) => {
                     let sources = sources(&desk, &tried, &form, who.sight()).await;
-                    outcome(&record, viewer::call::shown(capture.as_ref()), &tried, &sources, &form)
+                    let is_same = input.as_ref().is_some_and(|input| input.is(&form.request));
+                    let before = if is_same { Before::Same(capture) } else { Before::Other };
+                    html! {
+                        @if edited { p.dim { "The script was edited, so the edited one ran." } }
+                        (outcome(&record, before, &tried, &sources, &form))
+                    }
                 }
                 Err(error) => trouble(&error),
             };
             let body = html! {
                 p.trail { a href={ "/decisions/" (parts::segment(&id)) } { "The call" } " / run again" }
                 h1 { "Run again" }
-                (section(&record, &form, &shown))
+                (section(&record, input.map(|input| input.origin), &form, &shown))
             };
             layout::page(&viewer::seen(&desk, &who), Here::Calls, "Run again", &body)
         }
@@ -181,7 +238,7 @@ fn trouble(error: &TrialError) -> Markup {
 }
 
 /// The part of the page with the form, and what came of it.
-pub(super) fn section(record: &Record, form: &Form, tried: &Markup) -> Markup {
+pub(super) fn section(record: &Record, origin: Option<Origin>, form: &Form, tried: &Markup) -> Markup {
     let choice = |value: &str, label: &str| {
         html! { label { input type="radio" name="against" value=(value) checked[form.against == value]; " " (label) } }
     };
@@ -191,8 +248,12 @@ pub(super) fn section(record: &Record, form: &Form, tried: &Markup) -> Markup {
             h2 id="again" { "Run again" }
             p.dim {
                 "Nothing is sent or kept; lookups ask their systems. "
-                @if form.sample { "This call was not captured: the request below is a sample of its hook." }
-                @else if record.captured { "What was not captured is *** in the request." }
+                @match origin {
+                    Some(Origin::Captured) => "What was not captured is *** in the request.",
+                    Some(Origin::Kept) => "The request below is the event as it was sent.",
+                    Some(Origin::Sample) => "This call was not captured: the request below is a sample of its hook.",
+                    None => {},
+                }
             }
             form method="post" action={ (address) "/run" } data-swap="#tried" {
                 fieldset {
@@ -212,18 +273,34 @@ pub(super) fn section(record: &Record, form: &Form, tried: &Markup) -> Markup {
     }
 }
 
-/// What came of it, beside what came of the call.
-fn outcome(record: &Record, capture: Option<&Capture>, tried: &Tried, sources: &[Source], form: &Form) -> Markup {
+/// What there is to compare with.
+enum Before<'a> {
+    /// What came of the same request, with what was captured of it.
+    Same(Option<&'a Capture>),
+    /// Another request was run: what came of the call says nothing about it.
+    Other,
+}
+
+/// What came of it, beside what came of the call where both had the same request.
+fn outcome(record: &Record, before: Before<'_>, tried: &Tried, sources: &[Source], form: &Form) -> Markup {
     let Some(ran) = tried.runs().next() else {
         return html! { p.badge.warn role="alert" { (parts::text(tried.refused.as_deref().unwrap_or("No script ran: no rule wants this."))) } };
     };
-    let differs = difference(record, capture, tried);
+    let differs = match before {
+        Before::Same(capture) => difference(record, capture, tried),
+        Before::Other => String::new(),
+    };
     html! {
         h3 {
-            @if differs.is_empty() { "The same came of it" } @else { "Something else came of it" }
-            " " @if let Some(before) = Some(&record.outcome) { (parts::badge(before)) } " → " @if let Some(after) = ended(tried) { (parts::badge(after)) }
+            @match before {
+                Before::Other => "What came of this request",
+                Before::Same(_) if differs.is_empty() => "The same came of it",
+                Before::Same(_) => "Something else came of it",
+            }
+            " " @if let Before::Same(_) = before { (parts::badge(&record.outcome)) " → " } @if let Some(after) = ended(tried) { (parts::badge(after)) }
             " " span.dim { (parts::span(ran.times.script_us)) " in the script" }
         }
+        @if let Before::Other = before { p.dim { "The call had another request, so the two are not compared." } }
         @if let Some(effect) = &tried.effect { p { (parts::long(effect)) } }
         @if let Some(failure) = &ran.failure {
             @match &failure.finding {
@@ -233,15 +310,15 @@ fn outcome(record: &Record, capture: Option<&Capture>, tried: &Tried, sources: &
         }
         @if !differs.is_empty() { (parts::diff(&differs)) }
         div.grid {
-            div { h3 { "What the script asked for" } (words::commands(Some(&ran.commands))) (asked(ran)) }
+            div { h3 { "What the script asked for" } (words::commands(Some(&ran.commands), Scope::of(record))) (asked(ran, Scope::of(record))) }
             div { h3 { "Reply" } @if tried.reply.is_null() { p.dim { "No body." } } @else { (tree::tree(&tried.reply, &|_| false)) } }
         }
         (listing(ran, sources))
-        @if tried.refused.is_none() { (save_form(record, form)) }
+        @if tried.refused.is_none() { (save_form(record, form, ran.failure.is_some())) }
     }
 }
 
-fn asked(ran: &Ran) -> Markup {
+fn asked(ran: &Ran, scope: Scope) -> Markup {
     let actions: Vec<ActionLine> = ran
         .actions
         .iter()
@@ -258,7 +335,7 @@ fn asked(ran: &Ran) -> Markup {
         })
         .collect();
     html! {
-        (words::actions(&actions))
+        (words::actions(&actions, scope))
         (words::lookups(&lookups))
         @if !ran.logs.is_empty() {
             h3 { "Logged" }
@@ -300,26 +377,43 @@ fn ended(tried: &Tried) -> Option<&String> {
     tried.outcome.as_ref().or(rule)
 }
 
-/// What of the outcome differs from what came of the call. Replies are compared where the call's was captured.
+/// What of the outcome differs from what came of the call. Replies are compared where the call's was captured; of an event,
+/// actions are.
 fn difference(record: &Record, capture: Option<&Capture>, tried: &Tried) -> String {
-    let reply = capture.filter(|capture| !capture.too_large).map(|capture| capture.reply.clone());
-    let after = json!({
-        "outcome": ended(tried),
-        "status": tried.status,
-        "effect": tried.effect,
-        "reply": reply.as_ref().map(|_| without_mark(&tried.reply)),
-    });
-    let before = json!({
-        "outcome": record.outcome,
-        "status": record.status.filter(|_| tried.status.is_some()),
-        "effect": record.effect.as_ref().filter(|_| tried.effect.is_some()),
-        "reply": reply.as_ref().map(without_mark),
-    });
+    let (before, after) = if record.rule.is_some() {
+        let asked = tried.runs().flat_map(|ran| &ran.actions);
+        let asked: Vec<Value> = asked.map(|action| action_line(action.name(), &action.connector)).collect();
+        let done = record.actions.iter().map(|action| action_line(&action.name, &action.connector));
+        (
+            json!({ "outcome": record.outcome, "actions": done.collect::<Vec<_>>() }),
+            json!({ "outcome": ended(tried), "actions": asked }),
+        )
+    } else {
+        let reply = capture.filter(|capture| !capture.too_large).map(|capture| capture.reply.clone());
+        (
+            json!({
+                "outcome": record.outcome,
+                "status": record.status.filter(|_| tried.status.is_some()),
+                "effect": record.effect.as_ref().filter(|_| tried.effect.is_some()),
+                "reply": reply.as_ref().map(without_mark),
+            }),
+            json!({
+                "outcome": ended(tried),
+                "status": tried.status,
+                "effect": tried.effect,
+                "reply": reply.as_ref().map(|_| without_mark(&tried.reply)),
+            }),
+        )
+    };
     if before == after {
         return String::new();
     }
     let [before, after] = [before, after].map(|value| serde_json::to_string_pretty(&value).unwrap_or_default() + "\n");
     TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).to_string()
+}
+
+fn action_line(name: &str, connector: &str) -> Value {
+    json!({ "name": name, "connector": connector })
 }
 
 /// A reply without what points back at its decision.
@@ -349,12 +443,17 @@ async fn sources(desk: &Desk, tried: &Tried, form: &Form, sight: Sight) -> Vec<S
     sources
 }
 
-fn save_form(record: &Record, form: &Form) -> Markup {
+fn save_form(record: &Record, form: &Form, failed: bool) -> Markup {
     if form.against == "edited" {
         return html! { p.dim { "Save the script to its file first; then this call can be saved as a test of it." } };
     }
     html! {
         h3 { "Save as test" }
+        @if failed {
+            p.badge.warn role="alert" {
+                "The script failed here. Saved now, the test expects that failure and passes for as long as it is there: mend the script first, then run again and save."
+            }
+        }
         p.dim { "A golden case: this request without what may be secret in it, what lookups answered, and what came of it. It becomes a file of the bundle." }
         form.filters method="post" action={ "/decisions/" (parts::segment(&record.id)) "/case" } data-swap="#saved" {
             input type="hidden" name="against" value=(form.against);

@@ -23,6 +23,7 @@ use crate::admin::viewer::script::{Marks, Source};
 use crate::admin::viewer::timeline;
 use crate::admin::viewer::tree;
 use crate::admin::viewer::words;
+use crate::admin::viewer::words::Scope;
 use crate::decision::{Capture, FileLines, Record, outcome};
 use crate::trial::tried::Ran;
 
@@ -50,9 +51,13 @@ pub(super) async fn get(
     };
     let sources = texts(&desk, &record.release, &files(&record), who.sight()).await;
     let operator = who.operator();
-    let form = operator.as_ref().and_then(|_| again::first_form(&desk, &record, shown(capture.as_ref()), &sources));
-    let looked = match (&operator, &form) {
-        (Some(operator), Some(form)) => again::look(&desk, operator, &record, form).await,
+    let input = match &operator {
+        Some(_) => again::Input::of(&desk, &record, shown(capture.as_ref()), who.sight()).await,
+        None => None,
+    };
+    let form = input.as_ref().and_then(|input| again::first_form(&record, input, &sources));
+    let looked = match (&operator, &input, &form) {
+        (Some(operator), Some(input), Some(form)) => again::look(&desk, operator, &record, input, form).await,
         _ => None,
     };
     let ran = looked.as_ref().and_then(|tried| tried.runs().next());
@@ -66,7 +71,7 @@ pub(super) async fn get(
         sources: &sources,
         ran,
         read: &|pointer| read.contains(pointer),
-        again: form.as_ref().map(|form| again::section(&record, form, &html! {})),
+        again: form.as_ref().map(|form| again::section(&record, input.map(|input| input.origin), form, &html! {})),
     };
     let title = format!("{} {}", record.route, record.outcome);
     layout::page(&viewer::seen(&desk, &who), Here::Calls, &title, &body(&view))
@@ -86,7 +91,7 @@ pub(super) fn shown(capture: Option<&Disclosure<Capture>>) -> Option<&Capture> {
 }
 
 /// The files in which lines ran, the script first.
-fn files(record: &Record) -> Vec<String> {
+pub(super) fn files(record: &Record) -> Vec<String> {
     let mut files: Vec<String> = record.lines.iter().flatten().map(|file| file.file.clone()).collect();
     let script = record.script.as_deref().unwrap_or_default();
     files.sort_by_key(|file| !file.ends_with(script));
@@ -105,15 +110,16 @@ fn unknown() -> Problem {
 
 pub(super) fn body(view: &View) -> Markup {
     let record = view.record;
+    let scope = Scope::of(record);
     html! {
         p.trail { a href="/" { "Calls" } " / " (place(record)) }
         (head(record))
         div.grid {
             section aria-labelledby="did" {
                 h2 id="did" { "What the script asked for" }
-                (words::commands(record.commands.as_deref()))
+                (words::commands(record.commands.as_deref(), scope))
                 @for note in &record.notes { p { span.badge.warn { "left out" } " " (parts::text(note)) } }
-                (words::actions(&record.actions))
+                (words::actions(&record.actions, scope))
                 (words::lookups(&record.lookups))
             }
             section aria-labelledby="took" { h2 id="took" { "Where the time went" } (timeline::drawing(&record.times, &record.lookups)) }
@@ -138,7 +144,7 @@ fn head(record: &Record) -> Markup {
         @if record.failure.is_some() && record.rule.is_none() && record.outcome != outcome::REFUSED {
             p.lead { "The script gave no answer, so the declared one was given." }
         }
-        @if let Some(effect) = &record.effect { p.lead { (parts::long(effect)) } }
+        @if let Some(effect) = record.effect.as_ref().filter(|effect| **effect != record.headline()) { p.lead { (parts::long(effect)) } }
         p.sub {
             (parts::moment(record.at)) " · " (parts::text(&record.hook))
             @if let Some(login) = &record.subject.login { " · " a href=(parts::address("/", &[("find", login)])) { (parts::text(login)) } }
@@ -151,12 +157,11 @@ fn head(record: &Record) -> Markup {
 
 /// Why, in a sentence. What the script said stands for itself, and so does an error that names its place.
 fn why(record: &Record) -> String {
-    match (&record.failure, &record.reason) {
-        (Some(failure), _) if failure.file.as_ref().is_some_and(|file| failure.text.starts_with(file.as_str())) => {
+    match &record.failure {
+        Some(failure) if failure.file.as_ref().is_some_and(|file| failure.text.starts_with(file.as_str())) => {
             failure.text.clone()
         }
-        (None, Some(reason)) => reason.clone(),
-        _ => record.why(),
+        _ => record.headline(),
     }
 }
 
@@ -182,6 +187,11 @@ fn exchange(view: &View) -> Markup {
             section aria-labelledby="reply" { h2 id="reply" { "Reply" } (status(view.record)) (tree::tree(&capture.reply, &|_| false)) }
         },
         None if view.record.outcome == outcome::REFUSED || route.is_empty() => html! {},
+        None if view.record.rule.is_some() => html! {
+            @if let Some(number) = view.record.event {
+                section.wide { h2 { "Event" } p { a href={ "/events/" (number) } { "The event as it was sent, and every try" } "." } }
+            }
+        },
         None => html! {
             section.wide {
                 h2 { "Request and reply" }

@@ -44,7 +44,7 @@ pub(super) struct View {
 }
 
 /// Seconds after which the page looks again.
-const REFRESH: &str = "10";
+const REFRESH: &str = "2";
 
 pub(super) async fn get(State(desk): State<Arc<Desk>>, Extension(who): Extension<Identity>) -> Response {
     let health = desk.queue();
@@ -116,7 +116,7 @@ pub(super) fn body(view: &View) -> Markup {
             div.top { h1 { "Health" } p.dim { "Version " (view.version) ", up for " (parts::age(view.uptime_ms)) ". Lines are the last hour." } }
             @match &view.trouble {
                 Some(trouble) => p.badge.bad role="alert" { (parts::text(trouble)) },
-                None => p { span.badge.good { "ready" } " Calls are answered and events can be kept." },
+                None => p { span.badge.good data-now="" { "ready" } " Calls are answered and events can be kept." },
             }
             br;
             div.tiles { @for tile in &view.tiles { (tile_shown(tile)) } }

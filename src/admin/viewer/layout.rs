@@ -76,15 +76,14 @@ pub(super) fn page_with(status: StatusCode, seen: &Seen, here: Here, title: &str
                         @for (place, address, name) in NAVIGATION {
                             li { a href=(address) aria-current=[(*place == here).then_some("page")] {
                                 (name)
-                                @if *place == Here::DeadLetters && seen.dead > 0 { " " span.count { (parts::number(seen.dead)) } }
+                                @if *place == Here::DeadLetters { (dead(seen)) }
                             } }
                         }
                     } }
                     (corner(seen))
                 }
-                @for trouble in &seen.troubles {
-                    p.trouble role="status" { (parts::lines(&trouble.text)) " " a href=(trouble.address) { (trouble.link) } }
-                }
+                p.trouble id="gone" role="alert" hidden {}
+                (troubles(seen))
                 main id="main" tabindex="-1" { (body) }
                 footer { p { span id="zone" { "Times are UTC." } " " button.plain id="help" type="button" hidden { "Keys" } } }
                 (keys())
@@ -92,6 +91,40 @@ pub(super) fn page_with(status: StatusCode, seen: &Seen, here: Here, title: &str
         }
     };
     answer(status, markup)
+}
+
+/// The parts of the frame that change by themselves, each as it stands in a page.
+pub(super) fn pulse(seen: &Seen) -> Response {
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" { head { title { "hookgate" } } body { (troubles(seen)) (dead(seen)) (release(seen)) } }
+    };
+    answer(StatusCode::OK, markup)
+}
+
+fn troubles(seen: &Seen) -> Markup {
+    html! {
+        div id="troubles" {
+            @for trouble in &seen.troubles {
+                p.trouble role="status" { (parts::lines(&trouble.text)) " " a href=(trouble.address) { (trouble.link) } }
+            }
+        }
+    }
+}
+
+fn dead(seen: &Seen) -> Markup {
+    html! { span id="dead" { @if seen.dead > 0 { " " span.count { (parts::number(seen.dead)) } } } }
+}
+
+fn release(seen: &Seen) -> Markup {
+    html! {
+        span id="release" {
+            @match &seen.release {
+                Some(release) => a href="/releases" title="The release in force" { code { (release) } },
+                None => span { "no release" },
+            }
+        }
+    }
 }
 
 /// A page without navigation: for those who are not let in yet.
@@ -133,10 +166,7 @@ fn head(title: &str) -> Markup {
 fn corner(seen: &Seen) -> Markup {
     html! {
         div.corner {
-            @match &seen.release {
-                Some(release) => a href="/releases" title="The release in force" { code { (release) } },
-                None => span { "no release" },
-            }
+            (release(seen))
             @if !seen.operator { span.role { "read only" } }
             @if seen.session {
                 form method="post" action="/logout" { button.plain type="submit" { "Sign out" } }

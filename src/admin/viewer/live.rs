@@ -16,7 +16,7 @@ use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use crate::decision::{Record, outcome};
+use crate::decision::Record;
 
 /// What somebody asked for, as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,8 +121,7 @@ fn wanted(fields: &Fields) -> Result<DecisionsAsked, String> {
     Ok(DecisionsAsked {
         route: fields.some("route"),
         outcome: fields.some("outcome"),
-        // Ids are names like those of users.
-        user: fields.some("find"),
+        find: fields.some("find"),
         since: fields.when("since")?,
         until: fields.when("until")?,
         cursor: fields.some("cursor"),
@@ -149,9 +148,14 @@ pub(super) fn body(view: &View) -> Markup {
             p.badge.warn { (parts::counted(view.dropped, "decision"))
                 " not kept since the start: more happened in a second than [store] decisions_per_second allows. The calls were answered." }
         }
-        @if let Some(problem) = &view.problem { p.badge.warn role="alert" { (parts::text(problem)) } }
-        (rows(view))
-        (parts::more(view.next.clone()))
+        // The script of the page puts another answer in its place while somebody writes.
+        div id="found" {
+            @if let Some(problem) = &view.problem { p.badge.warn role="alert" { (parts::text(problem)) } }
+            (rows(view))
+            (parts::more(view.next.clone()))
+        }
+        template id="row" { (row(&DecisionLine::of(&Record::default()))) }
+        ul id="tones" hidden { @for outcome in OUTCOMES { li data-word=(outcome) data-tone=(parts::tone(outcome)) {} } }
     }
 }
 
@@ -162,7 +166,7 @@ fn filters(view: &View) -> Markup {
         form.filters id="filters" method="get" action="/" role="search" {
             label.grow { span { "Search" }
                 input type="search" name="find" value=(asked.find) data-key-search="" autocomplete="off" spellcheck="false"
-                    placeholder="E-mail, login, user, event, request or decision id"; }
+                    placeholder="E-mail, login, id, route, reason, or a part of one"; }
             (parts::choice("route", "Route", "All", &asked.route, &view.routes))
             (parts::choice("outcome", "Outcome", "All", &asked.outcome, &outcomes))
             label { span { "Since" } input name="since" value=(asked.since) size="12" placeholder="2h or a time" autocomplete="off"; }
@@ -187,23 +191,19 @@ fn rows(view: &View) -> Markup {
                 tbody { @for line in &view.page.decisions { (row(line)) } }
             }
         }
-        template id="row" { (row(&DecisionLine::of(&Record::default()))) }
-        ul id="tones" hidden { @for outcome in OUTCOMES { li data-word=(outcome) data-tone=(parts::tone(outcome)) {} } }
     }
 }
 
 /// A row of the list. The script of the page fills the same slots from the same members.
 fn row(line: &DecisionLine) -> Markup {
-    let ids = [&line.event_id, &line.request_id, &line.subject.id, &line.subject.login];
-    let ids = ids.into_iter().flatten().fold(line.id.clone(), |all, id| format!("{all} {id}"));
     let who = line.subject.login.as_deref().or(line.subject.id.as_deref()).unwrap_or_default();
     html! {
-        tr data-id=(line.id) data-route=(line.route) data-outcome=(line.outcome) data-find=(ids.to_lowercase()) {
+        tr data-id=(line.id) {
             td.tight { (parts::clock_slot(&line.time)) }
             td { span class={ "badge " (parts::tone(&line.outcome)) } data-slot="outcome" { (parts::text(&line.outcome)) } }
             td data-slot="route" { (parts::text(&place(line))) }
             td data-slot="who" { (parts::text(&parts::cut(who, 80))) }
-            td.full { a data-slot="why" href={ "/decisions/" (parts::segment(&line.id)) } { (parts::text(&parts::cut(brief(line), 200))) } }
+            td.full { a data-slot="why" href={ "/decisions/" (parts::segment(&line.id)) } { (parts::text(&parts::cut(&line.headline, 200))) } }
             td.num data-slot="took" { (parts::span(line.total_us)) }
         }
     }
@@ -217,18 +217,10 @@ fn place(line: &DecisionLine) -> String {
     }
 }
 
-/// Why, as short as a row is.
-fn brief(line: &DecisionLine) -> &str {
-    if matches!(line.outcome.as_str(), outcome::FAILED | outcome::REFUSED) {
-        return &line.why;
-    }
-    line.reason.as_ref().or(line.effect.as_ref()).or(line.event_type.as_ref()).unwrap_or(&line.outcome)
-}
-
 fn nothing(view: &View) -> Markup {
     if view.asked.is_filtered() {
         let next = html! {
-            "Nothing that is kept matches. Search finds whole ids and whole addresses; "
+            "Nothing matches. Whole ids and addresses are looked for in all that is kept, parts of them in ten thousand calls at a time; "
             a href="/" { "show all calls" } "."
         };
         return parts::empty("No such call", &next, None);
@@ -250,7 +242,7 @@ fn nothing(view: &View) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Failure, Subject};
+    use crate::decision::{Failure, Subject, outcome};
 
     fn view<'a>(asked: &'a Asked, page: &'a Decisions) -> View<'a> {
         let hook = Some("acme.token".to_owned());

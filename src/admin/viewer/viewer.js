@@ -84,6 +84,7 @@ function addCopyButtons(within) {
 function enrich(within) {
   localTimes(within);
   addCopyButtons(within);
+  scrollLines(within);
 }
 
 async function replaceFrom(response, selector) {
@@ -103,15 +104,19 @@ async function swap(event) {
   if (!selector) return;
   event.preventDefault();
   const body = new URLSearchParams(new FormData(form, event.submitter));
+  // What is chosen here is meant: see editedRuns.
+  body.set('scripted', '1');
   const buttons = all('button', form);
   buttons.forEach((button) => { button.disabled = true; });
   one(selector)?.setAttribute('aria-busy', 'true');
   try {
     const response = await fetch(event.submitter?.getAttribute('formaction') ?? form.action, { method: 'POST', body });
-    const fresh = await replaceFrom(response, selector);
+    const fresh = response.status === 401 ? null : await replaceFrom(response, selector);
     if (fresh) {
       fresh.tabIndex = -1;
       fresh.focus();
+    } else if (response.status === 401) {
+      tell(selector, 'Your session has ended. What you wrote is still here: sign in in another tab, then try again.', '/login');
     } else {
       tell(selector, `The gateway answered ${response.status}. Load the page again to see why.`);
     }
@@ -123,13 +128,27 @@ async function swap(event) {
   }
 }
 
-function tell(selector, text) {
+function tell(selector, text, address) {
   const place = one(selector);
   if (!place) return;
+  one('.told', place)?.remove();
   const note = document.createElement('p');
+  note.className = 'told badge bad';
   note.setAttribute('role', 'alert');
-  note.textContent = text;
+  say(note, text, address);
   place.prepend(note);
+}
+
+// A sentence, and where somebody can sign in without losing this page.
+function say(node, text, address) {
+  node.textContent = text;
+  if (!address) return;
+  const link = document.createElement('a');
+  link.href = address;
+  link.target = '_blank';
+  link.rel = 'noopener';
+  link.textContent = 'Sign in';
+  node.append(' ', link);
 }
 
 // A part with data-refresh is asked for again every so many seconds, while somebody looks and nothing in it has the focus.
@@ -138,12 +157,70 @@ function refresh() {
   if (!part) return;
   setInterval(async () => {
     const place = one('[data-refresh]');
-    if (document.hidden || place.contains(document.activeElement)) return;
+    if (document.hidden || !within || place.contains(document.activeElement)) return;
     try {
-      const response = await fetch(location.href);
+      const response = await fetch(location.href, { redirect: 'error', signal: AbortSignal.timeout(PATIENCE) });
       if (response.ok) await replaceFrom(response, '[data-refresh]');
-    } catch { /* the next round tries again */ }
+    } catch { /* the pulse says so */ }
   }, Number(part.dataset.refresh) * 1000);
+}
+
+// ---- whether what stands here is still true --------------------------------------------------------------------------------
+
+const PULSE = 1000;
+const PATIENCE = 1500;
+
+// Whether the gateway answers us, as far as the last pulse knows.
+let within = true;
+
+// Asks for the parts of the frame that change by themselves. A page that nobody looks at asks when somebody does again.
+async function pulse() {
+  if (document.hidden || !one('#gone')) return;
+  let response;
+  try {
+    response = await fetch('/pulse', { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(PATIENCE) });
+  } catch {
+    lost('The gateway cannot be reached: what stands here is of before.');
+    return;
+  }
+  if (response.status === 401) {
+    lost('Your session has ended: what stands here is of before.', '/login');
+  } else if (!response.ok) {
+    lost(`The gateway answers ${response.status}: what stands here is of before.`);
+  } else {
+    await found(response);
+  }
+}
+
+function lost(text, address) {
+  const note = one('#gone');
+  if (within || note.firstChild?.textContent !== text) say(note, text, address);
+  note.hidden = false;
+  within = false;
+  all('[data-now]').forEach((badge) => {
+    badge.textContent = 'not known';
+    badge.className = 'badge warn';
+  });
+  document.dispatchEvent(new Event('lost'));
+}
+
+async function found(response) {
+  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+  for (const selector of ['#troubles', '#dead', '#release']) {
+    const [fresh, old] = [one(selector, page), one(selector)];
+    if (fresh && old && fresh.outerHTML !== old.outerHTML) old.replaceWith(document.adoptNode(fresh));
+  }
+  one('#gone').hidden = true;
+  within = true;
+}
+
+function pulses() {
+  const again = async () => {
+    await pulse();
+    setTimeout(again, PULSE);
+  };
+  setTimeout(again, PULSE);
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) pulse(); });
 }
 
 // ---- live calls --------------------------------------------------------------------------------------------------------
@@ -152,8 +229,7 @@ const MOST_ROWS = 200;
 const MOST_PER_BATCH = 50;
 
 class LiveList {
-  constructor(list) {
-    this.body = one('tbody', list);
+  constructor() {
     this.template = one('#row');
     this.form = one('#filters');
     this.state = one('#live-state');
@@ -163,27 +239,33 @@ class LiveList {
     this.held = [];
     this.paused = false;
     this.untold = 0;
-    this.known = new Set(all('tr[data-id]', this.body).map((row) => row.dataset.id));
+    this.begin();
     this.pauseButton.hidden = false;
     this.pauseButton.addEventListener('click', () => this.toggle());
-    this.form?.addEventListener('input', () => this.filterRows());
     setInterval(() => this.announce(), 5000);
     this.connect();
   }
 
+  // Goes on with the rows that stand there now.
+  begin() {
+    this.body = one('#calls tbody');
+    this.known = new Set(all('tr[data-id]', this.body).map((row) => row.dataset.id));
+  }
+
   connect() {
     const source = new EventSource('/api/v1/live');
-    const say = (text, on) => {
+    const show = (text, on) => {
       this.state.textContent = text;
       this.dot.className = `dot ${on ? 'on' : 'off'}`;
     };
-    source.addEventListener('open', () => say('Live', true));
+    source.addEventListener('open', () => show('Live', true));
     source.addEventListener('error', () => {
       const closed = source.readyState === EventSource.CLOSED;
-      say(closed ? 'Not live: load the page again' : 'Trying to reach the gateway…', false);
+      show(closed ? 'Not live: load the page again' : 'Trying to reach the gateway…', false);
     });
+    document.addEventListener('lost', () => show('Trying to reach the gateway…', false));
     source.addEventListener('decisions', (event) => this.take(JSON.parse(event.data).decisions));
-    source.addEventListener('lagged', () => say('Live, with gaps: more happens than fits here', true));
+    source.addEventListener('lagged', () => show('Live, with gaps: more happens than fits here', true));
   }
 
   take(records) {
@@ -201,10 +283,9 @@ class LiveList {
     for (const record of records.slice(-MOST_PER_BATCH)) {
       if (this.known.has(record.id)) continue;
       this.known.add(record.id);
-      const row = this.row(record);
-      row.hidden = !this.matches(row);
-      if (!row.hidden) this.untold += 1;
-      rows.unshift(row);
+      if (!this.matches(record)) continue;
+      this.untold += 1;
+      rows.unshift(this.row(record));
     }
     if (!rows.length) return;
     this.body.prepend(...rows);
@@ -221,11 +302,7 @@ class LiveList {
     const slot = (name) => one(`[data-slot=${name}]`, row);
     row.classList.add('new');
     row.dataset.id = record.id;
-    row.dataset.route = record.route;
-    row.dataset.outcome = record.outcome;
     const { id, login } = record.subject ?? {};
-    row.dataset.find = [record.id, record.event_id, record.request_id, record.trace_id, id, login]
-      .filter(Boolean).join(' ').toLowerCase();
     const time = slot('time');
     time.dateTime = time.title = record.time;
     localTime(time);
@@ -236,31 +313,21 @@ class LiveList {
     setText(slot('who'), cut(login ?? id ?? '', 80));
     const link = slot('why');
     link.href = `/decisions/${encodeURIComponent(record.id)}`;
-    setText(link, cut(this.why(record), 200));
+    setText(link, cut(record.headline, 200));
     slot('took').textContent = span(record.total_us);
     return row;
   }
 
-  why(record) {
-    if (['failed', 'refused'].includes(record.outcome)) return record.why;
-    return record.reason ?? record.effect ?? record.event_type ?? record.outcome;
-  }
-
-  matches(row) {
+  // As the server searches.
+  matches(record) {
     const wanted = (name) => this.form?.elements[name]?.value ?? '';
     const text = wanted('find').trim().toLowerCase();
-    return (!wanted('route') || row.dataset.route === wanted('route'))
-      && (!wanted('outcome') || row.dataset.outcome === wanted('outcome'))
-      && (!text || row.dataset.find.includes(text) || row.textContent.toLowerCase().includes(text));
-  }
-
-  filterRows() {
-    let shown = 0;
-    for (const row of this.body.rows) {
-      row.hidden = !this.matches(row);
-      shown += row.hidden ? 0 : 1;
-    }
-    this.news.textContent = shown ? `${shown} of the calls here match.` : 'None of the calls here match. Search looks through all that are kept.';
+    const { id, login } = record.subject ?? {};
+    const said = [record.id, record.route, record.outcome, record.event_id, record.request_id, record.trace_id, id, login,
+      record.rule, record.event_type, record.script, record.headline];
+    return (!wanted('route') || record.route === wanted('route'))
+      && (!wanted('outcome') || record.outcome === wanted('outcome'))
+      && (!text || said.some((part) => part?.toLowerCase().includes(text)));
   }
 
   toggle() {
@@ -286,6 +353,93 @@ class LiveList {
     this.news.textContent = this.untold === 1 ? 'One new call.' : `${this.untold} new calls.`;
     this.untold = 0;
   }
+}
+
+// ---- the search through calls ----------------------------------------------------------------------------------------------
+
+// While somebody writes, the answer of the server takes the place of the list, and the address says what was asked for: what
+// stands there is what Enter would show.
+class Search {
+  constructor(form, live) {
+    this.form = form;
+    this.live = live;
+    this.asked = 0;
+    form.addEventListener('input', () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.ask(), 250);
+    });
+  }
+
+  async ask() {
+    this.asked += 1;
+    const turn = this.asked;
+    const wanted = new URLSearchParams([...new FormData(this.form)].filter(([, value]) => value.trim()));
+    const address = wanted.size ? `/?${wanted}` : '/';
+    let page;
+    try {
+      const response = await fetch(address, { redirect: 'error' });
+      page = new DOMParser().parseFromString(await response.text(), 'text/html');
+    } catch {
+      return; // the pulse says so
+    }
+    // Somebody went on writing.
+    if (turn !== this.asked) return;
+    const [fresh, old] = [one('#found', page), one('#found')];
+    if (!fresh || Boolean(one('#calls', fresh)) !== Boolean(this.live)) {
+      location.assign(address);
+      return;
+    }
+    old.replaceWith(document.adoptNode(fresh));
+    enrich(fresh);
+    history.replaceState(null, '', address);
+    this.live?.begin();
+    const shown = all('tbody tr', fresh).length;
+    one('#live-news').textContent = shown === 1 ? 'One call found.' : `${shown}${one('.more', fresh) ? ' or more' : ''} calls found.`;
+  }
+}
+
+// ---- times that somebody writes ----------------------------------------------------------------------------------------------
+
+// Times are written as pages print them, in the reader's zone; what is sent is exact.
+function timeFields() {
+  for (const field of all('input[name="since"], input[name="until"]')) {
+    const time = new Date(field.value);
+    if (/^\d{4}-\d\d-\d\dT/.test(field.value) && !Number.isNaN(time.getTime())) {
+      field.value = `${time.getFullYear()}-${pad(time.getMonth() + 1)}-${pad(time.getDate())} ${pad(time.getHours())}:${pad(time.getMinutes())}:${pad(time.getSeconds())}`;
+    }
+    field.form?.addEventListener('formdata', (event) => {
+      const exact = exactTime(event.formData.get(field.name));
+      if (exact) event.formData.set(field.name, exact);
+    });
+  }
+}
+
+function exactTime(written) {
+  const match = /^(?:(\d{4}-\d\d-\d\d)[ T])?(\d\d:\d\d(?::\d\d)?)$/.exec((written ?? '').trim());
+  if (!match) return null;
+  const now = new Date();
+  const today = `${now.getFullYear()}-${pad(now.getMonth() + 1)}-${pad(now.getDate())}`;
+  const time = new Date(`${match[1] ?? today}T${match[2]}`);
+  if (Number.isNaN(time.getTime())) return null;
+  if (!match[1] && time > now) time.setDate(time.getDate() - 1);
+  return time.toISOString();
+}
+
+// ---- lines of scripts --------------------------------------------------------------------------------------------------------
+
+// A box with lines shows the one that failed, else the last one that ran.
+function scrollLines(within) {
+  for (const box of all('.code', within)) {
+    const line = one('tr.failed', box) ?? all('tr.ran', box).at(-1);
+    if (line) box.scrollTop = Math.max(0, line.offsetTop - box.clientHeight / 2);
+  }
+}
+
+// Who changes the script wants that one to run.
+function editedRuns(event) {
+  if (!event.target.matches('textarea[name="script"]')) return;
+  const choice = one('input[name="against"][value="edited"]', event.target.form);
+  if (choice) choice.checked = true;
 }
 
 // ---- keys --------------------------------------------------------------------------------------------------------------
@@ -325,17 +479,30 @@ function keys() {
 // ---- choosing many -------------------------------------------------------------------------------------------------------
 
 function chooseAll(event) {
-  if (!event.target.matches('input[data-all]')) return;
-  all(`input[name="${event.target.dataset.all}"]`).forEach((box) => { box.checked = event.target.checked; });
+  if (!event.target.matches('input[type="checkbox"]')) return;
+  const name = event.target.dataset.all;
+  if (name) all(`input[name="${name}"]`).forEach((box) => { box.checked = event.target.checked; });
+  needChoice();
+}
+
+// What acts on chosen rows rests while none is chosen. The server says the same to who has no script.
+function needChoice() {
+  all('button[data-chosen]').forEach((button) => {
+    button.disabled = !one(`input[name="${button.dataset.chosen}"]:checked`);
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------------------------
 
 document.addEventListener('submit', swap);
 document.addEventListener('change', chooseAll);
+needChoice();
 tellZone();
 enrich(document);
 keys();
 refresh();
-const list = one('#calls');
-if (list) new LiveList(list);
+pulses();
+timeFields();
+document.addEventListener('input', editedRuns);
+const live = one('#calls') ? new LiveList() : null;
+if (live || one('#found')) new Search(one('#filters'), live);

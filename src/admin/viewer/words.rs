@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::admin::viewer::parts;
-use crate::decision::{ActionLine, LookupLine};
+use crate::decision::{ActionLine, LookupLine, Record};
 
 /// What commands do, where their name alone does not say it. Others are read as they are written: `link_user`, link user.
 const COMMANDS: &[(&str, &str)] = &[
@@ -25,10 +25,26 @@ const COMMANDS: &[(&str, &str)] = &[
     ("send", "Send the message"),
 ];
 
+/// What a script is asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// A call, which somebody waits for.
+    Call,
+    /// An event, which has happened.
+    Rule,
+}
+
+impl Scope {
+    pub(super) fn of(record: &Record) -> Self {
+        if record.rule.is_some() { Self::Rule } else { Self::Call }
+    }
+}
+
 /// What a script returned, as a list; `None` if that is not known.
-pub(super) fn commands(commands: Option<&[Value]>) -> Markup {
+pub(super) fn commands(commands: Option<&[Value]>, scope: Scope) -> Markup {
     match commands {
         None => html! { p.dim { "Not known: the script gave no answer." } },
+        Some([]) if scope == Scope::Rule => html! {},
         Some([]) => html! { p.dim { "None: everything stays as it is." } },
         Some(commands) => html! { ol.steps { @for one in commands { li { (command(one)) } } } },
     }
@@ -85,8 +101,9 @@ fn argument(value: &Value) -> Markup {
     }
 }
 
-pub(super) fn actions(actions: &[ActionLine]) -> Markup {
+pub(super) fn actions(actions: &[ActionLine], scope: Scope) -> Markup {
     html! {
+        @if actions.is_empty() && scope == Scope::Rule { p.dim { "No action." } }
         @if !actions.is_empty() {
             h3 { "Actions" }
             ol.steps { @for action in actions {

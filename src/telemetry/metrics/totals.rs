@@ -34,7 +34,7 @@ impl Metrics {
         for route in routes.values() {
             totals.calls += sum(&route.calls.read());
             totals.fallbacks += sum(&route.fallback.read());
-            let buckets = route.call_seconds.read().buckets;
+            let buckets = route.call_seconds.fine();
             if totals.call_seconds.is_empty() {
                 totals.call_seconds = buckets;
             } else {
