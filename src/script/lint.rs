@@ -13,7 +13,7 @@ mod conditions;
 mod emails;
 mod entry;
 mod flow;
-mod foreign;
+pub(crate) mod foreign;
 mod hashes;
 pub mod known;
 mod link;
