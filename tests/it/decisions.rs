@@ -56,7 +56,7 @@ async fn a_decision_says_who_what_and_why() {
     assert_eq!(record.subject.login.as_deref(), Some("ann@x.example"));
     assert_eq!(
         record.commands,
-        Some(vec![json!({ "deny": { "field": "(text)", "text": "no", "reason": "INVALID_VALUE" } })])
+        Some(vec![json!({ "deny": { "field": "email", "text": "no", "reason": "INVALID_VALUE" } })])
     );
     let lines = record.lines.clone().unwrap();
     assert_eq!((lines[0].file.as_str(), lines[0].lines.as_slice()), ("scripts/hook.rhai", &[3, 4, 5, 6][..]));

@@ -222,7 +222,7 @@ fn a_release_with_many_failing_tests_takes_few_lines_of_the_log() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let log = served.stop();
-    let told: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"error\"")).collect();
     assert!(told.len() <= 5, "{} lines:\n{}", told.len(), told.join("\n"));
     assert!(told[0].contains("test `token::test_0` failed"), "{}", told[0]);
     assert!(told.iter().any(|line| line.contains("57") && line.contains("hookgate test")), "{}", told.join("\n"));

@@ -359,7 +359,7 @@ mod tests {
             r#"name="event" value="7""#,
             r#"method="post""#,
             "of route `org&lt;`",
-            "<code>user.created</code>: 2",
+            "<bdi>user.created</bdi></code>: 2",
             "(cannot be read)",
             r#"href="/events/7""#,
             "k&lt;1&gt;",

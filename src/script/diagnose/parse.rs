@@ -351,10 +351,13 @@ fn missing_comma(spot: &Spot) -> Said {
         return said;
     }
     let (before, after) = (spot.around.before(), spot.around.after());
-    if spot.around.word_before() == "function" {
-        let place = spot.word_before().1;
+    if after.starts_with('{')
+        && let Some(start) = before.rfind("function")
+        && before[start + "function".len()..].trim_start().starts_with('(')
+    {
+        let column = before[..start].chars().count() + 1;
         return say("`function` makes no function here", "a small function is written `|x| x + 1`")
-            .at(place.0, place.1);
+            .at(spot.line, column);
     }
     if spot.around.word() == "for" && before.contains('[') {
         return say("a list is not made by `for`", "write `list.map(|item| …)` or `list.filter(|item| …)`");

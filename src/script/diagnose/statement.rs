@@ -44,8 +44,9 @@ pub(crate) fn missing_semicolon(spot: &Spot) -> Said {
         return said;
     }
     let rest = spot.around.after();
-    if spot.around.word() == "finally" {
-        return say("`finally` does not exist", "write it after the `try` block: it runs there in any case");
+    if before == "finally" {
+        let help = "write it after the `try` block: it runs there in any case";
+        return say("`finally` does not exist", help).at(place.0, place.1);
     }
     if let Some(said) = foreign_value(spot) {
         return said;

@@ -373,13 +373,13 @@ const CASES: &[(&str, &[&str])] = &[
     (
         "fn on_signup(request) { deny(request.email.text); allow() }",
         &[
-            "warning script/dropped-command signup.rhai:1:25: the command of `deny` is returned nowhere, so nothing happens (did you forget `return`?)",
+            "error script/dropped-command signup.rhai:1:25: the command of `deny` is returned nowhere, so nothing happens (did you forget `return`?)",
         ],
     ),
     (
         "fn on_signup(request) { if request.user == () { deny(\"x\") } allow() }",
         &[
-            "warning script/dropped-command signup.rhai:1:49: the command of `deny` is returned nowhere, so nothing happens (did you forget `return`?)",
+            "error script/dropped-command signup.rhai:1:49: the command of `deny` is returned nowhere, so nothing happens (did you forget `return`?)",
         ],
     ),
     (

@@ -303,6 +303,8 @@ impl Known {
             "/" => with_queries(path, &["outcome=failed", "find=ann@mail.example", "since=nonsense"]),
             "/api/v1/events" => with_queries(path, &["limit=1", "state=dead", "type=user.*"]),
             "/events" => with_queries(path, &["state=dead", "since=nonsense"]),
+            // Without a choice they do nothing.
+            "/dead-letters/replay" | "/dead-letters/purge" => vec![format!("{path}?all=1")],
             "/api/v1/changes" => with_queries(path, &["limit=1", "what=release%20refused"]),
             "/api/v1/releases/{hash}/diff" => {
                 let pairs = self.releases.iter().flat_map(|from| self.releases.iter().map(move |to| (from, to)));
