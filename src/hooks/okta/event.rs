@@ -172,7 +172,7 @@ impl Contract for EventHook {
             published: event.text("/published").and_then(|text| text.parse::<jiff::Timestamp>().ok()),
             has_own_id: own_id(event.value()).is_some(),
             problem: event.0.reading.problem.clone(),
-            notes: event.0.delivery.notes.iter().chain(&event.0.reading.notes).cloned().collect(),
+            notes: event.0.reading.notes.clone(),
         }
     }
 

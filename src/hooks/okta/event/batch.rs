@@ -72,8 +72,7 @@ pub(super) fn open(body: &Bytes, most: usize) -> Result<Opened, HookError> {
         return Err(HookError::Empty);
     }
     let Some((envelope, members)) = well_formed(body) else { return salvage::open(body, most) };
-    let mut notes = Vec::new();
-    check_type(envelope.event_type.as_deref(), &mut notes)?;
+    check_type(envelope.event_type.as_deref())?;
     let found = members.at_most(most)?;
     let events = found.into_iter().map(|event| body.slice_ref(event.get().as_bytes())).collect();
     let delivery = Delivery {
@@ -84,7 +83,6 @@ pub(super) fn open(body: &Bytes, most: usize) -> Result<Opened, HookError> {
         type_version: envelope.type_version,
         cloud_events_version: envelope.cloud_events_version,
         content_type: envelope.content_type,
-        notes,
         ..Delivery::default()
     };
     Ok(Opened { delivery: delivery.packed(), events })
@@ -98,16 +96,16 @@ fn well_formed(body: &Bytes) -> Option<(Envelope<'_>, Members<'_>)> {
     Some((envelope, members))
 }
 
-/// A delivery that has events is one, whatever it says of its type; unless it names another hook.
+/// A delivery that has events is one, whatever it says of its type; unless it names another hook. `event.envelope` has what it
+/// said.
 ///
 /// # Errors
 /// The type is another hook's.
-pub(super) fn check_type(found: Option<&str>, notes: &mut Vec<String>) -> Result<(), HookError> {
+pub(super) fn check_type(found: Option<&str>) -> Result<(), HookError> {
     match okta::check_type(NAME, found) {
-        Err(error @ HookError::UnknownType { .. }) => notes.push(error.to_string()),
-        other => other?,
+        Err(HookError::UnknownType { .. }) => Ok(()),
+        known => known,
     }
-    Ok(())
 }
 
 impl<'a> Members<'a> {

@@ -28,9 +28,6 @@ pub(super) struct Delivery {
     /// The same as JSON, for keeping.
     #[serde(skip)]
     pub(super) kept: Arc<str>,
-    /// What of the delivery could not be read as it was sent. Known only while it is taken in.
-    #[serde(skip)]
-    pub(super) notes: Vec<String>,
 }
 
 impl Delivery {

@@ -44,8 +44,7 @@ pub(super) fn open(body: &Bytes, most: usize) -> Result<Opened, HookError> {
     let mut finds = Finds::default();
     let mut reader = serde_json::Deserializer::from_str(&text);
     let read = Part::Delivery.within(&mut finds).deserialize(&mut reader).and_then(|()| reader.end());
-    let mut notes = Vec::new();
-    check_type(finds.delivery.event_type.as_deref(), &mut notes)?;
+    check_type(finds.delivery.event_type.as_deref())?;
     limit(finds.count, most)?;
     if finds.found.is_empty() && read.is_ok() {
         finds.found.extend(single(&text));
@@ -58,18 +57,14 @@ pub(super) fn open(body: &Bytes, most: usize) -> Result<Opened, HookError> {
         end = start + event.get().len();
         events.push(body.slice(start..end));
     }
-    if let Err(error) = &read {
-        notes.push(format!("the delivery is broken: {error}"));
-        if finds.inside {
-            events.extend(rest(body, &text, end));
-        }
+    if read.is_err() && finds.inside {
+        events.extend(rest(body, &text, end));
     }
     if events.is_empty() && finds.events != Some("an array") {
         okta::check_type(NAME, finds.delivery.event_type.as_deref())?;
         return Err(nothing(&finds, read.err()));
     }
-    let delivery = Delivery { notes, ..finds.delivery };
-    Ok(Opened { delivery: delivery.packed(), events })
+    Ok(Opened { delivery: finds.delivery.packed(), events })
 }
 
 /// What stands behind the last event that was found, or behind the start of the list.
