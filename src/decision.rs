@@ -73,7 +73,7 @@ pub struct Record {
     pub script: Option<String>,
     /// SHA-256 of the script and all it imports, 64 hexadecimal digits.
     pub script_hash: Option<String>,
-    /// A try-out from the provider's console: actions were recorded, not done.
+    /// A try-out: actions were recorded, not done.
     pub preview: bool,
     /// HTTP status of the reply.
     pub status: Option<u16>,
@@ -82,7 +82,7 @@ pub struct Record {
     pub commands: Option<Vec<Value>>,
     pub actions: Vec<ActionLine>,
     pub lookups: Vec<LookupLine>,
-    /// Commands that were left out, and why.
+    /// What of the call could not be read as it was sent; and commands that were left out, and why.
     pub notes: Vec<String>,
     /// The lines that ran. Nothing if they are not known: the run took too long to be repeated.
     pub lines: Option<Vec<FileLines>>,
@@ -260,6 +260,9 @@ impl Record {
                 _ => String::new(),
             };
             return match self.outcome.as_str() {
+                outcome::REFUSED if self.effect.is_some() => {
+                    format!("no script ran, so the declared answer was given: {}", failure.text)
+                }
                 outcome::REFUSED => format!("the call was refused before any script: {}", failure.text),
                 _ if self.rule.is_some() => format!("{script} failed{place}: {}", failure.text),
                 _ => format!("{script} failed{place}, so the declared answer was given: {}", failure.text),

@@ -82,6 +82,8 @@ pub struct Answered<'a> {
     pub facts: &'a Facts,
     /// The id of the decision, for calls without one of their own.
     pub decision: &'a str,
+    /// What tells two calls of one id apart: the same for the same body, also after a restart.
+    pub digest: &'a str,
 }
 
 impl Delivery {
@@ -210,12 +212,17 @@ impl Delivery {
     /// # Errors
     /// They could not be kept by `until`, and are not kept later: the caller gets another answer, with which they do not go.
     pub async fn keep(&self, answered: Answered<'_>, actions: &[Action], until: Instant) -> Result<(), StoreError> {
-        let Answered { route, facts, decision } = answered;
+        let Answered { route, facts, decision, digest } = answered;
         let key = facts.id.as_deref().unwrap_or(decision);
-        let origin = Origin { route: &route.name, rule: "", event: key, generation: 0, preview: facts.preview };
+        let seen_as = match facts.preview {
+            true => format!("preview {decision}"),
+            false => format!("{key} {digest}"),
+        };
+        let origin = Origin { route: &route.name, rule: "", event: &seen_as, generation: 0, preview: facts.preview };
         let event = NewEvent {
             route: route.name.as_str().into(),
             key: key.to_owned(),
+            seen_as: Some(seen_as.clone()),
             kind: route.hook.name.to_owned(),
             flags: Flags { call: true, preview: facts.preview, ..Flags::default() },
             jobs: outbox::jobs(&origin, actions),
@@ -264,6 +271,9 @@ impl Delivery {
         if event.facts.problem.is_some() {
             count("unreadable");
             tracing::warn!(route.name, event.id = id, "an event cannot be read; `hookgate events show` has it");
+        } else if !event.facts.notes.is_empty() {
+            let notes = event.facts.notes.join("; ");
+            tracing::warn!(route.name, event.id = id, notes, "an event was read, but not all of it as it was sent");
         }
         if flags.own {
             count("own");

@@ -18,6 +18,7 @@ use crate::delivery::intake::Way;
 use crate::delivery::{Answered, Delivery};
 use crate::failpoint;
 use crate::gateway::decide::{Asked, Decision, Failure};
+use crate::gateway::digest::digest;
 use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
@@ -31,6 +32,7 @@ use crate::script::lanes::Lanes;
 use crate::telemetry::metrics::Metrics;
 
 pub mod decide;
+mod digest;
 pub mod guard;
 pub mod record;
 pub mod refusal;
@@ -62,6 +64,8 @@ pub struct Admitted {
     release: Arc<Release>,
     route: Arc<Route>,
     purpose: Purpose,
+    /// Whoever calls only tries the route out: nothing acts.
+    preview: bool,
 }
 
 /// What a call is for.
@@ -87,16 +91,16 @@ impl Gateway {
     pub async fn admit(&self, head: Parts, received: Instant) -> Result<Admitted, Response<Bytes>> {
         let mut record = Box::new(Record::begin(received, &head.headers));
         match self.check(head, &mut record).await {
-            Ok((release, route, purpose)) => Ok(Admitted { record, release, route, purpose }),
+            Ok((release, route, purpose, preview)) => Ok(Admitted { record, release, route, purpose, preview }),
             Err(refusal) => Err(record.end(Err(refusal), &self.metrics, &self.records)),
         }
     }
 
     /// The answer to a call with its whole body, whatever happens.
     pub async fn answer(&self, call: Admitted, body: Bytes) -> Response<Bytes> {
-        let Admitted { mut record, release, route, purpose } = call;
+        let Admitted { mut record, release, route, purpose, preview } = call;
         let outcome = match purpose {
-            Purpose::Hook => self.handle(&release, &route, body, &mut record).await,
+            Purpose::Hook => self.handle(&release, &route, (body, preview), &mut record).await,
             // A provider's one-time check that the address is ours. No script runs.
             Purpose::Challenge(headers) => (route.hook.challenge)(&headers).map_err(Refusal::from),
         };
@@ -110,29 +114,39 @@ impl Gateway {
         record.end(Err(refusal), &self.metrics, &self.records)
     }
 
-    async fn check(&self, head: Parts, record: &mut Record) -> Result<(Arc<Release>, Arc<Route>, Purpose), Refusal> {
+    async fn check(
+        &self,
+        head: Parts,
+        record: &mut Record,
+    ) -> Result<(Arc<Release>, Arc<Route>, Purpose, bool), Refusal> {
+        let release = self.live.current();
+        let found = release.as_ref().and_then(|release| release.destination(head.uri.path()));
         if !matches!(head.method, Method::POST | Method::GET) {
-            return Err(Refusal::Method);
+            let is_verified = found.is_some_and(|found| found.route.hook.events);
+            return Err(Refusal::Method(if is_verified { "GET, POST" } else { "POST" }));
         }
-        let release = self.live.current().ok_or(Refusal::NotReady)?;
-        let route = release.route(head.uri.path()).ok_or(Refusal::NoRoute)?.clone();
-        record.found(&route, &release);
+        let release = release.as_ref().ok_or(Refusal::NotReady)?;
+        let found = found.ok_or(Refusal::NoRoute)?;
+        let route = found.route.clone();
+        record.found(&route, release);
         record.verified(route.gate.verify(&head).await, &self.metrics)?;
+        let is_marked = route.preview_header.as_ref().is_some_and(|name| head.headers.contains_key(name));
+        let preview = found.preview || is_marked;
         let purpose = if head.method == Method::GET { Purpose::Challenge(head.headers) } else { Purpose::Hook };
-        Ok((release, route, purpose))
+        Ok((release.clone(), route, purpose, preview))
     }
 
     async fn handle(
         &self,
         release: &Arc<Release>,
         route: &Route,
-        body: Bytes,
+        (body, preview): (Bytes, bool),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
         if self.is_too_much(route) {
             return self.shed(release, route, record);
         }
-        let work = pin!(self.work(release, route, body, record));
+        let work = pin!(self.work(release, route, (body, preview), record));
         self.workers.count(work).await
     }
 
@@ -141,16 +155,24 @@ impl Gateway {
         &self,
         release: &Arc<Release>,
         route: &Route,
-        body: Bytes,
+        (body, preview): (Bytes, bool),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
         if let Plan::Rules(_) = route.plan {
-            return self.accept(route, &body, record).await;
+            return self.accept(route, (&body, preview), record).await;
         }
-        let request = self.read(&body, route.hook.decode).await?;
-        record.decoded(&request.facts, body);
+        let request = match self.read(&body, route.hook.decode).await {
+            Ok(request) if preview => (route.hook.as_preview)(request),
+            Ok(request) => request,
+            // The route says what its caller hears when there is no answer of its script.
+            Err(Refusal::Call(problem)) if !problem.is_of_another_hook() => {
+                return Ok(record.unread(decide::unread(release, route, problem), body));
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        record.decoded(&request.facts, body.clone());
         failpoint::panic("gateway.decoded");
-        Ok(self.reply(release, route, request, record).await)
+        Ok(self.reply(release, route, (request, body), record).await)
     }
 
     /// Reads a body; a large one on another thread, for others wait for this one.
@@ -193,10 +215,18 @@ impl Gateway {
     }
 
     /// Events are acknowledged once they are kept, and not before. What their rules do comes later.
-    async fn accept(&self, route: &Route, body: &Bytes, record: &mut Record) -> Result<Reply, Refusal> {
+    async fn accept(
+        &self,
+        route: &Route,
+        (body, preview): (&Bytes, bool),
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
         let _permit = route.permits.try_acquire().map_err(|_| Refusal::Busy)?;
         let (split, most) = (route.hook.split, route.max_events);
-        let events = self.read(body, move |body| split(body, most)).await?;
+        let mut events = self.read(body, move |body| split(body, most)).await?;
+        if preview {
+            events = events.into_iter().map(route.hook.as_preview).collect();
+        }
         let receipt = self.delivery.accept(route, &events, Way::Hook).await?;
         record.accepted(receipt);
         Ok(Reply::empty(204))
@@ -208,14 +238,14 @@ impl Gateway {
         &self,
         release: &Release,
         route: &Route,
-        facts: &Facts,
+        (facts, body): (&Facts, &Bytes),
         decision: Decision,
         deadline: Instant,
     ) -> Decision {
         if decision.actions.is_empty() {
             return decision;
         }
-        let answered = Answered { route, facts, decision: &decision.id };
+        let answered = Answered { route, facts, decision: &decision.id, digest: &digest(body) };
         match self.delivery.keep(answered, &decision.actions, deadline).await {
             Ok(()) => decision,
             Err(problem) => decision.failed(release, route, Failure::Store(problem)),
@@ -227,7 +257,7 @@ impl Gateway {
         &self,
         release: &Arc<Release>,
         route: &Route,
-        facts: &Facts,
+        (facts, body): (&Facts, &Bytes),
         mut decision: Decision,
         deadline: Instant,
     ) -> Decision {
@@ -240,7 +270,7 @@ impl Gateway {
             metrics: self.metrics.clone(),
             release: release.clone(),
             route: route.name.clone(),
-            call: facts.id.as_ref().map_or_else(|| decision.id.clone(), ToString::to_string),
+            call: facts.id.as_ref().map_or_else(|| decision.id.clone(), |id| format!("{id} {}", digest(body))),
             sending,
             deadline,
         };
@@ -249,21 +279,27 @@ impl Gateway {
     }
 
     /// The reply to a decoded call; of a call seen before, the reply it got then.
-    async fn reply(&self, release: &Arc<Release>, route: &Route, request: Decoded, record: &mut Record) -> Reply {
+    async fn reply(
+        &self,
+        release: &Arc<Release>,
+        route: &Route,
+        (request, body): (Decoded, Bytes),
+        record: &mut Record,
+    ) -> Reply {
         let deadline = record.received() + Duration::from_millis(route.limits.deadline_ms);
         let parent = record.parent();
         let asked = Asked { deadline, parent: parent.as_ref() };
         let decide = || async {
             let decision = decide::decide(&self.lanes, self.delivery.lookups(), release, route, &request, asked).await;
-            let decision = self.kept(release, route, &request.facts, decision, deadline).await;
-            self.sent(release, route, &request.facts, decision, deadline).await
+            let decision = self.kept(release, route, (&request.facts, &body), decision, deadline).await;
+            self.sent(release, route, (&request.facts, &body), decision, deadline).await
         };
         let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {
             let decision = decide().await;
             return record.decided(decision, request);
         };
-        let id = id.clone();
-        match self.guard.once((release.id, route.number, id), decide).await {
+        let key = self.guard.key(release.id, route.number, id.clone(), &body);
+        match self.guard.once(key, decide).await {
             Answer::First(decision) => record.decided(*decision, request),
             Answer::Again(reply) => record.repeated(reply),
         }

@@ -25,6 +25,7 @@ mod error;
 pub mod okta;
 pub mod recorded;
 mod returned;
+pub mod text;
 
 pub use crate::hooks::error::{CommandError, HookError};
 use crate::hooks::recorded::Recorded;
@@ -48,6 +49,10 @@ pub trait Contract: Sized + 'static {
     const SAMPLES: &'static [Sample];
     /// What the people behind the hook meet at the provider, for the reference page.
     const PROVIDER: Provider;
+    /// How a call that is only tried out is told from one that counts, for the reference page.
+    const TRYING: &'static str = "The provider does not mark a call that is only tried out. Give the route a \
+        `preview_path`, or a header with `preview = \"header:x-hookgate-preview\"`, and let the provider call that way while \
+        you try: what comes so is answered as usual, `request.preview` is true, and nothing acts.";
     /// What scripts should know of the commands before a call comes.
     const ADVICE: &'static Advice = &Advice::NONE;
     /// What the record of a decision says of its calls.
@@ -81,6 +86,9 @@ pub trait Contract: Sized + 'static {
         let _ = most;
         Ok(vec![Self::decode(body)?])
     }
+
+    /// The same request as one that is only tried out: its script reads it as a preview.
+    fn as_preview(request: Self::Request) -> Self::Request;
 
     /// An event as it is kept until its rules have run.
     fn pack(request: &Self::Request) -> Parcel {
@@ -186,7 +194,7 @@ pub struct Facts {
     pub request_id: Option<ImmutableString>,
     /// Of an event: what rules match on.
     pub event_type: Option<ImmutableString>,
-    /// A try-out from the provider's console: actions are recorded, not done.
+    /// A try-out: actions are recorded, not done.
     pub preview: bool,
     /// Of an event: when it happened.
     pub published: Option<Timestamp>,
@@ -194,6 +202,8 @@ pub struct Facts {
     pub has_own_id: bool,
     /// Of an event: why rules cannot read it.
     pub problem: Option<String>,
+    /// What of it could not be read as it was sent: one sentence each, without a value.
+    pub notes: Vec<String>,
 }
 
 /// An event as it is kept: everything that a rule needs to run on it later, perhaps in another process.
@@ -207,6 +217,8 @@ pub struct Parcel {
     pub body: Bytes,
     /// Somebody asked for it to run once more.
     pub replay: bool,
+    /// It is only tried out.
+    pub preview: bool,
     /// When it was kept, in milliseconds since 1970; nothing for one that is not kept, as in a test.
     pub received: Option<i64>,
 }
@@ -267,6 +279,7 @@ pub struct Hook {
     pub on_failure: &'static [FailureForm],
     pub samples: &'static [Sample],
     pub provider: Provider,
+    pub trying: &'static str,
     pub advice: &'static Advice,
     pub recorded: &'static Recorded,
     pub events: bool,
@@ -278,6 +291,8 @@ pub struct Hook {
     pub challenge: fn(&HeaderMap) -> Result<Reply, HookError>,
     pub decode: fn(&Bytes) -> Result<Decoded, HookError>,
     pub split: fn(&Bytes, usize) -> Result<Vec<Decoded>, HookError>,
+    /// The same request as one that is only tried out.
+    pub as_preview: fn(Decoded) -> Decoded,
     pub pack: fn(&Decoded) -> Parcel,
     pub unpack: fn(Parcel) -> Option<Decoded>,
     pub read: fn(&Decoded, &str) -> Vec<ImmutableString>,
@@ -328,6 +343,7 @@ impl Hook {
             on_failure: C::ON_FAILURE,
             samples: C::SAMPLES,
             provider: C::PROVIDER,
+            trying: C::TRYING,
             advice: C::ADVICE,
             recorded: C::RECORDED,
             events: C::EVENTS,
@@ -337,6 +353,10 @@ impl Hook {
             challenge,
             decode: |body| C::decode(body).map(erase::<C>),
             split: |body, most| Ok(C::split(body, most)?.into_iter().map(erase::<C>).collect()),
+            as_preview: |decoded| {
+                let request = decoded.request.try_cast::<C::Request>().expect("a hook is given what it decoded");
+                erase::<C>(C::as_preview(request))
+            },
             pack: |decoded| C::pack(&decoded.typed::<C>()),
             unpack: |parcel| C::unpack(parcel).map(erase::<C>),
             read: |decoded, path| C::read(&decoded.typed::<C>(), path),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use std::time::Duration;
 
+use http::HeaderName;
 use rhai::Dynamic;
 use tokio::sync::Semaphore;
 
@@ -76,7 +77,14 @@ pub struct Release {
     pub(crate) param_secrets: Vec<Arc<Ring>>,
     /// What it was made of, until it goes live: then whoever keeps past releases takes it.
     pub(crate) content: Option<Content>,
-    by_path: HashMap<String, Arc<Route>>,
+    by_path: HashMap<String, Destination>,
+}
+
+/// What a path leads to.
+pub struct Destination {
+    pub route: Arc<Route>,
+    /// The path is the route's `preview_path`.
+    pub preview: bool,
 }
 
 /// A configured path.
@@ -85,6 +93,10 @@ pub struct Route {
     /// Its place among the routes of the release.
     pub number: usize,
     pub path: String,
+    /// A second path, on which nothing acts.
+    pub preview_path: Option<String>,
+    /// A header that marks a call on which nothing acts.
+    pub preview_header: Option<HeaderName>,
     pub hook: &'static Hook,
     pub gate: Gate,
     pub limits: Limits,
@@ -152,6 +164,11 @@ pub fn schema() -> &'static serde_json::Value {
 impl Release {
     /// The route of a path; a trailing slash makes no difference.
     pub fn route(&self, path: &str) -> Option<&Arc<Route>> {
+        self.destination(path).map(|found| &found.route)
+    }
+
+    /// The same, and whether the path is for trying only.
+    pub fn destination(&self, path: &str) -> Option<&Destination> {
         self.by_path.get(path).or_else(|| self.by_path.get(path.strip_suffix('/')?))
     }
 

@@ -186,12 +186,15 @@ pub struct NewEvent {
     pub route: Arc<str>,
     /// Unique per route, for as long as the store remembers: the provider's id of the event.
     pub key: String,
+    /// What is unique instead of the key, where several may have one key: a try-out has the key of the event that it tries,
+    /// and two calls of one id may have different bodies.
+    pub seen_as: Option<String>,
     /// The provider's type of event; the hook of an answered call; empty if it could not be read.
     pub kind: String,
     /// When it happened, as the provider says.
     pub published: Option<Millis>,
     pub flags: Flags,
-    /// Why no rule could read it.
+    /// Why no rule could read it; or, where it has a type, what of it was not read as it was sent.
     pub problem: Option<String>,
     /// What the events of a delivery have in common, as its hook wrote it.
     pub envelope: Arc<str>,
@@ -203,7 +206,7 @@ pub struct NewEvent {
 /// What is odd or special about an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Flags {
-    /// A try-out from the provider's console: actions are recorded, not done.
+    /// A try-out: actions are recorded, not done.
     pub preview: bool,
     /// Published more than five minutes in the future.
     pub clock_skew: bool,

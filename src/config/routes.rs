@@ -13,12 +13,22 @@ use crate::config::retry::Retry;
 use crate::secret::SecretSource;
 use crate::secret::literal::{Certainty, names_secret};
 
+/// How `preview` names a header.
+pub const PREVIEW_BY_HEADER: &str = "header:";
+
 /// A path that a provider calls: its hook, its authentication and what runs there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The path of the URL, such as `/okta/registration`. A slash at the end does not count.
     pub path: String,
+    /// A second path for trying: its calls are answered as those of `path`, but nothing acts. Actions are recorded and not
+    /// done, no code is sent, and `kv` stays as it is.
+    #[schemars(length(min = 1))]
+    pub preview_path: Option<String>,
+    /// A header that marks a call as one for trying, as in `"header:x-hookgate-preview"`. Whatever its value, the call is
+    /// treated as one of `preview_path`.
+    pub preview: Option<String>,
     /// The kind of call that arrives here, such as `okta.registration`.
     pub hook: String,
     /// The script to run, relative to the folder of scripts. An event route has this or `rules`.
@@ -232,6 +242,13 @@ pub enum OnFailure {
         #[schemars(length(min = 1))]
         refuse: String,
     },
+}
+
+impl Route {
+    /// The name of the header that marks a call as one for trying.
+    pub fn preview_header(&self) -> Option<&str> {
+        self.preview.as_deref()?.strip_prefix(PREVIEW_BY_HEADER)
+    }
 }
 
 impl Config {

@@ -36,25 +36,35 @@ fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {
         call: false,
         own: is_own(route, event),
     };
+    let fresh = || uuid::Uuid::now_v7().simple();
     // Without any id at all nothing can be told from anything else: such an event is new each time.
-    let key = if parcel.key.is_empty() { format!("none-{}", uuid::Uuid::now_v7().simple()) } else { parcel.key };
+    let key = if parcel.key.is_empty() { format!("none-{}", fresh()) } else { parcel.key };
+    // A try-out is new each time, too, and the event that it tries may still come.
+    let seen_as = facts.preview.then(|| format!("preview {} of {key}", fresh()));
+    let place = seen_as.as_ref().unwrap_or(&key);
     let rules = match &route.plan {
         Plan::Rules(rules) if !flags.own => rules.as_slice(),
         _ => &[],
     };
     let wanting = rules.iter().filter(|rule| rule.wanted.check(event).is_ok());
-    let jobs = wanting.map(|rule| job(route, rule, event, &key, published.unwrap_or(now))).collect();
+    let jobs = wanting.map(|rule| job(route, rule, event, place, published.unwrap_or(now))).collect();
     NewEvent {
         route: route.name.as_str().into(),
         key,
+        seen_as,
         kind: facts.event_type.as_deref().unwrap_or_default().to_owned(),
         published,
         flags,
-        problem: facts.problem.clone(),
+        problem: facts.problem.clone().or_else(|| told(&facts.notes)),
         envelope: parcel.envelope,
         body: parcel.body,
         jobs,
     }
+}
+
+/// What is told of an event of which something could not be read as it was sent.
+fn told(notes: &[String]) -> Option<String> {
+    (!notes.is_empty()).then(|| format!("rules read it, but not all as it was sent: {}", notes.join("; ")))
 }
 
 /// Whether we caused it, or those who act for us.

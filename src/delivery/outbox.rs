@@ -64,7 +64,7 @@ fn job(origin: &Origin<'_>, number: usize, action: &Action) -> NewJob {
         order: None,
         once: action.once.as_ref().map(|once| (scoped(&once.key), once.time())),
         digest: action.digest.as_ref().map(|digest| (scoped(&digest.key), digest.time())),
-        suppressed: origin.preview.then(|| "a try-out from the provider's console: recorded, not done".to_owned()),
+        suppressed: origin.preview.then(|| "a try-out: recorded, not done".to_owned()),
     }
 }
 

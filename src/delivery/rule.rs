@@ -43,6 +43,7 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
         envelope: job.event.envelope.clone(),
         body: job.event.body.clone(),
         replay: job.replay > 0,
+        preview: job.event.flags.preview,
         received: Some(job.event.received),
     };
     let Some(event) = (route.hook.unpack)(parcel) else {
@@ -232,7 +233,8 @@ fn children(job: &Leased, rule: &Rule, actions: &[Action]) -> Vec<NewJob> {
     let origin = Origin {
         route: &job.event.route,
         rule: &rule.name,
-        event: &job.event.key,
+        // The event that is tried out has the same key, and its actions are still to be done.
+        event: if job.event.flags.preview { &job.key } else { &job.event.key },
         generation: job.generation,
         preview: job.event.flags.preview,
     };

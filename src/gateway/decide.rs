@@ -6,7 +6,7 @@ use rhai::ImmutableString;
 use uuid::Uuid;
 
 use crate::command::Action;
-use crate::hooks::{Decoded, Encoded, Mark, Reply};
+use crate::hooks::{Decoded, Encoded, HookError, Mark, Reply};
 use crate::lookup::Lookups;
 use crate::message::{Outcome, Sending, Tried};
 use crate::release::{Plan, Release, Route};
@@ -53,6 +53,8 @@ pub enum Failure {
     NoThread,
     #[error("the process died while this script ran, more than once, so its calls are refused for a while")]
     Crashed,
+    #[error("the call cannot be used, so its script did not run: {0}")]
+    Unread(HookError),
     #[error("{0}")]
     Script(Box<ScriptError>),
     #[error("no provider took the message ({})", Outcome::reasons(.0))]
@@ -68,6 +70,8 @@ impl Failure {
             Self::Busy(_) | Self::NoThread => "busy",
             Self::Overload => "overload",
             Self::Crashed => "crashed",
+            Self::Unread(HookError::UnknownType { .. }) => "other_hook",
+            Self::Unread(_) => "bad_body",
             Self::Script(error) => error.reason(),
             Self::NotSent(_) => "not_sent",
             Self::Store(_) => "store",
@@ -147,6 +151,12 @@ pub async fn decide(
 pub fn shed(release: &Release, route: &Route) -> Decision {
     let decision = Decision { id: Uuid::now_v7().simple().to_string(), ..Decision::of(Reply::empty(503)) };
     decision.failed(release, route, Failure::Overload)
+}
+
+/// The declared answer for a call of which nothing can be used.
+pub fn unread(release: &Release, route: &Route, problem: HookError) -> Decision {
+    let decision = Decision { id: Uuid::now_v7().simple().to_string(), ..Decision::of(Reply::empty(503)) };
+    decision.failed(release, route, Failure::Unread(problem))
 }
 
 impl Decision {

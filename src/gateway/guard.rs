@@ -1,10 +1,16 @@
 //! The duplicate guard: the same call again within two minutes gets the first answer, and its script does not run again.
 //!
+//! The same call is one of the same id with the same body: an id alone may be used twice, by a provider that counts anew or by a
+//! request that calls several times. Bodies are told apart by a keyed hash (SipHash) with a key that this process draws: it is
+//! as fast as hashes without one, and nobody who writes a part of a body can make it collide with another. What must be
+//! known in another process, too, is told apart by SHA-256.
+//!
 //! A provider that heard nothing in time calls once more, perhaps while the first call is still running: then the
 //! second waits for the first. Memory is bounded by the newest [`MOST`] answers.
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,10 +20,11 @@ use rhai::ImmutableString;
 use tokio::sync::OnceCell;
 
 use crate::gateway::decide::Decision;
+use crate::gateway::digest::fingerprint;
 use crate::hooks::Reply;
 
-/// Release, route, and the provider's id of the call. A new release answers anew.
-pub type Key = (u64, usize, ImmutableString);
+/// Release, route, the provider's id of the call, and its body. A new release answers anew.
+pub type Key = (u64, usize, ImmutableString, u64);
 
 /// How long an answer is given again.
 const REMEMBERED: Duration = Duration::from_secs(120);
@@ -30,6 +37,8 @@ pub struct Guard {
     slots: DashMap<Key, Arc<Slot>, foldhash::fast::RandomState>,
     /// Keys by age, for forgetting the oldest.
     order: Mutex<VecDeque<(Instant, Key)>>,
+    /// The key of the hash of bodies.
+    bodies: RandomState,
 }
 
 struct Slot {
@@ -46,6 +55,11 @@ pub enum Answer {
 }
 
 impl Guard {
+    /// What the call is known by.
+    pub fn key(&self, release: u64, route: usize, id: ImmutableString, body: &[u8]) -> Key {
+        (release, route, id, fingerprint(body, &self.bodies))
+    }
+
     /// Decides the call of `key` once. If the caller of the first goes away in the middle, the next one decides.
     pub async fn once<F: Future<Output = Decision>>(&self, key: Key, decide: impl FnOnce() -> F) -> Answer {
         let slot = self.slot(key);
@@ -94,7 +108,7 @@ mod tests {
     use super::*;
 
     fn key(number: usize) -> Key {
-        (1, 1, format!("call-{number}").into())
+        (1, 1, format!("call-{number}").into(), 0)
     }
 
     async fn reply_of(guard: &Guard, number: usize, status: u16) -> (bool, u16) {

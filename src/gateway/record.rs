@@ -129,11 +129,17 @@ impl Record {
         self.one_of_many = true;
     }
 
-    /// The call was refused with its declared answer before it was read.
+    /// The call was answered with its declared answer before a script saw it.
     pub fn shed(&mut self, decision: Decision) -> Reply {
         let reply = decision.reply.clone();
         self.decision = Some((decision, None));
         reply
+    }
+
+    /// The call was answered with its declared answer, because nothing of it can be used.
+    pub fn unread(&mut self, decision: Decision, body: Bytes) -> Reply {
+        self.body = body;
+        self.shed(decision)
     }
 
     /// Events were kept.
@@ -212,6 +218,10 @@ impl Record {
             warn!(route.name = route, decision = id, note, "a command was left out");
         }
         let Some(decision) = decision else { return };
+        let facts = self.decision.as_ref().and_then(|(_, request)| request.as_ref()).map(|request| &request.facts);
+        for note in facts.into_iter().flat_map(|facts| &facts.notes) {
+            warn!(route.name = route, decision = id, note, "a part of the call was not read as it was sent");
+        }
         for line in &decision.logs {
             let fields = line.fields.as_ref().map(ToString::to_string);
             info!(route.name = route, decision = id, script.fields = fields, script.text = line.text, "script log");

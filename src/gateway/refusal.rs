@@ -14,8 +14,9 @@ use crate::store::StoreError;
 pub enum Refusal {
     #[error("no route has this path")]
     NoRoute,
+    /// With the methods that the path takes.
     #[error("hooks are called with POST, and event hooks are verified with GET")]
-    Method,
+    Method(&'static str),
     #[error("not authenticated: {0}")]
     Auth(#[from] Denied),
     #[error(transparent)]
@@ -61,7 +62,7 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Auth(_) => StatusCode::UNAUTHORIZED,
             Self::Call(HookError::MisplacedChallenge) => StatusCode::NOT_FOUND,
             Self::Call(HookError::PostOnly) => StatusCode::METHOD_NOT_ALLOWED,
@@ -84,7 +85,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NoRoute => "no_route",
-            Self::Method | Self::Call(HookError::PostOnly) => "method",
+            Self::Method(_) | Self::Call(HookError::PostOnly) => "method",
             Self::Auth(_) => "auth",
             Self::Call(HookError::Challenge { .. } | HookError::MisplacedChallenge) => "challenge",
             Self::Call(HookError::OtherHook { .. } | HookError::UnknownType { .. } | HookError::Withdrawn { .. }) => {
@@ -108,14 +109,14 @@ impl Refusal {
 
     /// Whether its text holds something of the body: the type of a call that this route does not know.
     pub fn quotes(&self) -> bool {
-        matches!(self, Self::Call(HookError::OtherHook { .. } | HookError::UnknownType { .. }))
+        matches!(self, Self::Call(error) if error.quotes())
     }
 
     /// One line for the caller. Until it is authenticated it learns nothing about the routes.
     fn hint(&self) -> String {
         match self {
             Self::NoRoute | Self::Call(HookError::MisplacedChallenge) => "not found".into(),
-            Self::Method | Self::Call(HookError::PostOnly) => "method not allowed".into(),
+            Self::Method(_) | Self::Call(HookError::PostOnly) => "method not allowed".into(),
             Self::Auth(_) => "not authenticated".into(),
             Self::Call(error) => error.to_string(),
             Self::NotReady | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
@@ -130,6 +131,11 @@ impl Refusal {
         }
     }
 
+    /// The methods that the path takes.
+    fn allowed(&self) -> &'static str {
+        if let Self::Method(allowed) = self { allowed } else { "POST" }
+    }
+
     /// The response of this refusal.
     pub fn response(&self) -> Response<Bytes> {
         let body = serde_json::json!({ "error": self.hint() }).to_string();
@@ -138,7 +144,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self.status() {
-            StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
+            StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static(self.allowed()))),
             // RFC 9110, section 15.5.16: so that the caller knows that it was the coding.
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 drop(headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity")))

@@ -2,13 +2,12 @@
 
 use crate::hooks::MAX_ACTIONS;
 
-/// The body is not this hook's call. The caller hears 400, or 413 to too many events; the operator reads this.
+/// The body is not this hook's call. The operator reads this. Where the route declares an answer, the caller gets that one;
+/// else 400, or 413 to too many events.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
     #[error("the body is empty")]
     Empty,
-    #[error("the body is not UTF-8 (byte {at})")]
-    NotUtf8 { at: usize },
     #[error("the body is not JSON: {problem}")]
     NotJson { problem: String },
     #[error("the body is not a call of `{hook}`: {problem}")]
@@ -27,6 +26,18 @@ pub enum HookError {
     MisplacedChallenge,
     #[error("an inline hook takes POST only")]
     PostOnly,
+}
+
+impl HookError {
+    /// Whether the call belongs to another hook, so that the answer which its route declares would mean nothing to the caller.
+    pub fn is_of_another_hook(&self) -> bool {
+        matches!(self, Self::OtherHook { .. } | Self::Withdrawn { .. })
+    }
+
+    /// Whether its text quotes the call.
+    pub fn quotes(&self) -> bool {
+        matches!(self, Self::OtherHook { .. } | Self::UnknownType { .. })
+    }
 }
 
 /// What a script returned cannot be sent.

@@ -18,6 +18,7 @@ mod advice;
 pub mod event;
 pub mod password_import;
 pub mod patch;
+pub mod person;
 mod recorded;
 pub mod registration;
 pub mod reply;

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use crate::decision::outcome;
 use crate::decision::redact;
 use crate::decision::{Capture, FileLines, Kept, LookupLine, Record, Subject, Times};
+use crate::hooks::text;
 use crate::records::subject::Subjects;
 use crate::records::{Ran, Seen};
 use crate::script::context::World;
@@ -30,7 +31,7 @@ const MAX_LINES: usize = 100;
 
 /// The record of a run, with what it is found by.
 pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Runtime) -> Kept {
-    let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    let body = read(&seen.body);
     let recorded = seen.hook.map(|hook| hook.recorded);
     let subject = recorded.map(|recorded| (recorded.subject)(&body)).unwrap_or_default();
     let subject = subjects.shown(bounded(subject), runtime);
@@ -59,8 +60,10 @@ pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Runtime) -> Kept {
     if let Some(rule) = seen.rule {
         (record.rule, record.event, record.attempt) = (Some(rule.name), Some(rule.event), Some(rule.attempt));
     }
+    let unread = seen.ran.iter().flat_map(|ran| &ran.request.facts.notes);
+    let left_out = seen.reply.iter().filter(|_| record.rule.is_none()).flat_map(|reply| &reply.notes);
+    record.notes = unread.chain(left_out).take(MAX_LINES).map(|note| redact::short(note, MAX_TEXT)).collect();
     if let Some(reply) = seen.reply.as_ref().filter(|_| record.rule.is_none()) {
-        record.notes = reply.notes.iter().take(MAX_LINES).map(|note| redact::short(note, MAX_TEXT)).collect();
         record.effect = seen.hook.map(|hook| redact::short(&(hook.effect)(reply), MAX_TEXT));
     }
     record.outcome = match (&record.failure, &seen.ran, &seen.reply, recorded) {
@@ -78,6 +81,12 @@ pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Runtime) -> Kept {
     let handles = [&record.event_id, &record.request_id, &record.trace_id, &record.subject.id, &record.subject.login];
     let handles = handles.into_iter().flatten().cloned().collect();
     Kept { record, capture, handles }
+}
+
+/// The body as JSON, without faults of its text; `null` if it is none.
+fn read(body: &[u8]) -> Value {
+    let mended = || serde_json::from_str(&text::mended(body)?.text).ok();
+    serde_json::from_slice(body).ok().or_else(mended).unwrap_or_default()
 }
 
 /// What is known of the run itself.

@@ -215,7 +215,7 @@ fn assemble_now(
     Ok(Release {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         hash,
-        by_path: routes.iter().map(|route| (route.path.clone(), route.clone())).collect(),
+        by_path: routes.iter().flat_map(routes::destinations).collect(),
         routes,
         tables,
         connectors,

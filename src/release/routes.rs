@@ -18,7 +18,7 @@ use crate::release::access::Access;
 use crate::release::convert::{declared, own_limits, retry_of};
 use crate::release::params::ParamSecrets;
 use crate::release::wanted::Wanted;
-use crate::release::{Order, Plan, Reconcile, Route, Rule};
+use crate::release::{Destination, Order, Plan, Reconcile, Route, Rule};
 use crate::script::budget::Limits;
 use crate::script::context::{Surroundings, Tables};
 use crate::script::run::Script;
@@ -67,7 +67,9 @@ impl Parts<'_> {
         Some(Route {
             name: name.to_owned(),
             number,
-            path: route.path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&route.path).to_owned(),
+            path: without_slash(&route.path),
+            preview_path: route.preview_path.as_deref().map(without_slash),
+            preview_header: route.preview_header().and_then(|name| name.parse().ok()),
             hook,
             gate: Gate::new(ways)?,
             permits: Arc::new(Semaphore::new(calls)),
@@ -122,6 +124,18 @@ impl Parts<'_> {
     fn surroundings(&self, params: &Map<String, Value>) -> Arc<Surroundings> {
         Arc::new(Surroundings { params: Arc::new(self.secrets.map(params)), tables: self.tables.clone() })
     }
+}
+
+/// What the paths of a route lead to.
+pub(super) fn destinations(route: &Arc<Route>) -> impl Iterator<Item = (String, Destination)> {
+    let to = |preview| Destination { route: route.clone(), preview };
+    let usual = (route.path.clone(), to(false));
+    std::iter::once(usual).chain(route.preview_path.clone().map(|path| (path, to(true))))
+}
+
+/// A slash at the end makes no difference, but for the root.
+fn without_slash(path: &str) -> String {
+    path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path).to_owned()
 }
 
 /// Who acts for us: those that are named, the app that reads the log, and connectors that change things at a provider.

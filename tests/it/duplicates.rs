@@ -131,6 +131,58 @@ async fn other_routes_and_releases_answer_anew() {
     assert_eq!(outcomes(&gateway, "one", "duplicate"), 0);
 }
 
+/// A call under this id for this address.
+fn registration(id: &str, email: &str) -> String {
+    let mut call: Value = serde_json::from_str(&with_id("okta.registration", id)).unwrap();
+    call["data"]["userProfile"]["email"] = json!(email);
+    call.to_string()
+}
+
+#[tokio::test]
+async fn one_id_with_another_body_is_another_call() {
+    let script = r#"fn on_registration(request) { deny(request.email.text) }"#;
+    let gateway = gateway(script);
+    for email in ["allow@a.example", "deny@mailinator.com", "allow@a.example"] {
+        let reply: Value = serde_json::from_slice(&post(&gateway, "/one", registration("ONE", email)).await).unwrap();
+        assert_eq!(reply["error"]["errorSummary"], json!(email));
+    }
+    assert_eq!((outcomes(&gateway, "one", "replied"), outcomes(&gateway, "one", "duplicate")), (2, 1));
+    // Calls of one request of the user share its id where they have none of their own.
+    let of_request = |email: &str| {
+        let mut call: Value = serde_json::from_str(&registration("", email)).unwrap();
+        call.as_object_mut().unwrap().shift_remove("eventId");
+        call.to_string()
+    };
+    for email in ["a@a.example", "b@b.example"] {
+        let reply: Value = serde_json::from_slice(&post(&gateway, "/one", of_request(email)).await).unwrap();
+        assert_eq!(reply["error"]["errorSummary"], json!(email));
+    }
+}
+
+#[tokio::test]
+async fn one_id_with_another_body_has_actions_of_its_own() {
+    let connector = "[connectors.out]\nkind = \"file\"\npath = \"out.jsonl\"\n";
+    let script = r#"fn on_registration(request) { notify("out", request.email.text) }"#;
+    let gateway = TestGateway::bundle(&format!("{CONFIG}{connector}"), &[("scripts/hook.rhai", script)]);
+    let call = async |gateway: &TestGateway, email: &str| {
+        let headers = [("authorization", SECRET)];
+        gateway.call(Method::POST, "/one", &headers, registration("ONE", email)).await;
+    };
+    call(&gateway, "a@a.example").await;
+    call(&gateway, "b@b.example").await;
+    gateway.work().await;
+    // The guard forgets with its process, the store does not.
+    let gateway = gateway.restarted().await;
+    call(&gateway, "a@a.example").await;
+    gateway.work().await;
+    let out = std::fs::read_to_string(gateway.place.root.join("out.jsonl")).unwrap();
+    let mut told: Vec<Value> =
+        out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["message"].clone()).collect();
+    told.sort_by_key(Value::to_string);
+    assert_eq!(told, [json!("a@a.example"), json!("b@b.example")]);
+    assert!(gateway.event("ONE").await.event.flags.call);
+}
+
 #[tokio::test]
 async fn previews_and_calls_without_id_run_each_time() {
     let gateway = gateway(SCRIPT);
@@ -139,7 +191,9 @@ async fn previews_and_calls_without_id_run_each_time() {
     let mut nameless: Value = serde_json::from_str(&with_id("okta.registration", "a")).unwrap();
     nameless.as_object_mut().unwrap().shift_remove("eventId");
     nameless["data"]["context"]["request"].as_object_mut().unwrap().shift_remove("id");
-    for call in [preview, nameless] {
+    let mut empty = nameless.clone();
+    empty["eventId"] = json!("");
+    for call in [preview, nameless, empty] {
         assert_ne!(
             post(&gateway, "/one", call.to_string()).await,
             post(&gateway, "/one", call.to_string()).await,

@@ -119,7 +119,7 @@ pub struct Event {
     #[schema(format = DateTime)]
     pub received: String,
     pub flags: Flags,
-    /// Why no rule could read it.
+    /// Why no rule could read it; or, where it has a type, what of it was not read as it was sent.
     pub problem: Option<String>,
     /// How many of its jobs are in which state.
     #[schema(value_type = std::collections::HashMap<String, u64>)]

@@ -266,7 +266,7 @@ fn flags(flags: Flags) -> Markup {
 
 fn jobs(event: &EventLine) -> Markup {
     html! {
-        @if event.jobs.is_empty() { span.dim { @if event.problem.is_some() { "cannot be read" } @else { "no rule wants it" } } }
+        @if event.jobs.is_empty() { span.dim { @if event.problem.is_some() && event.kind.is_empty() { "cannot be read" } @else { "no rule wants it" } } }
         @for (state, count) in &event.jobs { (parts::badge(state.name())) " " (parts::number(*count)) " " }
     }
 }

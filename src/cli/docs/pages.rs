@@ -99,15 +99,19 @@ fn on_failure(text: &mut String, hook: &Hook) {
     if hook.on_failure.is_empty() {
         let _ = writeln!(
             text,
-            "`on_failure` is not stated: nothing is replied to events. This version has no durable store,"
+            "`on_failure` is not stated: nothing is replied to events. They are kept before they are acknowledged with 204; if\n\
+             they cannot be kept, the answer is 503. A rule that fails is [tried again](../events.md), and then a dead letter. What\n\
+             cannot be read of an event is `()`; an event that cannot be read at all is seen by rules for `*`, without a type."
         );
-        let _ =
-            writeln!(text, "so it answers the verification, and every delivery with 503; `hookgate call` runs rules.");
         return;
     }
     let _ =
         writeln!(text, "`on_failure` must be stated. It is sent when the script fails, takes too long, or asks for");
-    let _ = writeln!(text, "something that the provider would not accept:\n\n| `on_failure =` | |\n| --- | --- |");
+    let _ = writeln!(
+        text,
+        "something that the provider would not accept; and when nothing of the call can be used. A part that only informs and has\n\
+         the wrong form reads as `()`, with a note in the [record](../records.md).\n\n| `on_failure =` | |\n| --- | --- |"
+    );
     for form in hook.on_failure {
         let _ = writeln!(text, "| `{}` | {} |", parts::failure(form), form.about);
     }
@@ -121,7 +125,7 @@ fn provider(text: &mut String, hook: &Hook) {
     for limit in provider.limits {
         let _ = writeln!(text, "- {limit}");
     }
-    let _ = writeln!(text, "\nChecked on {}.", provider.checked);
+    let _ = writeln!(text, "\nChecked on {}.\n\n### Trying it out\n\n{}", provider.checked, hook.trying);
 }
 
 fn samples(text: &mut String, samples: &[Sample]) {

@@ -42,13 +42,14 @@ pub(super) fn dead(event: &EventLine) -> u64 {
 pub(super) fn flags(event: &EventLine) -> Vec<(&'static str, &'static str)> {
     let flags = event.flags;
     let all = [
-        (flags.preview, "preview", "a try-out from the provider's console: actions are recorded, not done"),
+        (flags.preview, "preview", "a try-out: actions are recorded, not done"),
         (flags.clock_skew, "clock skew", "published more than five minutes in the future"),
         (flags.no_id, "no id", "it came without an id: its key is its place in the delivery"),
         (flags.missed, "missed", "the hook never delivered it; reconciling found it"),
         (flags.call, "call", "not an event but an answered call whose script asked for actions"),
         (flags.own, "own", "we caused it ourselves: no rule ran"),
-        (event.problem.is_some(), "unreadable", "no rule can read it"),
+        (event.problem.is_some() && event.kind.is_empty(), "unreadable", "only rules for `*` see it, without its type"),
+        (event.problem.is_some() && !event.kind.is_empty(), "mended", "rules read it, but not all as it was sent"),
     ];
     all.into_iter().filter(|(set, ..)| *set).map(|(_, name, means)| (name, means)).collect()
 }

@@ -5,41 +5,82 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use crate::config::check::{Check, choice, named, text, texts};
+use crate::config::routes::PREVIEW_BY_HEADER;
 use crate::config::source::{Source, join};
 use crate::config::{FailureForm, HookFacts};
 use crate::finding::{Finding, Severity};
+
+/// Headers that providers and their proxies send with every call.
+const SENT_ANYWAY: [&str; 12] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "pragma",
+    "user-agent",
+    "x-forwarded-for",
+    "x-okta-request-id",
+];
 
 impl Check<'_> {
     pub(super) fn routes(&mut self) {
         self.names("routes", self.root.get("routes"));
         let mut owners: HashMap<&str, &str> = HashMap::new();
         for (path, name, route) in named(self.root, "routes", "routes") {
-            if let Some(url_path) = text(route, "path") {
-                self.url_path(&path, url_path);
+            for key in ["path", "preview_path"] {
+                let Some(url_path) = text(route, key) else { continue };
+                self.url_path(&join(&path, key), url_path);
                 let same = url_path.trim_end_matches('/');
                 if let Some(other) = owners.get(same) {
-                    let message = format!("routes `{other}` and `{name}` have the same path `{url_path}`");
+                    let message = match *other == name {
+                        true => format!("`path` and `preview_path` of route `{name}` are the same, `{url_path}`"),
+                        false => format!("routes `{other}` and `{name}` have the same path `{url_path}`"),
+                    };
                     let help = "give one of them another path; a slash at the end makes no difference";
-                    self.error_with_help("config/duplicate-path", &join(&path, "path"), message, help);
+                    self.error_with_help("config/duplicate-path", &join(&path, key), message, help);
                 } else {
                     owners.insert(same, name);
                 }
             }
+            self.preview_header(&path, route);
             self.route_auth(&path, route);
             self.hook(&path, route);
             self.rules(&path, route);
         }
     }
 
-    fn url_path(&mut self, path: &str, url_path: &str) {
-        let place = join(path, "path");
+    /// A header that calls have anyway would make each of them one for trying, and nothing would ever be done.
+    fn preview_header(&mut self, path: &str, route: &Value) {
+        let Some(written) = text(route, "preview") else { return };
+        let place = join(path, "preview");
+        let help = "name a header that only you add while you try, such as `header:x-hookgate-preview`";
+        let Some(name) = written.strip_prefix(PREVIEW_BY_HEADER).filter(|name| is_header(name)) else {
+            let message = format!("`{written}` is not the name of a header behind `{PREVIEW_BY_HEADER}`");
+            return self.error_with_help("config/bad-value", &place, message, help);
+        };
+        let name = name.to_ascii_lowercase();
+        let auths = named(self.root, "auth", "auth");
+        let proves =
+            auths.iter().any(|(_, _, auth)| text(auth, "header").is_some_and(|of| of.eq_ignore_ascii_case(&name)));
+        if proves || SENT_ANYWAY.contains(&name.as_str()) {
+            let message =
+                format!("calls have the header `{name}` anyway, so every one of them would be for trying only");
+            self.error_with_help("config/bad-value", &place, message, help);
+        }
+    }
+
+    fn url_path(&mut self, place: &str, url_path: &str) {
         if !url_path.starts_with('/') {
             let message = format!("`{url_path}` is not a path: it must start with `/`");
-            self.error_with_help("config/bad-value", &place, message, format!("write `/{url_path}`"));
+            self.error_with_help("config/bad-value", place, message, format!("write `/{url_path}`"));
         } else if url_path.contains(|c: char| c.is_whitespace() || c.is_control() || "?#{}*".contains(c)) {
             let message = format!("`{url_path}` is not a plain path");
             let help = "a path has no spaces, `?`, `#`, `{`, `}` or `*`; every route has one exact path";
-            self.error_with_help("config/bad-value", &place, message, help);
+            self.error_with_help("config/bad-value", place, message, help);
         }
     }
 
@@ -251,6 +292,12 @@ fn auth_ways<'v>(route: &'v Value, path: &str) -> Vec<Vec<(String, &'v str)>> {
         Some(one) => vec![way(place, one)],
         None => Vec::new(),
     }
+}
+
+/// A token of HTTP (RFC 9110, section 5.6.2).
+fn is_header(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_part)
 }
 
 fn names_of<'v>(root: &'v Value, section: &str) -> Vec<&'v str> {

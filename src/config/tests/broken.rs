@@ -912,6 +912,40 @@ script = "b.rhai"
         ],
     ),
     (
+        "ways to try a route out that are none",
+        r#"[auth.open]
+scheme = "none"
+[routes.a]
+path = "/a"
+preview_path = "/a/"
+preview = "header:Content-Type"
+hook = "okta.registration"
+script = "a.rhai"
+auth = "open"
+on_failure = "allow"
+[routes.b]
+path = "/b"
+preview_path = "a"
+hook = "okta.event"
+auth = "open"
+script = "b.rhai"
+[routes.c]
+path = "/c"
+preview_path = "/b"
+preview = "query:try"
+hook = "okta.event"
+auth = "open"
+script = "c.rhai"
+"#,
+        &[
+            r#"5:16 config/duplicate-path `routes.a.preview_path`: `path` and `preview_path` of route `a` are the same, `/a/` (give one of them another path; a slash at the end makes no difference)"#,
+            r#"6:11 config/bad-value `routes.a.preview`: calls have the header `content-type` anyway, so every one of them would be for trying only (name a header that only you add while you try, such as `header:x-hookgate-preview`)"#,
+            r#"13:16 config/bad-value `routes.b.preview_path`: `a` is not a path: it must start with `/` (write `/a`)"#,
+            r#"19:16 config/duplicate-path `routes.c.preview_path`: routes `b` and `c` have the same path `/b` (give one of them another path; a slash at the end makes no difference)"#,
+            r#"20:11 config/bad-value `routes.c.preview`: `query:try` is not the name of a header behind `header:` (name a header that only you add while you try, such as `header:x-hookgate-preview`)"#,
+        ],
+    ),
+    (
         "key written twice",
         r#"[store]
 keep_days = 1
@@ -1051,7 +1085,7 @@ on_failure = "allow"
             r#"9:8 config/bad-value `routes.b.path`: `b` is not a path: it must start with `/` (write `/b`)"#,
             r#"10:8 config/unknown-name `routes.b.hook`: unknown hook `okta.tokn` (did you mean `okta.token`?)"#,
             r#"11:8 config/unknown-name `routes.b.auth`: there is no `[auth.opn]` (did you mean `open`?)"#,
-            r#"12:1 config/unknown-key `routes.b.extra`: unknown key `extra` (known here: `path`, `hook`, `script`, `auth`, `on_failure`, `params`, `limits`, `rules`, `own_actors`, `reconcile` and `capture`)"#,
+            r#"12:1 config/unknown-key `routes.b.extra`: unknown key `extra` (known here: `path`, `preview_path`, `preview`, `hook`, `script`, `auth`, `on_failure`, `params`, `limits`, `rules`, `own_actors`, `reconcile` and `capture`)"#,
             r#"15:8 config/bad-value `routes.c.path`: `b/` is not a path: it must start with `/` (write `/b/`)"#,
             r#"15:8 config/duplicate-path `routes.c.path`: routes `b` and `c` have the same path `b/` (give one of them another path; a slash at the end makes no difference)"#,
             r#"17:10 config/wrong-type `routes.c.script`: must be a text, not a number (The script to run, relative to the folder of scripts. An event route has this or `rules`.)"#,

@@ -84,5 +84,7 @@ fn told(failure: &Failure) -> decision::Failure {
         Failure::Script(error) => Some(&**error),
         _ => None,
     };
-    records::failure(failure.reason(), failure.to_string(), place)
+    let quotes = matches!(failure, Failure::Unread(problem) if problem.quotes());
+    let told = records::failure(failure.reason(), failure.to_string(), place);
+    decision::Failure { quotes: told.quotes || quotes, ..told }
 }

@@ -1,19 +1,20 @@
 //! `okta.event`: something has happened in the org, and rules look at it. Nothing we say changes it.
 //!
-//! One POST carries a batch of events (contract: event hooks, sections 4 and 5). Each is read on its own and leniently:
-//! what one event lacks or has in a wrong form never costs another one of the batch. An event that cannot be read at all
-//! is kept with its [`Event::problem`] and without a type, so that it is seen.
+//! One POST carries a batch of events (contract: event hooks, sections 4 and 5). Each is read on its own and leniently
+//! (`reading`): what one event lacks or has in a wrong form never costs another one of the batch. An event that cannot be
+//! read at all is kept with its [`Event::problem`] and without a type, so that it is seen.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rhai::ImmutableString;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::hooks::okta;
-use crate::hooks::okta::wire;
+use crate::hooks::okta::event::delivery::Delivery;
+use crate::hooks::okta::event::reading::Reading;
 use crate::hooks::okta::wire::Text;
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
@@ -23,47 +24,33 @@ use crate::hooks::{
 use crate::script::library::Library;
 
 mod batch;
+mod delivery;
 mod play;
+mod reading;
 mod recorded;
+mod salvage;
 mod values;
 
 pub struct EventHook;
+
+const NAME: &str = "okta.event";
 
 /// One event of a batch. Cheap to clone.
 #[derive(Clone)]
 pub struct Event(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     delivery: Arc<Delivery>,
     /// `uuid`; without one, the delivery's id and the place in it.
     key: Text,
-    /// The event as Okta sent it; `null` if it cannot be read.
-    value: Value,
-    problem: Option<String>,
-    /// The same byte for byte.
+    reading: Reading,
+    /// The event as Okta sent it, byte for byte.
     sent: Bytes,
+    /// Whoever sent it wants it tried out.
+    tried: bool,
     replay: bool,
     received: Option<i64>,
-}
-
-/// What the events of one POST have in common.
-#[derive(Default, Serialize, Deserialize)]
-struct Delivery {
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
-    id: Text,
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
-    time: Text,
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
-    source: Text,
-    /// The same as JSON, for keeping.
-    #[serde(skip)]
-    kept: Arc<str>,
-}
-
-#[derive(Deserialize)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    events: Option<batch::Members<'a>>,
 }
 
 /// No event command exists: rules ask for actions, which belong to no hook.
@@ -71,7 +58,7 @@ struct Batch<'a> {
 pub enum Command {}
 
 impl Contract for EventHook {
-    const NAME: &'static str = "okta.event";
+    const NAME: &'static str = NAME;
     const ENTRY: &'static str = "on_event";
     const REQUEST: &'static str = "Event";
     const ABOUT: &'static str = "Something has happened in the org: a rule for each kind of event.";
@@ -101,6 +88,15 @@ impl Contract for EventHook {
         preview: play::preview,
     };
 
+    const TRYING: &'static str = "Okta marks no preview of its console. Taken for one is what can stand in no real event: \
+        an outcome that is not in capitals (`Success`), or `null` for all of `actor`, `target`, `debugContext`, \
+        `securityContext` and `transaction.type`; also in a sample that was edited before it was sent. Its rules run, \
+        `event.preview` is true, and what they ask for is recorded, not done.\n\nA **real event that is picked in the console** \
+        is none of these: it comes with its own `uuid`, as it was delivered. If it was delivered here before, it is a \
+        duplicate, and nothing happens. If it was not, its rules run and act.\n\nTo try rules with real events, let a second \
+        event hook of Okta's call the route's `preview_path`, or give the hook the header of `preview = \"header:…\"`. What \
+        comes that way runs each time, acts never, and does not keep the real event from running when it is delivered.";
+
     const RECORDED: &'static Recorded = &recorded::RECORDED;
 
     type Request = Event;
@@ -124,32 +120,33 @@ impl Contract for EventHook {
     }
 
     fn split(body: &Bytes, most: usize) -> Result<Vec<Event>, HookError> {
-        let envelope = wire::decode::<Batch<'_>>(Self::NAME, body)?;
-        let events = envelope.data.and_then(|data| data.events);
-        let events = events.ok_or_else(|| shape("`data.events` is missing".into()))?.at_most(most)?;
-        let delivery = Arc::new(Delivery::new(envelope.id, envelope.time, envelope.source));
-        let events = events.iter().enumerate();
-        Ok(events
-            .map(|(index, raw)| Event::read(body.slice_ref(raw.get().as_bytes()), delivery.clone(), index))
-            .collect())
+        let batch::Opened { delivery, events } = batch::open(body, most)?;
+        let delivery = Arc::new(delivery);
+        let events = events.into_iter().enumerate();
+        Ok(events.map(|(index, sent)| Event::read(sent, delivery.clone(), index)).collect())
+    }
+
+    fn as_preview(event: Event) -> Event {
+        Event(Arc::new(Inner { tried: true, ..Arc::unwrap_or_clone(event.0) }))
     }
 
     fn pack(event: &Event) -> Parcel {
         let key = event.0.key.as_deref().unwrap_or_default().to_owned();
-        let Inner { delivery, sent, replay, received, .. } = &*event.0;
-        Parcel { key, envelope: delivery.kept.clone(), body: sent.clone(), replay: *replay, received: *received }
+        let Inner { delivery, sent, tried, replay, received, .. } = &*event.0;
+        let (envelope, body) = (delivery.kept.clone(), sent.clone());
+        Parcel { key, envelope, body, replay: *replay, preview: *tried, received: *received }
     }
 
     fn unpack(parcel: Parcel) -> Option<Event> {
         let delivery = Arc::new(Delivery::restored(&parcel.envelope));
-        let (value, problem) = read(&parcel.body);
+        let reading = reading::read(&parcel.body);
         let key = (!parcel.key.is_empty()).then(|| parcel.key.into());
-        let Parcel { body: sent, replay, received, .. } = parcel;
-        Some(Event(Arc::new(Inner { delivery, key, value, problem, sent, replay, received })))
+        let Parcel { body: sent, replay, preview: tried, received, .. } = parcel;
+        Some(Event(Arc::new(Inner { delivery, key, reading, sent, tried, replay, received })))
     }
 
     fn read(event: &Event, path: &str) -> Vec<ImmutableString> {
-        let value = &event.0.value;
+        let value = event.value();
         if let Some((kind, rest)) = path.strip_prefix("target.").and_then(|rest| rest.rsplit_once('.')) {
             let targets = value.get("target").and_then(Value::as_array).into_iter().flatten();
             let wanted = targets.filter(|target| kind == "*" || target["type"].as_str() == Some(kind));
@@ -173,8 +170,9 @@ impl Contract for EventHook {
             event_type: event.event_type(),
             preview: event.preview(),
             published: event.text("/published").and_then(|text| text.parse::<jiff::Timestamp>().ok()),
-            has_own_id: event.text("/uuid").is_some_and(|uuid| !uuid.is_empty()),
-            problem: event.0.problem.clone(),
+            has_own_id: own_id(event.value()).is_some(),
+            problem: event.0.reading.problem.clone(),
+            notes: event.0.reading.notes.clone(),
         }
     }
 
@@ -205,22 +203,12 @@ fn shape(problem: String) -> HookError {
 
 /// An event without envelope. Types of calls begin with `com.okta.`, types of events never do.
 fn bare(body: &Bytes) -> Option<Event> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let kind = value.get("eventType")?.as_str()?;
-    if kind.starts_with("com.okta.") || value.get("data").is_some() {
+    let reading = reading::read(body);
+    let kind = string(&reading.value, "/eventType")?;
+    if kind.starts_with("com.okta.") || reading.value.get("data").is_some() || reading.problem.is_some() {
         return None;
     }
-    Some(Event::made(Arc::default(), 0, body.clone(), (value, None)))
-}
-
-/// The event, and what keeps rules from reading it.
-fn read(sent: &[u8]) -> (Value, Option<String>) {
-    match serde_json::from_slice::<Value>(sent) {
-        Err(error) => (Value::Null, Some(format!("it cannot be read: {error}"))),
-        Ok(value) if !value.is_object() => (value, Some("it is not an object".into())),
-        Ok(value) if string(&value, "/eventType").is_none() => (value, Some("it has no `eventType`".into())),
-        Ok(value) => (value, None),
-    }
+    Some(Event::made(Arc::default(), 0, body.clone(), reading))
 }
 
 /// Where Okta keeps what scripts call a member of an actor or target.
@@ -234,19 +222,6 @@ fn party_member(name: &str) -> Option<&'static str> {
     }
 }
 
-impl Delivery {
-    fn new(id: Text, time: Text, source: Text) -> Self {
-        let mut delivery = Self { id, time, source, kept: Arc::default() };
-        delivery.kept = serde_json::to_string(&delivery).expect("three texts are JSON").into();
-        delivery
-    }
-
-    /// Of an event that came without one, nothing was kept.
-    fn restored(kept: &Arc<str>) -> Self {
-        Self { kept: kept.clone(), ..serde_json::from_str(kept).unwrap_or_default() }
-    }
-}
-
 impl fmt::Debug for Event {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.debug_struct("Event").field("id", &self.key()).finish_non_exhaustive()
@@ -255,41 +230,57 @@ impl fmt::Debug for Event {
 
 impl Event {
     fn read(sent: Bytes, delivery: Arc<Delivery>, index: usize) -> Self {
-        let parts = read(&sent);
-        Self::made(delivery, index, sent, parts)
+        let reading = reading::read(&sent);
+        Self::made(delivery, index, sent, reading)
     }
 
-    fn made(delivery: Arc<Delivery>, index: usize, sent: Bytes, (value, problem): (Value, Option<String>)) -> Self {
+    fn made(delivery: Arc<Delivery>, index: usize, sent: Bytes, reading: Reading) -> Self {
         let place = || Some(format!("{}/{index}", delivery.id.as_ref()?).into());
-        let key = text(&value, "/uuid").filter(|uuid| !uuid.is_empty()).or_else(place);
-        Self(Arc::new(Inner { delivery, key, value, problem, sent, replay: false, received: None }))
+        let key = own_id(&reading.value).map(ImmutableString::from).or_else(place);
+        let (tried, replay, received) = Default::default();
+        Self(Arc::new(Inner { delivery, key, reading, sent, tried, replay, received }))
     }
 
     /// What keeps rules from seeing this event, in words.
     pub fn problem(&self) -> Option<&str> {
-        self.0.problem.as_deref()
+        self.0.reading.problem.as_deref()
     }
 
-    /// Letter case as sent: Okta has `user.authentication.auth_via_IDP`.
+    /// The event as JSON, as far as it can be read.
+    fn value(&self) -> &Value {
+        &self.0.reading.value
+    }
+
+    /// Letter case as sent: Okta has `user.authentication.auth_via_IDP`. What was read in half has none.
     fn event_type(&self) -> Text {
-        string(&self.0.value, "/eventType").map(ImmutableString::from)
+        let kind = || string(self.value(), "/eventType").map(ImmutableString::from);
+        if self.0.reading.problem.is_some() { None } else { kind() }
     }
 
     fn key(&self) -> Text {
         self.0.key.clone()
     }
 
-    /// Okta does not mark previews (contract, section 8). All their habits together are taken for one, of which `Success`
-    /// never stands in a real event.
+    /// Okta does not mark previews (contract, section 8), so what can stand in no real event is taken for the mark: a result
+    /// that is not in capitals, as `Success`; or `null` for everything that would say who did what. Either is enough: people
+    /// edit the sample before they send it.
     fn preview(&self) -> bool {
-        let absent = |path: &str| self.0.value.pointer(path).is_none_or(Value::is_null);
-        string(&self.0.value, "/outcome/result") == Some("Success")
-            && ["/actor", "/target", "/debugContext", "/securityContext", "/transaction/type"].into_iter().all(absent)
+        let spelled =
+            || string(self.value(), "/outcome/result").is_some_and(|text| text.chars().any(char::is_lowercase));
+        let empty = |path: &str| self.value().pointer(path).is_some_and(Value::is_null);
+        let blank =
+            || ["/actor", "/target", "/debugContext", "/securityContext", "/transaction/type"].into_iter().all(empty);
+        self.0.tried || spelled() || blank()
     }
 
     fn text(&self, path: &str) -> Text {
-        text(&self.0.value, path)
+        text(self.value(), path)
     }
+}
+
+/// What is no text is no id of Okta's: taken for one, it would make two events the same.
+fn own_id(value: &Value) -> Option<&str> {
+    string(value, "/uuid").filter(|uuid| !uuid.is_empty())
 }
 
 fn string<'a>(value: &'a Value, path: &str) -> Option<&'a str> {

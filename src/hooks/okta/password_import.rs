@@ -14,7 +14,7 @@ use crate::hooks::okta::reply;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Text, WebRequest};
+use crate::hooks::okta::wire::{Path, Text, WebRequest};
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
@@ -31,13 +31,17 @@ type Request = Call<Data>;
 
 #[derive(Deserialize)]
 pub struct Data {
+    #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
+    #[serde(default, deserialize_with = "wire::object")]
     action: Option<Action>,
 }
 
 #[derive(Deserialize)]
 struct Context {
+    #[serde(default, deserialize_with = "wire::object")]
     request: Option<WebRequest>,
+    #[serde(default, deserialize_with = "wire::object")]
     credential: Option<Credential>,
 }
 
@@ -180,6 +184,10 @@ fn on_password_import(request) {
         Err(HookError::Shape { hook: Self::NAME, problem: missing.into() })
     }
 
+    fn as_preview(request: Request) -> Request {
+        request.as_preview()
+    }
+
     fn facts(request: &Request) -> Facts {
         request.facts()
     }
@@ -220,7 +228,10 @@ fn on_password_import(request) {
 }
 
 impl Payload for Data {
-    const SECRETS: &'static [&'static [&'static str]] = &[&["data", "context", "credential", "password"]];
+    const SECRETS: &'static [Path] = &[&["data", "context", "credential", "password"]];
+
+    const DECISIVE: &'static [Path] =
+        &[&["data", "context", "credential", "username"], &["data", "context", "credential", "password"]];
 
     fn web(&self) -> Option<&WebRequest> {
         self.context.as_ref()?.request.as_ref()
@@ -333,10 +344,13 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_of_another_form_stays_hidden() {
-        let sent = call(r#"["a", "c4n4ry"]"#);
-        let raw = value_of("okta.password_import", &sent, "to_json(request.raw)").to_string();
-        assert!(raw.contains("***") && !raw.contains("c4n4ry"), "{raw}");
+    fn a_credential_of_another_form_is_refused_unseen() {
+        for credential in
+            [r#"["a", "c4n4ry"]"#, r#""c4n4ry""#, r#"{"username":"a","password":"b","password":"c4n4ry"}"#]
+        {
+            let error = PasswordImport::decode(&call(credential).into()).unwrap_err().to_string();
+            assert!(error.contains("`data.context.credential") && !error.contains("c4n4ry"), "{error}");
+        }
     }
 
     #[test]
@@ -355,7 +369,7 @@ mod tests {
         for password in [r#"["c4n4ry"]"#, r#"{"x":"c4n4ry"}"#] {
             let sent = call(&format!(r#"{{"username":"a","password":{password}}}"#));
             let error = PasswordImport::decode(&sent.into()).unwrap_err().to_string();
-            assert!(error.contains("`data.context.credential.password` must be a text"), "{error}");
+            assert!(error.contains("`data.context.credential.password` must be a string"), "{error}");
             assert!(!error.contains("c4n4ry"), "{error}");
         }
     }

@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hooks::okta;
+use crate::hooks::okta::person::{User, UserData};
 use crate::hooks::okta::reply;
 use crate::hooks::okta::reply::{Cause, Failure, Members};
-use crate::hooks::okta::request::{Call, Payload, User, UserData};
-use crate::hooks::okta::wire::{Attributes, WebRequest};
+use crate::hooks::okta::request;
+use crate::hooks::okta::request::{Call, Payload};
+use crate::hooks::okta::wire;
+use crate::hooks::okta::wire::{Attributes, Path, Text, WebRequest};
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
@@ -35,23 +38,30 @@ type Request = Call<Data>;
 
 #[derive(Debug, Deserialize)]
 pub struct Data {
+    #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
-    #[serde(rename = "userProfile")]
+    #[serde(default, rename = "userProfile", deserialize_with = "wire::object")]
     profile: Option<Attributes>,
-    #[serde(rename = "userProfileUpdate")]
+    #[serde(default, rename = "userProfileUpdate", deserialize_with = "wire::object")]
     changes: Option<Attributes>,
     /// Where a draft of 2018 had the profile.
+    #[serde(default, deserialize_with = "wire::object")]
     user: Option<DraftUser>,
+    #[serde(default, deserialize_with = "wire::text")]
+    action: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
+    #[serde(default, deserialize_with = "wire::object")]
     request: Option<WebRequest>,
+    #[serde(default, deserialize_with = "wire::object")]
     user: Option<Arc<UserData>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct DraftUser {
+    #[serde(default, deserialize_with = "wire::object")]
     profile: Option<Attributes>,
 }
 
@@ -128,6 +138,10 @@ impl Contract for Registration {
         Ok(request)
     }
 
+    fn as_preview(request: Request) -> Request {
+        request.as_preview()
+    }
+
     fn facts(request: &Request) -> Facts {
         request.facts()
     }
@@ -180,6 +194,9 @@ impl Contract for Registration {
 }
 
 impl Payload for Data {
+    const DECISIVE: &'static [Path] =
+        &[&["data", "userProfile"], &["data", "userProfileUpdate"], &["data", "user", "profile"]];
+
     fn web(&self) -> Option<&WebRequest> {
         self.context.as_ref()?.request.as_ref()
     }
@@ -268,6 +285,14 @@ fn register_request(library: &mut Library) {
                 r#"request.user.login == "ann@mail.example""#,
             ),
             |request: This| User::dynamic(request.data().known_user()),
+        )
+        .property(
+            Doc::new(
+                "Self.action: string",
+                "What Okta does if nobody objects (`data.action`): `ALLOW`; or `()`.",
+                r#"request.action == "ALLOW""#,
+            ),
+            |request: This| request::text(&request.data().action),
         );
 }
 

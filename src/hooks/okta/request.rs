@@ -1,17 +1,17 @@
-//! What every request of Okta's inline hooks lets scripts read, and the user and session that several of them carry.
+//! What every request of Okta's inline hooks lets scripts read.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rhai::{Dynamic, EvalAltResult, ImmutableString, Map, Variant};
-use serde::Deserialize;
+use rhai::{Dynamic, EvalAltResult, Map, Variant};
 use serde::de::DeserializeOwned;
 
 use crate::hooks::Facts;
 use crate::hooks::HookError;
 use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Attributes, Text, WebRequest};
+use crate::hooks::okta::wire::{Path, Read, Text, WebRequest};
+use crate::hooks::text::mended;
 use crate::script::budget;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json;
@@ -23,7 +23,11 @@ use crate::script::prelude::url::Address;
 /// `data` of one hook.
 pub trait Payload: DeserializeOwned + Send + Sync + 'static {
     /// Paths of members that `raw` hands out as secrets.
-    const SECRETS: &'static [&'static [&'static str]] = &[];
+    const SECRETS: &'static [Path] = &[];
+
+    /// Paths of members that scripts decide on. Where one has the wrong structure, or stands twice with different values, the
+    /// call cannot be used; any other such member is left out, with a note.
+    const DECISIVE: &'static [Path];
 
     /// `data.context.request`, if this hook carries it.
     fn web(&self) -> Option<&WebRequest>;
@@ -33,7 +37,11 @@ pub trait Payload: DeserializeOwned + Send + Sync + 'static {
 ///
 /// The body is shared with the server that received it, so a password or code in it cannot be overwritten from here; it
 /// is freed with the call. It never prints.
-pub struct Call<D>(Arc<Inner<D>>);
+pub struct Call<D> {
+    inner: Arc<Inner<D>>,
+    /// Whoever called wants it tried out.
+    tried: bool,
+}
 
 struct Inner<D> {
     id: Text,
@@ -41,18 +49,20 @@ struct Inner<D> {
     source: Text,
     request_type: Text,
     data: D,
+    /// The body as it was read: without faults of its encoding.
     body: Bytes,
+    notes: Vec<String>,
 }
 
 impl<D> Clone for Call<D> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { inner: self.inner.clone(), tried: self.tried }
     }
 }
 
 impl<D> fmt::Debug for Call<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.debug_struct("Call").field("id", &self.0.id).finish_non_exhaustive()
+        formatter.debug_struct("Call").field("id", &self.inner.id).finish_non_exhaustive()
     }
 }
 
@@ -62,49 +72,73 @@ impl<D: Payload> Call<D> {
     /// # Errors
     /// As [`wire::decode`].
     pub fn decode(hook: &'static str, body: &Bytes) -> Result<Self, HookError> {
-        let envelope = wire::decode::<D>(hook, body)?;
-        let data = envelope.data.expect("`decode` refuses a call without data");
-        Ok(Self(Arc::new(Inner {
-            id: envelope.id,
+        let Read { envelope, data, text, notes } = wire::decode::<D>(hook, body, D::DECISIVE)?;
+        let inner = Inner {
+            id: envelope.id.filter(|id| !id.is_empty()),
             time: envelope.time,
             source: envelope.source,
             request_type: envelope.request_type,
             data,
-            body: body.clone(),
-        })))
+            body: text.map_or_else(|| body.clone(), Bytes::from),
+            notes,
+        };
+        Ok(Self { inner: Arc::new(inner), tried: false })
+    }
+
+    /// The same call as one that is only tried out.
+    #[must_use]
+    pub fn as_preview(self) -> Self {
+        Self { tried: true, ..self }
     }
 
     pub fn data(&self) -> &D {
-        &self.0.data
+        &self.inner.data
     }
 
     pub fn request_type(&self) -> Option<&str> {
-        self.0.request_type.as_deref()
+        self.inner.request_type.as_deref()
     }
 
-    /// Okta marks a preview only by the address of its own console.
+    /// Okta marks a preview only by the address of its own console. Only the path counts: the rest of an address is written
+    /// by whoever signs in.
     pub fn preview(&self) -> bool {
-        let url = self.0.data.web().and_then(|web| web.url.as_ref()).and_then(|url| url.value.as_ref());
-        url.is_some_and(|url| url.ends_with("/generatePreview"))
+        let url = || self.web()?.url.as_ref()?.value.as_deref();
+        self.tried || url().is_some_and(is_of_console)
+    }
+
+    fn web(&self) -> Option<&WebRequest> {
+        self.inner.data.web()
+    }
+
+    fn request_id(&self) -> Text {
+        self.web().and_then(|web| web.id.clone()).filter(|id| !id.is_empty())
     }
 
     /// `eventId`, or where that is missing the id of the end user's request (contract, section 4).
     pub fn facts(&self) -> Facts {
-        let request_id = self.0.data.web().and_then(|web| web.id.clone());
+        let request_id = self.request_id();
         Facts {
-            id: self.0.id.clone().or_else(|| request_id.clone()),
+            id: self.inner.id.clone().or_else(|| request_id.clone()),
             request_id,
             event_type: None,
             preview: self.preview(),
+            notes: self.inner.notes.clone(),
             ..Facts::default()
         }
     }
 
-    /// Decoding skips unknown members unread, so this reading can find what that one did not (such as nesting that is too
-    /// deep): such a call has no `raw`.
+    /// Decoding skips unknown members unread, so this reading can find what that one did not, such as a fault in the text
+    /// of one, which is replaced, or nesting that is too deep: such a call has no `raw`.
     fn raw(&self) -> Result<Dynamic, Box<EvalAltResult>> {
-        budget::charge(4 * self.0.body.len() as u64)?;
-        let Ok(mut raw) = json::dynamic_from_text(&self.0.body)? else { return Ok(Dynamic::UNIT) };
+        let body = &self.inner.body;
+        budget::charge(4 * body.len() as u64)?;
+        let mut read = json::dynamic_from_text(body)?;
+        if read.is_err()
+            && let Some(mended) = mended(body)
+        {
+            read = json::dynamic_from_text(mended.text.as_bytes())?;
+        }
+        let Ok(mut raw) = read else { return Ok(Dynamic::UNIT) };
         for path in D::SECRETS {
             hide(&mut raw, path);
         }
@@ -119,28 +153,49 @@ impl<D: Payload> Call<D> {
         type This<'a, D> = &'a mut Call<D>;
         library
             .property(Doc::new("Self.id: string", "Okta's id of this call (`eventId`), or `()`.", "request.id.len() > 10"), |call: This<D>| {
-                text(&call.0.id)
+                text(&call.inner.id)
             })
             .property(Doc::new("Self.time: Time", "When Okta made the call, or `()`.", "request.time.year == 2026"), |call: This<D>| {
-                time(&call.0.time)
+                time(&call.inner.time)
             })
             .property(
                 Doc::new("Self.source: string", "What of Okta called, as it names itself: an address or an id.", "request.source.len() > 10"),
-                |call: This<D>| text(&call.0.source),
+                |call: This<D>| text(&call.inner.source),
             )
             .property(Doc::new("Self.ip: Ip", "Address of the end user, or `()`.", "request.ip == () || request.ip.is_valid"), |call: This<D>| {
-                let ip = call.0.data.web().and_then(|web| web.ip.as_ref());
+                let ip = call.web().and_then(|web| web.ip.as_ref());
                 ip.map_or(Dynamic::UNIT, |ip| Dynamic::from(Ip::parse(ip.clone())))
             })
             .property(
+                Doc::new(
+                    "Self.request_id: string",
+                    "Okta's id of the end user's request (`data.context.request.id`), the same in its System Log; or `()`.",
+                    r#"request.request_id == () || request.request_id.starts_with("req")"#,
+                ),
+                |call: This<D>| text(&call.request_id()),
+            )
+            .property(
+                Doc::new(
+                    "Self.method: string",
+                    "The HTTP method of the end user's request, or `()`.",
+                    r#"request.method == () || request.method in ["GET", "POST"]"#,
+                ),
+                |call: This<D>| text(&call.web().and_then(|web| web.method.clone())),
+            )
+            .property(
                 Doc::new("Self.url: Url", "What the end user called at Okta, with `.query(name)`, or `()`.", r#"request.url == () || request.url.path.starts_with("/")"#),
                 |call: This<D>| {
-                    let url = call.0.data.web().and_then(|web| web.url.as_ref()).and_then(|url| url.value.clone());
+                    let url = call.web().and_then(|web| web.url.as_ref()).and_then(|url| url.value.clone());
                     url.map_or(Dynamic::UNIT, |url| Dynamic::from(Address::new(url)))
                 },
             )
             .property(
-                Doc::new("Self.preview: bool", "Whether this is a try-out from Okta's console.", "!request.preview"),
+                Doc::new(
+                    "Self.preview: bool",
+                    "Whether this call is only tried out: by the preview of Okta's console for telephony, or by what the route \
+                     says in `preview_path` or `preview`. Nothing that the script asks for is done.",
+                    "!request.preview",
+                ),
                 |call: This<D>| call.preview(),
             )
             .fallible_property(
@@ -148,6 +203,13 @@ impl<D: Payload> Call<D> {
                 |call: This<D>| call.raw(),
             );
     }
+}
+
+/// Whether the end user's request is the console's own: `/api/internal/…/generatePreview`, with or without a host.
+fn is_of_console(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+    path.starts_with("/api/internal/") && path.ends_with("/generatePreview")
 }
 
 /// Puts a secret in the place of what is at `path`, if anything is. What is no map on the way is a secret as a whole: serde
@@ -172,225 +234,4 @@ pub fn text(value: &Text) -> Dynamic {
 /// Absent or no time is `()`.
 pub fn time(value: &Text) -> Dynamic {
     value.as_deref().and_then(|text| Time::parse(text).ok()).map_or(Dynamic::UNIT, Dynamic::from)
-}
-
-/// `data.context.user`.
-#[derive(Debug, Default, Deserialize)]
-pub struct UserData {
-    #[serde(default, deserialize_with = "wire::text")]
-    pub id: Text,
-    #[serde(default, rename = "passwordChanged", deserialize_with = "wire::text")]
-    pub password_changed: Text,
-    pub profile: Option<Attributes>,
-    #[serde(rename = "_links")]
-    links: Option<Links>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Links {
-    groups: Option<Link>,
-    factors: Option<Link>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Link {
-    #[serde(default, deserialize_with = "wire::text")]
-    href: Text,
-}
-
-/// The user as scripts see it.
-#[derive(Clone, Debug)]
-pub struct User(Arc<UserData>);
-
-impl User {
-    /// A user for scripts, or `()`.
-    pub fn dynamic(data: Option<&Arc<UserData>>) -> Dynamic {
-        data.map_or(Dynamic::UNIT, |data| Dynamic::from(Self(data.clone())))
-    }
-
-    pub fn register(library: &mut Library) {
-        let profile = |user: &mut Self| user.0.profile.as_ref().map_or(Dynamic::UNIT, Attributes::read_only);
-        let link = |link: Option<&Link>| link.map_or(Dynamic::UNIT, |link| text(&link.href));
-        library
-            .value::<Self>("User", "The Okta user that the call is about.")
-            .property(
-                Doc::new("User.id: string", "Okta's id (`00u…`), or `()`.", r#"request.user.id.starts_with("00u")"#),
-                |user: &mut Self| text(&user.0.id),
-            )
-            .property(
-                Doc::new(
-                    "User.login: string",
-                    "The login name, or `()`.",
-                    r#"request.user.login == "ann@mail.example""#,
-                ),
-                |user: &mut Self| text(&user.0.attribute("login")),
-            )
-            .property(
-                Doc::new(
-                    "User.profile: map",
-                    "The attributes that Okta sends, by name; `()` if none.",
-                    r#"request.user.profile.firstName == "Ann""#,
-                ),
-                profile,
-            )
-            .property(
-                Doc::new(
-                    "User.password_changed: Time",
-                    "When the password was last changed, or `()`.",
-                    "request.user.password_changed.year == 2026",
-                ),
-                |user: &mut Self| time(&user.0.password_changed),
-            )
-            .property(
-                Doc::new(
-                    "User.groups_url: string",
-                    "Where Okta lists the user's groups, or `()`.",
-                    r#"request.user.groups_url.ends_with("/groups")"#,
-                ),
-                move |user: &mut Self| link(user.0.links.as_ref().and_then(|links| links.groups.as_ref())),
-            )
-            .property(
-                Doc::new(
-                    "User.factors_url: string",
-                    "Where Okta lists the user's factors, or `()`.",
-                    r#"request.user.factors_url.ends_with("/factors")"#,
-                ),
-                move |user: &mut Self| link(user.0.links.as_ref().and_then(|links| links.factors.as_ref())),
-            );
-    }
-}
-
-impl UserData {
-    /// A text attribute of the profile.
-    pub fn attribute(&self, name: &str) -> Text {
-        self.profile.as_ref().and_then(|profile| profile.text(name))
-    }
-}
-
-/// `data.context.session`.
-#[derive(Debug, Default, Deserialize)]
-pub struct SessionData {
-    #[serde(default, deserialize_with = "wire::text")]
-    id: Text,
-    #[serde(default, rename = "userId", deserialize_with = "wire::text")]
-    user_id: Text,
-    #[serde(default, deserialize_with = "wire::text")]
-    login: Text,
-    #[serde(default, rename = "createdAt", deserialize_with = "wire::text")]
-    created: Text,
-    #[serde(default, rename = "expiresAt", deserialize_with = "wire::text")]
-    expires: Text,
-    #[serde(default, deserialize_with = "wire::text")]
-    status: Text,
-    #[serde(default, rename = "lastPasswordVerification", deserialize_with = "wire::text")]
-    last_password: Text,
-    #[serde(default, rename = "lastFactorVerification", deserialize_with = "wire::text")]
-    last_factor: Text,
-    amr: Option<Vec<ImmutableString>>,
-    idp: Option<Idp>,
-    #[serde(rename = "mfaActive")]
-    mfa_active: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Idp {
-    #[serde(default, deserialize_with = "wire::text")]
-    id: Text,
-    #[serde(default, rename = "type", deserialize_with = "wire::text")]
-    kind: Text,
-}
-
-/// The session as scripts see it.
-#[derive(Clone, Debug)]
-pub struct Session(Arc<SessionData>);
-
-impl Session {
-    /// A session for scripts, or `()`: client credentials have none.
-    pub fn dynamic(data: Option<&Arc<SessionData>>) -> Dynamic {
-        data.map_or(Dynamic::UNIT, |data| Dynamic::from(Self(data.clone())))
-    }
-
-    pub fn register(library: &mut Library) {
-        type This<'a> = &'a mut Session;
-        let idp = |session: &Session, part: fn(&Idp) -> &Text| {
-            session.0.idp.as_ref().map_or(Dynamic::UNIT, |idp| text(part(idp)))
-        };
-        library
-            .value::<Self>("Session", "The user's Okta session.")
-            .property(
-                Doc::new("Session.id: string", "Okta's id of the session.", "request.session.id.len() > 10"),
-                |s: This| text(&s.0.id),
-            )
-            .property(
-                Doc::new("Session.user_id: string", "Id of its user.", "request.session.user_id == request.user.id"),
-                |s: This| text(&s.0.user_id),
-            )
-            .property(
-                Doc::new("Session.login: string", "Login of its user.", "request.session.login == request.user.login"),
-                |s: This| text(&s.0.login),
-            )
-            .property(
-                Doc::new("Session.created: Time", "When it began.", "request.session.created < request.time"),
-                |s: This| time(&s.0.created),
-            )
-            .property(
-                Doc::new("Session.expires: Time", "When it ends.", "request.session.expires > request.time"),
-                |s: This| time(&s.0.expires),
-            )
-            .property(
-                Doc::new("Session.status: string", "`ACTIVE`, …", r#"request.session.status == "ACTIVE""#),
-                |s: This| text(&s.0.status),
-            )
-            .property(
-                Doc::new(
-                    "Session.last_password: Time",
-                    "When the password was last verified; `()` for federated users.",
-                    "request.session.last_password <= request.time",
-                ),
-                |s: This| time(&s.0.last_password),
-            )
-            .property(
-                Doc::new(
-                    "Session.last_factor: Time",
-                    "When a second factor was last verified, or `()`.",
-                    "request.session.last_factor == () || request.session.last_factor <= request.time",
-                ),
-                |s: This| time(&s.0.last_factor),
-            )
-            .property(
-                Doc::new(
-                    "Session.amr: array",
-                    "How the user signed in: `PASSWORD`, `MULTIFACTOR_AUTHENTICATION`, …",
-                    r#""PASSWORD" in request.session.amr"#,
-                ),
-                |s: This| {
-                    let amr = s.0.amr.iter().flatten().cloned().map(Dynamic::from).collect::<rhai::Array>();
-                    Dynamic::from_array(amr).into_read_only()
-                },
-            )
-            .property(
-                Doc::new(
-                    "Session.mfa_active: bool",
-                    "Whether a second factor is enrolled, or `()`.",
-                    r#"type_of(request.session.mfa_active) == "bool""#,
-                ),
-                |s: This| s.0.mfa_active.map_or(Dynamic::UNIT, Dynamic::from),
-            )
-            .property(
-                Doc::new(
-                    "Session.idp_id: string",
-                    "The identity provider that signed the user in.",
-                    r#"request.session.idp_id.starts_with("00o")"#,
-                ),
-                move |s: This| idp(s, |idp| &idp.id),
-            )
-            .property(
-                Doc::new(
-                    "Session.idp_type: string",
-                    "`OKTA`, `ACTIVE_DIRECTORY`, `FEDERATION`, `LDAP`, `SOCIAL`.",
-                    r#"request.session.idp_type == "OKTA""#,
-                ),
-                move |s: This| idp(s, |idp| &idp.kind),
-            );
-    }
 }

@@ -130,6 +130,10 @@ impl Contract for Saml {
         Ok(request)
     }
 
+    fn as_preview(request: Request) -> Request {
+        request.as_preview()
+    }
+
     fn facts(request: &Request) -> Facts {
         request.facts()
     }

@@ -13,7 +13,7 @@ use crate::hooks::okta::advice;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Text, WebRequest};
+use crate::hooks::okta::wire::{Path, Text, WebRequest};
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
     CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
@@ -37,15 +37,17 @@ type Request = Call<Data>;
 
 #[derive(Deserialize)]
 pub struct Data {
+    #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
-    #[serde(rename = "userProfile")]
+    #[serde(default, rename = "userProfile", deserialize_with = "wire::object")]
     user: Option<Recipient>,
-    #[serde(rename = "messageProfile")]
+    #[serde(default, rename = "messageProfile", deserialize_with = "wire::object")]
     message: Option<Message>,
 }
 
 #[derive(Deserialize)]
 struct Context {
+    #[serde(default, deserialize_with = "wire::object")]
     request: Option<WebRequest>,
 }
 
@@ -134,6 +136,11 @@ impl Contract for Telephony {
         checked: okta::CHECKED,
     };
 
+    const TRYING: &'static str = "A call of the preview in Okta's console has an address of the console \
+        (`/api/internal/…/generatePreview`), so it is recognised: it is answered, `request.preview` is true, and nothing \
+        acts; `send` sends nothing, and the answer is that for when its first connector takes the code. For anything else \
+        give the route a `preview_path`, or a header with `preview = \"header:x-hookgate-preview\"`.";
+
     const RECORDED: &'static Recorded = &recorded::RECORDED;
 
     type Request = Request;
@@ -154,6 +161,10 @@ impl Contract for Telephony {
             return Err(HookError::Shape { hook: Self::NAME, problem: "`data.messageProfile` is missing".into() });
         }
         Ok(request)
+    }
+
+    fn as_preview(request: Request) -> Request {
+        request.as_preview()
     }
 
     fn facts(request: &Request) -> Facts {
@@ -188,8 +199,15 @@ impl Contract for Telephony {
 }
 
 impl Payload for Data {
-    const SECRETS: &'static [&'static [&'static str]] =
+    const SECRETS: &'static [Path] =
         &[&["data", "messageProfile", "otpCode"], &["data", "messageProfile", "msgTemplate"]];
+
+    const DECISIVE: &'static [Path] = &[
+        &["data", "messageProfile", "phoneNumber"],
+        &["data", "messageProfile", "deliveryChannel"],
+        &["data", "messageProfile", "otpCode"],
+        &["data", "messageProfile", "msgTemplate"],
+    ];
 
     fn web(&self) -> Option<&WebRequest> {
         self.context.as_ref()?.request.as_ref()

@@ -105,6 +105,10 @@ impl Contract for Token {
         Ok(request)
     }
 
+    fn as_preview(request: Request) -> Request {
+        request.as_preview()
+    }
+
     fn facts(request: &Request) -> Facts {
         request.facts()
     }

@@ -97,6 +97,10 @@ impl Contract for UserImport {
         Ok(request)
     }
 
+    fn as_preview(request: Request) -> Request {
+        request.as_preview()
+    }
+
     fn facts(request: &Request) -> Facts {
         request.facts()
     }

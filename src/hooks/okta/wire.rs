@@ -1,26 +1,39 @@
 //! Okta's JSON on the way in: the envelope, and leaf types as lenient as the contract asks for.
 //!
 //! Unknown members are skipped (scripts reach them through `request.raw`), explicit `null` means absent, and numbers or
-//! booleans are taken where text is meant. A member of the wrong structure is refused with its path, never its value.
+//! booleans are taken where text is meant. A call that is not read this way is read once more by [`repair`], which leaves out
+//! what has the wrong structure.
 
 use std::collections::btree_map::Entry;
 use std::fmt;
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use rhai::{Dynamic, Identifier, ImmutableString, Map};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::hooks::HookError;
 use crate::hooks::okta;
 use crate::script::prelude::json::{Made, Making};
 use crate::script::prelude::secret::Hidden;
 
+mod repair;
+mod tree;
+
 /// A text, or absent.
 pub type Text = Option<ImmutableString>;
 
+/// A list of texts, or absent.
+pub type Texts = Option<Vec<ImmutableString>>;
+
+/// A path of member names from the root of a call.
+pub type Path = &'static [&'static str];
+
 /// What every call of Okta's has around its `data`.
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "D: Deserialize<'de>"))]
 pub struct Envelope<D> {
     #[serde(default, rename = "eventId", alias = "eventID", deserialize_with = "text")]
     pub id: Text,
@@ -32,8 +45,18 @@ pub struct Envelope<D> {
     pub source: Text,
     #[serde(default, rename = "requestType", deserialize_with = "text")]
     pub request_type: Text,
-    #[serde(default = "absent")]
+    #[serde(default = "absent", deserialize_with = "object")]
     pub data: Option<D>,
+}
+
+/// A call as it was read.
+pub struct Read<D> {
+    pub envelope: Envelope<D>,
+    pub data: D,
+    /// The text that was read, where it is not the body: faults of its encoding are replaced.
+    pub text: Option<String>,
+    /// What could not be read as it was sent: one sentence each, without a value.
+    pub notes: Vec<String>,
 }
 
 /// `data.context.request`: the end user's request to Okta.
@@ -41,6 +64,9 @@ pub struct Envelope<D> {
 pub struct WebRequest {
     #[serde(default, deserialize_with = "text")]
     pub id: Text,
+    #[serde(default, deserialize_with = "text")]
+    pub method: Text,
+    #[serde(default, deserialize_with = "object")]
     pub url: Option<WebUrl>,
     #[serde(default, rename = "ipAddress", deserialize_with = "text")]
     pub ip: Text,
@@ -61,60 +87,133 @@ fn absent<D>() -> Option<D> {
     None
 }
 
-/// Body to envelope.
+/// Reads a call. `decisive` are the members that scripts decide on: where one of them cannot be read, the call cannot.
 ///
 /// # Errors
-/// Empty, not UTF-8, not JSON, another hook's call, or of another form.
-pub fn decode<'b, D: Deserialize<'b>>(hook: &'static str, body: &'b Bytes) -> Result<Envelope<D>, HookError> {
+/// Empty, not JSON, another hook's call, or of a form of which nothing can be used.
+pub fn decode<D: DeserializeOwned>(hook: &'static str, body: &Bytes, decisive: &[Path]) -> Result<Read<D>, HookError> {
     if body.is_empty() {
         return Err(HookError::Empty);
     }
-    let text = std::str::from_utf8(body).map_err(|error| HookError::NotUtf8 { at: error.valid_up_to() })?;
-    // serde would take an array for the members in order.
-    if text.trim_start().starts_with('[') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        return Err(HookError::Shape { hook, problem: "the body must be an object".into() });
-    }
-    let envelope: Envelope<D> = match serde_json::from_str(text) {
-        Ok(envelope) => envelope,
-        Err(error) => return Err(explain::<D>(hook, text, &error)),
-    };
-    okta::check_type(hook, envelope.event_type.as_deref())?;
-    if envelope.data.is_none() {
-        return Err(HookError::Shape { hook, problem: "`data` is missing".into() });
-    }
-    Ok(envelope)
-}
-
-/// Reads the call once more, slowly, to say which part is wrong.
-fn explain<'b, D: Deserialize<'b>>(hook: &'static str, text: &'b str, error: &serde_json::Error) -> HookError {
-    if error.is_syntax() || error.is_eof() {
-        return HookError::NotJson { problem: error.to_string() };
-    }
-    if let Ok(envelope) = serde_json::from_str::<Envelope<serde::de::IgnoredAny>>(text)
-        && let Err(error) = okta::check_type(hook, envelope.event_type.as_deref())
-    {
-        return error;
-    }
-    let mut json = serde_json::Deserializer::from_str(text);
-    let problem = match serde_path_to_error::deserialize::<_, Envelope<D>>(&mut json) {
-        Ok(_) => "it has two parts that contradict each other".into(),
-        Err(error) => {
-            let path = error.path().to_string();
-            let place = if path == "." { "the body".into() } else { format!("`{path}`") };
-            format!("{place} {}", without_value(&error.inner().to_string()))
+    let Ok(text) = std::str::from_utf8(body) else { return repair::read(hook, body, decisive) };
+    match serde_json::from_str::<Envelope<D>>(text) {
+        // serde would take an array for the members in order.
+        Ok(envelope) if text.trim_start().starts_with('{') => {
+            okta::check_type(hook, envelope.event_type.as_deref())?;
+            whole(hook, envelope, None, Vec::new())
         }
-    };
-    HookError::Shape { hook, problem }
+        _ => repair::read(hook, body, decisive),
+    }
 }
 
-/// serde says what it found, value included; operators need what was expected.
-fn without_value(message: &str) -> String {
-    // The last one is serde's own; an earlier one would be part of the value.
-    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
-    match message.rsplit_once("expected ") {
-        Some((_, expected)) => format!("must be {expected}"),
-        None => format!("is wrong: {message}"),
+fn whole<D>(
+    hook: &'static str,
+    mut envelope: Envelope<D>,
+    text: Option<String>,
+    notes: Vec<String>,
+) -> Result<Read<D>, HookError> {
+    let missing = || HookError::Shape { hook, problem: "`data` is missing".into() };
+    let data = envelope.data.take().ok_or_else(missing)?;
+    Ok(Read { envelope, data, text, notes })
+}
+
+/// An object, or absent. An array is none: serde alone would take one for the members in order.
+pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct ObjectVisitor<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(access)).map(Some)
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
     }
+    deserializer.deserialize_any(ObjectVisitor(PhantomData))
+}
+
+/// `true`, `false`, or absent.
+pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    struct FlagVisitor;
+    impl Visitor<'_> for FlagVisitor {
+        type Value = Option<bool>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("`true` or `false`")
+        }
+
+        fn visit_bool<E: Error>(self, value: bool) -> Result<Option<bool>, E> {
+            Ok(Some(value))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Option<bool>, E> {
+            Ok(None)
+        }
+    }
+    deserializer.deserialize_any(FlagVisitor)
+}
+
+/// A list of texts, or absent.
+pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
+    struct Item(ImmutableString);
+    impl<'de> Deserialize<'de> for Item {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            text(deserializer)?.map(Item).ok_or_else(|| D::Error::custom("expected a string"))
+        }
+    }
+    struct TextsVisitor;
+    impl<'de> Visitor<'de> for TextsVisitor {
+        type Value = Texts;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Texts, A::Error> {
+            let mut items = Vec::new();
+            while let Some(Item(item)) = access.next_element()? {
+                items.push(item);
+            }
+            Ok(Some(items))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Texts, E> {
+            Ok(None)
+        }
+    }
+    deserializer.deserialize_any(TextsVisitor)
+}
+
+/// A list of anything, or absent.
+pub fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Dynamic>>, D::Error> {
+    struct ItemsVisitor;
+    impl<'de> Visitor<'de> for ItemsVisitor {
+        type Value = Option<Vec<Dynamic>>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Option<Vec<Dynamic>>, A::Error> {
+            let made = Made::at_most(MAX_ATTRIBUTE_VALUES);
+            let mut items = Vec::new();
+            while let Some(item) = access.next_element_seed(Making(&made))? {
+                items.push(item);
+            }
+            Ok(Some(items))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Option<Vec<Dynamic>>, E> {
+            Ok(None)
+        }
+    }
+    deserializer.deserialize_any(ItemsVisitor)
 }
 
 /// A text; numbers and booleans are written out, `null` is absent.
@@ -124,7 +223,7 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error
         type Value = Text;
 
         fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-            formatter.write_str("a text")
+            formatter.write_str("a string")
         }
 
         fn visit_str<E: Error>(self, value: &str) -> Result<Text, E> {

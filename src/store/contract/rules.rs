@@ -29,6 +29,7 @@ macro_rules! rules {
         $crate::store::contract::rules::rules!(
             $make,
             a_key_is_kept_once_per_route,
+            what_is_seen_as_another_is_kept_beside_it,
             events_and_bookmark_are_kept_together,
             the_oldest_due_comes_first_and_no_more_than_asked_for,
             an_idle_claim_says_when_to_come_again,
@@ -122,6 +123,21 @@ pub(crate) async fn a_key_is_kept_once_per_route(stand: &mut dyn Stand) {
     assert_eq!(stand.show("a").await.event.route, "others", "of several routes, the newest");
     stand.crash().await;
     assert_eq!(stand.accept(other).await, Accepted::Duplicate);
+}
+
+pub(crate) async fn what_is_seen_as_another_is_kept_beside_it(stand: &mut dyn Stand) {
+    let seen_as = |name: &str| NewEvent { seen_as: Some(name.to_owned()), ..event("a", vec![rule(name)]) };
+    for kept in [event("a", vec![rule("r")]), seen_as("a one"), seen_as("a two")] {
+        assert!(matches!(stand.accept(kept.clone()).await, Accepted::New(_)));
+        assert_eq!(stand.accept(kept).await, Accepted::Duplicate);
+    }
+    assert_eq!(stand.show("a").await.jobs[0].key, "r", "the one that has the key itself");
+    // By their key they are found, too.
+    let only = NewEvent { key: "b".to_owned(), ..seen_as("b one") };
+    stand.accept(only.clone()).await;
+    assert_eq!(stand.show("b").await.event.key, "b");
+    stand.crash().await;
+    assert_eq!(stand.accept(only).await, Accepted::Duplicate);
 }
 
 pub(crate) async fn events_and_bookmark_are_kept_together(stand: &mut dyn Stand) {

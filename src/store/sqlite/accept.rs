@@ -38,7 +38,7 @@ pub(super) fn take_back(tx: &mut Tx<'_>, intake: &Intake, accepted: &[Accepted])
             end.execute(params![key, id])?;
         }
         let mut forget = tx.db.prepare_cached("DELETE FROM seen WHERE route = ?1 AND key = ?2 AND event = ?3")?;
-        forget.execute(params![&*event.route, event.key, id])?;
+        forget.execute(params![&*event.route, seen_as(event), id])?;
         tx.db.prepare_cached("DELETE FROM body WHERE event = ?1")?.execute([id])?;
         tx.db.prepare_cached("DELETE FROM event WHERE id = ?1")?.execute([id])?;
     }
@@ -51,7 +51,7 @@ fn keep(tx: &mut Tx<'_>, event: &NewEvent, doubtful: bool) -> Result<Accepted, F
     let mut see = tx.db.prepare_cached(
         "INSERT INTO seen (route, key, event, first_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
     )?;
-    if see.execute(params![&*event.route, event.key, id, tx.now])? == 0 {
+    if see.execute(params![&*event.route, seen_as(event), id, tx.now])? == 0 {
         return Ok(Accepted::Duplicate);
     }
     next(&mut tx.numbers.event);
@@ -81,6 +81,10 @@ fn keep(tx: &mut Tx<'_>, event: &NewEvent, doubtful: bool) -> Result<Accepted, F
         }
     }
     Ok(Accepted::New(id))
+}
+
+fn seen_as(event: &NewEvent) -> &str {
+    event.seen_as.as_ref().unwrap_or(&event.key)
 }
 
 /// The flags as words, for people who look into the file.

@@ -2,23 +2,110 @@
 //!
 //! A body of four million bytes can hold two million events. To make one costs hundreds of bytes, so a delivery with too many
 //! is refused while each of them is no more than a place in the body.
+//!
+//! A delivery that is not of Okta's form is opened by [`salvage`]: no event is lost for what stands beside it.
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::hooks::HookError;
+use crate::hooks::okta;
+use crate::hooks::okta::event::delivery::Delivery;
+use crate::hooks::okta::event::{NAME, salvage};
+use crate::hooks::okta::wire;
+use crate::hooks::okta::wire::Text;
 
 /// No delivery may have more events, whatever the configuration says.
 pub(super) const MOST: usize = 100_000;
 
+/// A delivery, none of whose events has been read.
+pub(super) struct Opened {
+    pub(super) delivery: Delivery,
+    /// Each as it was sent, in their order. The last one may be the rest of a body that is broken.
+    pub(super) events: Vec<Bytes>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(default, rename = "eventId", alias = "eventID", deserialize_with = "wire::text")]
+    id: Text,
+    #[serde(default, rename = "eventTime", deserialize_with = "wire::text")]
+    time: Text,
+    #[serde(default, rename = "eventType", deserialize_with = "wire::text")]
+    event_type: Text,
+    #[serde(default, deserialize_with = "wire::text")]
+    source: Text,
+    #[serde(default, rename = "eventTypeVersion", deserialize_with = "wire::text")]
+    type_version: Text,
+    /// Inline hooks name it in the singular.
+    #[serde(default, rename = "cloudEventsVersion", alias = "cloudEventVersion", deserialize_with = "wire::text")]
+    cloud_events_version: Text,
+    #[serde(default, rename = "contentType", deserialize_with = "wire::text")]
+    content_type: Text,
+    #[serde(borrow)]
+    data: Option<Batch<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    events: Option<Members<'a>>,
+}
+
 /// The events of a delivery, none of which has been read.
-pub(super) struct Members<'a> {
+struct Members<'a> {
     /// The first [`MOST`] of them.
     found: Vec<&'a RawValue>,
     count: usize,
+}
+
+/// Finds the envelope and the events of a delivery.
+///
+/// # Errors
+/// Empty, another hook's call, or nothing in it is an event; or there are more events than `most`, or than [`MOST`].
+pub(super) fn open(body: &Bytes, most: usize) -> Result<Opened, HookError> {
+    if body.is_empty() {
+        return Err(HookError::Empty);
+    }
+    let Some((envelope, members)) = well_formed(body) else { return salvage::open(body, most) };
+    check_type(envelope.event_type.as_deref())?;
+    let found = members.at_most(most)?;
+    let events = found.into_iter().map(|event| body.slice_ref(event.get().as_bytes())).collect();
+    let delivery = Delivery {
+        id: envelope.id,
+        time: envelope.time,
+        source: envelope.source,
+        event_type: envelope.event_type,
+        type_version: envelope.type_version,
+        cloud_events_version: envelope.cloud_events_version,
+        content_type: envelope.content_type,
+        ..Delivery::default()
+    };
+    Ok(Opened { delivery: delivery.packed(), events })
+}
+
+fn well_formed(body: &Bytes) -> Option<(Envelope<'_>, Members<'_>)> {
+    // serde would take an array for the members in order.
+    let text = std::str::from_utf8(body).ok().filter(|text| text.trim_start().starts_with('{'))?;
+    let mut envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
+    let members = envelope.data.take()?.events?;
+    Some((envelope, members))
+}
+
+/// A delivery that has events is one, whatever it says of its type; unless it names another hook. `event.envelope` has what it
+/// said.
+///
+/// # Errors
+/// The type is another hook's.
+pub(super) fn check_type(found: Option<&str>) -> Result<(), HookError> {
+    match okta::check_type(NAME, found) {
+        Err(HookError::UnknownType { .. }) => Ok(()),
+        known => known,
+    }
 }
 
 impl<'a> Members<'a> {
@@ -26,10 +113,17 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// There are more than `most`, or than [`MOST`].
-    pub(super) fn at_most(self, most: usize) -> Result<Vec<&'a RawValue>, HookError> {
-        let (count, most) = (self.count, most.min(MOST));
-        if count > most { Err(HookError::TooManyEvents { count, most }) } else { Ok(self.found) }
+    fn at_most(self, most: usize) -> Result<Vec<&'a RawValue>, HookError> {
+        limit(self.count, most)?;
+        Ok(self.found)
     }
+}
+
+/// # Errors
+/// There are more events than `most`, or than [`MOST`].
+pub(super) fn limit(count: usize, most: usize) -> Result<(), HookError> {
+    let most = most.min(MOST);
+    if count > most { Err(HookError::TooManyEvents { count, most }) } else { Ok(()) }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -40,7 +134,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             type Value = Members<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a sequence")
+                formatter.write_str("an array")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut events: A) -> Result<Members<'de>, A::Error> {

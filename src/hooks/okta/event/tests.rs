@@ -31,7 +31,9 @@ fn every_part_has_its_name() {
         r#"event.security.asNumber == 64496 && !event.security.isProxy && event.authentication.externalSessionId == "102session""#,
         r#"event.device.len() == 0 && event.legacy_type == "core.user_group_member.user_add""#,
         r#"event.source.ends_with("/who5h1kXq2ZbT0aYw5d7") && event.delivery_id == "6f1c1c3e-6c1b-4a52-9a53-0d2b7f5c1a01""#,
-        r#"!event.preview && !event.replay && event.problem == () && event.raw.version == "0""#,
+        r#"!event.preview && !event.replay && event.problem == () && event.version == "0" && event.raw.version == event.version"#,
+        r#"event.debug_context.debugData == event.debug && event.envelope.eventId == event.delivery_id"#,
+        r#"event.envelope.contentType == "application/json" && event.envelope.source == event.source && event.envelope.len() == 7"#,
     ] {
         holds(MEMBER, script);
     }
@@ -48,10 +50,56 @@ fn a_preview_is_recognised_and_breaks_nothing() {
     ] {
         holds(PREVIEW, script);
     }
-    // One habit alone is no preview: its actions would not be done.
-    for real in [PREVIEW.replace("\"Success\"", "\"SUCCESS\""), PREVIEW.replace("\"actor\": null", "\"actor\": {}")] {
-        assert!(!EventHook::facts(&EventHook::decode(&real.into()).unwrap()).preview);
+}
+
+/// Whether an event is taken for a preview.
+fn is_preview(event: &str) -> bool {
+    EventHook::facts(&EventHook::decode(&event.to_owned().into()).unwrap()).preview
+}
+
+#[test]
+fn an_edited_sample_is_still_a_preview() {
+    let target = r#""target": [{"id": "00u1", "type": "User", "alternateId": "a@b.example"}]"#;
+    for edited in [
+        PREVIEW.replace("\"Success\"", "\"success\""),
+        PREVIEW.replace("\"Success\"", "\"sUCCESS\"").replace("\"target\": null", target),
+        PREVIEW.replace("\"Success\"", "\"SUCCESS\""),
+        PREVIEW.replace("\"actor\": null", "\"actor\": {\"id\": \"00u2\"}").replace("\"target\": null", target),
+        MEMBER.replace("\"SUCCESS\"", "\"Success\""),
+        MEMBER.replace("\"SUCCESS\"", "\"Failure\""),
+    ] {
+        assert!(is_preview(&edited), "{edited}");
     }
+}
+
+#[test]
+fn an_event_that_lacks_some_parts_is_no_preview() {
+    assert!(!is_preview(MEMBER));
+    for (part, without) in [
+        (
+            "outcome",
+            r#"{"uuid":"u","eventType":"a.b","actor":null,"target":null,"debugContext":null,"securityContext":null}"#,
+        ),
+        ("all parts", r#"{"uuid":"u","eventType":"a.b","outcome":{"result":"SUCCESS"}}"#),
+        (
+            "some",
+            r#"{"uuid":"u","eventType":"a.b","outcome":{"result":"DENY"},"target":null,"securityContext":null,"transaction":{"type":null}}"#,
+        ),
+        (
+            "a result",
+            r#"{"uuid":"u","eventType":"a.b","outcome":{"result":"RATE_LIMIT"},"transaction":{"type":"JOB"}}"#,
+        ),
+    ] {
+        assert!(!is_preview(without), "{part}");
+    }
+}
+
+#[test]
+fn an_event_can_be_made_a_preview() {
+    let event = EventHook::as_preview(EventHook::decode(&MEMBER.into()).unwrap());
+    assert!(EventHook::facts(&event).preview);
+    let kept = EventHook::unpack(EventHook::pack(&event)).unwrap();
+    assert!(EventHook::facts(&kept).preview);
 }
 
 #[test]
@@ -78,15 +126,91 @@ fn a_bad_event_costs_no_other() {
             row("b", None, true),
             row("env-1/3", None, true),
             row("env-1/4", Some("x.z"), false),
-            row("env-1/5", None, true),
+            row("env-1/5", Some("x.deep"), false),
             row("env-1/6", None, true),
         ]
     );
 }
 
+/// Ids, types and whether rules can read them, of the events of a delivery.
+fn seen(body: impl Into<Bytes>) -> Vec<(String, Option<String>, bool)> {
+    let events = EventHook::split(&body.into(), usize::MAX).unwrap();
+    let row = |event: &Event| {
+        let facts = EventHook::facts(event);
+        let text = |text: Text| text.map(|text| text.to_string());
+        (text(facts.id).unwrap_or_default(), text(facts.event_type), facts.problem.is_none())
+    };
+    events.iter().map(row).collect()
+}
+
+#[test]
+fn an_event_with_a_fault_in_its_text_keeps_its_id_type_and_bytes() {
+    for fault in [&b"\xe9"[..], b"\\ud83d", b"\\udead\\u0000", b"\x01", b"\\q", b"\xf0\x9f"] {
+        let odd = [&br#"{"uuid":"odd","eventType":"a.b","displayMessage":"caf"#[..], fault, b"\"}"].concat();
+        let plain = &br#"{"uuid":"plain","eventType":"a.c"}"#[..];
+        let body = [&br#"{"eventId":"d","data":{"events":["#[..], plain, b", ", &odd, b",", plain, b"]}}"].concat();
+        let events = EventHook::split(&body.clone().into(), usize::MAX).unwrap();
+        let row = |id: &str, kind: &str| (id.to_owned(), Some(kind.to_owned()), true);
+        assert_eq!(seen(body), [row("plain", "a.c"), row("odd", "a.b"), row("plain", "a.c")]);
+        assert_eq!(EventHook::pack(&events[1]).body, odd, "kept byte for byte");
+        let notes = EventHook::facts(&events[1]).notes;
+        assert!(!notes.is_empty(), "{fault:?}");
+        let kept = EventHook::unpack(EventHook::pack(&events[1])).unwrap();
+        let text = kept.text("/displayMessage").unwrap();
+        assert!(text.starts_with("caf") && EventHook::facts(&kept).event_type.as_deref() == Some("a.b"), "{text}");
+    }
+}
+
+#[test]
+fn what_stands_before_the_break_of_a_delivery_is_kept() {
+    let whole = r#"{"eventId":"d","data":{"events":[{"uuid":"a","eventType":"x.y"},{"uuid":"b","eventType":"x.z","target":[]}]}}"#;
+    let found = |until: &str| seen(whole[..whole.find(until).unwrap()].to_owned());
+    let row = |id: &str, kind: Option<&str>, good| (id.to_owned(), kind.map(str::to_owned), good);
+    assert_eq!(
+        found(",\"target\""),
+        [row("a", Some("x.y"), true), row("b", None, false)],
+        "in the middle of the second"
+    );
+    assert_eq!(found(",{\"uuid\":\"b\""), [row("a", Some("x.y"), true)]);
+    assert_eq!(found("x.y"), [row("a", None, false)], "the first has no end");
+    assert_eq!(seen(format!("{whole} trailing")).len(), 2);
+    assert_eq!(seen(whole.replace("\"a\"", "\"a\" oops")), [row("a", None, false)], "the rest is one");
+}
+
+#[test]
+fn events_that_stand_in_odd_places_are_found() {
+    let one = r#"{"uuid":"a","eventType":"x.y"}"#;
+    let two = r#"{"uuid":"b","eventType":"x.z"}"#;
+    for (body, ids) in [
+        (format!(r#"{{"eventId":"d","data":{{"events":{one}}}}}"#), vec!["a"]),
+        (format!(r#"{{"data":{{"events":[{one}]}},"data":{{"events":[{two}]}}}}"#), vec!["a", "b"]),
+        (format!(r#"{{"data":{{"events":[{one}],"events":[{two}]}}}}"#), vec!["a", "b"]),
+        (format!(r#"{{"eventType":"com.okta.later","data":{{"events":[{one}]}}}}"#), vec!["a"]),
+        (format!(r#"{{"eventType":["x"],"eventId":{{}},"data":{{"events":[{one}]}}}}"#), vec!["a"]),
+    ] {
+        assert_eq!(seen(body.clone()).into_iter().map(|(id, ..)| id).collect::<Vec<_>>(), ids, "{body}");
+    }
+}
+
+#[test]
+fn members_of_another_kind_read_as_empty() {
+    let event = r#"{"uuid":7,"eventType":"x.y","actor":"c4n4ry","outcome":[],"target":[7,{"type":[],"detailEntry":7,"changeDetails":[1]}],
+        "client":{"ipChain":["x",{"ip":"192.0.2.1"}],"geographicalContext":7},"debugContext":{"debugData":[1,2]},"device":"x",
+        "securityContext":[],"authenticationContext":7,"transaction":{"detail":"x"},"published":{}}"#;
+    for script in [
+        "event.id == () && event.published == () && event.actor.id == () && event.outcome.result == ()",
+        "event.targets.len() == 2 && event.targets[1].detail == () && event.targets[1].changes == ()",
+        "event.client.ip_chain.len() == 1 && event.client.city == () && event.client.location.lat == ()",
+        "event.debug.requestId == () && event.device.os_platform == () && event.security.risk == ()",
+        "event.authentication.issuer == () && event.transaction.detail.requestApiTokenId == ()",
+    ] {
+        holds(event, script);
+    }
+}
+
 #[test]
 fn a_batch_needs_a_list_of_events() {
-    for (events, problem) in [("null", "is missing"), ("{}", "must be"), ("\"c4n4ry\"", "must be"), ("7", "must be")] {
+    for (events, problem) in [("null", "is missing"), ("\"c4n4ry\"", "must be"), ("7", "must be")] {
         let error = EventHook::split(&batch(events), usize::MAX).unwrap_err().to_string();
         assert!(
             error.contains("`data.events`") && error.contains(problem) && !error.contains("c4n4ry"),

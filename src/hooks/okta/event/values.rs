@@ -47,7 +47,12 @@ fn part(event: &Event, path: &str) -> Dynamic {
 
 fn map_at(event: &Event, path: &str) -> Result<Dynamic, Box<EvalAltResult>> {
     let absent = || Ok(Dynamic::from_map(Map::new()).into_read_only());
-    event.0.value.pointer(path).filter(|value| !value.is_null()).map_or_else(absent, json::read_only)
+    event.value().pointer(path).filter(|value| value.is_object()).map_or_else(absent, json::read_only)
+}
+
+/// An object of a party, read-only. What is none reads as absent.
+fn detail(party: &Party, name: &str) -> Result<Dynamic, Box<EvalAltResult>> {
+    party.0.get(name).filter(|value| value.is_object()).map_or(Ok(Dynamic::UNIT), json::read_only)
 }
 
 fn ip(event: &Event) -> Dynamic {
@@ -55,7 +60,7 @@ fn ip(event: &Event) -> Dynamic {
 }
 
 fn targets(event: &Event) -> impl Iterator<Item = &Value> {
-    event.0.value.get("target").and_then(Value::as_array).into_iter().flatten()
+    event.value().get("target").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn register_event(library: &mut Library) {
@@ -82,7 +87,11 @@ fn register_event(library: &mut Library) {
             part(event, "/legacyEventType")
         })
         .property(
-            Doc::new("Event.preview: bool", "Whether this is a try-out from Okta's console: all of its parts are empty and the outcome is spelled `Success`.", "!event.preview"),
+            Doc::new("Event.version: string", "The version of Okta's form of events, `0`; or `()`.", r#"event.version == "0""#),
+            |event: This| part(event, "/version"),
+        )
+        .property(
+            Doc::new("Event.preview: bool", "Whether this is a try-out, so that nothing a rule asks for is done: a sample of Okta's console (its outcome is not in capitals, as `Success`, or all of its parts are `null`), or by what the route says in `preview_path` or `preview`.", "!event.preview"),
             |event: This| event.preview(),
         )
         .property(Doc::new("Event.replay: bool", "Whether somebody runs this event again.", "!event.replay"), |event: This| event.0.replay)
@@ -91,8 +100,8 @@ fn register_event(library: &mut Library) {
             |event: This| event.problem().map_or(Dynamic::UNIT, |problem| problem.to_owned().into()),
         )
         .fallible_property(
-            Doc::new("Event.raw: map", "The event as Okta sent it, read-only. Slow: for what has no name.", r#"event.raw.version == "0""#),
-            |event: This| json::read_only(&event.0.value),
+            Doc::new("Event.raw: map", "The event as Okta sent it, read-only; what cannot be read of it is `()`. Slow: for what has no name.", "event.raw.insertionTimestamp == ()"),
+            |event: This| json::read_only(event.value()),
         );
 }
 
@@ -108,7 +117,7 @@ fn register_parts(library: &mut Library) {
                 "Who did it. Its members are `()` if Okta does not say.",
                 r#"event.actor.login == "admin@corp.example""#,
             ),
-            |event: This| Party(event.0.value.get("actor").cloned().unwrap_or_default()),
+            |event: This| Party(event.value().get("actor").cloned().unwrap_or_default()),
         )
         .property(
             Doc::new(
@@ -155,6 +164,10 @@ fn register_contexts(library: &mut Library) {
         .fallible_property(
             Doc::new("Event.debug: map", "Okta's `debugData` by its own names, read-only; empty if there is none. Not stable.", r#"event.debug.requestId == "reqEvent0000000000000001""#),
             |event: This| map_at(event, "/debugContext/debugData"),
+        )
+        .fallible_property(
+            Doc::new("Event.debug_context: map", "Okta's whole `debugContext`, of which `debug` is one member, read-only; empty if there is none.", "event.debug_context.debugData.requestId == event.debug.requestId"),
+            |event: This| map_at(event, "/debugContext"),
         )
         .property(
             Doc::new("Event.changed_attributes: array", "The attributes that a profile update changed; empty if Okta does not say.", r#""title" in event.changed_attributes"#),
@@ -203,6 +216,16 @@ fn register_delivery(library: &mut Library) {
                 "event.time > event.published",
             ),
             |event: This| request::time(&event.0.delivery.time),
+        )
+        .property(
+            Doc::new(
+                "Event.envelope: map",
+                "What Okta writes around the events of one POST, by its own names (`eventId`, `eventTime`, `eventType`, \
+                 `eventTypeVersion`, `cloudEventsVersion`, `contentType`, `source`), read-only; empty for an event that \
+                 was read from the System Log.",
+                r#"event.envelope.eventTypeVersion == "1.0" && event.envelope.eventId == event.delivery_id"#,
+            ),
+            |event: This| event.0.delivery.envelope(),
         )
         .property(
             Doc::new(
@@ -256,7 +279,7 @@ fn register_party(library: &mut Library) {
                 "Okta's `detailEntry`, read-only, or `()`.",
                 r#"event.targets[1].detail.source == "manual""#,
             ),
-            |party: This| party.0.get("detailEntry").map_or(Ok(Dynamic::UNIT), json::read_only),
+            |party: This| detail(party, "detailEntry"),
         )
         .fallible_property(
             Doc::new(
@@ -264,7 +287,7 @@ fn register_party(library: &mut Library) {
                 "Okta's `changeDetails` with `from` and `to`, read-only, or `()`.",
                 "event.actor.changes == ()",
             ),
-            |party: This| party.0.get("changeDetails").map_or(Ok(Dynamic::UNIT), json::read_only),
+            |party: This| detail(party, "changeDetails"),
         );
 }
 
@@ -362,10 +385,10 @@ fn register_geography(library: &mut Library) {
         .fallible_property(
             Doc::new("Client.ip_chain: array", "The addresses that the call came through by Okta's names, the client first; read-only, empty if unknown.", r#"event.client.ip_chain[0].version == "V4""#),
             |client: This| {
-                let value = &client.0.0.value;
+                let value = client.0.value();
                 // The System Log keeps it in another place than deliveries do (contract, section 5.3).
                 let chain = ["/client/ipChain", "/request/ipChain"].into_iter().find_map(|path| value.pointer(path)?.as_array());
-                let chain = chain.into_iter().flatten().map(json::read_only).collect::<Result<Array, Box<EvalAltResult>>>()?;
+                let chain = chain.into_iter().flatten().filter(|hop| hop.is_object()).map(json::read_only).collect::<Result<Array, Box<EvalAltResult>>>()?;
                 Ok::<Dynamic, Box<EvalAltResult>>(Dynamic::from_array(chain).into_read_only())
             },
         );

@@ -6,25 +6,32 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::Deserialize;
 use serde_json::{Map as JsonMap, Value};
 
+use crate::hooks::okta::person::{Session, SessionData, User, UserData};
 use crate::hooks::okta::request;
-use crate::hooks::okta::request::{Call, Payload, Session, SessionData, User, UserData};
+use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Text, WebRequest};
+use crate::hooks::okta::wire::{Path, Text, WebRequest};
 use crate::script::library::{Doc, Library};
 
 /// `data` of a call.
 #[derive(Debug, Deserialize)]
 pub struct Data {
+    #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
     /// As it came: patches are tried on it.
+    #[serde(default, deserialize_with = "wire::object")]
     assertion: Option<JsonMap<String, Value>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
+    #[serde(default, deserialize_with = "wire::object")]
     request: Option<WebRequest>,
+    #[serde(default, deserialize_with = "wire::object")]
     protocol: Option<Protocol>,
+    #[serde(default, deserialize_with = "wire::object")]
     session: Option<Arc<SessionData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     user: Option<Arc<UserData>>,
 }
 
@@ -32,7 +39,9 @@ struct Context {
 struct Protocol {
     #[serde(default, rename = "type", deserialize_with = "wire::text")]
     kind: Text,
+    #[serde(default, deserialize_with = "wire::object")]
     issuer: Option<Arc<AppData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     request: Option<SamlRequest>,
 }
 
@@ -61,6 +70,8 @@ struct App(Arc<AppData>);
 struct Subject(Call<Data>);
 
 impl Payload for Data {
+    const DECISIVE: &'static [Path] = &[&["data", "assertion"]];
+
     fn web(&self) -> Option<&WebRequest> {
         self.context.as_ref()?.request.as_ref()
     }

@@ -5,28 +5,38 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, ImmutableString};
 use serde::Deserialize;
 
-use crate::hooks::okta::request::{Payload, SessionData, UserData};
+use crate::hooks::okta::person::{SessionData, UserData};
+use crate::hooks::okta::request::Payload;
 use crate::hooks::okta::token::TokenPatch;
 use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Attributes, Text, WebRequest};
+use crate::hooks::okta::wire::{Attributes, Path, Text, WebRequest};
 
 pub mod values;
 
 /// `data` of a call. Every member is optional: client credentials have neither user nor session.
 #[derive(Debug, Deserialize)]
 pub struct Data {
+    #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
+    #[serde(default, deserialize_with = "wire::object")]
     identity: Option<Arc<TokenData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     access: Option<Arc<TokenData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     refresh_token: Option<RefreshToken>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
+    #[serde(default, deserialize_with = "wire::object")]
     request: Option<WebRequest>,
+    #[serde(default, deserialize_with = "wire::object")]
     protocol: Option<Protocol>,
+    #[serde(default, deserialize_with = "wire::object")]
     session: Option<Arc<SessionData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     user: Option<Arc<UserData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     policy: Option<Arc<PolicyData>>,
 }
 
@@ -34,10 +44,13 @@ struct Context {
 struct Protocol {
     #[serde(default, rename = "type", deserialize_with = "wire::text")]
     kind: Text,
+    #[serde(default, deserialize_with = "wire::object")]
     request: Option<OAuthRequest>,
-    #[serde(rename = "OriginalGrant")]
+    #[serde(default, rename = "OriginalGrant", deserialize_with = "wire::object")]
     original_grant: Option<Arc<GrantData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     issuer: Option<Issuer>,
+    #[serde(default, deserialize_with = "wire::object")]
     client: Option<Arc<ClientData>>,
 }
 
@@ -64,8 +77,9 @@ struct OAuthRequest {
 #[derive(Debug, Deserialize)]
 struct GrantData {
     /// Named `request` by an earlier form of the contract.
-    #[serde(alias = "request")]
+    #[serde(default, alias = "request", deserialize_with = "wire::object")]
     authorization: Option<OAuthRequest>,
+    #[serde(default, deserialize_with = "wire::object")]
     refresh_token: Option<RefreshToken>,
 }
 
@@ -95,6 +109,7 @@ struct ClientData {
 struct PolicyData {
     #[serde(default, deserialize_with = "wire::text")]
     id: Text,
+    #[serde(default, deserialize_with = "wire::object")]
     rule: Option<Rule>,
 }
 
@@ -107,13 +122,17 @@ struct Rule {
 /// A token before it is signed.
 #[derive(Debug, Deserialize)]
 pub struct TokenData {
+    #[serde(default, deserialize_with = "wire::object")]
     pub(super) claims: Option<Attributes>,
+    #[serde(default, deserialize_with = "wire::object")]
     token: Option<TokenSettings>,
+    #[serde(default, deserialize_with = "wire::object")]
     scopes: Option<Attributes>,
 }
 
 #[derive(Debug, Deserialize)]
 struct TokenSettings {
+    #[serde(default, deserialize_with = "wire::object")]
     lifetime: Option<Lifetime>,
 }
 
@@ -140,6 +159,9 @@ struct Token(Arc<TokenData>);
 struct Grant(Arc<GrantData>);
 
 impl Payload for Data {
+    const DECISIVE: &'static [Path] =
+        &[&["data", "identity", "claims"], &["data", "access", "claims"], &["data", "access", "scopes"]];
+
     fn web(&self) -> Option<&WebRequest> {
         self.context.as_ref()?.request.as_ref()
     }
@@ -182,10 +204,11 @@ impl TokenData {
         texts(names.map(|(name, _)| name.as_str().into()))
     }
 
-    fn scope_ids(&self) -> Dynamic {
+    /// One member of what Okta says of each scope, by the scope's name.
+    fn of_scopes(&self, name: &str) -> Dynamic {
         let Some(Attributes(scopes)) = &self.scopes else { return Dynamic::UNIT };
-        let id = |grant| member(grant, "id").map_or(Dynamic::UNIT, Dynamic::from);
-        Dynamic::from_map(scopes.iter().map(|(name, grant)| (name.clone(), id(grant))).collect()).into_read_only()
+        let part = |grant| member(grant, name).map_or(Dynamic::UNIT, Dynamic::from);
+        Dynamic::from_map(scopes.iter().map(|(scope, grant)| (scope.clone(), part(grant))).collect()).into_read_only()
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) const REFRESH: &str = r#"{
         "client": {"id": "0oaClient0000000000a", "name": "Portal", "type": "PUBLIC"}},
       "user": {"id": "00uAnn0000000000001", "passwordChanged": null,
         "profile": {"login": "ann@mail.example", "firstName": "Ann", "lastName": "Example", "locale": "en", "timeZone": "Europe/Berlin"},
-        "policy": {}, "identity": {}},
+        "policy": {"id": "00pPolicy00000000001"}, "identity": {}},
       "policy": {"id": "00pPolicy00000000001", "rule": {"id": "0prRule0000000000001"}}
     },
     "identity": {

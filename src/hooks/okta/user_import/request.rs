@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Attributes, Text, WebRequest};
+use crate::hooks::okta::wire::{Attributes, Path, Text, Texts, WebRequest};
 use crate::script::library::{Doc, Library};
 
 type Request = Call<Data>;
@@ -16,21 +16,29 @@ type Request = Call<Data>;
 /// `data` of a call.
 #[derive(Debug, Deserialize)]
 pub struct Data {
+    #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
+    #[serde(default, deserialize_with = "wire::object")]
     action: Option<Action>,
-    #[serde(rename = "appUser")]
+    #[serde(default, rename = "appUser", deserialize_with = "wire::object")]
     app_user: Option<Person>,
+    #[serde(default, deserialize_with = "wire::object")]
     user: Option<Person>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
-    conflicts: Option<Vec<ImmutableString>>,
+    #[serde(default, deserialize_with = "wire::texts")]
+    conflicts: Texts,
+    #[serde(default, deserialize_with = "wire::object")]
     application: Option<Arc<AppData>>,
+    #[serde(default, deserialize_with = "wire::object")]
     job: Option<Arc<JobData>>,
     /// No published sample has an entry, so anything may stand here.
+    #[serde(default, deserialize_with = "wire::items")]
     matches: Option<Vec<Dynamic>>,
-    policy: Option<Vec<ImmutableString>>,
+    #[serde(default, deserialize_with = "wire::texts")]
+    policy: Texts,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +71,7 @@ struct Action {
 struct Person {
     #[serde(default, deserialize_with = "wire::text")]
     id: Text,
+    #[serde(default, deserialize_with = "wire::object")]
     profile: Option<Attributes>,
 }
 
@@ -75,6 +84,15 @@ struct App(Arc<AppData>);
 struct Job(Arc<JobData>);
 
 impl Payload for Data {
+    const DECISIVE: &'static [Path] = &[
+        &["data", "user", "id"],
+        &["data", "user", "profile"],
+        &["data", "appUser", "profile"],
+        &["data", "action", "result"],
+        &["data", "context", "conflicts"],
+        &["data", "context", "matches"],
+    ];
+
     /// This hook carries none.
     fn web(&self) -> Option<&WebRequest> {
         None

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Variant};
 
+use crate::hooks::okta::person::{Session, User};
 use crate::hooks::okta::request;
-use crate::hooks::okta::request::{Call, Session, User};
+use crate::hooks::okta::request::Call;
 use crate::hooks::okta::token::request::{Client, Data, Grant, OAuthRequest, Policy, Token, TokenData, texts};
 use crate::hooks::okta::wire::{Attributes, Text};
 use crate::script::library::{Doc, Library};
@@ -211,7 +212,15 @@ fn register_tokens(library: &mut Library) {
                 "Okta's ids of these scopes (`scp…`), by name; `()` for ID tokens.",
                 r#"request.access_token.scope_ids.openid == "scpOpenid00000000001""#,
             ),
-            |token: &mut Token| token.0.scope_ids(),
+            |token: &mut Token| token.0.of_scopes("id"),
+        )
+        .property(
+            Doc::new(
+                "Token.scope_actions: map",
+                "What Okta does about each scope that was asked for (`GRANT`), by name; `()` for ID tokens.",
+                r#"request.access_token.scope_actions.openid == "GRANT""#,
+            ),
+            |token: &mut Token| token.0.of_scopes("action"),
         );
 }
 
