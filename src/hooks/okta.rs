@@ -16,8 +16,10 @@ use crate::script::library::Finished;
 
 mod advice;
 pub mod event;
+mod judge;
 pub mod password_import;
 pub mod patch;
+mod profile;
 mod recorded;
 pub mod registration;
 pub mod reply;

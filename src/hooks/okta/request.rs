@@ -74,6 +74,11 @@ impl<D: Payload> Call<D> {
         })))
     }
 
+    /// As it came.
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
     pub fn data(&self) -> &D {
         &self.0.data
     }
