@@ -63,7 +63,7 @@ fn call(criterion: &mut Criterion) {
     let Plan::Reply { script, surroundings, .. } = &route.plan else { panic!("an inline route") };
     let body = Bytes::from_static(route.hook.samples[0].request.as_bytes());
     let decoded = (route.hook.decode)(&body).unwrap();
-    let mark = Mark { decision: "0", release: release.label(), script: script.file() };
+    let mark = Mark::new("0", release.label(), script.file());
     let call = || Call {
         request: decoded.request.clone(),
         surroundings: Arc::clone(surroundings),

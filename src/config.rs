@@ -96,6 +96,17 @@ pub struct HookFacts {
     pub silence: &'static str,
     /// Event hooks have rules, and no answer that could fail.
     pub is_event: bool,
+    /// The latest deadline of a call that is answered in time.
+    pub latest_ms: Option<u64>,
+    /// Whether the provider skips a hook that it would have to call without a secret.
+    pub needs_secret: bool,
+    /// Whether the provider can call with a token of an authorization server.
+    pub has_tokens: bool,
+    /// The types of events that the provider publishes, each with whether a hook can subscribe to it; empty where none are
+    /// known.
+    pub event_types: &'static [(&'static str, bool)],
+    /// Whose list of types that is, and of when.
+    pub event_types_of: &'static str,
 }
 
 /// What a connector of one kind may be told, said by whoever knows the kinds.
@@ -154,7 +165,7 @@ pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Find
         return Err(in_order(broken));
     }
     findings.extend(broken);
-    let shape::Violations { findings: violations, meant } = shape::violations(&source, known, &value);
+    let shape::Violations { findings: violations, meant, .. } = shape::violations(&source, known, &value);
     findings.extend(violations);
     findings.extend(shape::disguised(&source, &findings, &disguised));
     let rules = check::errors(&source, &value, known);
@@ -165,6 +176,7 @@ pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Find
     let rules: Vec<Finding> = rules.into_iter().filter(|rule| is_news(rule, &findings)).collect();
     findings.extend(rules);
     if !findings.is_empty() {
+        findings.extend(check::warnings(&source, &value, known));
         let mut findings = in_order(findings);
         if findings.len() > MOST_FINDINGS {
             findings.truncate(MOST_FINDINGS);
@@ -172,11 +184,31 @@ pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Find
         }
         return Err(findings);
     }
-    let warnings = in_order(check::warnings(&source, &value));
+    let warnings = in_order(check::warnings(&source, &value, known));
     match serde_json::from_value(value) {
         Ok(config) => Ok(Document { config, warnings, source }),
         Err(error) => Err(vec![Finding::error("config/bad-value", file, format!("cannot be read: {error}"))]),
     }
+}
+
+/// The file without its unknown keys, each with the meaning of the nearest one that is free: so that a check can go on and
+/// find the other mistakes of a bundle. Nothing where more is wrong with the file than such keys.
+pub fn salvage(file: &str, text: &str, known: &Known) -> Option<Document> {
+    let (root, errors) = toml::de::DeTable::parse_recoverable(text);
+    let Tree { source, mut value, findings, disguised, .. } = Tree::new(file, text, root.get_ref(), known.plain());
+    let shape::Violations { unknown, .. } = shape::violations(&source, known, &value);
+    if !errors.is_empty() || !findings.is_empty() || !disguised.is_empty() || unknown.is_empty() {
+        return None;
+    }
+    for key in &unknown {
+        key.mend(&mut value);
+    }
+    let is_sound = shape::violations(&source, known, &value).findings.is_empty();
+    if !is_sound || !check::errors(&source, &value, known).is_empty() {
+        return None;
+    }
+    let config = serde_json::from_value(value).ok()?;
+    Some(Document { config, warnings: Vec::new(), source })
 }
 
 /// Where the store is, of a text that may be broken elsewhere: what `store.url` says, or the default; nothing where it is written and

@@ -21,13 +21,17 @@ use crate::message::{Outcome, Sending};
 use crate::script::library::{Finished, Library};
 use crate::script::lint::advice::Advice;
 
+pub mod catalogue;
 mod error;
+mod judgement;
 pub mod okta;
 pub mod recorded;
 mod returned;
 pub mod text;
 
+pub use crate::hooks::catalogue::Catalogue;
 pub use crate::hooks::error::{CommandError, HookError};
+pub use crate::hooks::judgement::{Answer, Judgement};
 use crate::hooks::recorded::Recorded;
 pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
 
@@ -63,6 +67,10 @@ pub trait Contract: Sized + 'static {
     const LOOPS: &'static [&'static str] = &[];
     /// Where those events are in the body.
     const BATCH: BatchForm = BatchForm::NONE;
+    /// The types of events that the provider publishes.
+    const CATALOGUE: Catalogue = Catalogue::NONE;
+    /// How the provider calls, as far as a configuration may contradict it.
+    const CALLER: Caller = Caller::INLINE;
 
     /// Typed, read-only, cheap to clone.
     type Request: Variant + Clone;
@@ -143,8 +151,16 @@ pub trait Contract: Sized + 'static {
     /// The declared answer for when the script cannot give one.
     fn failed(declared: &Declared, mark: &Mark) -> Reply;
 
-    /// What the provider does to its user on this reply, in one sentence.
-    fn effect(reply: &Reply) -> String;
+    /// The body that a request was read from, for the check of replies in builds with debug assertions; nothing where replies
+    /// do not depend on it.
+    fn body(request: &Self::Request) -> Option<&Bytes> {
+        let _ = request;
+        None
+    }
+
+    /// What the provider makes of this answer to `call`, which is `null` where it is not known. Without an answer, none came
+    /// in time.
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement;
 }
 
 /// The provider's side of a hook, as its documentation states it.
@@ -158,6 +174,22 @@ pub struct Provider {
     pub limits: &'static [&'static str],
     /// When and against what this was last checked.
     pub checked: &'static str,
+}
+
+/// How a provider calls, as far as a configuration may contradict it.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The latest deadline of a call that is answered in time; nothing where nobody waits for the script.
+    pub latest_ms: Option<u64>,
+    /// Whether the provider skips a hook that it would have to call without a secret.
+    pub needs_secret: bool,
+    /// Whether the provider can get a token from an authorization server, and call with that.
+    pub has_tokens: bool,
+}
+
+impl Caller {
+    /// Okta's inline hooks: it waits 3,000 ms for the whole exchange.
+    pub const INLINE: Self = Self { latest_ms: Some(2_900), needs_secret: false, has_tokens: true };
 }
 
 /// One way to write `on_failure`: a word, or a table of one key with a text.
@@ -229,6 +261,22 @@ pub struct Mark<'a> {
     pub decision: &'a str,
     pub release: &'a str,
     pub script: &'a str,
+    /// What the script gave with `note(…)`.
+    pub note: Option<&'a str>,
+    /// Why this is the declared answer and not the script's: a word such as `deadline`.
+    pub fallback: Option<&'a str>,
+}
+
+impl<'a> Mark<'a> {
+    /// The mark of a script's own reply.
+    pub const fn new(decision: &'a str, release: &'a str, script: &'a str) -> Self {
+        Self { decision, release, script, note: None, fallback: None }
+    }
+
+    /// Whether it says more than where the reply comes from.
+    pub fn has_words(&self) -> bool {
+        self.note.is_some() || self.fallback.is_some()
+    }
 }
 
 /// How the body of a batch is made, for those who make one.
@@ -285,6 +333,8 @@ pub struct Hook {
     pub events: bool,
     pub loops: &'static [&'static str],
     pub batch: BatchForm,
+    pub catalogue: Catalogue,
+    pub caller: Caller,
     /// The registrations of this hook.
     pub library: fn() -> &'static Finished,
     /// Answers the provider's one-time check that we own the address.
@@ -301,6 +351,8 @@ pub struct Hook {
     pub describe: fn(&Dynamic) -> Vec<Value>,
     pub settled: fn(&Outcome, &Mark) -> Option<Reply>,
     pub failed: fn(&Declared, &Mark) -> Reply,
+    pub judge: fn(&Value, Option<&Answer<'_>>) -> Judgement,
+    /// What the provider does on this reply to some call: the effect of [`Hook::judge`].
     pub effect: fn(&Reply) -> String,
 }
 
@@ -349,6 +401,8 @@ impl Hook {
             events: C::EVENTS,
             loops: C::LOOPS,
             batch: C::BATCH,
+            catalogue: C::CATALOGUE,
+            caller: C::CALLER,
             library,
             challenge,
             decode: |body| C::decode(body).map(erase::<C>),
@@ -362,9 +416,14 @@ impl Hook {
             read: |decoded, path| C::read(&decoded.typed::<C>(), path),
             encode: encode::<C>,
             describe: describe_commands::<C>,
-            settled: C::settled,
-            failed: C::failed,
-            effect: C::effect,
+            settled: |outcome, mark| C::settled(outcome, mark).inspect(|reply| check::<C>(None, reply)),
+            failed: |declared, mark| {
+                let reply = C::failed(declared, mark);
+                check::<C>(None, &reply);
+                reply
+            },
+            judge: C::judge,
+            effect: |reply| C::judge(&Value::Null, Some(&reply.as_answer())).effect,
         }
     }
 
@@ -398,7 +457,21 @@ fn encode<C: Contract>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Res
     let request = decoded.typed::<C>();
     let sending = C::sending(&request, &commands)?;
     let denied = commands.iter().any(C::denies);
-    Ok(Encoded { reply: C::reply(&request, commands, mark)?, sending, actions, denied })
+    let reply = C::reply(&request, commands, mark)?;
+    check::<C>(Some(&request), &reply);
+    Ok(Encoded { reply, sending, actions, denied })
+}
+
+/// In builds with debug assertions: whether the provider takes what we are about to send. A reply that it does not take is a
+/// defect of ours, because commands are checked when they are made and fitted to the call when they are encoded.
+fn check<C: Contract>(request: Option<&C::Request>, reply: &Reply) {
+    if !cfg!(debug_assertions) || C::EVENTS {
+        return;
+    }
+    let body = request.and_then(C::body);
+    let call = body.and_then(|body| serde_json::from_slice(body).ok()).unwrap_or(Value::Null);
+    let judgement = C::judge(&call, Some(&reply.as_answer()));
+    assert!(judgement.is_valid(), "{} does not take our reply: {:?}", C::NAME, judgement.violations);
 }
 
 fn describe_commands<C: Contract>(returned: &Dynamic) -> Vec<Value> {

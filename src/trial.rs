@@ -277,7 +277,7 @@ impl Work<'_> {
         let Plan::Reply { script, surroundings, on_failure } = &self.route.plan else { return };
         let hook = self.route.hook;
         let decision = Uuid::now_v7().simple().to_string();
-        let mark = Mark { decision: &decision, release: self.release.label(), script: script.file() };
+        let mark = Mark::new(&decision, self.release.label(), script.file());
         let (mut ran, encoded) = self.ran(script, surroundings, request, &mark).await;
         let reply = match encoded {
             Some(Encoded { reply, sending, actions, .. }) => {
@@ -312,7 +312,7 @@ impl Work<'_> {
                 ran: None,
             };
             if only.map_or(wants, |name| *name == rule.name) {
-                let mark = Mark { decision: "call", release: self.release.label(), script: rule.script.file() };
+                let mark = Mark::new("call", self.release.label(), rule.script.file());
                 let (mut ran, encoded) = self.ran(&rule.script, &rule.surroundings, event, &mark).await;
                 ran.actions = encoded.map(|encoded| encoded.actions).unwrap_or_default();
                 let outcome = match (&ran.failure, ran.actions.is_empty()) {

@@ -7,6 +7,7 @@ mod named;
 mod page;
 pub mod pages;
 mod parts;
+mod subscribe;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,6 +43,10 @@ pub struct Args {
     /// Of a hook: print its page as Markdown.
     #[arg(long, requires = "name", conflicts_with = "json")]
     markdown: bool,
+    /// Of an event hook: print the event types that the rules of gateway.toml want, to be ticked in the provider's console; with
+    /// --json as its API takes them.
+    #[arg(long, requires = "name", conflicts_with = "markdown")]
+    subscribe: bool,
 }
 
 /// # Errors
@@ -53,6 +58,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     }
     match &args.name {
         _ if args.schema => output::json(release::schema()),
+        Some(name) if args.subscribe => subscribe::run(global, hook_named(name)?)?,
         Some(name) => named(global, name, args.markdown)?,
         None if global.json => output::json(&all_json()),
         None => topics(),
@@ -110,6 +116,11 @@ fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
         output::line(pages.join("\n"));
     }
     Ok(())
+}
+
+fn hook_named(name: &str) -> Result<&'static Hook> {
+    let names: Vec<&str> = hooks::HOOKS.iter().map(|hook| hook.name).collect();
+    hooks::find(name).with_context(|| unknown("hook", name, &names))
 }
 
 fn names() -> Vec<String> {

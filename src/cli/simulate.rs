@@ -1,5 +1,5 @@
 //! `simulate`: be Okta. Makes a call as Okta would, with the route's own secret, to a running gateway, and says what Okta
-//! would now do to its user.
+//! would now do to its user. An answer that Okta does not take is a failed hook, and ends with status 1.
 
 mod client;
 mod deliveries;
@@ -18,6 +18,8 @@ use url::Url;
 
 use crate::cli::body;
 use crate::cli::bundle;
+use crate::cli::output;
+use crate::cli::output::{ODD, paint};
 use crate::cli::simulate::client::Client;
 use crate::cli::simulate::deliveries::{Manner, Many};
 use crate::cli::simulate::made::Maker;
@@ -62,7 +64,8 @@ pub struct Args {
     dup: bool,
     #[command(flatten)]
     many: Many,
-    /// Call as the preview in Okta's console does.
+    /// Call as the preview in Okta's console does. Okta marks previews of events and of telephony; of the others nothing tells a
+    /// preview from a call.
     #[arg(long)]
     preview: bool,
     /// Send the body in two halves, half a second apart.
@@ -90,12 +93,13 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let headers = proof::headers(&config, route, &place, &args.headers)
         .with_context(|| format!("route `{name}` cannot be called"))?;
     let client = Client::new(url, headers, PATIENCE, args.insecure)?;
-    let report = Report { global, hook, route: name, url: client.url() };
+    let is_called_again = okta_retries(hook) && !args.retry && !args.verify;
+    let mut report = Report { global, hook, route: name, url: client.url(), warnings: Vec::new(), is_called_again };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match args.verify {
             true => verify(&client, &report).await,
-            false => call(&client, &report, args).await,
+            false => call(&client, &mut report, args).await,
         }
     })
 }
@@ -106,11 +110,15 @@ async fn verify(client: &Client, report: &Report<'_>) -> Result<Status> {
     Ok(report.verification(&answer, &challenge))
 }
 
-async fn call(client: &Client, report: &Report<'_>, args: &Args) -> Result<Status> {
+async fn call(client: &Client, report: &mut Report<'_>, args: &Args) -> Result<Status> {
     let hook = report.hook;
     let calls = args.many.calls(hook)?;
     let maker = Maker::new(hook, args)?;
-    let manner = Manner { slow: args.slow, again: args.dup, retry: args.retry && okta_retries(hook) };
+    report.warnings = maker.warnings();
+    if !report.global.json {
+        report.warnings.iter().for_each(|warning| output::note(format_args!("{} {warning}", paint(ODD, "warning:"))));
+    }
+    let manner = Manner { hook, slow: args.slow, again: args.dup, retry: args.retry && okta_retries(hook) };
     if calls == 1 {
         let answers = deliveries::one(client, &maker.call(0)?, manner).await?;
         return Ok(report.calls(&answers, maker.batch()));

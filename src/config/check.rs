@@ -17,6 +17,7 @@ mod auth;
 mod connectors;
 mod literals;
 mod paths;
+mod provider;
 mod reconcile;
 mod routes;
 
@@ -35,9 +36,12 @@ pub(super) fn errors(source: &Source, root: &Value, known: &Known) -> Vec<Findin
     check.findings
 }
 
-/// What is odd in a file without errors.
-pub(super) fn warnings(source: &Source, root: &Value) -> Vec<Finding> {
-    routes::unused_auth(source, root)
+/// What is odd in a file, with or without errors.
+pub(super) fn warnings(source: &Source, root: &Value, known: &Known) -> Vec<Finding> {
+    let mut findings = routes::unused_auth(source, root);
+    findings.extend(provider::warnings(source, root, known.hooks()));
+    findings.truncate(MOST_FINDINGS);
+    findings
 }
 
 struct Check<'a> {

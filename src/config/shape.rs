@@ -20,11 +20,64 @@ pub(super) struct Violations {
     pub findings: Vec<Finding>,
     /// Key paths that misspelt keys were most likely meant to be: they are not missing as well.
     pub meant: HashSet<String>,
+    pub unknown: Vec<UnknownKey>,
+}
+
+/// A key that nobody knows.
+pub(super) struct UnknownKey {
+    /// Its path.
+    path: String,
+    /// What it was most likely meant to be, in the same section.
+    meant: Option<String>,
+}
+
+impl UnknownKey {
+    /// Gives the key its meaning in a tree, or takes it away.
+    pub(super) fn mend(&self, root: &mut Value) {
+        self.mend_below(root, "");
+    }
+
+    fn mend_below(&self, value: &mut Value, place: &str) {
+        match value {
+            Value::Object(entries) => {
+                let Some(name) = entries.keys().find(|name| self.is_at_or_below(&join(place, name))).cloned() else {
+                    return;
+                };
+                let path = join(place, &name);
+                if path != self.path {
+                    return entries.get_mut(&name).map_or((), |inner| self.mend_below(inner, &path));
+                }
+                let taken = entries.shift_remove(&name);
+                if let (Some(meant), Some(taken)) = (&self.meant, taken) {
+                    entries.entry(meant.clone()).or_insert(taken);
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    let path = format!("{place}[{index}]");
+                    if self.is_at_or_below(&path) {
+                        self.mend_below(item, &path);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_at_or_below(&self, place: &str) -> bool {
+        self.path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
 }
 
 /// Every way in which `value` is not what the schema says.
 pub(super) fn violations(source: &Source, known: &Known, value: &Value) -> Violations {
-    let mut report = Report { source, rules: Rules(known.schema()), findings: Vec::new(), meant: HashSet::new() };
+    let mut report = Report {
+        source,
+        rules: Rules(known.schema()),
+        findings: Vec::new(),
+        meant: HashSet::new(),
+        unknown: Vec::new(),
+    };
     let (unknown, others): (Vec<_>, Vec<_>) = known
         .validator()
         .iter_errors(value)
@@ -34,7 +87,25 @@ pub(super) fn violations(source: &Source, known: &Known, value: &Value) -> Viola
     for error in unknown.iter().chain(&others) {
         report.explain(error);
     }
-    Violations { findings: report.findings, meant: report.meant }
+    Violations { findings: report.findings, meant: report.meant, unknown: report.unknown }
+}
+
+const ON_FAILURE: &str = "on_failure";
+
+/// What to do with an `on_failure` that stands in `section`. In TOML every key belongs to the header above it, so one that was
+/// added at the end of a route is in the route's last table.
+pub(super) fn misplaced(section: &str) -> String {
+    match section.split('.').collect::<Vec<_>>()[..] {
+        ["routes", name, "rules", ..] => {
+            format!(
+                "an event that fails is retried, as `[routes.{name}.rules.….retry]` says, and kept as a dead letter: remove it"
+            )
+        }
+        ["routes", name, ..] => {
+            format!("it belongs to `[routes.{name}]` itself: write it above the header `[{section}]`")
+        }
+        _ => "it belongs to a route: write it in `[routes.NAME]`, above the route's other headers".to_owned(),
+    }
 }
 
 /// Values that JSON takes for another type, so that the schema could not object.
@@ -52,6 +123,7 @@ struct Report<'a> {
     rules: Rules<'a>,
     findings: Vec<Finding>,
     meant: HashSet<String>,
+    unknown: Vec<UnknownKey>,
 }
 
 impl<'a> Report<'a> {
@@ -83,7 +155,10 @@ impl<'a> Report<'a> {
         for name in unexpected.iter().take(MOST_FINDINGS) {
             let finding = self.source.at_key("config/unknown-key", &join(path, name), format!("unknown key `{name}`"));
             let free = known.iter().copied().filter(|known| !present(known));
-            let finding = match nearest(name, free) {
+            let near = nearest(name, free);
+            self.unknown.push(UnknownKey { path: join(path, name), meant: near.map(str::to_owned) });
+            let finding = match near {
+                _ if name == ON_FAILURE => finding.help(misplaced(path)),
                 Some(meant) => {
                     self.meant.insert(join(path, meant));
                     finding.help(format!("did you mean `{meant}`?"))

@@ -182,7 +182,7 @@ async fn decide(
         }
         Failure::Script(Box::new(release.compiler.explain(script, *failed)))
     })?;
-    let mark = Mark { decision: &seen.id, release: release.label(), script: script.file() };
+    let mark = Mark::new(&seen.id, release.label(), script.file());
     let encoded = release.encode(route, event, returned, &mark).map_err(|problem| misfit(&problem))?;
     Ok(encoded.actions)
 }

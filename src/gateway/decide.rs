@@ -32,6 +32,8 @@ pub struct Decision {
     pub logs: Vec<LogLine>,
     /// What the script said with `reason(…)`.
     pub reason: Option<ImmutableString>,
+    /// What the script wants the reply to say with `note(…)`.
+    pub note: Option<ImmutableString>,
     /// Whether somebody is kept from what they came for.
     pub denied: bool,
     /// Whether the script ran at all.
@@ -101,7 +103,7 @@ pub async fn decide(
         unreachable!("the gateway sends events to their rules");
     };
     let id = Uuid::now_v7().simple().to_string();
-    let mark = Mark { decision: &id, release: release.label(), script: script.file() };
+    let mark = Mark::new(&id, release.label(), script.file());
     let mut decision = Decision::of(Reply::empty(204));
     let outcome = match route.permits.try_acquire() {
         Err(_) => Err(Failure::Busy(route.limits.concurrent)),
@@ -116,13 +118,13 @@ pub async fn decide(
             let outside = outside.traced(trace::Run::of(&id, call.parent));
             let run = lanes.run(script, run, &outside).await;
             decision.logs = run.logs;
-            decision.reason = run.reason;
+            (decision.reason, decision.note) = (run.reason, run.note);
             decision.begun = !run.result.as_ref().is_err_and(|failed| failed.cause.is_refusal());
             decision.journal = run.journal;
             decision.took = run.took;
             match run.result {
                 Ok(returned) => release
-                    .encode(route, request, returned, &mark)
+                    .encode(route, request, returned, &Mark { note: decision.note.as_deref(), ..mark })
                     .map_err(|problem| Failure::Script(Box::new(release.compiler.misfit(script, &problem)))),
                 Err(failed) => Err(match failed.cause {
                     Cause::Busy => Failure::NoThread,
@@ -139,6 +141,7 @@ pub async fn decide(
             decision.denied = denied;
         }
         Err(failure) => {
+            let mark = Mark { note: decision.note.as_deref(), fallback: Some(failure.reason()), ..mark };
             decision.reply = (route.hook.failed)(on_failure, &mark);
             decision.failure = Some(failure);
         }
@@ -164,7 +167,8 @@ impl Decision {
     #[must_use]
     pub fn failed(mut self, release: &Release, route: &Route, failure: Failure) -> Self {
         if let Plan::Reply { script, on_failure, .. } = &route.plan {
-            let mark = Mark { decision: &self.id, release: release.label(), script: script.file() };
+            let mark = Mark::new(&self.id, release.label(), script.file());
+            let mark = Mark { note: self.note.as_deref(), fallback: Some(failure.reason()), ..mark };
             self.reply = (route.hook.failed)(on_failure, &mark);
         }
         self.actions.clear();
@@ -180,7 +184,7 @@ impl Decision {
             Plan::Reply { script, .. } => script.file(),
             Plan::Rules(_) => "",
         };
-        let mark = Mark { decision: &self.id, release: release.label(), script };
+        let mark = Mark { note: self.note.as_deref(), ..Mark::new(&self.id, release.label(), script) };
         match ((route.hook.settled)(&outcome, &mark), outcome) {
             (Some(reply), _) => {
                 self.reply = reply;
@@ -194,9 +198,9 @@ impl Decision {
 
 impl Decision {
     fn of(reply: Reply) -> Self {
-        let (sending, actions, logs, reason, denied, begun, journal) = Default::default();
+        let (sending, actions, logs, reason, note, denied, begun, journal) = Default::default();
         let (id, failure, took) = (String::new(), None, Duration::ZERO);
-        Self { id, reply, sending, actions, failure, logs, reason, denied, begun, journal, took }
+        Self { id, reply, sending, actions, failure, logs, reason, note, denied, begun, journal, took }
     }
 
     #[cfg(test)]

@@ -30,6 +30,9 @@ mod remember;
 /// The header by which a caller names its request, and we our answer.
 const REQUEST_ID: &str = "x-request-id";
 
+/// The header of an answer that is the declared one, `on_failure`: why. Providers ignore it, `hookgate simulate` tells it.
+const FALLBACK: &str = "x-hookgate-fallback";
+
 /// Gathers what is known of a call.
 pub struct Record {
     received: Instant,
@@ -159,9 +162,13 @@ impl Record {
             Ok(reply) => {
                 self.count(took);
                 self.log_answered(&reply, took);
-                let id = self.answer_id();
+                let (id, fallback) = (self.answer_id(), self.fallback());
                 self.remember(records, took);
-                named(response(reply), id)
+                let mut response = named(response(reply), id);
+                if let Some(reason) = fallback {
+                    response.headers_mut().insert(HeaderName::from_static(FALLBACK), HeaderValue::from_static(reason));
+                }
+                response
             }
             Err(refusal) => {
                 metrics.refusals.inc(refusal.reason());
@@ -182,6 +189,11 @@ impl Record {
     fn answer_id(&self) -> Option<HeaderValue> {
         let decision = || HeaderValue::try_from(self.decision.as_ref()?.0.id.as_str()).ok();
         self.given_id.clone().or_else(decision)
+    }
+
+    /// Why this is the declared answer, if it is.
+    fn fallback(&self) -> Option<&'static str> {
+        Some(self.decision.as_ref()?.0.failure.as_ref()?.reason())
     }
 
     fn outcome(&self) -> &'static str {

@@ -48,6 +48,9 @@ pub enum Fails {
 /// What replies of tests point back at.
 const MARK: &str = "test";
 
+/// The word of the gateway for a message that no provider took.
+const NOT_SENT: &str = "not_sent";
+
 impl Stage {
     pub(super) fn of(session: &Session) -> Fallible<Self> {
         let binding = session.bound()?;
@@ -75,7 +78,6 @@ impl Stage {
 
     fn answer(&self, request: &Decoded) -> outcome::Outcome {
         let Binding { hook, script, on_failure, wants, .. } = &self.binding;
-        let mark = Mark { decision: MARK, release: MARK, script: script.file() };
         let deadline = Instant::now() + Duration::from_millis(self.binding.limits.deadline_ms);
         let run = script.run(&Call {
             request: request.request.clone(),
@@ -83,6 +85,7 @@ impl Stage {
             world: self.world.clone(),
             deadline: deadline.min(self.deadline),
         });
+        let mark = Mark { note: run.note.as_deref(), ..Mark::new(MARK, MARK, script.file()) };
         let returned = run.result.map_err(|failed| self.compiler.explain(script, *failed));
         let commands = returned.as_ref().map(|returned| (hook.describe)(returned)).unwrap_or_default();
         let encoded = match returned {
@@ -95,6 +98,7 @@ impl Stage {
             Ok(Encoded { reply, actions, sending: None, .. }) => (reply, actions, None),
             Ok(Encoded { actions, sending: Some(sending), .. }) => (self.sent(&sending, &mark), actions, None),
             Err(error) => {
+                let mark = Mark { fallback: Some(error.reason()), ..mark };
                 let declared = on_failure.as_ref().map(|declared| (hook.failed)(declared, &mark));
                 (declared.unwrap_or(Reply::empty(503)), Vec::new(), Some(error))
             }
@@ -123,7 +127,8 @@ impl Stage {
         let outcome = sending::pretend(sending, &self.sends);
         let mut reply = (self.binding.hook.settled)(&outcome, mark).unwrap_or_else(|| {
             let declared = self.binding.on_failure.as_ref();
-            declared.map_or(Reply::empty(503), |declared| (self.binding.hook.failed)(declared, mark))
+            let mark = Mark { fallback: Some(NOT_SENT), ..*mark };
+            declared.map_or(Reply::empty(503), |declared| (self.binding.hook.failed)(declared, &mark))
         });
         if let Outcome::Failed(tried) = &outcome {
             reply.notes.push(format!("no provider took the message ({})", Outcome::reasons(tried)));

@@ -16,9 +16,11 @@ use crate::script::library::Finished;
 
 mod advice;
 pub mod event;
+mod judge;
 pub mod password_import;
 pub mod patch;
 pub mod person;
+mod profile;
 mod recorded;
 pub mod registration;
 pub mod reply;

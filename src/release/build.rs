@@ -37,6 +37,7 @@ use crate::script::run::Script;
 use crate::script::stack;
 use crate::telemetry::metrics::Metrics;
 
+pub mod beyond;
 mod files;
 mod parts;
 pub mod survey;
@@ -85,6 +86,11 @@ pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
 fn read_now(place: &Place) -> Result<Reading, Vec<Finding>> {
     let text = place.read_config().map_err(|finding| vec![*finding])?;
     let document = parse(place, &text)?;
+    read_document(place, text, document)
+}
+
+/// The files that a configuration names.
+fn read_document(place: &Place, text: String, document: Document) -> Result<Reading, Vec<Finding>> {
     let (fence, wrong) = fence::of(place, &document);
     if !wrong.is_empty() {
         return Err(wrong);

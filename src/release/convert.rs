@@ -26,6 +26,11 @@ pub(super) fn known() -> &'static config::Known {
             on_failure: forms(hook),
             silence: hook.silence,
             is_event: hook.events,
+            latest_ms: hook.caller.latest_ms,
+            needs_secret: hook.caller.needs_secret,
+            has_tokens: hook.caller.has_tokens,
+            event_types: hook.catalogue.types().map(|kind| (kind.name, kind.eligible)).collect::<Vec<_>>().leak(),
+            event_types_of: hook.catalogue.source(),
         };
         config::Known::new(hooks::HOOKS.iter().map(facts).collect(), &outside::facts())
     });

@@ -9,6 +9,9 @@ use crate::release::build::Secrets;
 use crate::release::fence::World;
 use crate::secret::{Secret, SecretSource};
 
+/// A shorter token of the admin listener can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
 /// What is wrong with the secrets of `[admin]` and `[telemetry]`. Sections that are as before are not looked at: the process has
 /// what it read.
 pub(super) fn wrong(world: &World<'_>, document: &Document, before: Option<&Release>) -> Vec<Finding> {
@@ -21,6 +24,14 @@ pub(super) fn wrong(world: &World<'_>, document: &Document, before: Option<&Rele
     if known.is_none_or(|known| known.admin != config.admin) {
         let operator = read(world, document, "admin.token", config.admin.token.as_ref(), &mut findings);
         let reader = read(world, document, "admin.read_token", config.admin.read_token.as_ref(), &mut findings);
+        for (key, token) in [("admin.token", &operator), ("admin.read_token", &reader)] {
+            let length = token.as_ref().map_or(SHORTEST_TOKEN, |token| token.expose().len());
+            if length < SHORTEST_TOKEN {
+                let text = format!("the token has {length} bytes: whoever reaches the listener can guess it");
+                let help = format!("use {SHORTEST_TOKEN} or more at random: `openssl rand -hex 32` makes one");
+                findings.push(document.warning("config/short-token", key, text).help(help));
+            }
+        }
         if operator.zip(reader).is_some_and(|(operator, reader)| operator.matches(reader.expose())) {
             let text = "`admin.token` and `admin.read_token` are the same: readers would be operators";
             findings.push(document.finding("config/secret", "admin.read_token", text));

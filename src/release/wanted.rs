@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config;
+use crate::config::Config;
 use crate::hooks::{Decoded, Hook};
 use crate::release::pattern::Pattern;
 
@@ -80,6 +81,53 @@ impl Wanted {
     }
 }
 
+/// What the provider has to send to one event route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    pub route: String,
+    /// The path of its URL.
+    pub path: String,
+    /// The most types that one hook of the provider can have.
+    pub most: usize,
+    /// Types that a hook can subscribe to, each with the rules that want it, in alphabetical order.
+    pub types: Vec<(&'static str, Vec<String>)>,
+    /// Types that rules name and that no hook can subscribe to: patterns and their rules.
+    pub not_eligible: Vec<(String, String)>,
+}
+
+/// What the event routes of this hook want to be sent, by the provider's catalogue.
+pub fn subscriptions(hook: &'static Hook, config: &Config) -> Vec<Subscription> {
+    let routes = config.routes.iter().filter(|(_, route)| route.hook == hook.name);
+    routes.map(|(name, route)| subscription(hook, name, route)).collect()
+}
+
+fn subscription(hook: &'static Hook, name: &str, route: &config::routes::Route) -> Subscription {
+    let mut wants: Vec<(String, Wanted)> =
+        route.rules.iter().map(|(name, rule)| (name.clone(), Wanted::of(hook, rule))).collect();
+    if let Some(script) = &route.script {
+        wants.push((script.clone(), Wanted::everything(hook)));
+    }
+    let wanted_by = |kind: &'static str| {
+        let rules = wants.iter().filter(|(_, wanted)| wanted.wants_type(kind));
+        rules.map(|(rule, _)| rule.clone()).collect::<Vec<_>>()
+    };
+    let eligible: Vec<&'static str> =
+        hook.catalogue.types().filter(|kind| kind.eligible).map(|kind| kind.name).collect();
+    let mut not_eligible = Vec::new();
+    for (rule, wanted) in &wants {
+        let unsent = wanted.types.iter().filter(|pattern| !eligible.iter().any(|kind| pattern.matches(kind)));
+        not_eligible.extend(unsent.map(|pattern| (pattern.to_string(), rule.clone())));
+    }
+    let types = eligible.into_iter().map(|kind| (kind, wanted_by(kind))).filter(|(_, rules)| !rules.is_empty());
+    Subscription {
+        route: name.to_owned(),
+        path: route.path.clone(),
+        most: hook.catalogue.most,
+        types: types.collect(),
+        not_eligible,
+    }
+}
+
 impl Filter {
     fn check(&self, hook: &Hook, event: &Decoded) -> Result<(), String> {
         let values = (hook.read)(event, self.path);
@@ -146,6 +194,47 @@ mod tests {
         for (rule, event, expected) in table {
             assert_eq!(why(&rule, event).as_deref(), expected, "{rule}");
         }
+    }
+
+    #[test]
+    fn a_subscription_has_the_types_that_rules_want() {
+        let config: Config = serde_json::from_value(json!({ "routes": {
+            "events": { "path": "/e", "hook": "okta.event", "auth": "okta", "rules": {
+                "watch": { "events": ["group.privilege.*", "user.session.start", "user.lifecycle.delete.completed"], "script": "a.rhai" },
+                "sessions": { "events": ["user.session.*", "nope"], "script": "b.rhai" },
+            } },
+            "all": { "path": "/all", "hook": "okta.event", "auth": "okta", "script": "c.rhai" },
+            "signup": { "path": "/s", "hook": "okta.registration", "auth": "okta", "script": "d.rhai", "on_failure": "allow" },
+        } }))
+        .unwrap();
+        let [all, events] = subscriptions(hooks::find("okta.event").unwrap(), &config).try_into().unwrap();
+        assert_eq!((events.route.as_str(), events.path.as_str(), events.most), ("events", "/e", 300));
+        let names: Vec<&str> = events.types.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(
+            names,
+            [
+                "group.privilege.grant",
+                "group.privilege.revoke",
+                "user.session.clear",
+                "user.session.context.change",
+                "user.session.end",
+                "user.session.start",
+            ]
+        );
+        assert_eq!(events.types.last().unwrap().1, ["sessions", "watch"]);
+        let missing = [("nope", "sessions"), ("user.lifecycle.delete.completed", "watch")];
+        assert_eq!(events.not_eligible, missing.map(|(kind, rule)| (kind.to_owned(), rule.to_owned())));
+        // 314 can be subscribed to; `inline_hook.executed` would answer itself.
+        assert_eq!(all.types.len(), 313);
+    }
+
+    #[test]
+    fn the_catalogue_is_oktas_of_its_release() {
+        let catalogue = hooks::find("okta.event").unwrap().catalogue;
+        assert_eq!(catalogue.source(), "Okta's catalogue of event types, release 2026.08.1 (2026-08-21)");
+        let types: Vec<_> = catalogue.types().collect();
+        assert!(types.is_sorted_by(|one, next| one.name < next.name));
+        assert_eq!((types.len(), types.iter().filter(|kind| kind.eligible).count()), (1274, 314));
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub struct Context {
     pub logs: Vec<LogLine>,
     /// What the script gave as the reason for what it decides, last.
     pub reason: Option<ImmutableString>,
+    /// What the script wants the reply to say for the provider's log, last.
+    pub note: Option<ImmutableString>,
     /// What was read of the world, in this run or the one that it repeats.
     pub journal: Journal,
     /// The question that ended this run.
@@ -136,8 +138,8 @@ fn numbered(number: usize) -> String {
 impl Context {
     /// The context of a run that has not begun.
     pub fn new(surroundings: Arc<Surroundings>, world: World, deadline: Instant) -> Self {
-        let (logs, reason, journal) = Default::default();
-        Self { surroundings, world, uuids: 0, deadline, logs, reason, journal, asked: None }
+        let (logs, reason, note, journal) = Default::default();
+        Self { surroundings, world, uuids: 0, deadline, logs, reason, note, journal, asked: None }
     }
 
     /// The time of this run.

@@ -206,7 +206,7 @@ fn watched<R>(turn: Option<Turn>, run: impl FnOnce() -> R) -> R {
 /// A run that did not come to its end, or did not begin.
 fn refused(cause: Cause, journal: Journal, started: Instant) -> Run {
     let result = Err(Box::new(Failed { cause, spot: None }));
-    Run { result, logs: Vec::new(), reason: None, journal, operations: 0, took: started.elapsed() }
+    Run { result, logs: Vec::new(), reason: None, note: None, journal, operations: 0, took: started.elapsed() }
 }
 
 /// Asks, and gives up a little before the deadline: the script is still to decide what it does without an answer.

@@ -116,6 +116,8 @@ pub struct Run {
     pub logs: Vec<LogLine>,
     /// `reason(…)`, if the script said one.
     pub reason: Option<ImmutableString>,
+    /// `note(…)`, if the script gave one.
+    pub note: Option<ImmutableString>,
     /// What was read of the world, for whoever wants to see this run again.
     pub journal: Journal,
     pub operations: u64,
@@ -236,10 +238,10 @@ impl Script {
             self.spend(call, Frame::default(), |script| script.evaluate(function, &mut []))
         });
         let result = ended.unanswered(call).map_or(Ok(()), Err);
-        let Ended { value, stopped, operations, logs, reason, journal, took, .. } = ended;
+        let Ended { value, stopped, operations, logs, reason, note, journal, took, .. } = ended;
         let result = result.and_then(|()| cause_of(value, stopped));
         let result = result.map_err(|cause| Box::new(Failed { cause, spot: None }));
-        Run { result, logs, reason, journal, operations, took }
+        Run { result, logs, reason, note, journal, operations, took }
     }
 
     /// Runs as far as that is possible here, from the beginning and with what was read before. Where it does not come to its
@@ -277,8 +279,8 @@ impl Script {
         let started = Instant::now();
         let ((value, context), stopped, operations) =
             budget::spend(&budget, || context::enter(context, || cells::within(self.captures, || evaluate(self))));
-        let Context { logs, reason, journal, asked, .. } = context;
-        Ended { value, stopped, operations, logs, reason, journal, asked, took: started.elapsed() }
+        let Context { logs, reason, note, journal, asked, .. } = context;
+        Ended { value, stopped, operations, logs, reason, note, journal, asked, took: started.elapsed() }
     }
 
     /// `None` when a native function panicked. What comes out is bounded, and holds no variable of the run.
@@ -301,10 +303,10 @@ impl Script {
 
     fn finish(&self, call: &Call, ended: Ended) -> Run {
         let unanswered = ended.unanswered(call).map_or(Ok(()), Err);
-        let Ended { value, stopped, operations, logs, reason, journal, took, .. } = ended;
+        let Ended { value, stopped, operations, logs, reason, note, journal, took, .. } = ended;
         let cause = match unanswered.and_then(|()| cause_of(value, stopped)) {
             Err(cause) => cause,
-            Ok(value) => return Run { result: Ok(value), logs, reason, journal, operations, took },
+            Ok(value) => return Run { result: Ok(value), logs, reason, note, journal, operations, took },
         };
         // Errors of limits carry no position: the run is pure, so a second one under the debugger finds it.
         let lost = match &cause {
@@ -313,7 +315,7 @@ impl Script {
             _ => true,
         };
         let spot = if lost { trace::locate(self, call, operations, journal.clone()) } else { None };
-        Run { result: Err(Box::new(Failed { cause, spot })), logs, reason, journal, operations, took }
+        Run { result: Err(Box::new(Failed { cause, spot })), logs, reason, note, journal, operations, took }
     }
 }
 
@@ -342,6 +344,7 @@ struct Ended {
     operations: u64,
     logs: Vec<LogLine>,
     reason: Option<ImmutableString>,
+    note: Option<ImmutableString>,
     journal: Journal,
     asked: Option<Question>,
     took: Duration,

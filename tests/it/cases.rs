@@ -128,7 +128,7 @@ fn ruled(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
         deadline: Instant::now() + Duration::from_secs(10),
     });
     let returned = run.result.unwrap_or_else(|error| panic!("the rule failed: {error:?}"));
-    let mark = Mark { decision: "d", release: "r", script: "s" };
+    let mark = Mark::new("d", "r", "s");
     let encoded = release.encode(route, &event, returned, &mark).expect("the rule asks for what can be done");
     let lines: Vec<Value> = run.logs.iter().map(|line| json!({"text": line.text, "fields": line.fields})).collect();
     json!({ "logs": lines, "actions": encoded.actions })

@@ -105,13 +105,11 @@ fn body_of(text: &str) -> String {
 /// Reply file, what the script returns, and overrides of the hook's sample under which Okta would take that.
 const PRODUCED: &[(&str, &str, &str)] = &[
     ("inline-import-docs-create", "create_user()", "{}"),
-    ("inline-import-docs-link", r#"link_user("00garwpuyxHaWOkdV0g4")"#, "{}"),
     ("inline-import-docs-user-profile", r#"set_profile("firstName", "Stan")"#, "{}"),
     ("inline-import-javasdk-createUserTest", "create_user()", "{}"),
     ("inline-import-javasdk-updateUserProfile", r#"set_profile("firstName", "Stan")"#, "{}"),
     ("inline-import-spec-appuser-profile", r#"set_app_profile("firstName", "Stan")"#, "{}"),
     ("inline-import-spec-create", "create_user()", "{}"),
-    ("inline-import-spec-link", r#"link_user("00garwpuyxHaWOkdV0g3")"#, "{}"),
     ("inline-import-spec-user-profile", r#"set_profile("firstName", "Stan")"#, "{}"),
     ("inline-password-docs-verified", "verified()", "{}"),
     ("inline-password-javasdk-passwordImportVerifiedTest", "verified()", "{}"),
@@ -220,6 +218,8 @@ const NOT_PRODUCED: &[(&str, &str)] = &[
     ("inline-edge-error-empty", "an error without text tells nobody anything"),
     ("inline-edge-remove-with-value", "voids the whole patch"),
     ("inline-edge-reserved-claim", "voids the whole patch"),
+    ("inline-import-docs-link", "it links to the id of a group (`00g…`)"),
+    ("inline-import-spec-link", "it links to the id of a group (`00g…`)"),
     ("inline-password-docs-typo", "a misspelt command type"),
     ("inline-registration-javasdk-deny", "a denial needs a text"),
     ("inline-registration-javasdk-errorWithDebugContext", "an error without command and summary"),

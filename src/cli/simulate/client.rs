@@ -5,14 +5,15 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 use url::Url;
 
-use crate::hooks::Reply;
+use crate::hooks;
+use crate::hooks::Judgement;
 
 #[derive(Clone)]
 pub(super) struct Client {
@@ -24,10 +25,55 @@ pub(super) struct Client {
 /// What came back.
 pub(super) struct Answer {
     /// `None` when nothing came in time, or the connection broke.
-    pub(super) reply: Option<Reply>,
+    pub(super) reply: Option<Received>,
     /// Why there is no reply.
     pub(super) problem: Option<String>,
     pub(super) took: Duration,
+    /// What Okta makes of it; of a verification, nothing.
+    pub(super) judgement: Option<Judgement>,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    pub(super) status: u16,
+    pub(super) content_type: Option<String>,
+    /// Why a gateway of ours gave the declared answer, `on_failure`.
+    pub(super) fallback: Option<String>,
+    /// The rest of a body that is too long for Okta is not read.
+    pub(super) body: Bytes,
+}
+
+/// The header by which our gateway says that an answer is the declared one.
+const FALLBACK: &str = "x-hookgate-fallback";
+
+/// More of a body is not read: Okta takes no reply of a quarter of this.
+const MOST_BODY: usize = 1024 * 1024;
+
+impl Received {
+    pub(super) fn as_answer(&self) -> hooks::Answer<'_> {
+        hooks::Answer { status: self.status, content_type: self.content_type.as_deref(), body: &self.body }
+    }
+
+    /// The body as JSON; `null` when it is none.
+    pub(super) fn value(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (self.status, &self.body) == (other.status, &other.body)
+    }
+}
+
+impl Answer {
+    fn of(reply: Option<Received>, problem: Option<String>, took: Duration) -> Self {
+        Self { reply, problem, took, judgement: None }
+    }
+
+    /// Whether Okta takes it.
+    pub(super) fn is_good(&self) -> bool {
+        self.judgement.as_ref().is_some_and(Judgement::is_valid)
+    }
 }
 
 /// Between the halves of a slow body.
@@ -72,20 +118,13 @@ impl Client {
         let okta = HeaderValue::from_static("Okta-Integrations");
         let request = request.header(USER_AGENT, okta).header(ACCEPT, "application/json").headers(self.headers.clone());
         let started = Instant::now();
-        let received = async {
-            let response = request.send().await?;
-            let status = response.status().as_u16();
-            Ok(Reply { status, body: response.bytes().await?, ..Reply::empty(status) })
-        };
-        let received: Result<Reply, reqwest::Error> = received.await;
+        let received = read(request).await;
         let took = started.elapsed();
         match received {
-            Ok(reply) => Ok(Answer { reply: Some(reply), problem: None, took }),
+            Ok(reply) => Ok(Answer::of(Some(reply), None, took)),
             Err(error) if error.is_connect() && !error.is_timeout() => self.unreachable(error),
-            Err(error) if error.is_timeout() => {
-                Ok(Answer { reply: None, problem: Some("no answer came in time".into()), took })
-            }
-            Err(error) => Ok(Answer { reply: None, problem: Some(innermost(&error)), took }),
+            Err(error) if error.is_timeout() => Ok(Answer::of(None, Some("no answer came in time".into()), took)),
+            Err(error) => Ok(Answer::of(None, Some(innermost(&error)), took)),
         }
     }
 
@@ -99,6 +138,21 @@ impl Client {
             "nothing answers at {url}: {problem}; start the gateway with `hookgate serve`, or name another with --url"
         )
     }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> Result<Received, reqwest::Error> {
+    let mut response = request.send().await?;
+    let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    let (content_type, fallback) = (header(CONTENT_TYPE.as_str()), header(FALLBACK));
+    let status = response.status().as_u16();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MOST_BODY {
+            break;
+        }
+    }
+    Ok(Received { status, content_type, fallback, body: body.freeze() })
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -5,11 +5,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::cli::output;
-use crate::cli::simulate::client::{Answer, Client};
+use crate::cli::simulate::client::{Answer, Client, Received};
 use crate::cli::simulate::made::{Call, Maker};
 use crate::cli::simulate::report::Kind;
 use crate::cli::simulate::tally::Tally;
@@ -37,8 +38,9 @@ pub(super) struct Many {
 }
 
 /// What follows each call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Manner {
+    pub(super) hook: &'static Hook,
     pub(super) slow: bool,
     pub(super) again: bool,
     pub(super) retry: bool,
@@ -82,14 +84,21 @@ pub(super) async fn one(client: &Client, call: &Call, manner: Manner) -> Result<
     }
     let mut answers = Vec::new();
     for (kind, body) in bodies {
-        let answer = client.post(body, manner.slow).await?;
+        let answer = judged(client.post(body, manner.slow).await?, call, manner.hook);
         let again = manner.retry && worth_a_retry(&answer);
         answers.push((kind, answer));
         if again {
-            answers.push((Kind::Retry, client.post(body, manner.slow).await?));
+            answers.push((Kind::Retry, judged(client.post(body, manner.slow).await?, call, manner.hook)));
         }
     }
     Ok(answers)
+}
+
+/// The answer with what Okta makes of it.
+fn judged(mut answer: Answer, call: &Call, hook: &Hook) -> Answer {
+    let judgement = (hook.judge)(&call.value, answer.reply.as_ref().map(Received::as_answer).as_ref());
+    answer.judgement = Some(judgement);
+    answer
 }
 
 /// Makes many, and counts.
@@ -108,34 +117,38 @@ pub(super) async fn all(client: &Client, maker: &Maker<'_>, many: &Many, calls: 
         let call = maker.call(number)?;
         match &mut pace {
             // Whoever is not there at all is told at once, and not counted.
-            _ if number == 0 => tally.add(&one(client, &call, manner).await?),
-            None => tally.add(&one(client, &call, manner).await.unwrap_or_else(|error| gone(&error))),
+            _ if number == 0 => tally.add(manner.hook, &one(client, &call, manner).await?),
+            None => tally
+                .add(manner.hook, &one(client, &call, manner).await.unwrap_or_else(|error| gone(&error, manner.hook))),
             Some(pace) => {
                 pace.tick().await;
                 let client = client.clone();
-                in_flight.spawn(async move { one(&client, &call, manner).await.unwrap_or_else(|error| gone(&error)) });
+                in_flight.spawn(async move {
+                    one(&client, &call, manner).await.unwrap_or_else(|error| gone(&error, manner.hook))
+                });
                 while let Some(ended) = in_flight.try_join_next() {
-                    tally.add(&ended?);
+                    tally.add(manner.hook, &ended?);
                 }
                 if in_flight.len() >= MOST_IN_FLIGHT
                     && let Some(ended) = in_flight.join_next().await
                 {
-                    tally.add(&ended?);
+                    tally.add(manner.hook, &ended?);
                 }
             }
         }
         progress.show(number + 1);
     }
     while let Some(ended) = in_flight.join_next().await {
-        tally.add(&ended?);
+        tally.add(manner.hook, &ended?);
     }
     progress.end();
     Ok(tally)
 }
 
 /// A call in the middle that found nobody.
-fn gone(error: &anyhow::Error) -> Vec<(Kind, Answer)> {
-    let answer = Answer { reply: None, problem: Some(error.to_string()), took: Duration::ZERO };
+fn gone(error: &anyhow::Error, hook: &Hook) -> Vec<(Kind, Answer)> {
+    let judgement = Some((hook.judge)(&Value::Null, None));
+    let answer = Answer { reply: None, problem: Some(error.to_string()), took: Duration::ZERO, judgement };
     vec![(Kind::First, answer)]
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::cli::body;
 use crate::cli::simulate::Args;
-use crate::finding::unknown;
+use crate::finding::{nearest, unknown};
 use crate::hooks::Hook;
 
 /// Makes calls, each fresh.
@@ -24,6 +24,8 @@ pub(super) struct Maker<'a> {
 /// A call to make.
 pub(super) struct Call {
     pub(super) body: Bytes,
+    /// The same as JSON, for hooks whose replies depend on it; `null` for events.
+    pub(super) value: Value,
     /// Of an event hook: the same events in another envelope.
     pub(super) renewed: Option<Bytes>,
 }
@@ -52,6 +54,23 @@ impl<'a> Maker<'a> {
         self.args.many.batch.map_or(self.events.len(), |batch| batch as usize)
     }
 
+    /// What of the calls is not as Okta makes them.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut template = self.template.clone();
+        if let Some(events) = events_of(&mut template, self.hook) {
+            events.clone_from(&self.events);
+        }
+        let lacks = |(path, _): &(String, Value)| absent(&template, path);
+        let mut warnings: Vec<String> = self.args.set.iter().filter_map(lacks).collect();
+        if self.args.preview && !self.hook.events && !is_marked(self.hook) {
+            warnings.push(format!(
+                "Okta does not mark previews of `{}`: this call is like any other, and what the script asks for is done",
+                self.hook.name
+            ));
+        }
+        warnings
+    }
+
     /// The call of that number, as of now.
     ///
     /// # Errors
@@ -74,7 +93,8 @@ impl<'a> Maker<'a> {
             address(&mut call, now);
             call.to_string().into()
         });
-        Ok(Call { body, renewed })
+        let value = if self.hook.events { Value::Null } else { call };
+        Ok(Call { body, value, renewed })
     }
 
     /// The events of a call: in the order in which they happened, or each before the one that was sent before it.
@@ -125,8 +145,13 @@ fn address(call: &mut Value, now: Timestamp) {
     call["eventTime"] = json!(format!("{now:.3}"));
 }
 
-/// Contract: an inline preview has the address of Okta's console (inline hooks, section 13); an event has almost
-/// nothing (event hooks, section 8).
+/// Whether Okta marks previews of this inline hook (contract: inline hooks, sections 11.1 and 13).
+fn is_marked(hook: &Hook) -> bool {
+    hook.name == "okta.telephony"
+}
+
+/// Contract: a telephony preview has the address of Okta's console (inline hooks, section 11.1); an event has almost nothing
+/// (event hooks, section 8). Other hooks' previews are like any call of theirs.
 fn as_preview(call: &mut Value, hook: &Hook, now: Timestamp) {
     if hook.events {
         call["eventTime"] = json!(format!("{now:.6}"));
@@ -134,10 +159,57 @@ fn as_preview(call: &mut Value, hook: &Hook, now: Timestamp) {
         events.filter(|event| event.is_object()).for_each(hook.batch.preview);
         return;
     }
-    let kind = call["eventType"].as_str().unwrap_or(hook.name);
-    let url = format!("/api/internal/v1/inlineHooks/{kind}/generatePreview");
-    // A call without these members still is a preview of its hook; what is no object stays as the user wrote it.
-    let _ = set(call, "data.context.request.url.value", json!(url));
+    if is_marked(hook) {
+        let url = "/api/internal/v1/inlineHooks/com.okta.telephony.provider/generatePreview";
+        // What is no object stays as the user wrote it.
+        let _ = set(call, "data.context.request.url.value", json!(url));
+    }
+}
+
+/// What to say of a path that the call lacks: the nearest that it has.
+fn absent(call: &Value, path: &str) -> Option<String> {
+    let steps: Vec<&str> = path.split('.').collect();
+    let mut at = call;
+    for (index, step) in steps.iter().enumerate() {
+        let next = match at {
+            Value::Object(members) => members.get(*step),
+            Value::Array(items) => step.parse().ok().and_then(|index: usize| items.get(index)),
+            _ => None,
+        };
+        let Some(next) = next else {
+            let before = steps[..index].iter().map(|step| format!("{step}.")).collect::<String>();
+            let siblings: Vec<&str> = at.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            let near = nearest(step, siblings.iter().copied()).map(|near| format!("{before}{near}"));
+            let near = near.or_else(|| elsewhere(call, steps.last().unwrap_or(step)));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Some(format!("the call has no `{path}`, so it was added{hint}"));
+        };
+        at = next;
+    }
+    None
+}
+
+/// The path of a member of this name, wherever the call has it.
+fn elsewhere(call: &Value, name: &str) -> Option<String> {
+    let mut paths = Vec::new();
+    let mut left = vec![(String::new(), call)];
+    while let Some((path, value)) = left.pop() {
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        match value {
+            Value::Object(members) => {
+                for (member, value) in members {
+                    paths.push((member.as_str(), below(member)));
+                    left.push((below(member), value));
+                }
+            }
+            Value::Array(items) => {
+                left.extend(items.iter().enumerate().map(|(index, item)| (below(&index.to_string()), item)));
+            }
+            _ => {}
+        }
+    }
+    let near = nearest(name, paths.iter().map(|(member, _)| *member))?;
+    paths.iter().find(|(member, _)| *member == near).map(|(_, path)| path.clone())
 }
 
 /// Sets the member at a dotted path, making the objects on the way; a number is a place in an array.
@@ -241,15 +313,35 @@ mod tests {
     }
 
     #[test]
-    fn a_preview_is_taken_for_one_where_okta_has_previews() {
+    fn only_telephonys_previews_are_marked() {
         // Contract: inline hooks, section 13.
-        for name in ["okta.registration", "okta.token", "okta.saml", "okta.telephony"] {
-            let hook = crate::hooks::find(name).expect("a hook of the table");
+        for hook in crate::hooks::HOOKS.iter().filter(|hook| !hook.events) {
             let sample = hook.samples.first().expect("every hook has a sample");
             let mut call: Value = serde_json::from_str(sample.request).expect("a sample is JSON");
+            let before = call.clone();
             as_preview(&mut call, hook, Timestamp::now());
             let decoded = (hook.decode)(&call.to_string().into()).expect("a preview decodes");
-            assert!(decoded.facts.preview, "{}", hook.name);
+            let is_telephony = hook.name == "okta.telephony";
+            assert_eq!((decoded.facts.preview, call == before), (is_telephony, !is_telephony), "{}", hook.name);
+        }
+    }
+
+    #[test]
+    fn a_member_that_the_call_lacks_is_told_with_the_nearest() {
+        let call = json!({ "data": { "userProfile": { "email": "a", "login": null }, "list": [{ "uuid": "x" }] } });
+        for path in ["data.userProfile.email", "data.userProfile.login", "data.list.0.uuid", "data"] {
+            assert_eq!(absent(&call, path), None, "{path}");
+        }
+        for (path, near) in [
+            ("data.userProfile.emial", "; did you mean `data.userProfile.email`?"),
+            ("data.usrProfile.email", "; did you mean `data.userProfile`?"),
+            ("data.list.0.uiud", "; did you mean `data.list.0.uuid`?"),
+            ("email", "; did you mean `data.userProfile.email`?"),
+            ("data.userProfile.costCenter", ""),
+            ("data.list.1.uuid", "; did you mean `data.list.0.uuid`?"),
+        ] {
+            let expected = format!("the call has no `{path}`, so it was added{near}");
+            assert_eq!(absent(&call, path), Some(expected));
         }
     }
 }

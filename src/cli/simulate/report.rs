@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::cli::output;
-use crate::cli::output::{BAD, BOLD, DIM, GOOD, paint};
-use crate::cli::simulate::client::Answer;
+use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
+use crate::cli::simulate::client::{Answer, Received};
 use crate::cli::simulate::tally;
 use crate::cli::simulate::tally::{Tally, bodies_are_equal};
 use crate::cli::{Global, Status};
 use crate::hooks::Hook;
+use crate::telemetry::escape::visible;
 
 /// Which call of several an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,28 +31,35 @@ pub(super) struct Report<'a> {
     pub(super) hook: &'static Hook,
     pub(super) route: &'a str,
     pub(super) url: &'a Url,
+    /// What of the call is not as Okta makes it.
+    pub(super) warnings: Vec<String>,
+    /// Whether Okta would call once more after a timeout or a 5xx, and this simulation does not.
+    pub(super) is_called_again: bool,
 }
 
 impl Report<'_> {
-    /// Tells about one call and what followed it; good is what the gateway answered with success, each time alike.
+    /// Tells about one call and what followed it: first what Okta does, then the answers. Good is what Okta takes, each time
+    /// alike.
     pub(super) fn calls(&self, answers: &[(Kind, Answer)], batch: usize) -> Status {
         let Some((_, first)) = answers.first() else { return Status::Failed };
         let (kind, last) = answers.last().map_or((Kind::First, first), |(kind, answer)| (*kind, answer));
-        let tally = Tally::of(answers);
+        let tally = Tally::of(self.hook, answers);
         let same = answers.iter().any(|(kind, _)| *kind == Kind::Again).then_some(tally.is_alike());
-        let is_last = kind == Kind::Retry && !is_good(last);
-        let effect = tally::effect(self.hook, last.reply.as_ref(), is_last);
+        let is_last = kind == Kind::Retry && !last.is_good();
+        let effect = tally::effect(self.hook, last, is_last);
         if self.global.json {
             let calls: Vec<Value> = answers.iter().map(|(kind, answer)| answer_json(*kind, answer)).collect();
             output::json(&json!({
+                "effect": effect, "valid": last.is_good(), "violations": violations(last),
+                "on_failure": last.reply.as_ref().and_then(|reply| reply.fallback.as_ref()), "warnings": self.warnings,
                 "route": self.route, "hook": self.hook.name, "url": self.url.as_str(), "calls": calls,
-                "same_answer": same, "effect": effect,
-                "tally": self.hook.events.then(|| tally.json(self.hook, batch)),
+                "same_answer": same, "tally": self.hook.events.then(|| tally.json(batch)),
             }));
         } else {
+            output::line(format_args!("{} {effect}", paint(BOLD, "→")));
+            self.print_problems(last);
             output::line(paint(DIM, format!("POST {} (route {})", self.url, self.route)));
             answers.iter().for_each(|(kind, answer)| self.print(*kind, answer, first));
-            output::line(format_args!("{} {effect}", paint(BOLD, "→")));
             if self.hook.events {
                 output::line(paint(DIM, tally.line(batch)));
             }
@@ -63,13 +71,13 @@ impl Report<'_> {
     pub(super) fn many(&self, tally: &Tally, calls: u64, batch: usize, took: Duration) -> Status {
         if self.global.json {
             output::json(&json!({
-                "route": self.route, "hook": self.hook.name, "url": self.url.as_str(),
-                "seconds": took.as_secs_f64(), "tally": tally.json(self.hook, batch),
+                "route": self.route, "hook": self.hook.name, "url": self.url.as_str(), "warnings": self.warnings,
+                "seconds": took.as_secs_f64(), "tally": tally.json(batch),
             }));
         } else {
             let time = format!("{calls} times in {:.1} s", took.as_secs_f64());
             output::line(paint(DIM, format!("POST {} (route {}), {time}", self.url, self.route)));
-            tally.print_endings(self.hook);
+            tally.print_endings();
             output::line(tally.line(batch));
         }
         if tally.is_good() { Status::Good } else { Status::Failed }
@@ -77,25 +85,43 @@ impl Report<'_> {
 
     /// Tells about a verification: good is our challenge in the answer.
     pub(super) fn verification(&self, answer: &Answer, challenge: &str) -> Status {
-        let echoed = answer
-            .reply
-            .as_ref()
-            .is_some_and(|reply| reply.status == 200 && reply.value()["verification"].as_str() == Some(challenge));
+        let is_json = |reply: &Received| {
+            let media = reply.content_type.as_deref().and_then(|text| text.split(';').next()).unwrap_or_default();
+            media.trim().eq_ignore_ascii_case("application/json")
+        };
+        let echoed = answer.reply.as_ref().is_some_and(|reply| {
+            reply.status == 200 && is_json(reply) && reply.value()["verification"].as_str() == Some(challenge)
+        });
         let effect = match echoed {
             true => "Okta marks the event hook as verified",
             false => "Okta does not verify the event hook, and sends no events",
         };
         if self.global.json {
             output::json(&json!({
+                "effect": effect, "valid": echoed,
                 "route": self.route, "hook": self.hook.name, "url": self.url.as_str(),
-                "calls": [answer_json(Kind::First, answer)], "effect": effect,
+                "calls": [answer_json(Kind::First, answer)],
             }));
         } else {
+            output::line(format_args!("{} {effect}", paint(BOLD, "→")));
             output::line(paint(DIM, format!("GET {} (route {})", self.url, self.route)));
             self.print(Kind::First, answer, answer);
-            output::line(format_args!("{} {effect}", paint(BOLD, "→")));
         }
         if echoed { Status::Good } else { Status::Failed }
+    }
+
+    /// Why Okta takes no such answer, and whether it is the declared one.
+    fn print_problems(&self, answer: &Answer) {
+        for problem in violations(answer) {
+            output::line(format_args!("  {} {}", paint(BAD, "no valid reply:"), visible(&problem)));
+        }
+        if let Some(reason) = answer.reply.as_ref().and_then(|reply| reply.fallback.as_ref()) {
+            let line = "  this is the route's `on_failure`, not what its script says:";
+            output::line(format_args!("{} {}", paint(ODD, line), visible(reason)));
+        }
+        if self.is_called_again && answer.reply.as_ref().is_none_or(|reply| reply.status >= 500) {
+            output::line(paint(DIM, "  Okta calls once more before that; --retry does so, too"));
+        }
     }
 
     fn print(&self, kind: Kind, answer: &Answer, first: &Answer) {
@@ -110,20 +136,15 @@ impl Report<'_> {
             let problem = answer.problem.as_deref().unwrap_or("no answer");
             return output::line(format_args!("{title}{} {time}", paint(BAD, problem)));
         };
-        let style = if is_good(answer) { GOOD } else { BAD };
-        output::line(format_args!("{title}{} {time}", paint(style, reply.status)));
+        let is_good = answer.judgement.is_none() || answer.is_good();
+        output::line(format_args!("{title}{} {time}", paint(if is_good { GOOD } else { BAD }, reply.status)));
         if kind == Kind::Again && bodies_are_equal(first, answer) {
             return output::line(paint(GOOD, "the answer is the first one, byte for byte"));
         }
         if kind == Kind::Again {
             output::line(paint(BAD, "the answer is another one than the first:"));
         }
-        if !reply.body.is_empty() {
-            match reply.value() {
-                Value::Null => output::line(String::from_utf8_lossy(&reply.body)),
-                value => output::line(output::pretty(&value)),
-            }
-        }
+        print_body(reply);
         if let Some(hint) = self.hint(reply.status) {
             output::line(paint(DIM, hint));
         }
@@ -142,8 +163,30 @@ impl Report<'_> {
     }
 }
 
-pub(super) fn is_good(answer: &Answer) -> bool {
-    answer.reply.as_ref().is_some_and(|reply| (200..300).contains(&reply.status))
+/// A body that is shown whole has at most so many bytes.
+const MOST_SHOWN: usize = 16 * 1024;
+
+fn print_body(reply: &Received) {
+    let length = reply.body.len();
+    match reply.value() {
+        _ if length == 0 => {}
+        _ if length > MOST_SHOWN => output::line(paint(DIM, format!("({length} bytes or more)"))),
+        Value::Null => {
+            let text = String::from_utf8_lossy(&reply.body);
+            text.lines().for_each(|line| output::line(visible(line)));
+        }
+        value => output::line(output::pretty(&value)),
+    }
+}
+
+/// Why the answer is no valid reply.
+fn violations(answer: &Answer) -> Vec<String> {
+    match (&answer.judgement, &answer.problem) {
+        (Some(judgement), _) if judgement.is_valid() => Vec::new(),
+        (_, Some(problem)) => vec![problem.clone()],
+        (Some(judgement), None) => judgement.violations.clone(),
+        (None, None) => Vec::new(),
+    }
 }
 
 fn answer_json(kind: Kind, answer: &Answer) -> Value {
@@ -156,7 +199,8 @@ fn answer_json(kind: Kind, answer: &Answer) -> Value {
     json!({
         "call": kind,
         "status": answer.reply.as_ref().map(|reply| reply.status),
-        "reply": answer.reply.as_ref().map(crate::hooks::Reply::value),
+        "violations": violations(answer),
+        "reply": answer.reply.as_ref().map(Received::value),
         "problem": answer.problem,
         "ms": u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX),
     })

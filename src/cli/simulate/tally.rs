@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::cli::output;
 use crate::cli::output::{BAD, GOOD, paint};
 use crate::cli::simulate::client::Answer;
-use crate::cli::simulate::report::{Kind, is_good};
-use crate::hooks::{Hook, Reply};
+use crate::cli::simulate::report::Kind;
+use crate::hooks::Hook;
 
 /// The answers of calls, summed up. A call that was tried again counts once, as its last try ended.
 #[derive(Default)]
@@ -24,20 +24,31 @@ pub(super) struct Tally {
 /// How calls ended, the good first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ending {
-    Acknowledged { status: u16 },
-    Refused { status: u16, retried: bool },
-    Unanswered { problem: String },
+    /// A valid reply.
+    Acknowledged {
+        status: u16,
+        effect: String,
+    },
+    Refused {
+        status: u16,
+        retried: bool,
+        effect: String,
+    },
+    Unanswered {
+        problem: String,
+        effect: String,
+    },
 }
 
 impl Tally {
-    pub(super) fn of(answers: &[(Kind, Answer)]) -> Self {
+    pub(super) fn of(hook: &Hook, answers: &[(Kind, Answer)]) -> Self {
         let mut tally = Self::default();
-        tally.add(answers);
+        tally.add(hook, answers);
         tally
     }
 
     /// The answers to one call, its repetitions and second tries.
-    pub(super) fn add(&mut self, answers: &[(Kind, Answer)]) {
+    pub(super) fn add(&mut self, hook: &Hook, answers: &[(Kind, Answer)]) {
         for (index, (kind, answer)) in answers.iter().enumerate() {
             let took = answer.took.as_micros();
             self.took_us.push(u32::try_from(took).unwrap_or(u32::MAX));
@@ -46,7 +57,7 @@ impl Tally {
                 self.unlike += 1;
             }
             if answers.get(index + 1).is_none_or(|(next, _)| *next != Kind::Retry) {
-                *self.endings.entry(Ending::of(*kind, answer)).or_default() += 1;
+                *self.endings.entry(Ending::of(hook, *kind, answer)).or_default() += 1;
             }
         }
     }
@@ -89,13 +100,13 @@ impl Tally {
     }
 
     /// One line per kind of answer, and what the provider does then.
-    pub(super) fn print_endings(&self, hook: &Hook) {
+    pub(super) fn print_endings(&self) {
         for (ending, count) in &self.endings {
             let style = if matches!(ending, Ending::Acknowledged { .. }) { GOOD } else { BAD };
             output::line(format_args!(
                 "{} → {}",
                 paint(style, format!("{count} × {}", ending.name())),
-                ending.effect(hook)
+                ending.effect()
             ));
         }
     }
@@ -121,12 +132,12 @@ impl Tally {
         format!("{calls} with {events}{each}: {}; p50 {half} ms, p99 {most} ms", parts.join(", "))
     }
 
-    pub(super) fn json(&self, hook: &Hook, batch: usize) -> Value {
+    pub(super) fn json(&self, batch: usize) -> Value {
         let [acknowledged, refused, unanswered] = self.numbers();
         let endings = self
             .endings
             .iter()
-            .map(|(ending, count)| json!({ "answer": ending.name(), "count": count, "effect": ending.effect(hook) }));
+            .map(|(ending, count)| json!({ "answer": ending.name(), "count": count, "effect": ending.effect() }));
         json!({
             "calls": acknowledged + refused + unanswered,
             "events_per_call": batch,
@@ -143,49 +154,47 @@ impl Tally {
 }
 
 impl Ending {
-    fn of(kind: Kind, answer: &Answer) -> Self {
+    fn of(hook: &Hook, kind: Kind, answer: &Answer) -> Self {
+        let retried = kind == Kind::Retry;
+        let effect = effect(hook, answer, retried && !answer.is_good());
         let Some(reply) = &answer.reply else {
-            return Self::Unanswered { problem: answer.problem.clone().unwrap_or_else(|| "no answer".into()) };
+            let problem = answer.problem.clone().unwrap_or_else(|| "no answer".into());
+            return Self::Unanswered { problem, effect };
         };
-        match is_good(answer) {
-            true => Self::Acknowledged { status: reply.status },
-            false => Self::Refused { status: reply.status, retried: kind == Kind::Retry },
+        match answer.is_good() {
+            true => Self::Acknowledged { status: reply.status, effect },
+            false => Self::Refused { status: reply.status, retried, effect },
         }
     }
 
     fn name(&self) -> String {
         match self {
-            Self::Acknowledged { status } | Self::Refused { status, retried: false } => status.to_string(),
-            Self::Refused { status, retried: true } => format!("{status} twice"),
-            Self::Unanswered { problem } => problem.clone(),
+            Self::Refused { status: 200 | 204, .. } => "no valid reply".into(),
+            Self::Acknowledged { status, .. } | Self::Refused { status, retried: false, .. } => status.to_string(),
+            Self::Refused { status, retried: true, .. } => format!("{status} twice"),
+            Self::Unanswered { problem, .. } => problem.clone(),
         }
     }
 
-    fn effect(&self, hook: &Hook) -> String {
+    fn effect(&self) -> &str {
         match self {
-            Self::Acknowledged { status } | Self::Refused { status, .. } => {
-                effect(hook, Some(&Reply::empty(*status)), self.is_last())
+            Self::Acknowledged { effect, .. } | Self::Refused { effect, .. } | Self::Unanswered { effect, .. } => {
+                effect
             }
-            Self::Unanswered { .. } => effect(hook, None, false),
         }
-    }
-
-    /// Whether the provider has tried as often as it does.
-    fn is_last(&self) -> bool {
-        matches!(self, Self::Refused { retried: true, .. })
     }
 }
 
-/// What the provider does now. After its second try it is as if nobody had answered.
-pub(super) fn effect(hook: &Hook, reply: Option<&Reply>, is_last: bool) -> String {
-    match reply {
-        Some(reply) if !is_last => (hook.effect)(reply),
+/// What the provider does now. After its second try of events it is as if nobody had answered.
+pub(super) fn effect(hook: &Hook, answer: &Answer, is_last: bool) -> String {
+    match &answer.judgement {
+        Some(judgement) if !(is_last && hook.events) => judgement.effect.clone(),
         _ => hook.silence.to_owned(),
     }
 }
 
 pub(super) fn bodies_are_equal(one: &Answer, other: &Answer) -> bool {
-    one.reply.is_some() && one.reply == other.reply
+    one.reply.as_ref().zip(other.reply.as_ref()).is_some_and(|(one, other)| one.is_like(other))
 }
 
 /// Milliseconds, to the tenth where that says something.
@@ -197,24 +206,33 @@ fn millis(time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::cli::simulate::client::Received;
     use crate::hooks;
+
+    fn hook() -> &'static Hook {
+        hooks::find("okta.event").unwrap()
+    }
 
     fn answer(status: Option<u16>, ms: u64) -> Answer {
         let problem = status.is_none().then(|| "no answer came in time".to_owned());
-        Answer { reply: status.map(Reply::empty), problem, took: Duration::from_millis(ms) }
+        let reply = status.map(|status| Received { status, content_type: None, fallback: None, body: Bytes::new() });
+        let judgement = (hook().judge)(&Value::Null, reply.as_ref().map(Received::as_answer).as_ref());
+        Answer { reply, problem, took: Duration::from_millis(ms), judgement: Some(judgement) }
     }
 
     #[test]
     fn a_call_counts_as_its_last_try_ended() {
         let mut tally = Tally::default();
-        tally.add(&[(Kind::First, answer(Some(503), 1)), (Kind::Retry, answer(Some(204), 2))]);
-        tally.add(&[(Kind::First, answer(None, 3_000)), (Kind::Retry, answer(Some(500), 3))]);
-        tally.add(&[(Kind::First, answer(Some(401), 4))]);
+        tally.add(hook(), &[(Kind::First, answer(Some(503), 1)), (Kind::Retry, answer(Some(204), 2))]);
+        tally.add(hook(), &[(Kind::First, answer(None, 3_000)), (Kind::Retry, answer(Some(500), 3))]);
+        tally.add(hook(), &[(Kind::First, answer(Some(401), 4))]);
         assert!(!tally.is_good());
         let line = "3 calls with 2 events each: 1 acknowledged, 2 refused, 2 tried twice; p50 3 ms, p99 3000 ms";
         assert_eq!(tally.line(2), line);
-        let told = tally.json(hooks::find("okta.event").unwrap(), 2);
+        let told = tally.json(2);
         let answers: Vec<_> =
             told["answers"].as_array().unwrap().iter().map(|a| a["answer"].as_str().unwrap()).collect();
         assert_eq!(answers, ["204", "401", "500 twice"]);
@@ -227,9 +245,9 @@ mod tests {
 
     #[test]
     fn an_answer_that_differs_the_second_time_is_not_good() {
-        let mut tally = Tally::of(&[(Kind::First, answer(Some(204), 1)), (Kind::Again, answer(Some(204), 1))]);
+        let mut tally = Tally::of(hook(), &[(Kind::First, answer(Some(204), 1)), (Kind::Again, answer(Some(204), 1))]);
         assert!(tally.is_good());
-        tally.add(&[(Kind::First, answer(Some(204), 1)), (Kind::Again, answer(Some(200), 1))]);
+        tally.add(hook(), &[(Kind::First, answer(Some(204), 1)), (Kind::Again, answer(Some(200), 1))]);
         assert!(!tally.is_good());
         assert!(tally.line(1).contains("1 answered differently"), "{}", tally.line(1));
     }
@@ -238,7 +256,7 @@ mod tests {
     fn half_and_nearly_all_answers_came_within_a_time() {
         let mut tally = Tally::default();
         for ms in 1..=100 {
-            tally.add(&[(Kind::First, answer(Some(204), ms))]);
+            tally.add(hook(), &[(Kind::First, answer(Some(204), ms))]);
         }
         assert_eq!((tally.within(0.5), tally.within(0.99)), (Duration::from_millis(50), Duration::from_millis(99)));
         assert_eq!(Tally::default().within(0.99), Duration::ZERO);

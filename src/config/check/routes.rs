@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::config::check::{Check, choice, named, text, texts};
 use crate::config::routes::PREVIEW_BY_HEADER;
+use crate::config::shape::misplaced;
 use crate::config::source::{Source, join};
 use crate::config::{FailureForm, HookFacts};
 use crate::finding::{Finding, Severity};
@@ -202,6 +203,12 @@ impl Check<'_> {
         let place = join(path, "on_failure");
         let help = format!("`{}` allows {}; when it hears nothing, {}", facts.name, forms(facts), facts.silence);
         let form = match route.get("on_failure") {
+            None if route.get("params").is_some_and(|params| params.get("on_failure").is_some()) => {
+                let message = "`on_failure` stands among the parameters of the script, so the route has none";
+                let params = join(path, "params");
+                let place = join(&params, "on_failure");
+                return self.error_with_help("config/needs-on-failure", &place, message, misplaced(&params));
+            }
             None => {
                 let message = "`on_failure` is missing: say what the caller hears when the script fails";
                 return self.error_with_help("config/needs-on-failure", &place, message, help);
@@ -277,7 +284,7 @@ fn forms(facts: &HookFacts) -> String {
 }
 
 /// The ways into a route, each the names that it needs with their key paths.
-fn auth_ways<'v>(route: &'v Value, path: &str) -> Vec<Vec<(String, &'v str)>> {
+pub(super) fn auth_ways<'v>(route: &'v Value, path: &str) -> Vec<Vec<(String, &'v str)>> {
     let place = join(path, "auth");
     let way = |place: String, value: &'v Value| match value {
         Value::String(name) => vec![(place, name.as_str())],

@@ -18,8 +18,8 @@ use crate::hooks::okta::event::reading::Reading;
 use crate::hooks::okta::wire::Text;
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
-    BatchForm, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Parcel, Provider,
-    Reply, Sample,
+    Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError,
+    Judgement, Mark, Parcel, Provider, Reply, Sample,
 };
 use crate::script::library::Library;
 
@@ -96,6 +96,8 @@ impl Contract for EventHook {
         duplicate, and nothing happens. If it was not, its rules run and act.\n\nTo try rules with real events, let a second \
         event hook of Okta's call the route's `preview_path`, or give the hook the header of `preview = \"header:…\"`. What \
         comes that way runs each time, acts never, and does not keep the real event from running when it is delivered.";
+    const CATALOGUE: Catalogue = Catalogue::of(include_str!("catalogue.txt"), 300);
+    const CALLER: Caller = Caller { latest_ms: None, has_tokens: false, ..Caller::INLINE };
 
     const RECORDED: &'static Recorded = &recorded::RECORDED;
 
@@ -188,12 +190,17 @@ impl Contract for EventHook {
         Reply::empty(503)
     }
 
-    fn effect(reply: &Reply) -> String {
-        match reply.status {
-            200..=299 => "Okta is done with these events".into(),
-            500..=599 => format!("Okta sends the events once more, because the reply was HTTP {}", reply.status),
-            status => format!("Okta drops the events, because the reply was HTTP {status}"),
-        }
+    fn judge(_: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        let Some(answer) = answer else {
+            return Judgement { violations: vec!["no answer came in time".into()], effect: Self::SILENCE.into() };
+        };
+        let (status, problem) = (answer.status, vec![format!("HTTP {} is no acknowledgement", answer.status)]);
+        let (violations, effect) = match status {
+            200..=299 => (Vec::new(), "Okta is done with these events".into()),
+            500..=599 => (problem, format!("Okta sends the events once more, because the reply was HTTP {status}")),
+            _ => (problem, format!("Okta drops the events, because the reply was HTTP {status}")),
+        };
+        Judgement { violations, effect }
     }
 }
 

@@ -7,9 +7,11 @@
 use bytes::Bytes;
 use rhai::Dynamic;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::hooks::okta;
 use crate::hooks::okta::advice;
+use crate::hooks::okta::judge;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
@@ -17,7 +19,8 @@ use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Path, Text, WebRequest};
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
-    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
+    Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::{Advice, Conflict};
@@ -211,19 +214,12 @@ fn on_password_import(request) {
         answer(Command::Unverified, mark).expect("a verdict is short")
     }
 
-    fn effect(reply: &Reply) -> String {
-        let value = reply.value();
-        match reply.status {
-            200 if value.get("error").is_none() && value["commands"][0]["value"]["credential"] == "VERIFIED" => {
-                "Okta signs the user in, stores the password and does not ask again".into()
-            }
-            200 | 204 => {
-                "Okta refuses the sign-in: the password counts as wrong, and the next attempt asks again".into()
-            }
-            status => {
-                format!("Okta refuses the sign-in, because the reply was HTTP {status}; the next attempt asks again")
-            }
-        }
+    fn body(request: &Request) -> Option<&Bytes> {
+        Some(request.body())
+    }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::password_import::RULES, call, answer)
     }
 }
 
@@ -384,7 +380,7 @@ mod tests {
         );
         assert_eq!(body(&reply)["commands"][0]["value"]["credential"], "VERIFIED");
         assert_eq!(
-            PasswordImport::effect(&reply),
+            crate::hooks::okta::trial::effect::<PasswordImport>(&reply),
             "Okta signs the user in, stores the password and does not ask again"
         );
         assert!(value_of("okta.password_import", &sent, "request.default_action").is_unit());

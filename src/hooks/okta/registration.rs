@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::hooks::okta;
 use crate::hooks::okta::person::{User, UserData};
+use crate::hooks::okta::judge;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::reply::{Cause, Failure, Members};
 use crate::hooks::okta::request;
@@ -21,7 +22,8 @@ use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Attributes, Path, Text, WebRequest};
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
-    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
+    Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::Advice;
@@ -81,9 +83,9 @@ enum Wire {
     Profile(Members),
 }
 
-const ACTION: &str = "com.okta.action.update";
-const PROFILE: &str = "com.okta.user.profile.update";
-const PROGRESSIVE_PROFILE: &str = "com.okta.user.progressive.profile.update";
+pub(in crate::hooks::okta) const ACTION: &str = "com.okta.action.update";
+pub(in crate::hooks::okta) const PROFILE: &str = "com.okta.user.profile.update";
+pub(in crate::hooks::okta) const PROGRESSIVE_PROFILE: &str = "com.okta.user.progressive.profile.update";
 
 /// The reason of a `deny_field` that states none.
 const DEFAULT_REASON: &str = "INVALID_VALUE";
@@ -148,7 +150,7 @@ impl Contract for Registration {
 
     fn reply(request: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
         if commands.is_empty() {
-            return Ok(Reply::empty(204));
+            return Ok(reply::unchanged(Reply::empty(204), mark));
         }
         let commands: Vec<Command> = commands.flat().collect();
         let denies = commands.iter().any(|command| matches!(command, Command::Deny { .. }));
@@ -180,16 +182,12 @@ impl Contract for Registration {
         decision.expect("a bounded text stays under the limit")
     }
 
-    fn effect(reply: &Reply) -> String {
-        let value = reply.value();
-        match (reply.status, value.get("error")) {
-            (204, _) | (200, None) if !denied(&value) => allowed(&value),
-            (200, Some(error)) => refused(error),
-            (200, None) => "Okta denies; the user reads \"Registration denied.\"".into(),
-            (status, _) => format!(
-                "Okta denies, because the reply was HTTP {status}; the user reads \"There was an error creating your account. Please try registering again.\""
-            ),
-        }
+    fn body(request: &Request) -> Option<&Bytes> {
+        Some(request.body())
+    }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::registration::RULES, call, answer)
     }
 }
 
@@ -329,38 +327,4 @@ fn deny(commands: Vec<Command>, mark: &Mark) -> Result<Reply, CommandError> {
     let first = || failure.error_causes.first().map(|cause| cause.error_summary.clone());
     failure.error_summary = general.or_else(first).unwrap_or_default();
     reply::reply(&[action("DENY")], Some(&failure), mark)
-}
-
-fn denied(value: &Value) -> bool {
-    let commands = value["commands"].as_array().into_iter().flatten();
-    commands.into_iter().any(|command| command["value"]["registration"] == "DENY")
-}
-
-fn allowed(value: &Value) -> String {
-    let commands = value["commands"].as_array().into_iter().flatten();
-    let set: Vec<&str> = commands
-        .filter(|command| command["type"] != ACTION)
-        .flat_map(|command| command["value"].as_object().into_iter().flat_map(|map| map.keys().map(String::as_str)))
-        .collect();
-    if set.is_empty() {
-        "Okta lets the registration pass, unchanged".into()
-    } else {
-        format!("Okta lets the registration pass and sets {}", set.join(", "))
-    }
-}
-
-fn refused(error: &Value) -> String {
-    let causes = error["errorCauses"].as_array().map_or(&[][..], Vec::as_slice);
-    if causes.is_empty() {
-        return "Okta denies; the user reads \"Registration cannot be completed at this time.\"".into();
-    }
-    let fields: Vec<String> = causes
-        .iter()
-        .map(|cause| {
-            let field = cause["location"].as_str().unwrap_or_default();
-            let field = field.strip_prefix("data.userProfile.").unwrap_or(field);
-            format!("\"{}\" at the field {field}", cause["errorSummary"].as_str().unwrap_or_default())
-        })
-        .collect();
-    format!("Okta denies; the user reads {}", fields.join(" and "))
 }

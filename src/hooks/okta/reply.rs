@@ -62,6 +62,10 @@ struct DebugContext<'a> {
     decision: &'a str,
     release: &'a str,
     script: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<&'a str>,
 }
 
 /// The reply with these commands and this error.
@@ -89,8 +93,8 @@ fn encode<V: Serialize, E: Serialize>(
     error: Option<&E>,
     mark: &Mark,
 ) -> Result<Reply, CommandError> {
-    let Mark { decision, release, script } = *mark;
-    let body = Body { commands, error, debug_context: DebugContext { decision, release, script } };
+    let Mark { decision, release, script, note, fallback } = *mark;
+    let body = Body { commands, error, debug_context: DebugContext { decision, release, script, note, fallback } };
     let mut bytes = Vec::with_capacity(512);
     serde_json::to_writer(&mut bytes, &body)
         .map_err(|error| CommandError::Invalid { problem: format!("the reply is not JSON: {error}") })?;
@@ -98,6 +102,15 @@ fn encode<V: Serialize, E: Serialize>(
         return Err(CommandError::TooLarge { bytes: bytes.len(), limit: MAX_REPLY_BYTES + 1 });
     }
     Ok(Reply::json(bytes))
+}
+
+/// The reply that changes nothing: `plain`, unless the mark has something to say. Only for hooks whose contract takes an
+/// object without commands.
+pub fn unchanged(plain: Reply, mark: &Mark) -> Reply {
+    if !mark.has_words() {
+        return plain;
+    }
+    reply::<()>(&[], None, mark).expect("a mark stays under the limit")
 }
 
 /// The reply with this error alone.

@@ -91,6 +91,11 @@ impl<D: Payload> Call<D> {
         Self { tried: true, ..self }
     }
 
+    /// As it came.
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
     pub fn data(&self) -> &D {
         &self.inner.data
     }

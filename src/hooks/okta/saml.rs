@@ -4,12 +4,13 @@
 //! anything. Operations are tried on the call's own assertion first. If we fail, Okta sends the assertion unchanged.
 
 use bytes::Bytes;
-use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
+use rhai::ImmutableString;
 use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
 use crate::hooks::okta;
 use crate::hooks::okta::advice;
+use crate::hooks::okta::judge;
 use crate::hooks::okta::patch;
 use crate::hooks::okta::patch::{Draft, Misfit, Operation, Pointer};
 use crate::hooks::okta::reply;
@@ -17,15 +18,17 @@ use crate::hooks::okta::request::Call;
 use crate::hooks::okta::saml::request::Data;
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
-    CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Mark, Provider, Reply, Sample,
+    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
+    Provider, Reply, Sample,
 };
-use crate::script::library::{Doc, Library};
+use crate::script::library::Library;
 use crate::script::lint::advice::{Advice, Conflict, Refusal};
-use crate::script::prelude::json;
 
+mod commands;
 mod recorded;
 pub mod request;
 mod samples;
+pub(in crate::hooks::okta) mod shape;
 mod value;
 
 pub struct Saml;
@@ -39,10 +42,15 @@ pub enum Command {
     AddAttribute {
         name: String,
         format: String,
+        /// The `xsi:type` of its values.
+        kind: &'static str,
         values: Vec<String>,
     },
     ReplaceAttribute {
         name: String,
+        /// The type of the new values, if it is not to stay.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kind: Option<&'static str>,
         values: Vec<String>,
     },
     /// What names its place itself.
@@ -52,19 +60,22 @@ pub enum Command {
     },
 }
 
-const PATCH: &str = "com.okta.assertion.patch";
+pub(in crate::hooks::okta) const PATCH: &str = "com.okta.assertion.patch";
 
 /// The member of the assertion that holds its attributes.
-const CLAIMS: &str = "claims";
+pub(in crate::hooks::okta) const CLAIMS: &str = "claims";
 
 /// The members below which something may be replaced.
-const REPLACEABLE: [&str; 4] = [CLAIMS, "subject", "authentication", "conditions"];
+pub(in crate::hooks::okta) const REPLACEABLE: [&str; 4] = [CLAIMS, "subject", "authentication", "conditions"];
 
 /// What an attribute added without a format gets, as in all of Okta's samples.
 const BASIC_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
 
 /// What the values of a new attribute are.
 const STRING_TYPE: &str = "xs:string";
+
+/// How the names of types begin.
+const TYPE_PREFIX: &str = "xs:";
 
 /// No bound is published; Okta's own lifetimes are 32-bit numbers.
 const LONGEST_SESSION: i64 = i32::MAX as i64;
@@ -117,8 +128,7 @@ impl Contract for Saml {
 
     fn register(library: &mut Library) {
         request::register(library, Self::REQUEST);
-        register_attributes(library);
-        register_rest(library);
+        commands::register(library);
     }
 
     fn decode(body: &Bytes) -> Result<Request, HookError> {
@@ -164,132 +174,18 @@ impl Contract for Saml {
         }
     }
 
-    fn effect(reply: &Reply) -> String {
-        let value = reply.value();
-        let status = reply.status;
-        if !matches!(status, 200 | 204) {
-            return format!("Okta sends the assertion unchanged, because the reply was HTTP {status}");
-        }
-        if let Some(error) = value.get("error") {
-            let text = error["errorSummary"].as_str().unwrap_or("The callback service returned an error");
-            return format!("the sign-in fails, and the user reads \"{text}\"");
-        }
-        let commands = value["commands"].as_array().into_iter().flatten();
-        let operations = commands.flat_map(|command| command["value"].as_array().into_iter().flatten());
-        let changes: Vec<String> = operations.map(change).collect();
-        if changes.is_empty() {
-            return "Okta sends the assertion unchanged".into();
-        }
-        format!("Okta sends the assertion and {}", changes.join(", "))
+    fn body(request: &Request) -> Option<&Bytes> {
+        Some(request.body())
+    }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::saml::RULES, call, answer)
     }
 }
 
-fn register_attributes(library: &mut Library) {
-    library
-        .command(
-            Doc::new(
-                "add_attribute(name: string, value: any) -> command",
-                "Adds an attribute that the assertion does not have. An array gives it several values.",
-                r#"add_attribute("roles", ["reader", "writer"])"#,
-            ),
-            |name: ImmutableString, value: Dynamic| add_attribute(&name, value, BASIC_FORMAT),
-        )
-        .command(
-            Doc::new(
-                "add_attribute(name: string, value: any, format: string) -> command",
-                "The same with a NameFormat, such as `urn:oasis:names:tc:SAML:2.0:attrname-format:uri`.",
-                r#"add_attribute("floor_name", "third", "urn:oasis:names:tc:SAML:2.0:attrname-format:basic")"#,
-            ),
-            |name: ImmutableString, value: Dynamic, format: ImmutableString| add_attribute(&name, value, &format),
-        )
-        .command(
-            Doc::new(
-                "replace_attribute(name: string, value: any) -> command",
-                "Gives an attribute that the assertion has other values. Its NameFormat and type stay.",
-                r#"replace_attribute("department", "sales")"#,
-            ),
-            |name: ImmutableString, value: Dynamic| replace_attribute(&name, value),
-        );
-}
-
-fn register_rest(library: &mut Library) {
-    library
-        .command(Doc::new("set_name_id(text: string) -> command", "Replaces the NameID of the subject.", r#"set_name_id("ann@mail.example")"#), set_name_id)
-        .command(
-            Doc::new("set_session_lifetime(seconds: int) -> command", "Ends the app's session that long after the assertion is issued (`SessionNotOnOrAfter`).", "set_session_lifetime(3600)"),
-            set_session_lifetime,
-        )
-        .command(
-            Doc::new(
-                "replace(path: string or array, value: any) -> command",
-                "Replaces anything there is below `/claims`, `/subject`, `/authentication` or `/conditions`. The path is a JSON Pointer (`/` in a name is `~1`), or an array of names and positions.",
-                r#"replace(["claims", "department", "attributeValues", 0, "value"], "sales")"#,
-            ),
-            |path: ImmutableString, value: Dynamic| replace(Pointer::parse(&path)?, &value),
-        )
-        .overload("replace", |path: Array, value: Dynamic| replace(Pointer::of_array(path)?, &value))
-        .command(
-            Doc::new("refuse(text: string) -> command", "Lets the sign-in fail. The user reads `text`.", r#"refuse("The portal is closed today.")"#),
-            refuse,
-        );
-}
-
-type Built = Result<Command, Box<EvalAltResult>>;
-
-fn add_attribute(name: &str, value: Dynamic, format: &str) -> Built {
-    if !format.contains(':') {
-        return Err(format!("the format `{format}` is no URI; the usual one is `{BASIC_FORMAT}`").into());
-    }
-    let format = value::printable("the format", format)?.to_owned();
-    Ok(Command::AddAttribute { name: attribute(name)?, format, values: value::texts(value)? })
-}
-
-fn replace_attribute(name: &str, value: Dynamic) -> Built {
-    Ok(Command::ReplaceAttribute { name: attribute(name)?, values: value::texts(value)? })
-}
-
-fn set_name_id(text: ImmutableString) -> Built {
-    if text.trim().is_empty() {
-        return Err("`set_name_id` needs a text: apps refuse an empty NameID".into());
-    }
-    let text = value::printable("the NameID", &text)?;
-    Ok(Command::Patch(Operation::replace(fixed(["subject", "nameId"]), text.into())))
-}
-
-fn set_session_lifetime(seconds: i64) -> Built {
-    if !(1..=LONGEST_SESSION).contains(&seconds) {
-        return Err(format!("a session lives 1 to {LONGEST_SESSION} seconds, not {seconds}").into());
-    }
-    Ok(Command::Patch(Operation::add(fixed(["authentication", "sessionLifetime"]), seconds.into())))
-}
-
-fn replace(path: Pointer, value: &Dynamic) -> Built {
-    let segments = path.segments();
-    if segments.len() < 2 || !REPLACEABLE.contains(&segments[0].as_str()) {
-        let text = path.text();
-        return Err(format!("`{text}` cannot be replaced; Okta takes places below /{}", REPLACEABLE.join(", /")).into());
-    }
-    let value = json::json_from_dynamic(value).map_err(|problem| format!("the value cannot be sent: {problem}"))?;
-    value::check(segments, &value)?;
-    Ok(Command::Patch(Operation::replace(path, value)))
-}
-
-fn refuse(text: ImmutableString) -> Built {
-    if text.trim().is_empty() {
-        return Err("`refuse` needs a text: it is what the user reads".into());
-    }
-    Ok(Command::Refuse { text })
-}
-
-/// An attribute by its plain name, which may be a URI.
-fn attribute(name: &str) -> Result<String, Box<EvalAltResult>> {
-    if name.is_empty() {
-        return Err("the name of an attribute must not be empty".into());
-    }
-    if let Some(plain) = name.strip_prefix("/claims/") {
-        return Err(format!("`{name}` is a path; write the attribute's plain name, `{plain}`").into());
-    }
-    Ok(value::printable("the name", name)?.to_owned())
+/// Whether Okta has this name for itself: between two orgs of Okta's it carries how the user signed in.
+pub(in crate::hooks::okta) fn reserved(name: &str) -> bool {
+    ["OktaAuth", "okta_auth"].iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 fn fixed<const N: usize>(segments: [&str; N]) -> Pointer {
@@ -335,16 +231,16 @@ type Assertion<'a> = Draft<'a, JsonMap<String, Value>>;
 /// The operation that a command asks for, done to the draft. Problems are in the words of a script's author.
 fn operation(draft: &mut Assertion, command: Command) -> Result<Operation, String> {
     let operation = match command {
-        Command::AddAttribute { name, format, values } => {
+        Command::AddAttribute { name, format, kind, values } => {
             let path = fixed([CLAIMS, &name]);
             if draft.find(path.segments()).is_some() {
                 return Err(format!(
                     "`add_attribute({name:?}, …)`: the assertion has this attribute; use `replace_attribute`"
                 ));
             }
-            Operation::add(path, value::attribute(&format, STRING_TYPE, values))
+            Operation::add(path, value::attribute(&format, kind, values))
         }
-        Command::ReplaceAttribute { name, values } => {
+        Command::ReplaceAttribute { name, kind, values } => {
             let path = fixed([CLAIMS, &name]);
             let Some(there) = draft.find(path.segments()) else {
                 return Err(format!(
@@ -352,17 +248,17 @@ fn operation(draft: &mut Assertion, command: Command) -> Result<Operation, Strin
                 ));
             };
             let format = there["attributes"]["NameFormat"].as_str().unwrap_or(BASIC_FORMAT);
-            let kind = there["attributeValues"][0]["attributes"]["xsi:type"].as_str().unwrap_or(STRING_TYPE);
+            let there_kind = there["attributeValues"][0]["attributes"]["xsi:type"].as_str();
+            let kind = kind.or(there_kind).unwrap_or(STRING_TYPE);
             Operation::replace(path, value::attribute(format, kind, values))
         }
         Command::Patch(operation) => fitted(draft, operation)?,
         Command::Refuse { .. } => unreachable!("a refusal is sent alone"),
     };
     let path = operation.path();
-    match draft.apply(operation.op(), path.segments(), operation.value()) {
-        Ok(()) => Ok(operation),
-        Err(misfit) => Err(explain(path, misfit)),
-    }
+    draft.apply(operation.op(), path.segments(), operation.value()).map_err(|misfit| explain(path, misfit))?;
+    shape::check_types(path.segments(), draft)?;
+    Ok(operation)
 }
 
 /// What a script replaces must be what stands there: a scalar, an object or an array. Numbers where text stands, as in
@@ -392,19 +288,6 @@ fn explain(path: &Pointer, misfit: Misfit) -> String {
         Misfit::Index { length, .. } => {
             format!("`{text}` is no position in its array, which has {length} items, counted from 0")
         }
-    }
-}
-
-/// What one operation does, in words.
-fn change(operation: &Value) -> String {
-    let path = operation["path"].as_str().unwrap_or_default();
-    let path = path.strip_prefix("/claims/").unwrap_or(path).replace("~1", "/").replace("~0", "~");
-    match operation["op"].as_str() {
-        Some("add") if path == "/authentication/sessionLifetime" => {
-            format!("ends the app's session after {} seconds", operation["value"])
-        }
-        Some("add") => format!("adds the attribute `{path}`"),
-        _ => format!("replaces `{path}`"),
     }
 }
 

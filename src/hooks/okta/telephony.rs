@@ -7,16 +7,19 @@
 use bytes::Bytes;
 use rhai::{Dynamic, ImmutableString};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::hooks::okta;
 use crate::hooks::okta::advice;
+use crate::hooks::okta::judge;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Path, Text, WebRequest};
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
-    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
+    Provider, Reply, Sample,
 };
 use crate::message;
 use crate::message::{Outcome, Sending};
@@ -29,6 +32,7 @@ use crate::secret::Secret;
 mod recorded;
 mod verdict;
 
+pub(in crate::hooks::okta) use verdict::OURSELVES;
 use verdict::Verdict;
 
 pub struct Telephony;
@@ -140,6 +144,7 @@ impl Contract for Telephony {
         (`/api/internal/…/generatePreview`), so it is recognised: it is answered, `request.preview` is true, and nothing \
         acts; `send` sends nothing, and the answer is that for when its first connector takes the code. For anything else \
         give the route a `preview_path`, or a header with `preview = \"header:x-hookgate-preview\"`.";
+    const CALLER: Caller = Caller { needs_secret: true, ..Caller::INLINE };
 
     const RECORDED: &'static Recorded = &recorded::RECORDED;
 
@@ -193,8 +198,12 @@ impl Contract for Telephony {
         verdict::failed(declared.word, mark)
     }
 
-    fn effect(reply: &Reply) -> String {
-        verdict::effect(reply)
+    fn body(request: &Request) -> Option<&Bytes> {
+        Some(request.body())
+    }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::telephony::RULES, call, answer)
     }
 }
 

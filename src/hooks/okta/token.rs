@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::hooks::okta;
+use crate::hooks::okta::judge;
 use crate::hooks::okta::patch;
 use crate::hooks::okta::patch::{Draft, Misfit, Op, Operation, Pointer};
 use crate::hooks::okta::reply;
@@ -19,14 +20,15 @@ use crate::hooks::okta::token::request::{Data, TokenData};
 use crate::hooks::okta::wire::Attributes;
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
-    CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Mark, Provider, Reply, Sample,
+    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
+    Provider, Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::Advice;
 use crate::script::prelude::json;
 
 mod advice;
-mod claims;
+pub(in crate::hooks::okta) mod claims;
 mod recorded;
 pub mod request;
 mod samples;
@@ -52,10 +54,10 @@ pub enum Command {
 }
 
 /// Seconds that Okta accepts as a token's lifetime.
-const LIFETIMES: std::ops::RangeInclusive<i64> = 300..=86_400;
+pub(in crate::hooks::okta) const LIFETIMES: std::ops::RangeInclusive<i64> = 300..=86_400;
 
 /// The member of a patched token that holds its claims.
-const CLAIMS: &str = "claims";
+pub(in crate::hooks::okta) const CLAIMS: &str = "claims";
 
 impl Contract for Token {
     const NAME: &'static str = "okta.token";
@@ -127,7 +129,7 @@ impl Contract for Token {
             }
         }
         if patches.is_empty() {
-            return Ok(Reply { notes, ..unchanged() });
+            return Ok(Reply { notes, ..unchanged(mark) });
         }
         let command =
             |(target, operations): (TokenPatch, _)| reply::Command { r#type: target.command(), value: operations };
@@ -142,36 +144,33 @@ impl Contract for Token {
     fn failed(declared: &Declared, mark: &Mark) -> Reply {
         match declared.word {
             "refuse" => reply::failure(&declared.text, mark),
-            _ => unchanged(),
+            _ => unchanged(mark),
         }
     }
 
-    fn effect(reply: &Reply) -> String {
-        let value = reply.value();
-        let status = reply.status;
-        if !matches!(status, 200 | 204) {
-            return format!("Okta issues the tokens unchanged, because the reply was HTTP {status}");
-        }
-        if let Some(error) = value.get("error") {
-            let text = error["errorSummary"].as_str().unwrap_or("The callback service returned an error");
-            return format!(
-                "Okta issues no token; the client gets the OAuth error `server_error` and reads \"{text}\""
-            );
-        }
-        let changes: Vec<String> = value["commands"].as_array().into_iter().flatten().flat_map(changes).collect();
-        if changes.is_empty() {
-            return "Okta issues the tokens unchanged".into();
-        }
-        format!("Okta issues the tokens and {}", changes.join(", "))
+    fn body(request: &Request) -> Option<&Bytes> {
+        Some(request.body())
+    }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::token::RULES, call, answer)
     }
 }
 
 impl TokenPatch {
     /// The type of the command that patches this token.
-    fn command(self) -> &'static str {
+    pub(in crate::hooks::okta) fn command(self) -> &'static str {
         match self {
             Self::IdToken => "com.okta.identity.patch",
             Self::AccessToken => "com.okta.access.patch",
+        }
+    }
+
+    /// Where a call has it, as JSON Pointer.
+    pub(in crate::hooks::okta) fn member(self) -> &'static str {
+        match self {
+            Self::IdToken => "/data/identity",
+            Self::AccessToken => "/data/access",
         }
     }
 
@@ -184,7 +183,7 @@ impl TokenPatch {
     }
 
     /// The words of people.
-    fn name(self) -> &'static str {
+    pub(in crate::hooks::okta) fn name(self) -> &'static str {
         match self {
             Self::IdToken => "ID token",
             Self::AccessToken => "access token",
@@ -193,8 +192,8 @@ impl TokenPatch {
 }
 
 /// The documented "no change".
-fn unchanged() -> Reply {
-    Reply::json("{}")
+fn unchanged(mark: &Mark) -> Reply {
+    reply::unchanged(Reply::json("{}"), mark)
 }
 
 fn register_commands(library: &mut Library) {
@@ -252,17 +251,17 @@ fn register_commands(library: &mut Library) {
 type Built = Result<Command, Box<EvalAltResult>>;
 
 fn add(target: TokenPatch, path: Pointer, value: &Dynamic) -> Built {
-    let (path, value) = (claim(target, path)?, sendable(value)?);
+    let (path, value) = (claim(target, path, Op::Add)?, sendable(value)?);
     Ok(Command::Patch { target, operation: Operation::add(path, value) })
 }
 
 fn replace(target: TokenPatch, path: Pointer, value: &Dynamic) -> Built {
-    let (path, value) = (claim(target, path)?, sendable(value)?);
+    let (path, value) = (claim(target, path, Op::Replace)?, sendable(value)?);
     Ok(Command::Patch { target, operation: Operation::replace(path, value) })
 }
 
 fn remove(target: TokenPatch, path: Pointer) -> Built {
-    Ok(Command::Patch { target, operation: Operation::remove(claim(target, path)?) })
+    Ok(Command::Patch { target, operation: Operation::remove(claim(target, path, Op::Remove)?) })
 }
 
 fn set_lifetime(target: TokenPatch, seconds: i64) -> Built {
@@ -292,13 +291,15 @@ fn named(name: &str) -> Result<Pointer, Box<EvalAltResult>> {
 }
 
 /// The place of a claim, if it is not Okta's own.
-fn claim(target: TokenPatch, path: Pointer) -> Result<Pointer, Box<EvalAltResult>> {
+fn claim(target: TokenPatch, path: Pointer, op: Op) -> Result<Pointer, Box<EvalAltResult>> {
     let name = &path.segments()[0];
-    if claims::is_reserved(target, name) {
+    if claims::is_closed(target, path.segments(), op) {
         let (token, instead) = (target.name(), claims::instead_of(name));
-        return Err(
-            format!("the claim `{name}` of the {token} belongs to Okta; use another name such as `{instead}`").into()
-        );
+        let problem = match claims::is_reserved(target, name) {
+            true => format!("the claim `{name}` of the {token} belongs to Okta; use another name such as `{instead}`"),
+            false => format!("the claim `{name}` of the {token} belongs to Okta; it can be replaced, and not removed"),
+        };
+        return Err(problem.into());
     }
     Ok(path.below(CLAIMS))
 }
@@ -391,25 +392,6 @@ fn written(path: &[String]) -> String {
         [name] => format!("{name:?}"),
         path => format!("{path:?}"),
     }
-}
-
-/// What one patch command does, in words.
-fn changes(command: &Value) -> Vec<String> {
-    let access = command["type"] == TokenPatch::AccessToken.command();
-    let token = if access { TokenPatch::AccessToken } else { TokenPatch::IdToken }.name();
-    let one = |operation: &Value| {
-        let path = operation["path"].as_str().unwrap_or_default();
-        let Some(claim) = path.strip_prefix("/claims/") else {
-            return format!("lets the {token} live {} seconds", operation["value"]);
-        };
-        let claim = claim.replace("~1", "/").replace("~0", "~");
-        match operation["op"].as_str() {
-            Some("remove") => format!("removes `{claim}` from the {token}"),
-            Some("replace") => format!("replaces `{claim}` in the {token}"),
-            _ => format!("adds `{claim}` to the {token}"),
-        }
-    };
-    command["value"].as_array().into_iter().flatten().map(one).collect()
 }
 
 #[cfg(test)]

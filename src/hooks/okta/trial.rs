@@ -12,7 +12,7 @@ use crate::script::modules::Modules;
 use crate::script::prelude;
 
 /// What replies of tests point back at.
-pub(super) const MARK: Mark = Mark { decision: "d", release: "r", script: "s.rhai" };
+pub(super) const MARK: Mark = Mark::new("d", "r", "s.rhai");
 
 /// The reply to `request`, or the text of what is wrong with the script.
 pub(super) fn reply<C: Contract>(library: &'static Finished, request: &str, script: &str) -> Result<Reply, String> {
@@ -43,6 +43,16 @@ pub(super) fn run<C: Contract>(
 pub(super) fn value<C: Contract>(library: &'static Finished, request: &str, expression: &str) -> Dynamic {
     let script = format!("fn {}(request) {{ {expression} }}", C::ENTRY);
     run::<C>(library, request, &script).unwrap_or_else(|error| panic!("{expression}: {error}")).1
+}
+
+/// What Okta does on a reply to some call.
+pub(super) fn effect<C: Contract>(reply: &Reply) -> String {
+    C::judge(&Value::Null, Some(&reply.as_answer())).effect
+}
+
+/// What keeps Okta from taking a reply to this call.
+pub(super) fn violations<C: Contract>(call: &Value, reply: &Reply) -> Vec<String> {
+    C::judge(call, Some(&reply.as_answer())).violations
 }
 
 /// The JSON of a reply without what points back at us.

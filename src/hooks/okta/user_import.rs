@@ -8,12 +8,15 @@ use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
 use crate::hooks::okta;
+use crate::hooks::okta::judge;
+use crate::hooks::okta::profile;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
 use crate::hooks::okta::user_import::request::Data;
 use crate::hooks::recorded::Recorded;
 use crate::hooks::{
-    CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Mark, Provider, Reply, Sample,
+    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
+    Reply, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::Advice;
@@ -47,10 +50,10 @@ enum Wire {
     Profile(JsonMap<String, Value>),
 }
 
-const ACTION: &str = "com.okta.action.update";
-const USER: &str = "com.okta.user.update";
-const PROFILE: &str = "com.okta.user.profile.update";
-const APP_PROFILE: &str = "com.okta.appUser.profile.update";
+pub(in crate::hooks::okta) const ACTION: &str = "com.okta.action.update";
+pub(in crate::hooks::okta) const USER: &str = "com.okta.user.update";
+pub(in crate::hooks::okta) const PROFILE: &str = "com.okta.user.profile.update";
+pub(in crate::hooks::okta) const APP_PROFILE: &str = "com.okta.appUser.profile.update";
 
 impl Contract for UserImport {
     const NAME: &'static str = "okta.user_import";
@@ -116,7 +119,7 @@ impl Contract for UserImport {
             return Ok(reply::failure(text, mark));
         }
         if commands.is_empty() {
-            return Ok(unchanged());
+            return Ok(unchanged(mark));
         }
         one_decision(&commands).map_err(|problem| CommandError::Invalid { problem })?;
         let commands: Vec<_> = commands.into_iter().flat_map(wire).collect();
@@ -127,31 +130,22 @@ impl Contract for UserImport {
         matches!(command, Command::Fail { .. })
     }
 
-    fn failed(_: &Declared, _: &Mark) -> Reply {
-        unchanged()
+    fn failed(_: &Declared, mark: &Mark) -> Reply {
+        unchanged(mark)
     }
 
-    fn effect(reply: &Reply) -> String {
-        let value = reply.value();
-        let status = reply.status;
-        if !matches!(status, 200 | 204) {
-            return format!("Okta goes on and creates the user, because the reply was HTTP {status}");
-        }
-        if let Some(error) = value.get("error") {
-            let text = error["errorSummary"].as_str().unwrap_or_default();
-            return format!("Okta records \"{text}\" in its System Log and goes on with what it was going to do");
-        }
-        let changes: Vec<String> = value["commands"].as_array().into_iter().flatten().filter_map(change).collect();
-        if changes.is_empty() {
-            return "Okta does what it was going to do".into();
-        }
-        format!("Okta {}", changes.join(", "))
+    fn body(request: &Request) -> Option<&Bytes> {
+        Some(request.body())
+    }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::user_import::RULES, call, answer)
     }
 }
 
 /// The documented "no change".
-fn unchanged() -> Reply {
-    Reply::json("{}")
+fn unchanged(mark: &Mark) -> Reply {
+    reply::unchanged(Reply::json("{}"), mark)
 }
 
 fn register_decisions(library: &mut Library) {
@@ -227,10 +221,18 @@ fn link_user(id: ImmutableString) -> Result<Command, Box<EvalAltResult>> {
     if id.is_empty() {
         return Err("`link_user` needs the id of an Okta user (`00u…`); where nobody was matched, there is none".into());
     }
-    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+    if !is_user_id(&id) {
         return Err(format!("`link_user` needs the id of an Okta user (`00u…`), and `{id}` is none").into());
     }
     Ok(Command::LinkUser { id })
+}
+
+/// Ids of Okta's users begin so; an app's user (`0ua…`) and a group (`00g…`) are others.
+pub(in crate::hooks::okta) fn is_user_id(id: &str) -> bool {
+    let rest = id.strip_prefix("00u");
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && rest.len() <= 61 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 fn fail(text: ImmutableString) -> Result<Command, Box<EvalAltResult>> {
@@ -242,20 +244,26 @@ fn fail(text: ImmutableString) -> Result<Command, Box<EvalAltResult>> {
 
 fn attributes(
     command: &str,
-    attributes: impl IntoIterator<Item = (String, Dynamic)>,
+    given: impl IntoIterator<Item = (String, Dynamic)>,
 ) -> Result<JsonMap<String, Value>, Box<EvalAltResult>> {
-    let mut profile = JsonMap::new();
-    for (name, value) in attributes {
+    let mut attributes = JsonMap::new();
+    for (name, value) in given {
         if name.is_empty() {
             return Err(format!("`{command}` needs the name of an attribute").into());
         }
         let value = json::json_from_dynamic(&value).map_err(|problem| format!("`{name}` cannot be sent: {problem}"))?;
-        profile.insert(name, value);
+        let good = match command {
+            "set_app_profile" => profile::check_app_name(&name).and_then(|()| profile::check_app_value(&name, &value)),
+            _ if profile::is_password(&name) => Err("no command can set the password".to_owned()),
+            _ => profile::check_name(&name).and_then(|()| profile::check_value(&name, &value)),
+        };
+        good.map_err(|problem| format!("`{command}`: {problem}"))?;
+        attributes.insert(name, value);
     }
-    if profile.is_empty() {
+    if attributes.is_empty() {
         return Err(format!("`{command}` got an empty map").into());
     }
-    Ok(profile)
+    Ok(attributes)
 }
 
 /// Okta can do one thing with a user.
@@ -283,19 +291,6 @@ fn wire(command: Command) -> Vec<reply::Command<Wire>> {
         Command::SetAppProfile(attributes) => vec![one(APP_PROFILE, Wire::Profile(attributes))],
         Command::Fail { .. } => Vec::new(),
     }
-}
-
-/// What one command does, in words.
-fn change(command: &Value) -> Option<String> {
-    let value = &command["value"];
-    let names = || value.as_object().map(|map| map.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
-    Some(match command["type"].as_str()? {
-        ACTION if value["result"] == "CREATE_USER" => "creates a user".into(),
-        USER => format!("links the imported user to {}", value["id"].as_str()?),
-        PROFILE => format!("sets {} of the Okta user", names()?),
-        APP_PROFILE => format!("sets {} of the app's user", names()?),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

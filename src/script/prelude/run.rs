@@ -72,7 +72,7 @@ fn bounded(text: &str, fields: Option<Value>) -> LogLine {
     LogLine { text, fields }
 }
 
-/// Bytes of a reason that are kept.
+/// Bytes of a reason or note that are kept.
 const MAX_REASON_BYTES: usize = 200;
 
 fn cut(code: &str) -> &str {
@@ -127,6 +127,14 @@ pub(super) fn register(library: &mut Library) {
             r#"reason("partner_domain") == ()"#,
         ),
         |code: &str| context::with("reason", |run| run.reason = Some(cut(code).into())),
+    );
+    library.reader(
+        Doc::new(
+            "note(text: string)",
+            "A short message for the provider's log: it leaves in `debugContext` of the reply, which Okta copies into its System Log, also beside `on_failure`. Nothing secret belongs there. The last one counts; 200 bytes. Events have no reply, and so no note; nor has a SAML reply without commands.",
+            r#"note("partner directory was asked") == ()"#,
+        ),
+        |text: &str| context::with("note", |run| run.note = Some(cut(text).into())),
     );
     library.reader(
         Doc::new(

@@ -18,6 +18,10 @@ type Behaviour = fn(usize) -> Answer;
 
 enum Answer {
     Status(u16),
+    /// 200 with this content type and body; a third text is a header line more.
+    Body(&'static str, String, &'static str),
+    /// The beginning of an answer.
+    Half,
     /// Closes without a word.
     Nothing,
 }
@@ -78,6 +82,17 @@ fn answer(mut stream: &TcpStream, kept: &Mutex<Vec<Value>>, behaviour: Behaviour
     };
     match behaviour(number) {
         Answer::Nothing => None,
+        Answer::Half => {
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{\"comm")
+                .ok()?;
+            None
+        }
+        Answer::Body(content_type, body, header) => {
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{header}\r\n");
+            write!(stream, "{head}{body}").ok()
+        }
         Answer::Status(status) => write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n").ok(),
     }
 }
@@ -112,9 +127,9 @@ fn one_delivery_is_told_with_what_okta_does() {
     let ran = simulate(&receiver, &["group.user_membership.add"]);
     assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
     insta::assert_snapshot!(steady(&ran, &receiver), @r"
+    → Okta is done with these events
     POST http://127.0.0.1:PORT/okta/events (route events)
     204 TIME
-    → Okta is done with these events
     1 call with 1 event: 1 acknowledged, 0 refused; p50 TIME, p99 TIME
     ");
     let events = receiver.events();
@@ -154,12 +169,12 @@ fn duplicates_come_in_the_same_envelope_and_in_a_new_one() {
     let ran = simulate(&receiver, &["--dup", "--batch", "2"]);
     assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
     insta::assert_snapshot!(steady(&ran, &receiver), @r"
+    → Okta is done with these events
     POST http://127.0.0.1:PORT/okta/events (route events)
     204 TIME
     the same call again: 204 TIME
     the answer is the first one, byte for byte
     the same events in a new envelope: 204 TIME
-    → Okta is done with these events
     3 calls with 2 events each: 3 acknowledged, 0 refused; p50 TIME, p99 TIME
     ");
     let calls = receiver.calls();
@@ -185,11 +200,11 @@ fn okta_tries_once_more_after_a_5xx_or_silence_and_never_after_a_4xx() {
     let ran = simulate(&receiver, &["--retry"]);
     assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
     insta::assert_snapshot!(steady(&ran, &receiver), @r"
+    → Okta is done with these events
     POST http://127.0.0.1:PORT/okta/events (route events)
     503 TIME
     the gateway did not keep the events; its log says why
     Okta tries once more: 204 TIME
-    → Okta is done with these events
     1 call with 1 event: 1 acknowledged, 0 refused, 1 tried twice; p50 TIME, p99 TIME
     ");
     assert_eq!(receiver.calls()[0], receiver.calls()[1], "the retry is the same call");
@@ -279,4 +294,165 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let ran = bundle().run(&["simulate", "okta.registration", "--url", &url, "--batch", "2"]);
     assert!(ran.status == 2 && ran.err.contains("for event hooks"), "{}", ran.err);
     assert!(receiver.calls().is_empty());
+}
+
+/// `simulate` of an inline hook against a receiver that answers like this.
+fn inline(hook: &str, behaviour: Behaviour, args: &[&str]) -> Ran {
+    let bundle = bundle();
+    let script = "[routes.tokens]\npath = \"/t\"\nhook = \"okta.token\"\nauth = \"okta\"\nscript = \"t.rhai\"\non_failure = \"unchanged\"\n";
+    bundle.write("gateway.toml", &format!("{}\n{script}", bundle.read("gateway.toml")));
+    let receiver = Receiver::start(behaviour);
+    let url = format!("http://127.0.0.1:{}", receiver.port);
+    bundle.run(&[&["simulate", hook, "--url", &url], args].concat())
+}
+
+fn json(body: &str) -> Answer {
+    Answer::Body("application/json", body.to_owned(), "")
+}
+
+#[test]
+fn an_answer_that_okta_does_not_take_is_a_failed_hook() {
+    let table: [(&str, Behaviour, &str, &str); 13] = [
+        (
+            "okta.registration",
+            |_| Answer::Body("text/html", "<html>login</html>".into(), ""),
+            "the content type is `text/html`",
+            "creating your account",
+        ),
+        (
+            "okta.registration",
+            |_| Answer::Body("application/json", String::new(), ""),
+            "the body is empty",
+            "creating your account",
+        ),
+        (
+            "okta.registration",
+            |_| json(r#"{"commands":[{"type":"com.okta.acton.update","value":{"registration":"DENY"}}]}"#),
+            "unknown type `com.okta.acton.update`",
+            "creating your account",
+        ),
+        (
+            "okta.registration",
+            |_| json(&format!(r#"{{"debugContext":{{"x":"{}"}}}}"#, "y".repeat(300_000))),
+            "Okta takes less than 262144",
+            "creating your account",
+        ),
+        ("okta.registration", |_| Answer::Status(202), "HTTP 202 is not an answer", "creating your account"),
+        ("okta.registration", |_| Answer::Status(302), "follows no redirect", "creating your account"),
+        ("okta.registration", |_| Answer::Half, "", "creating your account"),
+        (
+            "okta.registration",
+            |_| json(r#"{"commands":[{"type":"com.okta.user.profile.update","value":{"password":"x"}}]}"#),
+            "cannot set the password",
+            "creating your account",
+        ),
+        (
+            "okta.token",
+            |_| {
+                json(
+                    r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/groups","value":1}]}]}"#,
+                )
+            },
+            "the claim `groups` belongs to Okta",
+            "Okta issues the tokens unchanged",
+        ),
+        (
+            "okta.token",
+            |_| {
+                json(
+                    r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"replace","path":"/claims/absent","value":1}]}]}"#,
+                )
+            },
+            "the token has nothing there",
+            "Okta issues the tokens unchanged",
+        ),
+        (
+            "okta.token",
+            |_| json(r#"{"commands":{}}"#),
+            "`commands` must be an array",
+            "Okta issues the tokens unchanged",
+        ),
+        ("okta.token", |_| json("not json"), "the body is not JSON", "Okta issues the tokens unchanged"),
+        ("okta.token", |_| Answer::Status(500), "HTTP 500 is not an answer", "Okta issues the tokens unchanged"),
+    ];
+    for (hook, behaviour, problem, effect) in table {
+        let ran = inline(hook, behaviour, &[]);
+        assert_eq!(ran.status, 1, "{problem}: {}{}", ran.out, ran.err);
+        let first = ran.out.lines().next().unwrap();
+        assert!(first.starts_with("→ ") && first.contains(effect), "{problem}: {}", ran.out);
+        assert!(ran.out.contains(problem) && ran.out.contains("no valid reply:"), "{problem}: {}", ran.out);
+        let told = inline(hook, behaviour, &["--json"]).json();
+        assert_eq!(
+            (&told["valid"], told["violations"].as_array().map(Vec::is_empty)),
+            (&false.into(), Some(false)),
+            "{told}"
+        );
+    }
+    for good in
+        ["{}", r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/a","value":1}]}]}"#]
+    {
+        let ran = inline(
+            "okta.token",
+            if good == "{}" {
+                |_| json("{}")
+            } else {
+                |_| {
+                    json(
+                        r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/a","value":1}]}]}"#,
+                    )
+                }
+            },
+            &[],
+        );
+        assert_eq!(ran.status, 0, "{good}: {}{}", ran.out, ran.err);
+        assert!(ran.out.starts_with("→ Okta issues the tokens"), "{}", ran.out);
+    }
+}
+
+#[test]
+fn progressive_calls_have_their_own_texts() {
+    for (behaviour, status, text) in [
+        (
+            (|_| Answer::Body("text/html", "<html>".into(), "")) as Behaviour,
+            1,
+            "There was an error updating your profile.",
+        ),
+        (
+            |_| json(r#"{"commands":[{"type":"com.okta.action.update","value":{"registration":"DENY"}}]}"#),
+            0,
+            "\"Profile update denied.\"",
+        ),
+        (|_| json(r#"{"error":{"errorSummary":"no"}}"#), 0, "Please review the form and make corrections."),
+        (
+            |_| json(r#"{"commands":[{"type":"com.okta.user.profile.update","value":{"a":1}}]}"#),
+            1,
+            "com.okta.user.progressive.profile.update",
+        ),
+    ] {
+        let ran = inline("okta.registration", behaviour, &["--sample", "progressive"]);
+        assert!(ran.status == status && ran.out.contains(text), "{text}: {}{}", ran.out, ran.err);
+    }
+}
+
+#[test]
+fn the_declared_answer_is_told_as_that() {
+    let behaviour: Behaviour = |_| Answer::Body("application/json", "{}".into(), "x-hookgate-fallback: deadline\r\n");
+    let ran = inline("okta.token", behaviour, &[]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.out.contains("this is the route's `on_failure`, not what its script says: deadline"), "{}", ran.out);
+    assert_eq!(inline("okta.token", behaviour, &["--json"]).json()["on_failure"], "deadline");
+    assert_eq!(inline("okta.token", |_| json("{}"), &["--json"]).json()["on_failure"], Value::Null);
+}
+
+#[test]
+fn a_member_that_the_sample_lacks_is_warned_of() {
+    let ran = inline("okta.registration", |_| Answer::Status(204), &["--set", "data.userProfile.emial=x@a.example"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let warning =
+        "warning: the call has no `data.userProfile.emial`, so it was added; did you mean `data.userProfile.email`?";
+    assert!(ran.err.contains(warning), "{}", ran.err);
+    let ran = inline("okta.registration", |_| Answer::Status(204), &["--set", "data.userProfile.email=x@a.example"]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    let ran = inline("okta.registration", |_| Answer::Status(204), &["--preview"]);
+    assert!(ran.err.contains("Okta does not mark previews of `okta.registration`"), "{}", ran.err);
 }

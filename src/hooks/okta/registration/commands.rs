@@ -2,6 +2,7 @@
 
 use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
 
+use crate::hooks::okta::profile;
 use crate::hooks::okta::registration::{Command, DEFAULT_REASON};
 use crate::hooks::okta::reply::Members;
 use crate::script::library::{Doc, Library};
@@ -67,26 +68,31 @@ fn denial(
     if text.trim().is_empty() {
         return Err("a denial needs a text: without one nobody learns what to change".into());
     }
-    if field.as_ref().is_some_and(|field| field.is_empty()) {
-        return Err("`deny_field` needs the name of the attribute, such as \"email\"".into());
+    match field.as_deref() {
+        Some("") => return Err("`deny_field` needs the name of the attribute, such as \"email\"".into()),
+        // Okta shows a text only at the field that it knows by this name.
+        Some(field) => profile::check_name(field).map_err(|problem| format!("`deny_field`: {problem}"))?,
+        None => {}
     }
     Ok(Command::Deny { field, text, reason })
 }
 
-fn set_profile(attributes: impl IntoIterator<Item = (String, Dynamic)>) -> Result<Command, Box<EvalAltResult>> {
-    let mut profile = Vec::new();
-    for (name, value) in attributes {
+fn set_profile(given: impl IntoIterator<Item = (String, Dynamic)>) -> Result<Command, Box<EvalAltResult>> {
+    let mut attributes = Vec::new();
+    for (name, value) in given {
         if name.is_empty() {
             return Err("`set_profile` needs the name of an attribute".into());
         }
-        if name.eq_ignore_ascii_case("password") {
+        if profile::is_password(&name) {
             return Err("a registration hook cannot set the password: Okta would deny the registration".into());
         }
+        profile::check_name(&name).map_err(|problem| format!("`set_profile`: {problem}"))?;
         let value = json::json_from_dynamic(&value).map_err(|problem| format!("`{name}` cannot be sent: {problem}"))?;
-        profile.push((name, value));
+        profile::check_value(&name, &value).map_err(|problem| format!("`set_profile`: {problem}"))?;
+        attributes.push((name, value));
     }
-    if profile.is_empty() {
+    if attributes.is_empty() {
         return Err("`set_profile` got an empty map".into());
     }
-    Ok(Command::SetProfile(Members(profile)))
+    Ok(Command::SetProfile(Members(attributes)))
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::decision::Subject;
 use crate::hooks::Reply;
 use crate::hooks::okta::recorded;
-use crate::hooks::okta::registration::{ACTION, denied};
+use crate::hooks::okta::registration::ACTION;
 use crate::hooks::recorded::{Recorded, subject_at};
 
 pub(super) const RECORDED: Recorded = Recorded {
@@ -42,9 +42,9 @@ fn subject(body: &Value) -> Subject {
 
 fn outcome(reply: &Reply) -> &'static str {
     let value = reply.value();
-    if recorded::is_error(&value) || denied(&value) {
+    let commands = || value["commands"].as_array().into_iter().flatten();
+    if recorded::is_error(&value) || commands().any(|command| command["value"]["registration"] == "DENY") {
         return "denied";
     }
-    let mut commands = value["commands"].as_array().into_iter().flatten();
-    if commands.any(|command| command["type"] != ACTION) { "changed" } else { "allowed" }
+    if commands().any(|command| command["type"] != ACTION) { "changed" } else { "allowed" }
 }

@@ -1,10 +1,13 @@
 use proptest::prelude::*;
+use rhai::{Array, Dynamic};
 use serde_json::{Value, json};
 
+use super::commands::{add_attribute, refuse, replace, replace_attribute, set_name_id, set_session_lifetime};
 use super::samples::{PORTAL, SPARSE};
 use super::*;
 use crate::hooks::okta::saml_library;
 use crate::hooks::okta::trial;
+use crate::script::prelude::json;
 
 fn reply_to(request: &str, body: &str) -> Result<Reply, String> {
     trial::reply::<Saml>(saml_library(), request, &format!("fn on_saml(request) {{ {body} }}"))
@@ -167,13 +170,13 @@ fn what_does_not_fit_the_call_is_explained() {
         ),
         (
             PORTAL,
-            r#"replace("/subject/confirmation", "x")"#,
-            "at `/subject/confirmation` stands a map, which cannot be replaced by a single value",
+            r#"replace("/authentication/authnContext", #{ authnContextClassRef: #{} })"#,
+            "Runtime error: the value at `/authentication/authnContext/authnContextClassRef` must be a text (line 1, position 23)",
         ),
         (
             PORTAL,
             r#"replace("/conditions/audienceRestriction", "x")"#,
-            "at `/conditions/audienceRestriction` stands an array, which cannot be replaced by a single value",
+            "Runtime error: the value at `/conditions/audienceRestriction` must be an array (line 1, position 23)",
         ),
         (SPARSE, r#"set_name_id("x")"#, "the assertion has nothing at `/subject/nameId` that could be replaced"),
         (
@@ -188,6 +191,67 @@ fn what_does_not_fit_the_call_is_explained() {
         ),
     ] {
         assert_eq!(reply_to(request, body).unwrap_err(), expected, "{body}");
+    }
+}
+
+#[test]
+fn the_type_of_an_attribute_fits_its_values() {
+    let kind = |body: &str| {
+        let reply = reply(body).unwrap_or_else(|error| panic!("{body}: {error}"));
+        let value = trial::body(&reply)["commands"][0]["value"][0]["value"].clone();
+        let format = value["attributes"]["NameFormat"].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+        (value["attributeValues"][0]["attributes"]["xsi:type"].as_str().unwrap().to_owned(), format)
+    };
+    let is = |kind: &str, format: &str| (kind.to_owned(), format.to_owned());
+    let uri = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri";
+    assert_eq!(kind(r#"add_attribute("a", 4321)"#), is("xs:string", "basic"));
+    assert_eq!(kind(r#"add_attribute("a", 4321, "xs:integer")"#), is("xs:integer", "basic"));
+    assert_eq!(kind(&format!(r#"add_attribute("a", "x", "{uri}")"#)), is("xs:string", "uri"));
+    assert_eq!(kind(&format!(r#"add_attribute("a", true, "{uri}", "xs:boolean")"#)), is("xs:boolean", "uri"));
+    assert_eq!(kind(r#"replace_attribute("department", 7, "xs:integer")"#), is("xs:integer", "unspecified"));
+    assert_eq!(kind(r#"replace_attribute("http://schemas.example.com/floor", 4)"#), is("xs:integer", "uri"));
+    for (body, problem) in [
+        (r#"add_attribute("a", "x", "xs:integer")"#, "its type is `xs:integer`, and `x` is none"),
+        (r#"add_attribute("a", [1, 2.5], "xs:integer")"#, "`2.5` is none"),
+        (r#"add_attribute("a", "x", "xs:integr")"#, "there is no type `xs:integr`"),
+        (r#"replace_attribute("department", "x", "xs:date")"#, "`x` is none"),
+        (
+            r#"replace_attribute("http://schemas.example.com/floor", "third")"#,
+            "its type is `xs:integer`, and `third` is none",
+        ),
+        (
+            r#"replace("/claims/http:~1~1schemas.example.com~1floor/attributeValues/0/value", "third")"#,
+            "`third` is none",
+        ),
+        (r#"replace("/claims/department/attributeValues/0/attributes/xsi:type", "xs:integer")"#, "`support` is none"),
+        (
+            r#"[add_attribute("n", 7), replace("/claims/n/attributeValues/0/attributes/xsi:type", "xs:boolean")]"#,
+            "`7` is none",
+        ),
+    ] {
+        let error = reply(body).unwrap_err();
+        assert!(error.contains(problem), "{body}: {error}");
+    }
+    assert!(
+        reply(
+            r#"[add_attribute("n", 4321), replace("/claims/n/attributeValues/0/attributes/xsi:type", "xs:integer")]"#
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn what_okta_has_for_itself_is_closed_to_every_command() {
+    for name in ["OktaAuth", "okta_auth", "oktaauth"] {
+        for body in [
+            format!(r#"add_attribute("{name}", "x")"#),
+            format!(r#"replace_attribute("{name}", "x")"#),
+            format!(r#"replace("/claims/{name}", #{{ attributeValues: [] }})"#),
+            format!(r#"replace(["claims", "{name}", "attributeValues", 0, "value"], "x")"#),
+        ] {
+            let error = reply(&body).unwrap_err();
+            assert!(error.contains("belongs to Okta"), "{body}: {error}");
+        }
     }
 }
 
@@ -218,7 +282,7 @@ fn failures_are_answered_as_declared() {
 
 #[test]
 fn the_effect_says_what_okta_does() {
-    let effect = |body: &str| Saml::effect(&reply(body).unwrap());
+    let effect = |body: &str| trial::effect::<Saml>(&reply(body).unwrap());
     assert_eq!(effect(""), "Okta sends the assertion unchanged");
     assert_eq!(
         effect(
@@ -227,7 +291,10 @@ fn the_effect_says_what_okta_does() {
         "Okta sends the assertion and adds the attribute `a/b`, ends the app's session after 60 seconds, replaces `/subject/nameId`, replaces `groups`"
     );
     assert_eq!(effect("refuse(\"no\")"), "the sign-in fails, and the user reads \"no\"");
-    assert_eq!(Saml::effect(&Reply::empty(500)), "Okta sends the assertion unchanged, because the reply was HTTP 500");
+    assert_eq!(
+        trial::effect::<Saml>(&Reply::empty(500)),
+        "Okta sends the assertion unchanged, because the reply was HTTP 500"
+    );
 }
 
 /// Does a reply as the contract says Okta does it. Written from the contract alone: it shares no code with the hook.
@@ -312,8 +379,9 @@ fn built() -> impl Strategy<Value = Option<Command>> {
             let value = json::dynamic_from_json(&value);
             let path = || Pointer::new(path.iter().map(|part| (*part).to_owned()).collect());
             match kind {
-                0 | 1 => add_attribute(name, value, BASIC_FORMAT).ok(),
-                2 => replace_attribute(name, value).ok(),
+                0 => add_attribute(name, value, BASIC_FORMAT, STRING_TYPE).ok(),
+                1 => add_attribute(name, value, BASIC_FORMAT, "xs:integer").ok(),
+                2 => replace_attribute(name, value, None).ok(),
                 3 => set_session_lifetime(seconds).ok(),
                 4 => set_name_id(name.into()).ok(),
                 5 => refuse(if seconds == 0 { name } else { "" }.into()).ok(),
@@ -354,7 +422,10 @@ proptest! {
         }
         let request = Saml::decode(&call.to_string().into()).unwrap();
         match Saml::reply(&request, Commands::collect::<Saml>(returned.into()).unwrap().0, &trial::MARK) {
-            Ok(reply) => prop_assert_eq!(okta_accepts(&call, &reply.value()), Ok(())),
+            Ok(reply) => {
+                prop_assert_eq!(okta_accepts(&call, &reply.value()), Ok(()));
+                prop_assert_eq!(trial::violations::<Saml>(&call, &reply), Vec::<String>::new());
+            }
             Err(CommandError::Invalid { problem }) => prop_assert!(!problem.is_empty()),
             Err(other) => prop_assert!(false, "{}", other),
         }

@@ -142,7 +142,7 @@ fn every_outcome_of_sending_has_its_reply() {
     for (outcome, expected, effect) in table {
         let reply = Telephony::settled(&outcome, &MARK).unwrap();
         assert_eq!(body(&reply).to_string(), expected);
-        assert_eq!(Telephony::effect(&reply), effect);
+        assert_eq!(crate::hooks::okta::trial::effect::<Telephony>(&reply), effect);
     }
     let tried = vec![Tried { connector: "a".into(), reason: "it answered 500".into() }];
     assert_eq!(Telephony::settled(&Outcome::Failed(tried), &MARK), None);

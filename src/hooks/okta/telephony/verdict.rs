@@ -5,6 +5,7 @@
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde::Serialize;
 
+use crate::hooks::okta::judge::telephony::ACTION;
 use crate::hooks::okta::reply;
 use crate::hooks::{CommandError, Commands, Mark, Reply};
 use crate::message::Outcome;
@@ -41,7 +42,8 @@ pub struct Via(ImmutableString);
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     status: Status,
-    provider: ImmutableString,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<ImmutableString>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_id: Option<ImmutableString>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,10 +77,8 @@ struct Cause {
     location: Option<String>,
 }
 
-const ACTION: &str = "com.okta.telephony.action";
-
 /// Who sent when nobody did.
-pub(super) const OURSELVES: &str = "hookgate";
+pub(in crate::hooks::okta) const OURSELVES: &str = "hookgate";
 
 /// The id in a reply that was made without sending anything: in tests, and for previews.
 const NOT_SENT: &str = "not-sent";
@@ -125,35 +125,54 @@ fn register_reports(library: &mut Library) {
     library
         .command(
             Doc::new(
-                "sent(provider: string, id: string) -> command",
-                "The message was sent: Okta waits for the code. `id` is the provider's.",
+                "sent(provider: string, id: any) -> command",
+                "The message was sent: Okta waits for the code. `id` is the provider's text, or `()` if it gave none.",
                 r#"sent("acme", "SM52498")"#,
             ),
-            |provider: Text, id: Text| report("sent", Status::Successful, provider, id, None),
+            |provider: Text, id: Dynamic| report("sent", Status::Successful, Some(provider), id, None),
         )
         .command(
             Doc::new(
-                "sent(provider: string, id: string, metadata: string) -> command",
+                "sent(provider: string, id: any, metadata: string) -> command",
                 "The same with a remark for the System Log.",
                 r#"sent("acme", "SM52498", "route 7")"#,
             ),
-            |provider: Text, id: Text, metadata: Text| report("sent", Status::Successful, provider, id, Some(metadata)),
+            |provider: Text, id: Dynamic, metadata: Text| {
+                report("sent", Status::Successful, Some(provider), id, Some(metadata))
+            },
         )
         .command(
+            Doc::new("sent(provider: string) -> command", "The same without an id.", r#"sent("acme")"#),
+            |provider: Text| report("sent", Status::Successful, Some(provider), Dynamic::UNIT, None),
+        )
+        .command(Doc::new("sent() -> command", "The same, and nothing is said of who sent it.", "sent()"), || {
+            report("sent", Status::Successful, None, Dynamic::UNIT, None)
+        })
+        .command(
             Doc::new(
-                "pending(provider: string, id: string) -> command",
+                "pending(provider: string, id: any) -> command",
                 "The provider took the message, its delivery is not confirmed: Okta waits for the code.",
                 r#"pending("acme", "SM52498")"#,
             ),
-            |provider: Text, id: Text| report("pending", Status::Pending, provider, id, None),
+            |provider: Text, id: Dynamic| report("pending", Status::Pending, Some(provider), id, None),
         )
         .command(
             Doc::new(
-                "pending(provider: string, id: string, metadata: string) -> command",
+                "pending(provider: string, id: any, metadata: string) -> command",
                 "The same with a remark for the System Log.",
                 r#"pending("acme", "SM52498", "queued")"#,
             ),
-            |provider: Text, id: Text, metadata: Text| report("pending", Status::Pending, provider, id, Some(metadata)),
+            |provider: Text, id: Dynamic, metadata: Text| {
+                report("pending", Status::Pending, Some(provider), id, Some(metadata))
+            },
+        )
+        .command(
+            Doc::new("pending(provider: string) -> command", "The same without an id.", r#"pending("acme")"#),
+            |provider: Text| report("pending", Status::Pending, Some(provider), Dynamic::UNIT, None),
+        )
+        .command(
+            Doc::new("pending() -> command", "The same, and nothing is said of who delivers it.", "pending()"),
+            || report("pending", Status::Pending, None, Dynamic::UNIT, None),
         );
 }
 
@@ -194,13 +213,20 @@ fn filled(function: &str, what: &str, text: ImmutableString) -> Fallible<Immutab
 fn report(
     function: &str,
     status: Status,
-    provider: ImmutableString,
-    id: ImmutableString,
+    provider: Option<ImmutableString>,
+    id: Dynamic,
     metadata: Option<ImmutableString>,
 ) -> Fallible<Verdict> {
-    let provider = filled(function, "the name of the provider", provider)?;
-    let id = filled(function, "the provider's id of the message", id)?;
-    Ok(Verdict::Report(Delivery { status, provider, transaction_id: Some(id), transaction_metadata: metadata }))
+    let provider = provider.map(|provider| filled(function, "the name of the provider", provider)).transpose()?;
+    let transaction_id = match id.is_unit() {
+        true => None,
+        false => {
+            let id =
+                id.into_immutable_string().map_err(|kind| format!("the id of `{function}` is a text, not {kind}"))?;
+            Some(filled(function, "the provider's id of the message", id)?)
+        }
+    };
+    Ok(Verdict::Report(Delivery { status, provider, transaction_id, transaction_metadata: metadata }))
 }
 
 fn block(reason: ImmutableString, mode: &str, cause: Option<Map>) -> Fallible<Verdict> {
@@ -297,7 +323,7 @@ pub(super) fn failed(word: &str, mark: &Mark) -> Reply {
 pub(super) fn settled(outcome: &Outcome, mark: &Mark) -> Option<Reply> {
     let report = |status, connector: &str, id: Option<&str>, metadata: Option<&str>| Delivery {
         status,
-        provider: reply::bounded(connector).into(),
+        provider: Some(reply::bounded(connector).into()),
         transaction_id: id.map(|id| reply::bounded(id).into()),
         transaction_metadata: metadata.map(ImmutableString::from),
     };
@@ -313,7 +339,7 @@ fn nobody(remark: &str) -> Delivery {
     let remark = reply::bounded(remark).into();
     Delivery {
         status: Status::Successful,
-        provider: OURSELVES.into(),
+        provider: Some(OURSELVES.into()),
         transaction_id: None,
         transaction_metadata: Some(remark),
     }
@@ -321,22 +347,4 @@ fn nobody(remark: &str) -> Delivery {
 
 fn delivered(delivery: Delivery, mark: &Mark) -> Result<Reply, CommandError> {
     reply::reply(&[reply::Command { r#type: ACTION, value: [delivery] }], None, mark)
-}
-
-pub(super) fn effect(reply: &Reply) -> String {
-    let value = reply.value();
-    let delivery = &value["commands"][0]["value"][0];
-    if reply.status == 200 && value.get("error").is_some() {
-        return "Okta sends the code through its own providers".into();
-    }
-    match (reply.status, delivery["status"].as_str()) {
-        (200, Some("SUCCESSFUL")) if delivery["provider"] == OURSELVES => {
-            "Nobody sends the code; Okta believes that it was sent".into()
-        }
-        (200, Some("SUCCESSFUL" | "PENDING")) => {
-            format!("Okta waits for the code that {} delivers", delivery["provider"].as_str().unwrap_or("somebody"))
-        }
-        (200, _) => "Okta cannot use the reply; the code is probably not sent at all".into(),
-        (status, _) => format!("Okta sends the code through its own providers, because the reply was HTTP {status}"),
-    }
 }

@@ -1,13 +1,14 @@
 //! The claims that belong to Okta: a patch that touches one of them is void as a whole.
 //!
-//! Data only, as published in Okta's token hook reference and read on 2026-08-21 (contract: inline hooks, section 6.3).
-//! Okta may extend it.
+//! Data only, as published in Okta's token hook reference and read on 2026-08-21 (contract: inline hooks, section 6.3), with
+//! `okta_auth` of its guide to claims sharing. Okta may extend it.
 
+use crate::hooks::okta::patch::Op;
 use crate::hooks::okta::token::TokenPatch;
 
 /// Reserved in ID tokens and access tokens. `cnf` only matters with DPoP, but nobody else should set it either.
-const BOTH: [&str; 12] =
-    ["acr", "auth_time", "cid", "cnf", "exp", "groups", "iat", "iss", "jti", "sid", "token_type", "ver"];
+const BOTH: [&str; 13] =
+    ["acr", "auth_time", "cid", "cnf", "exp", "groups", "iat", "iss", "jti", "okta_auth", "sid", "token_type", "ver"];
 
 /// Reserved in ID tokens. Two of them, `aud` and `sub`, may be changed in access tokens.
 const ID_TOKEN: [&str; 43] = [
@@ -68,6 +69,15 @@ pub(super) fn is_reserved(target: TokenPatch, name: &str) -> bool {
     BOTH.contains(&name) || own.contains(&name)
 }
 
+/// Whether Okta takes no such operation on a claim or a place in it. The audience and the subject of an access token can be
+/// changed, and not taken away.
+pub(in crate::hooks::okta) fn is_closed(target: TokenPatch, place: &[String], op: Op) -> bool {
+    let Some(name) = place.first() else { return false };
+    let is_whole = place.len() == 1;
+    let is_needed = target == TokenPatch::AccessToken && matches!(name.as_str(), "aud" | "sub");
+    is_reserved(target, name) || (is_needed && is_whole && op == Op::Remove)
+}
+
 /// A name that is free where `name` is reserved.
 pub(super) fn instead_of(name: &str) -> String {
     format!("app_{name}")
@@ -87,6 +97,27 @@ mod tests {
     }
 
     #[test]
+    fn audience_and_subject_of_an_access_token_stay() {
+        let place = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for name in ["aud", "sub"] {
+            for (op, is_whole, closed) in [
+                (Op::Add, true, false),
+                (Op::Replace, true, false),
+                (Op::Remove, true, true),
+                (Op::Remove, false, false),
+            ] {
+                let names = if is_whole { place(&[name]) } else { place(&[name, "0"]) };
+                assert_eq!(is_closed(TokenPatch::AccessToken, &names, op), closed, "{op:?} {names:?}");
+                assert!(is_closed(TokenPatch::IdToken, &names, op), "{op:?} {names:?}");
+            }
+        }
+        for op in [Op::Add, Op::Replace, Op::Remove] {
+            assert!(is_closed(TokenPatch::AccessToken, &place(&["groups"]), op));
+            assert!(!is_closed(TokenPatch::AccessToken, &place(&["team"]), op));
+        }
+    }
+
+    #[test]
     fn lists_name_every_claim_once() {
         let mut names: Vec<&str> = BOTH.iter().chain(&ID_TOKEN).chain(&ACCESS_TOKEN).copied().collect();
         let count = names.len();
@@ -100,6 +131,9 @@ mod tests {
         for name in ["aud", "sub"] {
             assert!(is_reserved(TokenPatch::IdToken, name), "{name}");
             assert!(!is_reserved(TokenPatch::AccessToken, name), "{name}");
+        }
+        for target in [TokenPatch::IdToken, TokenPatch::AccessToken] {
+            assert!(is_reserved(target, "okta_auth"));
         }
         assert!(!is_reserved(TokenPatch::IdToken, "birthdate"));
         assert!(!is_reserved(TokenPatch::IdToken, "Groups"));

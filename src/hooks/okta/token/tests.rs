@@ -130,7 +130,7 @@ fn operations_have_the_form_of_the_contract() {
             r#"access_token.replace_claim("aud", "api://other")"#,
             r#"[{"op":"replace","path":"/claims/aud","value":"api://other"}]"#,
         ),
-        (r#"access_token.remove_claim("sub")"#, r#"[{"op":"remove","path":"/claims/sub"}]"#),
+        (r#"access_token.replace_claim("sub", "ann")"#, r#"[{"op":"replace","path":"/claims/sub","value":"ann"}]"#),
     ] {
         assert_eq!(operations_of(body), expected, "{body}");
     }
@@ -146,6 +146,17 @@ fn what_voids_the_answer_is_refused_where_it_is_written() {
         (r#"access_token.add_claim("groups", [])"#, "`app_groups`"),
         (r#"id_token.replace_claim("sub", "x")"#, "`app_sub`"),
         (r#"id_token.remove_claim("aud")"#, "`app_aud`"),
+        (r#"access_token.remove_claim("aud")"#, "it can be replaced, and not removed"),
+        (r#"access_token.remove_claim(["sub"])"#, "it can be replaced, and not removed"),
+        (r#"id_token.add_claim("okta_auth", "x")"#, "the claim `okta_auth` of the ID token belongs to Okta"),
+        (
+            r#"access_token.replace_claim("okta_auth", "x")"#,
+            "the claim `okta_auth` of the access token belongs to Okta",
+        ),
+        (
+            r#"access_token.remove_claim(["okta_auth", "x"])"#,
+            "the claim `okta_auth` of the access token belongs to Okta",
+        ),
         (r#"access_token.remove_claim("scp")"#, "`app_scp`"),
         (r#"id_token.add_claim(["amr", "-"], "mfa")"#, "`app_amr`"),
         (r#"id_token.set_lifetime(299)"#, "300 to 86400 seconds, not 299"),
@@ -252,7 +263,7 @@ fn failures_are_answered_as_declared() {
 
 #[test]
 fn the_effect_says_what_okta_does() {
-    let effect = |body: &str| Token::effect(&reply(AUTHORIZATION_CODE, body).unwrap());
+    let effect = |body: &str| trial::effect::<Token>(&reply(AUTHORIZATION_CODE, body).unwrap());
     assert_eq!(effect(""), "Okta issues the tokens unchanged");
     assert_eq!(
         effect(r#"[id_token.add_claim("a/b", 1), access_token.set_lifetime(600), access_token.remove_claim("tier")]"#),
@@ -262,8 +273,11 @@ fn the_effect_says_what_okta_does() {
         effect("refuse(\"no\")"),
         "Okta issues no token; the client gets the OAuth error `server_error` and reads \"no\""
     );
-    assert_eq!(Token::effect(&Reply::empty(204)), "Okta issues the tokens unchanged");
-    assert_eq!(Token::effect(&Reply::empty(500)), "Okta issues the tokens unchanged, because the reply was HTTP 500");
+    assert_eq!(trial::effect::<Token>(&Reply::empty(204)), "Okta issues the tokens unchanged");
+    assert_eq!(
+        trial::effect::<Token>(&Reply::empty(500)),
+        "Okta issues the tokens unchanged, because the reply was HTTP 500"
+    );
 }
 
 /// Does a reply as the contract says Okta does it. Written from the contract alone: it shares no code with the hook.

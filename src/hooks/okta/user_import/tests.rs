@@ -117,7 +117,7 @@ fn a_broken_script_changes_nothing() {
 
 #[test]
 fn the_effect_says_what_okta_does() {
-    let effect = |body: &str| UserImport::effect(&reply(body).unwrap());
+    let effect = |body: &str| trial::effect::<UserImport>(&reply(body).unwrap());
     assert_eq!(effect(""), "Okta does what it was going to do");
     assert_eq!(effect("create_user()"), "Okta creates a user");
     assert_eq!(
@@ -129,7 +129,7 @@ fn the_effect_says_what_okta_does() {
         "Okta records \"no\" in its System Log and goes on with what it was going to do"
     );
     assert_eq!(
-        UserImport::effect(&Reply::empty(500)),
+        trial::effect::<UserImport>(&Reply::empty(500)),
         "Okta goes on and creates the user, because the reply was HTTP 500"
     );
 }

@@ -1,0 +1,133 @@
+//! What a configuration says and the provider does otherwise: calls that can never come, answers that come too late, events
+//! that nobody sends. Warnings, because something may stand between the provider and this gateway.
+
+use serde_json::Value;
+
+use crate::config::HookFacts;
+use crate::config::check::routes::auth_ways;
+use crate::config::check::{named, text, texts};
+use crate::config::source::{Source, join};
+use crate::finding::{Finding, Severity, nearest};
+
+pub(super) fn warnings(source: &Source, root: &Value, hooks: &[HookFacts]) -> Vec<Finding> {
+    let mut check = Provider { source, root, findings: Vec::new() };
+    let mut inherits = None;
+    for (path, _, route) in named(root, "routes", "routes") {
+        let Some(facts) = text(route, "hook").and_then(|name| hooks.iter().find(|facts| facts.name == name)) else {
+            continue;
+        };
+        check.auth(&path, route, facts);
+        check.deadline(&path, route, facts, &mut inherits);
+        check.events(&path, route, facts);
+    }
+    if let Some(latest) = inherits {
+        check.late("limits", latest, root.get("limits"));
+    }
+    check.findings
+}
+
+struct Provider<'a> {
+    source: &'a Source,
+    root: &'a Value,
+    findings: Vec<Finding>,
+}
+
+impl Provider<'_> {
+    fn warn(&mut self, code: &'static str, path: &str, message: String, help: impl Into<String>) {
+        let finding = self.source.at_value(code, path, message).help(help);
+        self.findings.push(Finding { severity: Severity::Warning, ..finding });
+    }
+
+    fn auth(&mut self, path: &str, route: &Value, facts: &HookFacts) {
+        let scheme = |name: &str| text(self.root.get("auth")?.get(name)?, "scheme");
+        let ways = auth_ways(route, path);
+        let open = ways.iter().flatten().find(|(_, name)| scheme(name) == Some("none")).cloned();
+        let is_token = |way: &Vec<(String, &str)>| way.iter().any(|(_, name)| scheme(name) == Some("jwt"));
+        let only_tokens = !ways.is_empty() && ways.iter().all(is_token);
+        if let Some((place, name)) = open.filter(|_| facts.needs_secret) {
+            let message = format!(
+                "`{name}` lets anybody call, and `{}` sends codes: Okta skips such a hook unless it sends a secret",
+                facts.name
+            );
+            self.warn(
+                "config/no-secret",
+                &place,
+                message,
+                "use a section with `scheme = \"header\"`, and give Okta its secret",
+            );
+        }
+        if only_tokens && !facts.has_tokens {
+            let message =
+                format!("Okta cannot call `{}` with a token: event hooks send a secret in a header only", facts.name);
+            let help = "use a section with `scheme = \"header\"` or `\"basic\"`, or add one to the list";
+            self.warn("config/no-token", &join(path, "auth"), message, help);
+        }
+    }
+
+    /// `inherits` is set where a route takes its deadline from `[limits]`.
+    fn deadline(&mut self, path: &str, route: &Value, facts: &HookFacts, inherits: &mut Option<u64>) {
+        let Some(latest) = facts.latest_ms else { return };
+        match route.get("limits").filter(|limits| limits.get("deadline_ms").is_some()) {
+            Some(limits) => self.late(&join(path, "limits"), latest, Some(limits)),
+            None => *inherits = Some(latest),
+        }
+    }
+
+    fn late(&mut self, path: &str, latest: u64, limits: Option<&Value>) {
+        let Some(deadline) = limits.and_then(|limits| limits.get("deadline_ms")).and_then(Value::as_u64) else {
+            return;
+        };
+        if deadline > latest {
+            let message =
+                format!("an answer after {deadline} ms comes too late: Okta waits 3000 ms for the whole exchange");
+            let help = format!("write {latest} or less; 2500 leaves time for the way there and back");
+            self.warn("config/late-answer", &join(path, "deadline_ms"), message, help);
+        }
+    }
+
+    fn events(&mut self, path: &str, route: &Value, facts: &HookFacts) {
+        if facts.event_types.is_empty() {
+            return;
+        }
+        let reads_log = route.get("reconcile").is_some();
+        for (rule_path, _, rule) in named(route, "rules", &join(path, "rules")) {
+            for (place, pattern) in texts(rule, &rule_path, "events") {
+                self.event(&place, pattern, facts, reads_log);
+            }
+        }
+    }
+
+    fn event(&mut self, place: &str, pattern: &str, facts: &HookFacts, reads_log: bool) {
+        let prefix = pattern.strip_suffix('*').filter(|prefix| prefix.ends_with('.'));
+        let is_meant = |kind: &str| prefix.map_or(kind == pattern, |prefix| kind.starts_with(prefix));
+        if pattern == "*" {
+            return;
+        }
+        let mut found = facts.event_types.iter().filter(|(kind, _)| is_meant(kind)).peekable();
+        if found.peek().is_none() {
+            let message = format!("there is no event type `{pattern}` in {}", facts.event_types_of);
+            let near = near(pattern, prefix, facts.event_types);
+            let help = near.map_or_else(
+                || "`hookgate docs okta.event --subscribe` prints the types that rules want".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.warn("config/event-type", place, message, help);
+        } else if !reads_log && found.all(|(_, eligible)| !eligible) {
+            let message = format!("Okta does not send `{pattern}` to event hooks: it stands in the System Log only");
+            let help = "let `[routes.NAME.reconcile]` read it from there, or take another type";
+            self.warn("config/event-type", place, message, help);
+        }
+    }
+}
+
+/// The type or family that was most likely meant; rather one that can be subscribed to.
+fn near(pattern: &str, prefix: Option<&str>, types: &[(&'static str, bool)]) -> Option<String> {
+    let eligible = || types.iter().filter(|(_, eligible)| *eligible).map(|(kind, _)| *kind);
+    let all = || types.iter().map(|(kind, _)| *kind);
+    let Some(prefix) = prefix else {
+        return nearest(pattern, eligible()).or_else(|| nearest(pattern, all())).map(str::to_owned);
+    };
+    let families = |kind: &'static str| kind.match_indices('.').map(move |(at, _)| &kind[..=at]);
+    let family = nearest(prefix, eligible().flat_map(families)).or_else(|| nearest(prefix, all().flat_map(families)));
+    family.map(|family| format!("{family}*"))
+}
