@@ -33,9 +33,10 @@ script = "hook.rhai"
 const SCRIPT: &str = r#"
 fn on_event(event) {
     let name = event.actor.name;
+    let nothing = event.actor.id.sub_string(0, 0);
     [
         notify("out", `first ${name}`),
-        notify("out", "").once("same", "1h"),
+        notify("out", nothing).once("same", "1h"),
         post("out", `/people/${name}`, #{}).after("1d"),
         suspend_user("out", name).once("same", "1h"),
         email("mail", #{ to: name, subject: name, text: name }).digest("same", "1h"),
