@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// One thing to do through a connector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Action {
     /// When it is done, it gets what came of the other actions of the same run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub with_results: bool,
+    /// Why it cannot be done. It is stored all the same, so that operators see it, and it ends in the dead letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// States of a user, and who knows in which one it is.
@@ -61,6 +65,8 @@ pub enum Task {
     Email(Mail),
     /// A change to the account of a person.
     Account(Account),
+    /// Something that cannot be made of what the script gave: which function was called, and why. Nothing of it is sent.
+    Impossible { function: String, problem: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,12 +131,34 @@ impl Action {
             digest: None,
             only_while: None,
             with_results: false,
+            refused: None,
+        }
+    }
+
+    /// What stands for an action that cannot be made of what a script gave.
+    pub fn impossible(connector: impl Into<String>, function: &str, problem: String) -> Self {
+        let task = Task::Impossible { function: function.to_owned(), problem: problem.clone() };
+        Self { refused: Some(problem), ..Self::new(connector, task) }
+    }
+
+    /// The same action, which cannot be done: it waits for nothing, and it keeps no other action of its key out.
+    pub fn refuse(&mut self, problem: String) {
+        let task = std::mem::replace(&mut self.task, Task::Forward);
+        *self = Self { refused: Some(problem), ..Self::new(std::mem::take(&mut self.connector), task) };
+    }
+
+    /// Why nothing can be made of it, whatever its connector takes.
+    pub fn problem(&self) -> Option<&str> {
+        match &self.task {
+            Task::Impossible { problem, .. } => Some(problem),
+            _ => None,
         }
     }
 
     /// The word scripts use for it: `notify`, `post`, ….
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match &self.task {
+            Task::Impossible { function, .. } => function,
             Task::Notify { .. } => "notify",
             Task::Request { method, .. } => method.name(),
             Task::Forward => "forward",
@@ -144,7 +172,7 @@ impl Action {
         match &self.task {
             Task::Account(account) => !matches!(account.verb, Verb::UnsuspendUser | Verb::AddToGroup),
             Task::Request { method, .. } => *method == Method::Delete,
-            Task::Notify { .. } | Task::Forward | Task::Email(_) => false,
+            Task::Notify { .. } | Task::Forward | Task::Email(_) | Task::Impossible { .. } => false,
         }
     }
 
@@ -178,6 +206,17 @@ impl Verb {
             Self::RevokeSignInSessions => "revoke_sign_in_sessions",
         }
     }
+}
+
+/// A key of at most so many bytes, which are 65 at least: what is longer keeps its beginning, and a hash of the whole stands at
+/// its end. Keys are often made of names that others chose, and so no name is too long for one.
+pub fn bounded(key: &str, most: usize) -> String {
+    if key.len() <= most {
+        return key.to_owned();
+    }
+    let hash = hex::encode(Sha256::digest(key.as_bytes()));
+    let end = key.floor_char_boundary(most.saturating_sub(hash.len() + 1));
+    format!("{}~{hash}", &key[..end])
 }
 
 impl Window {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::command::{Action, Task};
 use crate::connectors::redact::Redact;
@@ -116,6 +117,12 @@ pub trait Connector: Send + Sync {
     fn perform<'a>(&'a self, order: &'a Order) -> Performing<'a> {
         let problem = self.check(&order.action).err().unwrap_or_else(|| "it does nothing".to_owned());
         Box::pin(std::future::ready(Err(Trouble::refused(problem))))
+    }
+
+    /// One for each question that may be in work at its system at once, where it has such a limit of its own, such as a pool of
+    /// connections. `lookup` waits for one before the time of the question begins.
+    fn turns(&self) -> Option<&Semaphore> {
+        None
     }
 
     /// Answers a question of the family that its kind answers, once. Keeps nothing and waits for no turn: that is `lookup`'s. Whoever asks
@@ -224,6 +231,9 @@ pub struct Trouble {
 pub enum What {
     /// Certainly not done; trying again may help, not before this if the other side said so.
     NotDelivered { retry_after: Option<Duration> },
+    /// It did not go out because of a queue or a limit of ours, which says nothing of the other side. Trying again helps, after
+    /// this long.
+    NotTried { wait: Duration },
     /// The request went out and no answer came: it may have been done.
     MaybeDelivered,
     /// The other side says no, and will again.
@@ -254,6 +264,7 @@ impl From<Trouble> for question::Trouble {
         let reason = match (trouble.what, trouble.status) {
             (_, Some(401 | 403 | 407)) => Reason::Denied,
             (_, Some(429)) => Reason::Limited,
+            (What::NotTried { .. }, _) => Reason::Busy,
             (What::NotDelivered { .. } | What::MaybeDelivered, _) => Reason::Unreachable,
             (What::Refused, _) => Reason::Rejected,
         };

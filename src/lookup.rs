@@ -30,6 +30,9 @@ const ENOUGH: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests;
 
+/// So long before its end, at most, a run that still waits for its turn is told that it is busy.
+const LATE: Duration = Duration::from_millis(30);
+
 /// How long the store may take for a step.
 const STORE_TIME: Duration = Duration::from_millis(2_000);
 
@@ -79,7 +82,10 @@ impl Lookups {
 
     async fn ask(&self, connected: &Arc<Connected>, question: &Question, until: Instant) -> Answered {
         let Some((cache, identity)) = connected.cache.as_ref().zip(question.identity()) else {
-            return self.perform(connected, question, until).await.map(Answer::fresh);
+            // Whose turn comes at the very end would not be answered, and nobody would hear that it was busy.
+            let left = until.saturating_duration_since(Instant::now());
+            let turn = until.checked_sub(LATE.min(left / 20)).unwrap_or(until);
+            return self.perform(connected, question, turn, Some(until)).await.map(Answer::fresh);
         };
         let (known, started) = (cache.find(&identity, Instant::now()), Instant::now());
         let fly = || self.fly(connected, cache, &identity, question);
@@ -108,7 +114,8 @@ impl Lookups {
             let landing = Landing { connected, identity: identity.to_owned() };
             let flight = async move {
                 let connected = &landing.connected;
-                let answered = lookups.perform(connected, &question, Instant::now() + connected.timeout).await;
+                let turn = Instant::now() + connected.timeout;
+                let answered = lookups.perform(connected, &question, turn, None).await;
                 if let (Ok(value), Some(cache)) = (&answered, &connected.cache) {
                     cache.keep(&landing.identity, value, Instant::now());
                 }
@@ -120,10 +127,17 @@ impl Lookups {
         })
     }
 
-    /// Asks the connector itself, when it is this question's turn.
-    async fn perform(&self, connected: &Connected, question: &Question, until: Instant) -> Result<Value, Trouble> {
+    /// Asks the connector itself, when it is this question's turn. It waits for its turn until `turn`, and for the answer until
+    /// `until`.
+    async fn perform(
+        &self,
+        connected: &Connected,
+        question: &Question,
+        turn: Instant,
+        until: Option<Instant>,
+    ) -> Result<Value, Trouble> {
         let started = Instant::now();
-        let result = performed(connected, question, until.min(started + connected.timeout)).await;
+        let result = performed(connected, question, turn, until).await;
         let outcome = result.as_ref().map_or_else(|trouble| trouble.reason.name(), |_| "ok");
         self.metrics.lookup(&connected.name).observe(started.elapsed(), outcome);
         result
@@ -147,23 +161,81 @@ pub fn tell_failures(route: &str, run: &str, journal: &Journal) {
     }
 }
 
-/// One question under the connector's permits and breaker.
-async fn performed(connected: &Connected, question: &Question, until: Instant) -> Result<Value, Trouble> {
+/// One question under the connector's permits and breaker. Its time begins when it goes out: what it waited for before is a
+/// queue of ours, and says nothing of the other side.
+async fn performed(
+    connected: &Connected,
+    question: &Question,
+    turn: Instant,
+    until: Option<Instant>,
+) -> Result<Value, Trouble> {
+    let class = question.class();
+    room(&connected.breaker, class)?;
+    let permits = async {
+        let lookup = connected.lookups.acquire().await.ok()?;
+        let own = match connected.connector.turns() {
+            Some(turns) => Some(turns.acquire().await.ok()?),
+            None => None,
+        };
+        Some((lookup, own))
+    };
+    let permits = timeout_at(turn.into(), permits).await.ok().flatten();
+    let busy = || {
+        let text = "as many questions are in work as `lookups`, or its own `pool`, allows, and none ended in time";
+        Trouble::new(Reason::Busy, text)
+    };
+    let _permits = permits.filter(|_| Instant::now() < turn).ok_or_else(busy)?;
+    let attempt = Attempt::begin(&connected.breaker, class)?;
     let started = Instant::now();
-    let turn = timeout_at(until.into(), connected.lookups.acquire()).await;
-    let busy = || Trouble::new(Reason::Busy, "too many lookups are out already, and none came back in time");
-    let _permit = turn.ok().and_then(Result::ok).filter(|_| Instant::now() < until).ok_or_else(busy)?;
-    let attempt = Attempt::begin(&connected.breaker)?;
-    let Ok(result) = timeout_at(until.into(), connected.connector.look_up(question)).await else {
+    let end = started + connected.timeout;
+    let end = until.map_or(end, |until| until.min(end));
+    let Ok(result) = timeout_at(end.into(), connected.connector.look_up(question)).await else {
         let waited = started.elapsed();
         // Only a connector that had its time, or enough of it, is to blame.
         if waited >= connected.timeout.min(ENOUGH) {
-            attempt.end(&connected.name, true);
+            attempt.end(&connected.name, Said::TimedOut);
         }
         return Err(Trouble::new(Reason::Timeout, format!("it did not answer within {} ms", waited.as_millis())));
     };
-    attempt.end(&connected.name, result.as_ref().is_err_and(|trouble| trouble.reason.is_outage()));
+    attempt.end(&connected.name, Said::of(&result));
     result.map(|answer| without_secrets(connected, answer))
+}
+
+/// Whether a question of this class may go out now.
+fn room(breaker: &Breaker, class: u64) -> Result<(), Trouble> {
+    let now = Instant::now();
+    let Room::NoneUntil(until) = breaker.room_for(class, now) else { return Ok(()) };
+    let rest = until.saturating_duration_since(now);
+    let seconds = rest.as_secs_f64().ceil();
+    let text = format!("it failed several times in a row and is not asked again for {seconds} s");
+    Err(Trouble::new(Reason::Unreachable, text).resting(rest))
+}
+
+/// What came of a question, as far as it says something of the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// It is there.
+    Something,
+    /// It cannot be reached.
+    Unreachable,
+    /// It is silent, or the question takes too long.
+    TimedOut,
+    /// Nothing: it was not asked.
+    Nothing,
+}
+
+impl Said {
+    fn of(result: &Result<Value, Trouble>) -> Self {
+        let Err(trouble) = result else { return Self::Something };
+        match trouble.reason {
+            _ if trouble.answered => Self::Something,
+            Reason::Unreachable => Self::Unreachable,
+            Reason::Timeout => Self::TimedOut,
+            // A limit may be ours, and what is forbidden we did not ask.
+            Reason::Busy | Reason::Limited | Reason::Forbidden => Self::Nothing,
+            Reason::Denied | Reason::BadAnswer | Reason::TooLarge | Reason::Rejected => Self::Something,
+        }
+    }
 }
 
 /// The answer without the connector's own secrets: an API that repeats what it was sent must not tell a script.
@@ -180,27 +252,29 @@ fn without_secrets(connected: &Connected, mut answer: Value) -> Value {
 /// A question that is out, as the breaker sees it. One that nobody waits for any more says nothing.
 struct Attempt<'a> {
     breaker: &'a Breaker,
+    class: u64,
     ended: bool,
 }
 
 impl<'a> Attempt<'a> {
-    fn begin(breaker: &'a Breaker) -> Result<Self, Trouble> {
-        let now = Instant::now();
-        if let Room::NoneUntil(until) = breaker.room(now) {
-            let rest = until.saturating_duration_since(now);
-            let seconds = rest.as_secs_f64().ceil();
-            let text = format!("it failed several times in a row and is not asked again for {seconds} s");
-            return Err(Trouble::new(Reason::Unreachable, text).resting(rest));
-        }
-        breaker.begin();
-        Ok(Self { breaker, ended: false })
+    fn begin(breaker: &'a Breaker, class: u64) -> Result<Self, Trouble> {
+        room(breaker, class)?;
+        breaker.begin_for(class);
+        Ok(Self { breaker, class, ended: false })
     }
 
-    fn end(mut self, connector: &str, outage: bool) {
-        self.ended = true;
-        if !outage {
-            self.breaker.answered();
-        } else if self.breaker.failed(Instant::now(), None) {
+    fn end(mut self, connector: &str, said: Said) {
+        self.ended = said != Said::Nothing;
+        let opened = match said {
+            Said::Something => {
+                self.breaker.answered_for(self.class);
+                false
+            }
+            Said::Unreachable => self.breaker.failed(Instant::now(), None),
+            Said::TimedOut => self.breaker.timed_out(self.class, Instant::now()),
+            Said::Nothing => false,
+        };
+        if opened {
             warn!(connector.name = connector, "connector is given a rest");
         }
     }
@@ -209,7 +283,7 @@ impl<'a> Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.breaker.abandoned();
+            self.breaker.abandoned_for(self.class);
         }
     }
 }

@@ -4,12 +4,14 @@
 //! the answer, or an error that it can catch and whose `kind` is one of [`Reason`].
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::secret::Secret;
 
+pub mod digits;
 pub mod state;
 
 /// One question of a run.
@@ -96,6 +98,8 @@ pub struct Trouble {
     pub message: String,
     /// It was not asked at all: the connector is given a rest after failures, for so long.
     pub rest: Option<Duration>,
+    /// The other side said so itself: it is there, whatever the reason is.
+    pub answered: bool,
 }
 
 /// What a script finds in `kind` of the error it caught.
@@ -150,6 +154,20 @@ impl Question {
         }
     }
 
+    /// What is the same for questions that take about as long: a statement without its parameters, a path without ids. Others
+    /// may be answered while these are slow.
+    pub fn class(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match &self.ask {
+            Ask::Http { path, body } => (body.is_some(), kind_of_path(path)).hash(&mut hasher),
+            Ask::Sql { statement, .. } => statement.hash(&mut hasher),
+            Ask::Search { base, .. } => ("search", base).hash(&mut hasher),
+            Ask::Directory(asked) => std::mem::discriminant(asked).hash(&mut hasher),
+            other => std::mem::discriminant(other).hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
     /// Whether a repeated run asks the same.
     pub fn is_again(&self, other: &Self) -> bool {
         self.connector == other.connector && self.family() == other.family() && self.words() == other.words()
@@ -178,6 +196,16 @@ impl Question {
             Ask::Kv(_) => KV,
         }
     }
+}
+
+/// A path without its last part, if it has several, and without parts that look like an id: `/people/7/groups` is `/people/*`.
+fn kind_of_path(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default().trim_matches('/');
+    let parts = path.rsplit_once('/').map_or(path, |(parts, _)| parts);
+    let word =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphabetic() || b"-_.".contains(&byte));
+    let kept: Vec<&str> = parts.split('/').map(|part| if word(part) { part } else { "*" }).collect();
+    kept.join("/")
 }
 
 impl Take {
@@ -245,7 +273,13 @@ impl Answer {
 
 impl Trouble {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), rest: None }
+        Self { reason, message: message.into(), rest: None, answered: false }
+    }
+
+    /// The same, which the other side said itself.
+    #[must_use]
+    pub fn as_answered(self) -> Self {
+        Self { answered: true, ..self }
     }
 
     /// The same because the connector is given a rest.
@@ -292,10 +326,5 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::Forbidden => "forbidden",
         }
-    }
-
-    /// Whether the connector itself is in trouble, so that its breaker counts it.
-    pub fn is_outage(self) -> bool {
-        matches!(self, Self::Timeout | Self::Unreachable)
     }
 }

@@ -183,8 +183,8 @@ impl Release {
         returned: Dynamic,
         mark: &Mark<'_>,
     ) -> Result<Encoded, String> {
-        let encoded = (route.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
-        encoded.actions.iter().try_for_each(|action| self.connectors.check(action))?;
+        let mut encoded = (route.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
+        encoded.actions.iter_mut().try_for_each(|action| self.connectors.judge(action))?;
         let ways = encoded.sending.iter().flat_map(|sending| &sending.ways);
         ways.into_iter().try_for_each(|way| self.connectors.check_way(way))?;
         Ok(encoded)

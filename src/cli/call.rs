@@ -180,12 +180,15 @@ fn asked(action: &Action) -> String {
     match &action.task {
         Task::Notify { message } => text.push_str(&format!(" {message}")),
         Task::Request { path, body, .. } => text.push_str(&format!(" {path} {body}")),
-        Task::Forward => {}
+        Task::Forward | Task::Impossible { .. } => {}
         Task::Email(mail) => text.push_str(&format!(" to {}: {}", mail.to.join(", "), mail.subject)),
         Task::Account(account) => {
             let group = account.group.as_ref().map_or_else(String::new, |group| format!(" {group}"));
             text.push_str(&format!(" {}{group}", account.user));
         }
+    }
+    if let Some(problem) = &action.refused {
+        text.push_str(&format!(", {}: {problem}", paint(BAD, "refused")));
     }
     if action.after_ms.is_some() {
         text.push_str(&format!(", after {:?}", action.delay()));

@@ -1,10 +1,11 @@
 //! The HTTP client under all connectors that speak it: one a connector, for one target.
 //!
 //! Follows no redirect, uses no proxy but that of its settings, reads little of an answer, and never says an address or a
-//! header: both may hold secrets. What happened is told in three words ([`What`]), and only a request that certainly did not
+//! header: both may hold secrets. What happened is told in a few words ([`What`](crate::connectors::What)), and only a request that certainly did not
 //! go out, or an answer that says so, counts as not delivered. Who only asks is told why there is no answer
 //! ([`Reason`](crate::question::Reason)).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use crate::command;
+use crate::connectors::client::answer::{is_text, wait};
 use crate::connectors::client::identity::Identity;
 use crate::connectors::client::silence::Broken;
 use crate::connectors::egress;
@@ -24,13 +26,14 @@ use crate::connectors::egress::Egress;
 use crate::connectors::proxy::Proxy;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Problem, Setup};
-use crate::connectors::{Done, Order, Trouble, What};
+use crate::connectors::{Order, Trouble};
 use crate::files::MAX_CERTIFICATE_BYTES;
 use crate::files::fence::Purpose;
 use crate::question;
 use crate::secret::{Ring, Secret};
 use crate::telemetry::trace;
 
+mod answer;
 pub mod identity;
 pub mod reach;
 mod silence;
@@ -55,6 +58,8 @@ pub struct Client {
     proxy: Option<Proxy>,
     /// Made at the first request, for it loads the system's certificates, and again when a secret in it changes.
     made: Mutex<Option<Made>>,
+    /// There was an answer, so that there may be a connection that was kept.
+    answered: AtomicBool,
 }
 
 struct Made {
@@ -105,7 +110,16 @@ impl Client {
 
     fn with(timeout: Duration, egress: Egress, authorities: Option<Vec<u8>>) -> Self {
         let connect = timeout.mul_f64(0.75);
-        Self { timeout, connect, egress, authorities, identity: None, proxy: None, made: Mutex::default() }
+        Self {
+            timeout,
+            connect,
+            egress,
+            authorities,
+            identity: None,
+            proxy: None,
+            made: Mutex::default(),
+            answered: AtomicBool::new(false),
+        }
     }
 
     /// The same, which shows a certificate of its own.
@@ -139,7 +153,9 @@ impl Client {
     /// # Errors
     /// There was no answer.
     pub async fn ask(&self, request: Outgoing, most: usize) -> Result<Answer, Trouble> {
-        self.exchange(request, most).await.map_err(Broken::for_an_order)
+        let safe =
+            matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
+        self.exchange(request, most, safe).await.map_err(Broken::for_an_order)
     }
 
     /// Sends a request that changes nothing and reads at most so many bytes of the answer.
@@ -147,10 +163,20 @@ impl Client {
     /// # Errors
     /// There was no answer.
     pub async fn look(&self, request: Outgoing, most: usize) -> Result<Answer, question::Trouble> {
-        self.exchange(request, most).await.map_err(Broken::for_a_question)
+        self.exchange(request, most, true).await.map_err(Broken::for_a_question)
     }
 
-    async fn exchange(&self, request: Outgoing, most: usize) -> Result<Answer, Broken> {
+    /// Sends a request and reads the answer. A connection that was kept may have been closed by the other side while the request
+    /// was on its way: if it is `safe` to ask for the same twice (RFC 9110 9.2.2), it is asked for once more.
+    async fn exchange(&self, request: Outgoing, most: usize, safe: bool) -> Result<Answer, Broken> {
+        let again = (safe && self.answered.load(Ordering::Relaxed)).then(|| request.clone());
+        match (self.exchange_once(request, most).await, again) {
+            (Err(broken), Some(request)) if broken.is_reset() => self.exchange_once(request, most).await,
+            (done, _) => done,
+        }
+    }
+
+    async fn exchange_once(&self, request: Outgoing, most: usize) -> Result<Answer, Broken> {
         let client = self.client().map_err(Broken::Made)?;
         let Outgoing { method, url, mut headers, body } = request;
         // Some servers refuse a body that is not said to be empty (RFC 9110 8.6).
@@ -164,6 +190,7 @@ impl Client {
         }
         let sent = client.request(method, url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(Broken::Sent)?;
+        self.answered.store(true, Ordering::Relaxed);
         let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let mut answer = Answer {
             status: response.status().as_u16(),
@@ -244,44 +271,6 @@ impl Client {
             builder = builder.proxy(proxy.of_client()?);
         }
         builder.build()
-    }
-}
-
-impl Answer {
-    /// What the answer says of the action, by its status.
-    ///
-    /// # Errors
-    /// It was not done.
-    pub fn judge(&self, redact: &Redact) -> Result<Done, Trouble> {
-        let status = Some(self.status);
-        let said = self.said(redact);
-        let told = if said.is_empty() { String::new() } else { format!(": {said}") };
-        match self.status {
-            200..=299 => Ok(Done { status, note: said }),
-            300..=399 => Err(Trouble {
-                what: What::Refused,
-                status,
-                message: format!(
-                    "it answered {}, a redirect, and none is followed: configure the final address",
-                    self.status
-                ),
-            }),
-            408 | 425 | 429 | 500 | 502 | 503 | 504 => Err(Trouble {
-                what: What::NotDelivered { retry_after: self.retry_after },
-                status,
-                message: format!("it answered {}{told}", self.status),
-            }),
-            _ => Err(Trouble { what: What::Refused, status, message: format!("it answered {}{told}", self.status) }),
-        }
-    }
-
-    /// The beginning of the body, if it is one to read.
-    pub fn said(&self, redact: &Redact) -> String {
-        match std::str::from_utf8(&self.body) {
-            Ok(text) if self.is_text => redact.excerpt(text),
-            Err(_) if self.is_text => redact.excerpt(&String::from_utf8_lossy(&self.body)),
-            _ => String::new(),
-        }
     }
 }
 
@@ -382,19 +371,4 @@ fn fit(id: &str) -> HeaderValue {
     let plain = id.bytes().all(|byte| byte.is_ascii_graphic());
     let text = if plain { id.to_owned() } else { percent_encoding::utf8_percent_encode(id, PLAIN).to_string() };
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-fn is_text(kind: &str) -> bool {
-    let kind = kind.to_ascii_lowercase();
-    kind.starts_with("text/") || kind.contains("json") || kind.contains("xml")
-}
-
-/// Seconds or a date; a date that has passed is no wait.
-fn wait(written: &str, now: Timestamp) -> Option<Duration> {
-    let written = written.trim();
-    if let Ok(seconds) = written.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(written).ok()?;
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }

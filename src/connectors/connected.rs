@@ -81,6 +81,17 @@ impl Connected {
         }
     }
 
+    /// Whether its connector can do this at all.
+    ///
+    /// # Errors
+    /// Why not, for the author of the script.
+    pub fn check(&self, action: &Action) -> Result<(), String> {
+        match action.problem() {
+            Some(problem) => Err(problem.to_owned()),
+            None => self.connector.check(action),
+        }
+    }
+
     /// Its secrets, which are read again when their files change.
     pub fn secrets(&self) -> impl Iterator<Item = Arc<Ring>> {
         self.connector.secrets().into_iter().chain(self.rings.iter().cloned())
@@ -116,11 +127,24 @@ impl Connectors {
             return Err(self.unknown(&state.connector));
         }
         match self.by_name.get(&action.connector) {
-            Some(found) => {
-                found.connector.check(action).map_err(|problem| format!("`{}`: {problem}", action.connector))
-            }
+            Some(found) => found.check(action).map_err(|problem| format!("`{}`: {problem}", action.connector)),
             None => Err(self.unknown(&action.connector)),
         }
+    }
+
+    /// Marks an action that cannot be done as refused. The others of its run are not affected.
+    ///
+    /// # Errors
+    /// A connector that it names is not there, which another `gateway.toml` mends; for the author of the script.
+    pub fn judge(&self, action: &mut Action) -> Result<(), String> {
+        let of_state = action.only_while.as_ref().map(|state| &state.connector);
+        if let Some(name) = of_state.into_iter().chain([&action.connector]).find(|name| self.get(name).is_none()) {
+            return Err(self.unknown(name));
+        }
+        if let Err(problem) = self.check(action) {
+            action.refuse(problem);
+        }
+        Ok(())
     }
 
     /// Whether a script may send a message through this.

@@ -39,13 +39,20 @@ impl Entry {
             }
             Task::Notify { message: message @ Value::Object(_) } => to_raw_value(message),
             Task::Notify { message } => to_raw_value(&json!({ "message": wording::text_of(message) })),
-            Task::Request { .. } | Task::Email(_) | Task::Account(_) => {
+            Task::Request { .. } | Task::Email(_) | Task::Account(_) | Task::Impossible { .. } => {
                 return Err(Trouble::refused("it takes notifications and events, and nothing else"));
             }
         };
         let json = json.map_err(|error| Trouble::refused(format!("it cannot be written as JSON: {error}")))?;
         let came = || Timestamp::from_millisecond(order.received).unwrap_or_default();
         Ok(Self { time: time(&json).unwrap_or_else(came), json })
+    }
+
+    /// The same with every text of at most so many characters; nothing if it cannot be read.
+    pub fn with_texts_cut(&self, most: usize) -> Option<Self> {
+        let value: Value = serde_json::from_str(self.json.get()).ok()?;
+        let json = to_raw_value(&wording::with_texts_cut(&value, most)).ok()?;
+        Some(Self { json, time: self.time })
     }
 
     /// On one line: JSON has line ends only between values, where a space means the same.
@@ -65,7 +72,7 @@ pub fn check(kind: &str, action: &Action) -> Result<(), String> {
         Task::Notify { message: Value::Object(fields) } if fields.is_empty() => Err("the map is empty".to_owned()),
         Task::Notify { message: Value::String(_) | Value::Object(_) } => Ok(()),
         Task::Notify { .. } => Err("a message is a text or a map".to_owned()),
-        Task::Request { .. } | Task::Email(_) | Task::Account(_) => {
+        Task::Request { .. } | Task::Email(_) | Task::Account(_) | Task::Impossible { .. } => {
             Err(format!("a connector of kind `{kind}` takes `notify` and `forward`, not `{}`", action.name()))
         }
     }

@@ -42,7 +42,7 @@ pub fn named(action: &Action) -> Vec<String> {
             let values = url::form_urlencoded::parse(query.as_bytes()).map(|(_, value)| value.into_owned());
             path.split('/').map(decoded).chain(values).collect()
         }
-        Task::Notify { .. } | Task::Forward | Task::Email(_) => Vec::new(),
+        Task::Notify { .. } | Task::Forward | Task::Email(_) | Task::Impossible { .. } => Vec::new(),
     }
 }
 

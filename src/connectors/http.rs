@@ -155,6 +155,7 @@ impl Api {
             }
             Task::Email(_) => return Err(Trouble::refused("it sends no mail")),
             Task::Account(_) => return Err(Trouble::refused("it knows no accounts")),
+            Task::Impossible { problem, .. } => return Err(Trouble::refused(problem.as_str())),
         };
         let url = self.url(path).map_err(Trouble::refused)?;
         let mut headers = if body.is_empty() { HeaderMap::new() } else { client::json() };
@@ -198,6 +199,7 @@ impl Connector for Api {
             Task::Request { path, .. } => check_path(path),
             Task::Account(account) => Err(wording::no_accounts(KIND.name, account.verb)),
             Task::Notify { .. } | Task::Forward => Ok(()),
+            Task::Impossible { problem, .. } => Err(problem.clone()),
         }
     }
 

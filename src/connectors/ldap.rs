@@ -71,7 +71,7 @@ struct Settings {
     /// Attributes whose values are bytes, besides those that are known for it: they are answered in base64.
     #[serde(default)]
     binary: Vec<String>,
-    /// Questions in work at once.
+    /// Questions in work at once; others wait, as long as their scripts do.
     #[serde(default = "four")]
     #[schemars(range(min = 1, max = 64))]
     pool: usize,
@@ -158,16 +158,9 @@ impl Ldap {
         }
     }
 
-    /// Waits for a turn, then does it, within the time.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-        let busy = || Trouble::new(Reason::Busy, "as many questions as `pool` allows are in work");
-        let all = async {
-            let turn = tokio::time::timeout(self.timeout.mul_f64(0.5), self.turns.acquire()).await;
-            let _turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
-            work.await
-        };
         let late = |_| Err(Trouble::new(Reason::Timeout, "it did not answer in time"));
-        tokio::time::timeout(self.timeout, all).await.unwrap_or_else(late)
+        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(late)
     }
 
     async fn verify(&self, dn: &str, password: &Secret) -> Result<Value, Trouble> {
@@ -367,12 +360,18 @@ fn ended(outcome: &Outcome) -> Trouble {
         34 => (Reason::Rejected, "a name is not written as one: use dn_escape for its parts"),
         _ => (Reason::Rejected, "the directory refuses the question"),
     };
-    Trouble::new(reason, format!("{what} (result {})", outcome.code))
+    let trouble = Trouble::new(reason, format!("{what} (result {})", outcome.code));
+    // Its own limit of time: it is there.
+    if outcome.code == 3 { trouble.as_answered() } else { trouble }
 }
 
 impl Connector for Ldap {
     fn kind(&self) -> &'static str {
         KIND.name
+    }
+
+    fn turns(&self) -> Option<&Semaphore> {
+        Some(&self.turns)
     }
 
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {

@@ -225,6 +225,7 @@ fn of_text(text: &str) -> Map<String, Value> {
 }
 
 fn own_fields(written: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let written = &wording::printable_fields(written);
     let mut fields = Map::new();
     for (name, value) in written {
         check_name(name)?;

@@ -1,12 +1,12 @@
 //! `slack`: messages to a channel of Slack, by an incoming webhook or by a bot.
 //!
 //! The address of a webhook is a secret: it is never told. A text is shown as it is, whatever a user put into it; a map is
-//! Slack's own JSON and is sent as it is.
+//! Slack's own JSON, of which only texts change: to what Slack takes.
 
 use http::header::AUTHORIZATION;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::command::{Action, Task};
@@ -39,6 +39,15 @@ pub const KIND: Kind = Kind {
 /// Slack shows no more of a text, in characters.
 const MOST_TEXT: usize = 3000;
 const MOST_BLOCKS: usize = 50;
+
+/// The texts of blocks that may be less long, in characters: by the `type` of the object around them.
+const MOST_IN_BLOCKS: [(&str, usize); 2] = [("header", 150), ("button", 75)];
+
+/// A text among the `fields` of a section.
+const MOST_FIELD: usize = 2000;
+
+/// The `text` beside blocks, which Slack cuts itself beyond this.
+const MOST_BESIDE: usize = 40_000;
 
 /// What the Web API says for a while only.
 const PASSING: [&str; 7] = [
@@ -211,9 +220,40 @@ impl Connector for Slack {
 fn message(order: &Order) -> Result<Value, Trouble> {
     match &order.action.task {
         Task::Notify { .. } if order.gathered_count > 0 => Ok(json!({ "text": shown(&wording::digest(order)) })),
-        Task::Notify { message: message @ Value::Object(_) } => Ok(message.clone()),
+        Task::Notify { message: Value::Object(fields) } => Ok(own_form(fields)),
         Task::Notify { message } => Ok(json!({ "text": shown(&wording::text_of(message)) })),
         _ => Err(Trouble::refused("it takes notifications and nothing else")),
+    }
+}
+
+/// A map as it is sent, with texts that Slack takes (docs.slack.dev, "Block Kit", the reference of each block).
+fn own_form(fields: &Map<String, Value>) -> Value {
+    let mut message = wording::printable_fields(fields);
+    if let Some(Value::String(text)) = message.get_mut("text") {
+        *text = wording::cut(text, MOST_BESIDE);
+    }
+    if let Some(blocks) = message.get_mut("blocks") {
+        shorten(blocks, MOST_TEXT);
+    }
+    Value::Object(message)
+}
+
+/// Cuts the texts in blocks. `most` is what the object around may have.
+fn shorten(value: &mut Value, most: usize) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| shorten(item, most)),
+        Value::Object(fields) => {
+            let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+            let own = MOST_IN_BLOCKS.iter().find(|(name, _)| *name == kind).map_or(most, |(_, own)| *own);
+            for (name, value) in fields.iter_mut() {
+                match value {
+                    Value::String(text) if name == "text" => *text = wording::cut(text, own),
+                    Value::String(_) => {}
+                    value => shorten(value, if name == "fields" { MOST_FIELD } else { own }),
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -221,7 +261,7 @@ fn message(order: &Order) -> Result<Value, Trouble> {
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     let mut count = 0;
-    for c in text.chars() {
+    for c in wording::printable(text).chars() {
         let piece = match c {
             '&' => "&amp;".to_owned(),
             '<' => "&lt;".to_owned(),

@@ -62,7 +62,7 @@ struct Settings {
     /// PEM file with authorities that are trusted besides those of the system.
     #[schemars(length(min = 1))]
     ca_file: Option<String>,
-    /// Connections at once, and questions in work at once.
+    /// Connections at once, and questions in work at once; others wait, as long as their scripts do.
     #[serde(default = "four")]
     #[schemars(range(min = 1, max = 64))]
     pool: usize,
@@ -232,9 +232,6 @@ impl Sql {
     }
 
     async fn ask(&self, asked: &Asked<'_>) -> Result<Value, Trouble> {
-        let busy = || Trouble::new(Reason::Busy, "all its connections are in use: `pool` says how many there are");
-        let turn = tokio::time::timeout(self.timeout.mul_f64(0.5), self.turns.acquire()).await;
-        let _turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
         let server = match self.target()? {
             Target::File(path) => return sqlite::ask(&path, asked, self.timeout).await,
             Target::Server(server) => Arc::new(server),
@@ -317,8 +314,8 @@ impl Idle {
     fn is_good_for(&self, server: &Server) -> bool {
         let open = match &self.link {
             Link::Postgres(link) => link.is_open(),
-            // It is found out at the next question.
-            Link::MySql(_) => true,
+            // Whether it broke is found out at the next question.
+            Link::MySql(link) => !link.is_spent(),
         };
         open && self.server.is(server) && self.used.elapsed() < MOST_IDLE && self.made.elapsed() < MOST_AGE
     }
@@ -336,6 +333,10 @@ impl Link {
 impl Connector for Sql {
     fn kind(&self) -> &'static str {
         KIND.name
+    }
+
+    fn turns(&self) -> Option<&Semaphore> {
+        Some(&self.turns)
     }
 
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {

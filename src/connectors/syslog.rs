@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::command::Action;
 use crate::connectors::client;
@@ -18,7 +18,7 @@ use crate::connectors::entry::Entry;
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::syslog::connection::{Connection, Receiver};
 use crate::connectors::syslog::message::Form;
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
+use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
 use crate::question;
 
 mod connection;
@@ -37,6 +37,11 @@ pub const KIND: Kind = Kind {
     sends_codes: false,
     proxied: false,
 };
+
+/// A message waits for so many others that take all of their time, and no longer than this. Then it is tried again soon.
+const MOST_BEFORE: u32 = 8;
+const MOST_WAITING: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -76,7 +81,8 @@ struct Settings {
     /// How characters beyond ASCII are written.
     #[serde(default)]
     charset: Charset,
-    /// A longer message is refused: most receivers cut it without a word.
+    /// Most receivers cut a longer message without a word. So texts of a `notify` are cut until it fits, and a longer event is
+    /// refused.
     #[serde(default = "sixty_four_kibibytes")]
     #[schemars(range(min = 480))]
     max_bytes: usize,
@@ -192,8 +198,14 @@ impl Syslog {
 
     async fn send(&self, order: &Order) -> Result<Done, Trouble> {
         let framed = self.form.framed(order, &Entry::of_order(order)?).map_err(Trouble::refused)?;
+        // Others are written first. Their time is not this one's.
+        let waiting = self.timeout.saturating_mul(MOST_BEFORE).min(MOST_WAITING);
+        let Ok(kept) = tokio::time::timeout(waiting, self.kept.lock()).await else {
+            let message = "others were still being written to the one connection".to_owned();
+            return Err(Trouble { what: What::NotTried { wait: WAIT }, status: None, message });
+        };
         let begun = AtomicBool::new(false);
-        match tokio::time::timeout(self.timeout, self.write(&framed, &begun)).await {
+        match tokio::time::timeout(self.timeout, self.write(kept, &framed, &begun)).await {
             Ok(outcome) => outcome,
             Err(_) if begun.load(Ordering::Relaxed) => {
                 Err(Trouble::maybe_delivered("it did not take the whole message in time"))
@@ -203,8 +215,12 @@ impl Syslog {
     }
 
     /// Broken off or failed, the connection is gone: nobody writes behind half a message.
-    async fn write(&self, framed: &[u8], begun: &AtomicBool) -> Result<Done, Trouble> {
-        let mut kept = self.kept.lock().await;
+    async fn write(
+        &self,
+        mut kept: MutexGuard<'_, Option<Connection>>,
+        framed: &[u8],
+        begun: &AtomicBool,
+    ) -> Result<Done, Trouble> {
         let mut connection = match kept.take().filter(Connection::is_open) {
             Some(connection) => connection,
             None => self.receiver.connect(self.timeout.mul_f64(0.75)).await?,

@@ -1,7 +1,7 @@
 //! `teams`: messages to a channel or chat of Microsoft Teams, by a workflow that waits for a webhook.
 //!
 //! The address of the workflow is a secret: it is never told. A text is shown as it is, whatever a user put into it; a map is
-//! Teams' own JSON and is sent as it is.
+//! Teams' own JSON, of which only texts change: to what Teams takes.
 
 use bytes::Bytes;
 use http::Method;
@@ -118,24 +118,23 @@ fn message(order: &Order) -> Result<Bytes, Trouble> {
 
 /// A map as it is sent: a message, or a card in a message.
 fn own_form(fields: &Map<String, Value>) -> Result<Bytes, String> {
+    let fields = &wording::printable_fields(fields);
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
     let body = match (kind, fields.get("attachments").and_then(Value::as_array)) {
         ("message", Some(attachments)) if !attachments.is_empty() => {
             attachments.iter().filter_map(|attachment| attachment.get("content")).try_for_each(check_card)?;
-            Value::Object(fields.clone()).to_string().into()
+            Value::Object(fields.clone())
         }
         ("message", _) => return Err("a message has `attachments`, and a card in each of them".to_owned()),
         ("AdaptiveCard", _) => {
             let card = Value::Object(fields.clone());
             check_card(&card)?;
-            enveloped(&card)
+            envelope(&card)
         }
         _ => return Err(unknown_form(fields)),
     };
-    match body.len() {
-        length if length > MOST_BYTES => Err(format!("Teams takes {MOST_BYTES} bytes, and this message has {length}")),
-        _ => Ok(body),
-    }
+    let fitted = wording::fitted(&body, MOST_BYTES).map(|body| body.to_string().into());
+    fitted.ok_or_else(|| format!("Teams takes {MOST_BYTES} bytes, and this message has {}", body.to_string().len()))
 }
 
 /// What a workflow would refuse without telling us: it has accepted the message by then.
@@ -161,7 +160,7 @@ fn unknown_form(fields: &Map<String, Value>) -> String {
 /// and the parser of Adaptive Cards for native apps (`MarkDownBlockParser.cpp`) knows no escape for `[`. A `TextRun` is never
 /// Markdown (learn.microsoft.com, Adaptive Cards, "Text features").
 fn card(text: &str) -> Value {
-    let text = wording::cut(text.trim(), MOST_TEXT);
+    let text = wording::cut(wording::printable(text).trim(), MOST_TEXT);
     let mut blocks: Vec<Value> = Vec::new();
     let mut gap = true;
     for line in text.lines() {
@@ -190,11 +189,16 @@ fn card(text: &str) -> Value {
     })
 }
 
-/// A card in a message, as bytes.
-fn enveloped(card: &Value) -> Bytes {
+/// A card in a message.
+fn envelope(card: &Value) -> Value {
     let kind = "application/vnd.microsoft.card.adaptive";
     let attachment = json!({ "contentType": kind, "contentUrl": null, "content": card });
-    json!({ "type": "message", "attachments": [attachment] }).to_string().into()
+    json!({ "type": "message", "attachments": [attachment] })
+}
+
+/// The same as bytes.
+fn enveloped(card: &Value) -> Bytes {
+    envelope(card).to_string().into()
 }
 
 /// The address of a workflow, checked anew: its file may have changed.

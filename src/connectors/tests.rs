@@ -17,6 +17,7 @@ use crate::files::fence::Fence;
 use crate::message::Channel;
 use crate::secret::Secret;
 
+pub(super) mod hostile;
 mod probes;
 pub(super) mod servers;
 
@@ -282,6 +283,13 @@ fn every_kind_that_sends_codes_is_known_as_one() {
     for kind in KINDS {
         let has_guide = kind.guide.contains("via(");
         assert_eq!(kind.sends_codes, has_guide, "{}", kind.name);
+    }
+}
+
+#[test]
+fn every_kind_says_its_limits() {
+    for kind in KINDS {
+        assert!(kind.guide.contains("\n## Limits\n"), "{}", kind.name);
     }
 }
 

@@ -34,6 +34,10 @@ impl From<Unsent> for Trouble {
     fn from(error: Unsent) -> Self {
         let what = match error.reason {
             Reason::Denied | Reason::Rejected | Reason::Forbidden => What::Refused,
+            // Our own share of a rate limit.
+            Reason::Limited if error.status.is_none() => {
+                What::NotTried { wait: error.retry_after.unwrap_or(Duration::from_secs(1)) }
+            }
             _ => What::NotDelivered { retry_after: error.retry_after },
         };
         Self { what, status: error.status, message: error.message }

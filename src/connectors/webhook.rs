@@ -124,6 +124,7 @@ impl Connector for Webhook {
             )),
             Task::Account(account) => Err(wording::no_accounts(KIND.name, account.verb)),
             Task::Email(_) => Err("a `webhook` connector sends no mail: `email` needs one of kind `smtp`".to_owned()),
+            Task::Impossible { problem, .. } => Err(problem.clone()),
         }
     }
 
@@ -153,7 +154,7 @@ fn body(order: &Order) -> Result<(&str, Bytes), Trouble> {
         }
         Task::Request { method: Method::Post, path, body: Value::Null } => Ok((path, Bytes::new())),
         Task::Request { method: Method::Post, path, body } => Ok((path, body.to_string().into())),
-        Task::Request { .. } | Task::Email(_) | Task::Account(_) => {
+        Task::Request { .. } | Task::Email(_) | Task::Account(_) | Task::Impossible { .. } => {
             Err(Trouble::refused("it takes `notify`, `post` and `forward`"))
         }
     }

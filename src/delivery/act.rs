@@ -23,12 +23,14 @@ pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased
     let Some(connected) = release.connectors.get(&action.connector).cloned() else {
         return Verdict::again("no_connector", release.connectors.unknown(&action.connector));
     };
-    // The configuration may have changed since the script asked.
-    if let Err(problem) = connected.connector.check(&action) {
-        return Verdict::dead("refused", problem);
-    }
+    // Asked again: the configuration may have changed since the script asked, and a release may take what another refused.
+    let refused = connected.check(&action).err().map(|problem| Verdict::dead("refused", problem));
     // What is not done anyway does not count for the guard.
-    let stopped = match condition::in_the_way(release, &action).await {
+    let stopped = match refused {
+        None => condition::in_the_way(release, &action).await,
+        refused => refused,
+    };
+    let stopped = match stopped {
         None => guard::stops(delivery, &connected, job, &action).await,
         some => some,
     };
@@ -52,14 +54,19 @@ pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased
             delivered(done)
         }
         Err(trouble) => {
-            let retry_after = match trouble.what {
-                What::NotDelivered { retry_after } => retry_after,
-                What::MaybeDelivered | What::Refused => None,
+            let opened = match trouble.what {
+                What::Refused => {
+                    breaker.answered();
+                    false
+                }
+                What::NotTried { .. } => {
+                    breaker.abandoned();
+                    false
+                }
+                What::NotDelivered { retry_after } => breaker.failed(Instant::now(), retry_after),
+                What::MaybeDelivered => breaker.failed(Instant::now(), None),
             };
-            let reached = trouble.what == What::Refused;
-            if reached {
-                breaker.answered();
-            } else if breaker.failed(Instant::now(), retry_after) {
+            if opened {
                 warn!(connector.name = connected.name, error = trouble.message, "connector is given a rest");
             }
             failed(trouble)
@@ -94,6 +101,7 @@ fn delivered(done: Done) -> Verdict {
 fn failed(trouble: Trouble) -> Verdict {
     let (result, next) = match trouble.what {
         What::NotDelivered { retry_after } => ("not_delivered", Next::Again { at_least: retry_after }),
+        What::NotTried { wait } => ("not_tried", Next::Rest(wait)),
         What::MaybeDelivered => ("maybe_delivered", Next::Again { at_least: None }),
         What::Refused => ("refused", Next::Dead),
     };

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::command::{Action, GONE};
 use crate::delivery::work::{Next, Verdict};
-use crate::question::{Ask, Directory, Question};
+use crate::question::{Ask, Directory, Question, Reason};
 use crate::release::Release;
 
 /// How long the provider is given to answer; then the action is tried again later.
@@ -27,6 +27,11 @@ pub(super) async fn in_the_way(release: &Release, action: &Action) -> Option<Ver
     let unknown = |why: String| Verdict::again("not_delivered", format!("the state of the user is not known: {why}"));
     match answer {
         Err(_) => Some(unknown(format!("`{}` did not answer in {} s", wanted.connector, PATIENCE.as_secs()))),
+        // Asking for it again would end the same.
+        Ok(Err(trouble)) if matches!(trouble.reason, Reason::Rejected | Reason::Forbidden) => {
+            let detail = format!("the state of the user cannot be known: {}", trouble.message);
+            Some(Verdict::dead("refused", detail))
+        }
         Ok(Err(trouble)) => Some(unknown(trouble.message)),
         Ok(Ok(user)) => match state(&user) {
             None => Some(unknown(format!("`{}` told none", wanted.connector))),

@@ -171,6 +171,7 @@ fn wait(settings: &Reconcile, result: &Result<Cycle, Failure>, failures: u32) ->
             let doubled = settings.every.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
             let asked = match trouble.what {
                 What::NotDelivered { retry_after } => retry_after.unwrap_or_default(),
+                What::NotTried { wait } => wait,
                 _ => Duration::ZERO,
             };
             doubled.min(LONGEST_BACKOFF.max(settings.every)).max(asked)

@@ -143,7 +143,7 @@ impl Errand {
         let result = match &answer {
             Ok(_) => "done",
             Err(trouble) => match trouble.what {
-                What::NotDelivered { .. } => "not_delivered",
+                What::NotDelivered { .. } | What::NotTried { .. } => "not_delivered",
                 What::MaybeDelivered => "maybe_delivered",
                 What::Refused => "refused",
             },
@@ -155,6 +155,7 @@ impl Errand {
             Err(Trouble { what: What::MaybeDelivered, .. }) => {
                 breaker.failed(Instant::now(), None);
             }
+            Err(Trouble { what: What::NotTried { .. }, .. }) => breaker.abandoned(),
             Ok(_) | Err(Trouble { what: What::Refused, .. }) => breaker.answered(),
         }
         self.metrics.action_attempt(&connected.name, result);

@@ -108,6 +108,9 @@ pub struct Expected {
     pub status: u16,
     pub reply: Value,
     pub actions: Value,
+    /// What the script asked for and cannot be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Value>,
     /// What the script logged. Of event scripts only: others say with their reply what they decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<Value>,
@@ -122,6 +125,7 @@ impl Expected {
             status: outcome.status(),
             reply: outcome.reply(),
             actions: Value::Array(outcome.actions()),
+            refused: outcome.refused(),
             logs: if of_event { outcome.logs() } else { Vec::new() },
             failure: outcome.error().map(|error| error.reason().to_owned()),
         }

@@ -101,8 +101,17 @@ impl Outcome {
 
     /// What the gateway would do afterwards, as it is kept.
     pub fn actions(&self) -> Vec<Value> {
+        self.actions_that(|action| action.refused.is_none())
+    }
+
+    /// What the script asked for and cannot be done, each with the reason in `refused`.
+    pub fn refused(&self) -> Vec<Value> {
+        self.actions_that(|action| action.refused.is_some())
+    }
+
+    fn actions_that(&self, fits: impl Fn(&&Action) -> bool) -> Vec<Value> {
         let value = |action: &Action| serde_json::to_value(action).expect("an action is made of JSON");
-        self.0.actions.iter().map(value).collect()
+        self.0.actions.iter().filter(fits).map(value).collect()
     }
 
     pub(super) fn seen(&self) -> Arc<Seen> {
@@ -122,6 +131,10 @@ impl Outcome {
             "failure": self.failure(),
             "effect": self.0.effect,
         });
+        let refused = self.refused();
+        if !refused.is_empty() {
+            all["refused"] = refused.into();
+        }
         if let Some(reason) = &self.0.reason {
             all["reason"] = json!(reason.as_str());
         }
@@ -199,6 +212,14 @@ pub(super) fn register(library: &mut Library) {
             "run().actions == []",
         ),
         |outcome: &mut Outcome| list(&outcome.actions()),
+    );
+    library.property(
+        Doc::new(
+            "Outcome.refused: array",
+            "Actions that the script asked for and that cannot be done, as `actions` has them, each with the reason in `refused`. In the gateway each ends in the dead letters, and the others go out.",
+            "run().refused == []",
+        ),
+        |outcome: &mut Outcome| list(&outcome.refused()),
     );
     library.property(
         Doc::new(

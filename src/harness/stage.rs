@@ -138,8 +138,8 @@ impl Stage {
 
     /// As the gateway does: the hook takes it, and the connectors do.
     fn encode(&self, request: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Encoded, String> {
-        let encoded = (self.binding.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
-        encoded.actions.iter().try_for_each(|action| self.connectors.check(action))?;
+        let mut encoded = (self.binding.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
+        encoded.actions.iter_mut().try_for_each(|action| self.connectors.judge(action))?;
         let ways = encoded.sending.iter().flat_map(|sending| &sending.ways);
         let mut ways = ways.filter(|way| !self.sends.contains_key(*way));
         ways.try_for_each(|way| self.connectors.check_way(way))?;

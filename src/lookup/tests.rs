@@ -18,6 +18,10 @@ struct Other {
     takes: Duration,
     /// The first so many questions fail.
     fails: u32,
+    /// Questions about groups take for ever.
+    slow_groups: bool,
+    /// It answers so many at once.
+    pool: Option<tokio::sync::Semaphore>,
 }
 
 impl Connector for &'static Other {
@@ -29,6 +33,10 @@ impl Connector for &'static Other {
         Err("nothing".to_owned())
     }
 
+    fn turns(&self) -> Option<&tokio::sync::Semaphore> {
+        self.pool.as_ref()
+    }
+
     fn perform<'a>(&'a self, _: &'a Order) -> Performing<'a> {
         unreachable!("it is only asked")
     }
@@ -36,6 +44,9 @@ impl Connector for &'static Other {
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
+            if self.slow_groups && matches!(question.ask, Ask::Directory(Directory::Group(_))) {
+                std::future::pending::<()>().await;
+            }
             tokio::time::sleep(self.takes).await;
             if number < self.fails {
                 return Err(Trouble::new(Reason::Unreachable, "no connection"));
@@ -227,6 +238,46 @@ async fn more_than_the_permits_wait_and_are_told_that_it_is_busy() {
     }
     assert_eq!(other.asked(), 2);
     held.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Two hundred at once, of whom most wait for longer than the connector has for one answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_in_a_queue_of_ours_says_nothing_of_the_other_side() {
+    for (pool, lookups_at_once) in [(Some(tokio::sync::Semaphore::new(4)), 64), (None, 4)] {
+        let other: &'static Other =
+            Box::leak(Box::new(Other { takes: Duration::from_millis(50), pool, ..Other::default() }));
+        let permits = tokio::sync::Semaphore::new(lookups_at_once);
+        let all = connectors([Connected { lookups: permits, ..connected("db", other) }]);
+        let ask_for = |time: u64| async move {
+            let until = Instant::now() + Duration::from_millis(time);
+            lookups().of(all, None, false).answer(&question("db", "a"), until).await
+        };
+        let asking: Vec<_> = (0..200).map(|_| tokio::spawn(ask_for(1_200))).collect();
+        let mut answers = 0;
+        for one in asking {
+            match one.await.expect("no panic") {
+                Ok(_) => answers += 1,
+                // Whose turn came at the end of its time got no whole answer.
+                Err(trouble) => assert!(matches!(trouble.reason, Reason::Busy | Reason::Timeout), "{trouble:?}"),
+            }
+        }
+        assert!(answers > 8, "they wait as long as their scripts do: {answers}");
+        assert!(ask_for(1_200).await.is_ok(), "nobody is kept back afterwards");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_slow_by_itself_does_not_shut_others_off() {
+    let other: &'static Other = Box::leak(Box::new(Other { slow_groups: true, ..Other::default() }));
+    let all = connectors([Connected { timeout: Duration::from_millis(50), ..connected("org", other) }]);
+    let group = Question { connector: "org".to_owned(), ask: Ask::Directory(Directory::Group("g".to_owned())) };
+    let ask_group = || async { lookups().of(all, None, false).answer(&group, soon()).await };
+    for _ in 0..5 {
+        assert_eq!(reason(ask_group().await), Reason::Timeout);
+        assert!(ask(all, "org", "a").await.is_ok(), "a user");
+    }
+    assert_eq!(reason(ask_group().await), Reason::Unreachable, "it rests, but for others");
+    assert!(ask(all, "org", "a").await.is_ok(), "a user");
 }
 
 #[tokio::test]

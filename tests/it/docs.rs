@@ -18,6 +18,7 @@ use crate::harness::{TestGateway, sender};
 use crate::mistakes;
 
 mod api;
+mod checked;
 mod connectors;
 mod deploying;
 mod examples;

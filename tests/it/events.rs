@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{SECRET, TestGateway};
 
+mod alone;
 mod ends;
 mod guard;
 mod leaving;

@@ -20,6 +20,7 @@ mod examples;
 mod gate;
 mod harness;
 mod history;
+mod hostile;
 mod late;
 mod layers;
 mod limits;

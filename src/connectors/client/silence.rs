@@ -18,6 +18,20 @@ pub(super) enum Broken {
 }
 
 impl Broken {
+    /// The connection ended before an answer began.
+    pub(super) fn is_reset(&self) -> bool {
+        let Self::Sent(error) = self else { return false };
+        if error.is_timeout() || error.is_connect() || error.is_builder() {
+            return false;
+        }
+        let ended = |error: &io::Error| {
+            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+        };
+        source::<hyper::Error>(error).is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+            || source::<io::Error>(error).is_some_and(ended)
+    }
+
     pub(super) fn for_an_order(self) -> Trouble {
         let error = match self {
             Self::Made(error) => return Trouble::not_delivered(causes(error)),

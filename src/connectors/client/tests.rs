@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::command::Task;
 use crate::connectors::tests::{Server, Then, order, response, tls};
+use crate::connectors::{Done, What};
 use crate::secret::Secret;
 
 const PATIENT: Duration = Duration::from_secs(20);
@@ -208,4 +209,59 @@ async fn a_name_that_leads_inside_is_refused_before_anything_is_sent() {
 async fn odd_ids_still_make_a_header() {
     assert_eq!(fit("a b\r\n\u{e4}%"), "a%20b%0D%0A%C3%A4%25");
     assert_eq!(fit("k-1:2/3"), "k-1:2/3");
+}
+
+/// Answers the first request of the first connection, keeps it open, and closes it at the second request without a word.
+/// Gives how many requests came.
+async fn closing_what_was_kept() -> (std::net::SocketAddr, Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let count: Arc<std::sync::atomic::AtomicUsize> = Arc::default();
+    let counted = count.clone();
+    tokio::spawn(async move {
+        for connection in 0.. {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            for request in 0.. {
+                let mut buffer = [0; 4096];
+                if stream.read(&mut buffer).await.unwrap_or(0) == 0 {
+                    break;
+                }
+                counted.fetch_add(1, Ordering::SeqCst);
+                if (connection, request) == (0, 1) {
+                    break;
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.expect("written");
+            }
+        }
+    });
+    (address, count)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_made_anew_where_that_is_safe() {
+    for (method, requests) in [(Method::GET, 3), (Method::PUT, 3), (Method::DELETE, 3), (Method::POST, 2)] {
+        let (address, count) = closing_what_was_kept().await;
+        let client = client(PATIENT);
+        let request = Outgoing {
+            method: method.clone(),
+            url: Url::parse(&format!("http://{address}/")).expect("an address"),
+            headers: json(),
+            body: Bytes::from_static(b"{}"),
+        };
+        client.ask(request.clone(), 100).await.expect("an answer");
+        let again = client.ask(request, 100).await;
+        match method {
+            Method::POST => assert_eq!(again.expect_err("who knows").what, What::MaybeDelivered),
+            _ => assert_eq!(again.expect("an answer").status, 200, "{method}"),
+        }
+        assert_eq!(count.load(Ordering::SeqCst), requests, "{method}");
+    }
+    let (address, count) = closing_what_was_kept().await;
+    let client = client(PATIENT);
+    for _ in 0..2 {
+        let url = Url::parse(&format!("http://{address}/")).expect("an address");
+        let request = Outgoing { method: Method::POST, url, headers: json(), body: Bytes::from_static(b"{}") };
+        client.look(request, 100).await.expect("a question changes nothing, however it is asked");
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 3);
 }

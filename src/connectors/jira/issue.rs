@@ -10,8 +10,11 @@ use crate::connectors::{Order, Trouble};
 const MOST_SUMMARY: usize = 255;
 const MOST_LABEL: usize = 255;
 
-/// Of a text as many characters become the description. Jira refuses one of more than 32,767.
+/// Of a text as many characters become the description. Jira refuses a field of more than 32,767, and an escape of markup makes
+/// a character longer.
 const MOST_TEXT: usize = 20_000;
+/// What Jira takes of a text that is written as Jira has it.
+const MOST_OWN_TEXT: usize = 32_767;
 
 /// Fields whose value may be written as one word, and what that word is.
 const WORDS: [(&str, &str); 3] = [("project", "key"), ("issuetype", "name"), ("priority", "name")];
@@ -102,6 +105,7 @@ fn own_fields(written: &Map<String, Value>, edition: Edition) -> Result<Map<Stri
     if written.contains_key("issue_type") {
         return Err("Jira's name of the type is `issuetype`".to_owned());
     }
+    let written = &wording::printable_fields(written);
     let mut fields = Map::new();
     for (name, value) in written {
         let word = WORDS.iter().find(|(field, _)| field == name);
@@ -111,9 +115,9 @@ fn own_fields(written: &Map<String, Value>, edition: Edition) -> Result<Map<Stri
             ("labels", value) => labels(value)?,
             (_, Value::String(text)) => match word {
                 Some((_, inner)) => Value::Object(Map::from_iter([((*inner).to_owned(), json!(text))])),
-                None => json!(text),
+                None => json!(wording::cut(text, MOST_OWN_TEXT)),
             },
-            (_, value) => value.clone(),
+            (_, value) => without_empty_texts(value.clone()),
         };
         fields.insert(name.clone(), value);
     }
@@ -130,20 +134,39 @@ fn summary(value: &Value) -> Result<String, String> {
 
 fn description(value: &Value, edition: Edition) -> Result<Value, String> {
     match (value, edition) {
-        (Value::String(text), Edition::Cloud) => Ok(document(&wording::printable(text))),
-        (Value::String(_), Edition::Server) => Ok(value.clone()),
-        (Value::Object(_), Edition::Cloud) if value["type"] == "doc" => Ok(value.clone()),
+        (Value::String(text), Edition::Cloud) => Ok(document(&wording::cut(text, MOST_TEXT))),
+        (Value::String(text), Edition::Server) => Ok(json!(wording::cut(text, MOST_OWN_TEXT))),
+        (Value::Object(_), Edition::Cloud) if value["type"] == "doc" => Ok(without_empty_texts(value.clone())),
         (_, Edition::Cloud) => Err("`description` is a text, or a document (`type: \"doc\"`)".to_owned()),
         (_, Edition::Server) => Err("`description` is a text".to_owned()),
     }
 }
 
+/// Labels as Jira takes them: what it does not take in one becomes `_`, and an empty one is left out.
 fn labels(value: &Value) -> Result<Value, String> {
-    let wrong = || "`labels` is a list of texts without spaces".to_owned();
-    for label in value.as_array().ok_or_else(wrong)? {
-        check_label(label.as_str().ok_or_else(wrong)?)?;
+    let wrong = || "`labels` is a list of texts".to_owned();
+    let texts = value.as_array().ok_or_else(wrong)?.iter().map(|label| label.as_str().ok_or_else(wrong));
+    let texts = texts.collect::<Result<Vec<_>, _>>()?;
+    let fit = |c: char| if c.is_whitespace() || c.is_control() { '_' } else { c };
+    let labels = texts.into_iter().map(|text| text.trim().chars().map(fit).take(MOST_LABEL).collect::<String>());
+    Ok(labels.filter(|label| !label.is_empty()).collect())
+}
+
+/// A document of Jira's own in which no text is empty: it takes none.
+fn without_empty_texts(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) if fields.get("type").is_some_and(|kind| kind == "text") => {
+            if fields.get("text").is_some_and(|text| text == "") {
+                fields.insert("text".to_owned(), json!(" "));
+            }
+        }
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|inner| *inner = without_empty_texts(inner.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = without_empty_texts(item.take())),
+        _ => {}
     }
-    Ok(value.clone())
+    value
 }
 
 /// A text as a document: a paragraph a line. Nothing in it is a link or a mention, which are nodes of their own.

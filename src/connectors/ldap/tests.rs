@@ -375,13 +375,3 @@ async fn nobody_speaks_before_tls() {
         assert!(trouble.reason == Reason::Forbidden && trouble.message.contains(said), "{trouble:?}");
     }
 }
-
-#[tokio::test]
-async fn questions_wait_for_a_turn_and_not_for_ever() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let settings = json!({ "url": format!("ldap://127.0.0.1:{}", free_port()), "tls": "none", "pool": 1 });
-    let ldap = patient(folder.path(), &settings, Duration::from_millis(300));
-    let turn = ldap.turns.acquire().await.expect("a turn");
-    assert_eq!(bind(&ldap, "cn=x", "x").await.map_err(|trouble| trouble.reason), Err(Reason::Busy));
-    drop(turn);
-}

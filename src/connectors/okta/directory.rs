@@ -7,6 +7,7 @@ use crate::connectors::client::Answer;
 use crate::connectors::okta::KIND;
 use crate::connectors::okta::org::{Family, MAX_ANSWER_BYTES, Org, is_okta, segment};
 use crate::connectors::okta_log;
+use crate::question::digits;
 use crate::question::{Ask, Directory, Question, Reason, Trouble};
 
 /// What an administrator needs at least whose token reads.
@@ -116,7 +117,7 @@ fn body(answer: &Answer, is_list: bool) -> Result<Value, Trouble> {
         (false, true) => return Err(Trouble::new(Reason::Timeout, "Okta's answer did not come to an end in time")),
         (false, false) => return Err(Trouble::new(Reason::BadAnswer, "Okta's answer broke off before its end")),
     }
-    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let value = digits::read(&answer.body).unwrap_or_default();
     let fits = match &value {
         Value::Object(_) => !is_list,
         Value::Array(items) => is_list && items.iter().all(Value::is_object),

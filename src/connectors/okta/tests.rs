@@ -183,7 +183,7 @@ async fn a_used_up_share_asks_nothing() {
     let What::NotDelivered { retry_after: Some(wait) } = trouble.what else { panic!("{trouble:?}") };
     assert!((25..=31).contains(&wait.as_secs()), "{wait:?}");
     let trouble = org2.perform(&suspend).await.expect_err("limited");
-    assert!(matches!(trouble.what, What::NotDelivered { retry_after: Some(_) }) && server.seen().len() == 2);
+    assert!(matches!(trouble.what, What::NotTried { .. }) && server.seen().len() == 2);
 }
 
 fn account(verb: Verb) -> Task {

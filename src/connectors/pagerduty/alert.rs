@@ -3,12 +3,14 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::command;
 use crate::connectors::pagerduty::Severity;
 use crate::connectors::wording;
 use crate::finding::nearest;
 
-/// PagerDuty takes no longer summary and key, in characters.
+/// PagerDuty takes no longer summary, in characters. Other texts of one line are cut there, too.
 const MOST_SUMMARY: usize = 1024;
+/// PagerDuty takes no longer key, in characters.
 const MOST_DEDUP_KEY: usize = 255;
 
 /// Names of the payload whose value is a text, besides `summary` and `severity`.
@@ -65,7 +67,8 @@ impl Action {
 impl Alert {
     /// A text on one line; what that does not hold is in the details.
     pub(super) fn of_text(text: &str) -> Self {
-        let summary = summary(text);
+        let text = wording::printable(text);
+        let summary = summary(&text);
         let mut payload = json!({ "summary": summary });
         if summary != text {
             payload["custom_details"] = json!({ "text": text });
@@ -76,6 +79,7 @@ impl Alert {
     /// # Errors
     /// It is no alert that PagerDuty takes; for the author of the script.
     pub(super) fn read(fields: &Map<String, Value>) -> Result<Self, String> {
+        let fields = &wording::printable_fields(fields);
         if let Some(name) = fields.keys().find(|name| !NAMES.contains(&name.as_str())) {
             return Err(unknown(name));
         }
@@ -90,6 +94,14 @@ impl Alert {
                 "event_action" | "dedup_key" => {}
                 "links" | "images" | "client" | "client_url" => drop(beside.insert(name.clone(), value.clone())),
                 "summary" => drop(payload.insert(name.clone(), json!(summary(text(name, value)?)))),
+                // What an empty text says, the settings say better.
+                name if TEXTS.contains(&name) && value.as_str().is_some_and(|text| text.trim().is_empty()) => {}
+                name if TEXTS.contains(&name) => {
+                    let value = value
+                        .as_str()
+                        .map_or_else(|| value.clone(), |text| json!(wording::one_line(text, MOST_SUMMARY)));
+                    payload.insert(name.to_owned(), value);
+                }
                 _ => drop(payload.insert(name.clone(), value.clone())),
             }
         }
@@ -162,13 +174,7 @@ fn wrong_word(name: &str, value: &Value, words: &[&str]) -> String {
 }
 
 fn dedup_key(value: &Value) -> Result<String, String> {
-    let key = text("dedup_key", value)?;
-    match key.chars().count() {
-        count if count > MOST_DEDUP_KEY => {
-            Err(format!("`dedup_key` has {count} characters, and {MOST_DEDUP_KEY} are the most"))
-        }
-        _ => Ok(key.to_owned()),
-    }
+    Ok(command::bounded(text("dedup_key", value)?, MOST_DEDUP_KEY))
 }
 
 /// A list of maps that have this name.
@@ -181,6 +187,5 @@ fn list(name: &str, value: &Value, wanted: &str) -> Result<(), String> {
 }
 
 fn summary(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    wording::cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), MOST_SUMMARY)
+    wording::one_line(text, MOST_SUMMARY)
 }

@@ -201,7 +201,6 @@ async fn wrong_words_are_said_before_anything_is_kept() {
         (json!({ "event_action": "acknowledge", "dedup_key": "k", "severity": "info" }), "`summary` is missing"),
         (json!({ "summary": "x", "severity": "CRITICAL" }), "did you mean `critical`?"),
         (json!({ "summary": "x", "severity": 1 }), "`severity` is one of `critical`, `error`, `warning`, `info`"),
-        (json!({ "summary": "x", "dedup_key": "k".repeat(256) }), "has 256 characters, and 255 are the most"),
         (json!({ "summary": "x", "dedup_key": 7 }), "`dedup_key` is a text"),
         (json!({ "summary": "x", "custom_details": "y" }), "`custom_details` is a map"),
         (json!({ "summary": "x", "source": 1 }), "`source` is a text"),

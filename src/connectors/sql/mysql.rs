@@ -1,7 +1,12 @@
 //! MySQL and MariaDB.
 //!
 //! Every statement is prepared, which allows only one, and runs in a transaction that may only read. The session, too, is set
-//! to reading, to UTC and to a time after which the server itself stops a statement.
+//! to reading, to UTC and to a time after which the server itself stops a statement. After each question it is reset: variables and
+//! locks of one question are none of the next one's.
+//!
+//! Parameters go as texts. A number beside a column of texts would turn the texts into numbers, and then `0` finds every text that
+//! begins with no digit. A text beside a number or a time is read as one, and where that is none the server warns: that
+//! answer is refused.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,6 +24,7 @@ use crate::connectors::sql::reading::{Asked, Gathered, Limits, bad_cell, rejecte
 use crate::connectors::sql::target::Server;
 use crate::connectors::wire;
 use crate::connectors::wire::Trust;
+use crate::question::digits;
 use crate::question::{Reason, Trouble};
 
 /// The number of the character set `binary`.
@@ -28,6 +34,10 @@ const BINARY: u16 = 63;
 pub(super) struct Link {
     connection: Conn,
     version: String,
+    /// How its session is set up.
+    session: String,
+    /// Its session could not be reset.
+    spent: bool,
     redact: Redact,
 }
 
@@ -61,7 +71,8 @@ impl Link {
         let connection = connection
             .map_err(|_| Trouble::new(Reason::Unreachable, "it did not accept a connection in time"))?
             .map_err(|error| trouble(&error, &redact, limits))?;
-        let mut link = Self { connection, version: String::new(), redact };
+        let (version, session, spent) = Default::default();
+        let mut link = Self { connection, version, session, spent, redact };
         link.prepare_session(time, limits).await.map_err(|error| trouble(&error, &link.redact, limits))?;
         Ok(link)
     }
@@ -69,14 +80,28 @@ impl Link {
     async fn prepare_session(&mut self, time: Duration, limits: Limits) -> mysql_async::Result<()> {
         let version: Option<String> = self.connection.query_first("SELECT VERSION()").await?;
         self.version = version.unwrap_or_default();
-        let most = match self.is_mariadb() {
-            true => format!("max_statement_time = {}", time.as_secs_f64()),
-            false => format!("max_execution_time = {}", time.as_millis()),
+        let time = reading::stop_after(time);
+        let (most, read_only) = match self.is_mariadb() {
+            true => (format!("max_statement_time = {}", time.as_secs_f64()), "tx_read_only"),
+            false => (format!("max_execution_time = {}", time.as_millis()), "transaction_read_only"),
         };
         let rows = limits.rows.saturating_add(1);
-        let session = format!("SET SESSION time_zone = '+00:00', sql_select_limit = {rows}, {most}");
-        self.connection.query_drop(session).await?;
-        self.connection.query_drop("SET SESSION TRANSACTION READ ONLY").await
+        self.session = format!("SET SESSION time_zone = '+00:00', sql_select_limit = {rows}, {most}, {read_only} = 1");
+        self.connection.query_drop(self.session.as_str()).await
+    }
+
+    /// Ends the transaction, and makes the session as it was at first. Where that fails, the connection is not used again.
+    async fn reset(&mut self) {
+        self.spent = true;
+        if matches!(self.connection.reset().await, Ok(true))
+            && self.connection.query_drop(self.session.as_str()).await.is_ok()
+        {
+            self.spent = false;
+        }
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent
     }
 
     fn is_mariadb(&self) -> bool {
@@ -98,8 +123,8 @@ impl Link {
         if answer.as_ref().is_err_and(|trouble| trouble.reason == Reason::TooLarge) {
             return answer;
         }
-        let ended = self.connection.query_drop("ROLLBACK").await.map_err(trouble);
-        answer.and_then(|answer| ended.map(|()| answer))
+        self.reset().await;
+        answer
     }
 
     async fn read(&mut self, asked: &Asked<'_>) -> Result<Value, Trouble> {
@@ -107,6 +132,7 @@ impl Link {
         let trouble = |error: Error| trouble(&error, redact, asked.limits);
         let statement = self.connection.prep(asked.statement).await.map_err(trouble)?;
         asked.check_count(usize::from(statement.num_params()))?;
+        asked.check_no_truth_values("MySQL")?;
         let names = statement.columns().iter().map(|column| column.name_str().into_owned()).collect();
         let mut gathered = Gathered::new(asked, names)?;
         let parameters = match asked.parameters {
@@ -126,8 +152,39 @@ impl Link {
             }
         }
         drop(rows);
-        self.connection.close(statement).await.map_err(trouble)?;
+        if self.connection.get_warnings() > 0 && !asked.parameters.is_empty() {
+            self.check_warnings(asked).await?;
+        }
         full.map(|()| gathered.answer())
+    }
+
+    /// Whether a parameter was compared with a number or a time and is none: the server takes what it can of it.
+    async fn check_warnings(&mut self, asked: &Asked<'_>) -> Result<(), Trouble> {
+        let trouble = |error: Error| trouble(&error, &self.redact, asked.limits);
+        let warnings: Vec<(String, u16, String)> = self.connection.query("SHOW WARNINGS").await.map_err(trouble)?;
+        let doubted = warnings.iter().filter(|(level, code, _)| level == "Warning" && matches!(code, 1292 | 1366));
+        for (_, _, text) in doubted {
+            if let Some(at) = asked.parameters.iter().position(|value| is_about(text, value)) {
+                return Err(rejected(format!(
+                    "parameter {} is a text that is no number (or no time), and the statement compares it with one: give what \
+                     the column holds",
+                    at + 1
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a warning (`Truncated incorrect DECIMAL value: '7abc'`) quotes this text, or its beginning.
+fn is_about(warning: &str, value: &Value) -> bool {
+    let quoted = warning.split_once(": '").and_then(|(_, rest)| rest.strip_suffix('\''));
+    let (Some(quoted), Some(text)) = (quoted, value.as_str()) else { return false };
+    // Long ones are cut, and what is not ASCII may be written as `\xC3`.
+    match quoted.trim_end_matches("...").split('\\').next().unwrap_or_default() {
+        _ if text.is_empty() => quoted.is_empty(),
+        "" => !quoted.is_empty() && text.starts_with(|c: char| c == '\\' || !c.is_ascii()),
+        plain => text.starts_with(plain),
     }
 }
 
@@ -147,15 +204,10 @@ fn tls(trust: &Trust) -> Result<SslOpts, Trouble> {
 
 fn parameter(value: &Value) -> mysql_async::Value {
     match value {
-        Value::Bool(truth) => (*truth).into(),
-        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(whole), _) => whole.into(),
-            (None, Some(whole)) => whole.into(),
-            _ => number.as_f64().into(),
-        },
+        Value::Number(number) => number.to_string().into(),
         Value::String(text) => text.as_str().into(),
-        // Lists and maps were refused before.
-        Value::Null | Value::Array(_) | Value::Object(_) => mysql_async::Value::NULL,
+        // Truth values, lists and maps were refused before.
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => mysql_async::Value::NULL,
     }
 }
 
@@ -213,7 +265,7 @@ fn text(bytes: Vec<u8>, column: &Column, name: &str) -> Result<Value, Trouble> {
             Ok(unsigned(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))))
         }
         ColumnType::MYSQL_TYPE_JSON => {
-            serde_json::from_slice(&bytes).map_err(|_| bad_cell(name, "holds JSON that cannot be read"))
+            digits::read(&bytes).map_err(|_| bad_cell(name, "holds JSON that cannot be read"))
         }
         ColumnType::MYSQL_TYPE_NEWDECIMAL | ColumnType::MYSQL_TYPE_DECIMAL => utf8(bytes, name),
         ColumnType::MYSQL_TYPE_GEOMETRY | ColumnType::MYSQL_TYPE_BIT | ColumnType::MYSQL_TYPE_VECTOR => {
@@ -261,7 +313,7 @@ fn refused(said: &ServerError, redact: &Redact) -> Trouble {
             Trouble::new(Reason::Denied, words())
         }
         1040 | 1203 | 1226 => Trouble::new(Reason::Limited, words()),
-        1205 | 1969 | 3024 => Trouble::new(Reason::Timeout, format!("the statement took too long ({code})")),
+        1205 | 1969 | 3024 => reading::stopped(code),
         1053 | 1077 | 1079 | 1317 | 1927 | 4031 => {
             Trouble::new(Reason::Unreachable, format!("the server ended the connection ({code})"))
         }

@@ -1,15 +1,15 @@
 //! PostgreSQL.
 //!
 //! Every statement is prepared, which allows only one, and runs in a transaction that may only read and that is never
-//! committed. Rows are asked for in a number: no more than may be answered leave the server.
+//! committed. So nothing of a session outlives a question but advisory locks, which are given back after it. Rows are asked for in a number: no more than may be answered leave the server.
 
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,6 +25,7 @@ use url::Host;
 use crate::connectors::egress::Egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::sql::postgres::cell::{Cell, Parameter};
+use crate::connectors::sql::reading;
 use crate::connectors::sql::reading::{Asked, Gathered, Limits, rejected, too_long};
 use crate::connectors::sql::target::Server;
 use crate::connectors::wire;
@@ -100,6 +101,8 @@ impl Link {
     pub(super) async fn ask(&mut self, asked: &Asked<'_>) -> Result<Value, Trouble> {
         self.meter.restart(asked.limits);
         let answer = self.read(asked).await;
+        // Sent behind the end of the transaction; nobody waits for the answer.
+        begin(self.client.batch_execute("SELECT pg_advisory_unlock_all()"));
         if self.meter.is_full() { Err(too_long(asked.limits)) } else { answer }
     }
 
@@ -108,7 +111,7 @@ impl Link {
         let trouble = |error: Error| trouble(&error, redact);
         // Dropped, it is rolled back.
         let transaction = self.client.build_transaction().read_only(true).start().await.map_err(trouble)?;
-        let time = format!("SET LOCAL statement_timeout = {}", self.time.as_millis().max(1));
+        let time = format!("SET LOCAL statement_timeout = {}", reading::stop_after(self.time).as_millis());
         let (_, statement) = tokio::try_join!(transaction.batch_execute(&time), transaction.prepare(asked.statement))
             .map_err(trouble)?;
         asked.check_count(statement.params().len())?;
@@ -132,6 +135,11 @@ impl Link {
     }
 }
 
+/// Begins something whose first step sends all of it, and does not wait for its end.
+fn begin(work: impl Future) {
+    let _ = pin!(work).poll(&mut Context::from_waker(Waker::noop()));
+}
+
 /// What went wrong, in words that hold no data.
 fn trouble(error: &Error, redact: &Redact) -> Trouble {
     let Some(said) = error.as_db_error() else {
@@ -151,7 +159,7 @@ fn trouble(error: &Error, redact: &Redact) -> Trouble {
     let words = || format!("{} ({})", redact.excerpt(said.message()), code.code());
     match code.code().get(..2).unwrap_or_default() {
         _ if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE => {
-            Trouble::new(Reason::Timeout, format!("the statement took too long ({})", code.code()))
+            reading::stopped(code.code())
         }
         _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => {
             rejected(format!("the statement writes, and this connector only reads ({})", code.code()))

@@ -1,5 +1,8 @@
 //! What is asked of every database alike: a statement that may be sent, and rows that are gathered within limits.
 
+use std::fmt;
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::question::{Reason, Take, Trouble};
@@ -7,6 +10,9 @@ use crate::question::{Reason, Take, Trouble};
 /// A statement that reads begins with one of these. The database is told to refuse writes, too: this keeps out what no
 /// database counts as writing, such as a change of the session.
 const READING: &[&str] = &["SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC"];
+
+/// By how much a server stops a statement earlier than its time, at most.
+const MOST_MARGIN: Duration = Duration::from_millis(200);
 
 /// One question, as a database gets it.
 pub(super) struct Asked<'a> {
@@ -47,6 +53,20 @@ impl Asked<'_> {
         match self.parameters.iter().position(|value| value.is_array() || value.is_object()) {
             Some(at) => Err(rejected(format!(
                 "parameter {} is a list or a map: parameters are texts, numbers, truth values and ()",
+                at + 1
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether no parameter is a truth value, for a database that has none: there it would be 1 or 0, and elsewhere it is not.
+    ///
+    /// # Errors
+    /// One is.
+    pub(super) fn check_no_truth_values(&self, database: &str) -> Result<(), Trouble> {
+        match self.parameters.iter().position(Value::is_boolean) {
+            Some(at) => Err(rejected(format!(
+                "parameter {} is a truth value, which {database} does not have: give what the column holds, such as 1 or 0",
                 at + 1
             ))),
             None => Ok(()),
@@ -121,6 +141,17 @@ impl Gathered {
             Take::Row | Take::Value => self.rows.into_iter().next().unwrap_or_default(),
         }
     }
+}
+
+/// When the server is told to stop a statement: a little before nobody waits for it any more, so that it says so itself and is
+/// known to be there.
+pub(super) fn stop_after(time: Duration) -> Duration {
+    time.saturating_sub((time / 10).min(MOST_MARGIN)).max(Duration::from_millis(1))
+}
+
+/// A statement that the server stopped.
+pub(super) fn stopped(code: impl fmt::Display) -> Trouble {
+    Trouble::new(Reason::Timeout, format!("the statement took too long ({code})")).as_answered()
 }
 
 pub(super) fn rejected(text: impl Into<String>) -> Trouble {

@@ -64,16 +64,20 @@ fn read(connection: &Connection, asked: &Asked<'_>) -> Result<Value, Trouble> {
         return Err(rejected("the statement writes, and this connector only reads"));
     }
     asked.check_count(statement.parameter_count())?;
+    asked.check_no_truth_values("SQLite")?;
     for (at, value) in asked.parameters.iter().enumerate() {
         let bound = match value {
             Value::Null => statement.raw_bind_parameter(at + 1, rusqlite::types::Null),
-            Value::Bool(truth) => statement.raw_bind_parameter(at + 1, truth),
             Value::Number(number) => match number.as_i64() {
                 Some(whole) => statement.raw_bind_parameter(at + 1, whole),
+                // It has no whole number of that size, and a float would lose digits.
+                None if number.is_u64() => statement.raw_bind_parameter(at + 1, number.to_string()),
                 None => statement.raw_bind_parameter(at + 1, number.as_f64()),
             },
             Value::String(text) => statement.raw_bind_parameter(at + 1, text),
-            Value::Array(_) | Value::Object(_) => return Err(rejected("a parameter is a list or a map")),
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                return Err(rejected("a parameter is a truth value, a list or a map"));
+            }
         };
         bound.map_err(|error| trouble(&error))?;
     }
@@ -132,5 +136,7 @@ fn trouble(error: &rusqlite::Error) -> Trouble {
         }
         other => (Reason::BadAnswer, format!("it cannot be read: {other}")),
     };
-    Trouble::new(reason, text)
+    let trouble = Trouble::new(reason, text);
+    // A file that was opened is there.
+    if reason == Reason::Timeout { trouble.as_answered() } else { trouble }
 }

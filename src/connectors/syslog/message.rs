@@ -18,6 +18,10 @@ const MOST_MSGID: usize = 32;
 /// Of a value in structured data, in characters; RFC 5424 has no limit, receivers do.
 const MOST_PARAM: usize = 255;
 
+/// To how many characters texts are cut last, for a receiver that takes little.
+const SHORT: usize = 100;
+const SHORTEST: usize = 30;
+
 /// What all messages of a connector have in common.
 pub(super) struct Form {
     /// RFC 5424 6.2.1: eight times the facility, and the severity.
@@ -47,23 +51,28 @@ impl Form {
         })
     }
 
-    /// Whether a message can hold this.
+    /// Whether a message can hold this, once its texts are cut.
     ///
     /// # Errors
     /// It is too long in any case.
     pub(super) fn check(&self, task: &Task) -> Result<(), String> {
         match task {
-            Task::Notify { message } => self.fits(message.to_string().len()),
+            Task::Notify { message } => self.fits(wording::with_texts_cut(message, SHORTEST).to_string().len()),
             _ => Ok(()),
         }
     }
 
-    /// The bytes of one message.
+    /// The bytes of one message. Of a notification that is too long, texts are cut.
     ///
     /// # Errors
     /// It is too long.
     pub(super) fn framed(&self, order: &Order, entry: &Entry) -> Result<Vec<u8>, String> {
-        let message = self.message(order, entry);
+        let mut message = self.message(order, entry);
+        if message.len() > self.max_bytes && matches!(order.action.task, Task::Notify { .. }) {
+            let cuts = wording::FITTED.into_iter().chain([SHORT, SHORTEST]);
+            let shorter = cuts.filter_map(|most| entry.with_texts_cut(most)).map(|entry| self.message(order, &entry));
+            message = shorter.into_iter().find(|message| message.len() <= self.max_bytes).unwrap_or(message);
+        }
         self.fits(message.len())?;
         Ok(match self.framing {
             Framing::OctetCounting => [format!("{} ", message.len()).as_bytes(), message.as_bytes()].concat(),

@@ -188,11 +188,8 @@ async fn what_teams_cannot_do_is_said_before_anything_is_kept() {
     let server = Server::saying("202 Accepted", "", "").await;
     let teams = teams(folder.path(), &server);
     let check = |task| teams.check(&Action::new("chat", task));
-    let long = |bytes: usize| {
-        let empty = json!({ "type": "AdaptiveCard", "version": "1.4", "body": "" });
-        let room = bytes - enveloped(&empty).len();
-        json!({ "type": "AdaptiveCard", "version": "1.4", "body": "x".repeat(room) })
-    };
+    let words =
+        |count: usize| json!({ "type": "AdaptiveCard", "version": "1.4", "body": vec!["x".repeat(200); count] });
     for (message, told) in [
         (json!(" \n"), "the text is empty"),
         (json!(7), "a message is a text or a map"),
@@ -203,13 +200,19 @@ async fn what_teams_cannot_do_is_said_before_anything_is_kept() {
         (json!({ "type": "message", "attachments": [] }), "`attachments`"),
         (json!({ "type": "message", "attachments": [{ "content": { "type": "AdaptiveCard" } }] }), "`version`"),
         (json!({ "type": "AdaptiveCard", "body": [] }), "`version`"),
-        (long(MOST_BYTES + 1), "takes 28672 bytes, and this message has 28673"),
+        (words(200), "takes 28672 bytes, and this message has"),
     ] {
         let problem = check(notify(message.clone())).expect_err(told);
         assert!(problem.contains(told), "{problem}");
     }
     assert!(check(Task::Forward).expect_err("no events").contains("takes `notify`, not `forward`"));
-    assert!(check(notify(json!("x"))).is_ok() && check(notify(long(MOST_BYTES))).is_ok());
+    assert!(check(notify(json!("x"))).is_ok() && check(notify(words(100))).is_ok());
+    let long = json!({ "type": "AdaptiveCard", "version": "1.4", "body": [{ "type": "TextBlock", "text": "\u{e4}".repeat(90_000) }] });
+    assert!(check(notify(long.clone())).is_ok(), "a long text is cut");
+    teams.perform(&order(notify(long))).await.expect("sent");
+    let (_, body) = server.only();
+    let text = body["attachments"][0]["content"]["body"][0]["text"].as_str().expect("a text");
+    assert!(text.ends_with('…') && body.to_string().len() <= MOST_BYTES, "{}", text.len());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::question::{Answer, Answered, Kv, Reason, Trouble};
 use crate::script::context::Mock;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json::json_from_dynamic;
+use crate::script::prelude::lookups::kv::stored_key;
 
 /// How long a test's own values of `kv` are kept.
 const KEEP: std::time::Duration = std::time::Duration::from_hours(400 * 24);
@@ -110,6 +111,7 @@ fn set_kv(values: &rhai::Map) -> Fallible<()> {
     change("set_kv", |session| {
         let mut state = crate::question::state::State::default();
         for (key, value) in values {
+            let key = stored_key(&key);
             state.step(&Kv::Set { key, value, keep: KEEP }, session.mocked.now.as_millisecond());
         }
         session.mocked.set_state(state);

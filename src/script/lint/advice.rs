@@ -6,6 +6,7 @@
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
+use crate::command::Action;
 use crate::script::budget::Limits;
 use crate::script::engine;
 use crate::script::engine::Dialect;
@@ -119,11 +120,13 @@ impl Review {
         Some(Refused { code: code.map_or("script/refused-argument", |refusal| refusal.code), message, help })
     }
 
-    /// The text of the error, if the constructor itself gives one.
+    /// What the constructor says is wrong: its error, or the problem of an action that cannot be made.
     fn text(&self, form: &Form, arguments: Vec<Dynamic>) -> Option<String> {
         let pointer = FnPtr::new(form.entry.name).ok()?;
-        let error = pointer.call::<Dynamic>(&self.engine, &AST::empty(), arguments).err()?;
-        own_text(*error)
+        match pointer.call::<Dynamic>(&self.engine, &AST::empty(), arguments) {
+            Ok(made) => made.read_lock::<Action>().and_then(|action| action.problem().map(str::to_owned)),
+            Err(error) => own_text(*error),
+        }
     }
 }
 

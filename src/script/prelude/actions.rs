@@ -1,12 +1,15 @@
 //! What a script asks the gateway to do afterwards: `notify`, `post`, `email`, `forward`, what is to change in accounts, and
 //! how often. Nothing is done here: a call makes an [`Action`], and the script returns it. No secret can become part of one.
+//!
+//! Texts in an action are often what a user made up. So what is wrong with a value ends no run: the action is refused alone
+//! ([`Action::impossible`]), and the other actions go out. Only a mistake of the script itself is an error.
 
 use std::time::Duration;
 
 use rhai::{Dynamic, ImmutableString};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::command;
 use crate::command::{Action, Method, State, Task, Window};
 use crate::moment;
 use crate::script::library::{Doc, Library};
@@ -30,6 +33,38 @@ const MAX_KEY_BYTES: usize = 200;
 /// The longest time that an action can be put off or held together.
 const MAX_TIME: Duration = Duration::from_hours(30 * 24);
 
+/// Why no action can be made.
+enum Flaw {
+    /// The script is wrong whatever the data: it ends with an error.
+    Script(String),
+    /// A value is wrong, and values come from outside: this action is refused alone.
+    Value(String),
+}
+
+impl From<String> for Flaw {
+    fn from(problem: String) -> Self {
+        Self::Value(problem)
+    }
+}
+
+impl From<&str> for Flaw {
+    fn from(problem: &str) -> Self {
+        Self::Value(problem.to_owned())
+    }
+}
+
+/// The action of a task, or what stands for it.
+///
+/// # Errors
+/// The script is wrong.
+fn action(connector: &str, function: &str, task: Result<Task, Flaw>) -> Fallible<Action> {
+    match task {
+        Ok(task) => Ok(Action::new(connector, task)),
+        Err(Flaw::Value(problem)) => Ok(Action::impossible(connector, function, format!("`{function}`: {problem}"))),
+        Err(Flaw::Script(problem)) => wrong(function, problem),
+    }
+}
+
 /// What is wrong, with the function that says so before it.
 fn wrong<T>(name: &str, problem: impl std::fmt::Display) -> Fallible<T> {
     Err(format!("`{name}`: {problem}").into())
@@ -47,34 +82,53 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// A value as JSON of any length.
+fn json_whole(value: &Dynamic) -> Result<Value, Flaw> {
+    json::json_from_dynamic(value).map_err(|problem| match problem.starts_with("a secret") {
+        true => Flaw::Script(format!("{problem}; an action is kept and sent, and never carries a secret")),
+        false => Flaw::Value(problem),
+    })
+}
+
 /// A value as JSON that may be kept.
-fn json_of(value: &Dynamic) -> Result<Value, String> {
-    let value = json::json_from_dynamic(value).map_err(|problem| match problem.starts_with("a secret") {
-        true => format!("{problem}; an action is kept and sent, and never carries a secret"),
-        false => problem,
-    })?;
+fn json_of(value: &Dynamic) -> Result<Value, Flaw> {
+    let value = json_whole(value)?;
     let bytes = value.to_string().len();
     if bytes > MAX_BYTES {
-        return Err(format!("this is {bytes} bytes long as JSON, and {MAX_BYTES} are the most"));
+        return Err(format!("this is {bytes} bytes long as JSON, and {MAX_BYTES} are the most").into());
     }
     Ok(value)
 }
 
 fn notify(connector: &str, message: &Dynamic) -> Fallible<Action> {
-    match json_of(message) {
-        Err(problem) => wrong("notify", problem),
-        Ok(Value::String(text)) if text.trim().is_empty() => wrong("notify", "needs a text"),
-        Ok(message @ (Value::String(_) | Value::Object(_))) => Ok(Action::new(connector, Task::Notify { message })),
-        Ok(other) => wrong("notify", format!("takes a text or a map, not {}", kind(&other))),
+    let task = || match json_whole(message)? {
+        Value::String(text) if text.trim().is_empty() => Err("needs a text".into()),
+        Value::String(text) => Ok(Task::Notify { message: Value::String(shortened(text)) }),
+        Value::Object(_) => Ok(Task::Notify { message: json_of(message)? }),
+        other => Err(format!("takes a text or a map, not {}", kind(&other)).into()),
+    };
+    action(connector, "notify", task())
+}
+
+/// A text whose JSON may be kept: what is beyond its end is left out, and a `…` says so.
+fn shortened(mut text: String) -> String {
+    // Of a text with nothing but control characters, JSON is six times as long.
+    for most in [MAX_BYTES - 64, MAX_BYTES / 8] {
+        if Value::from(text.as_str()).to_string().len() <= MAX_BYTES {
+            break;
+        }
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
     }
+    text
 }
 
 fn request(method: Method, connector: &str, path: &str, body: &Dynamic) -> Fallible<Action> {
-    let made = || {
+    let task = || {
         check_path(path)?;
-        Ok::<_, String>(Task::Request { method, path: path.to_owned(), body: json_of(body)? })
+        Ok(Task::Request { method, path: path.to_owned(), body: json_of(body)? })
     };
-    made().map(|task| Action::new(connector, task)).or_else(|problem| wrong(method.name(), problem))
+    action(connector, method.name(), task())
 }
 
 /// A path below the connector's own address: whom a request reaches is for the configuration to say, not for a script.
@@ -108,27 +162,43 @@ fn time(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Keys are often made of names that others chose. One that is too long keeps its beginning and gets a hash of the whole:
-/// it still means the same things, and no name can make a script fail.
+/// A key of any length.
 fn key(value: &Dynamic) -> Result<String, String> {
     let Ok(text) = value.clone().into_immutable_string() else {
         let kind = json::json_for_reading(value).map_or("that", |value| kind(&value));
         return Err(format!("a key is a text, not {kind}"));
     };
-    if text.trim().is_empty() {
-        return Err("the key is empty".to_owned());
+    match text.trim().is_empty() {
+        true => Err("the key is empty".to_owned()),
+        false => Ok(command::bounded(&text, MAX_KEY_BYTES)),
     }
-    if text.len() <= MAX_KEY_BYTES {
-        return Ok(text.into_owned());
-    }
-    let hash = hex::encode(Sha256::digest(text.as_bytes()));
-    let end = text.floor_char_boundary(MAX_KEY_BYTES - hash.len() - 1);
-    Ok(format!("{}~{hash}", &text[..end]))
 }
 
-fn window(name: &str, keyed: &Dynamic, length: &str) -> Fallible<Window> {
-    let made = || Ok::<_, String>(Window { key: key(keyed)?, ms: time(length)? });
-    made().or_else(|problem| wrong(name, problem))
+/// Puts a key with its time into an action. An action whose key is wrong cannot be made.
+fn keyed(
+    name: &str,
+    action: &Action,
+    written: &Dynamic,
+    length: &str,
+    put: fn(&mut Action, Window),
+) -> Fallible<Action> {
+    let ms = time(length).or_else(|problem| wrong(name, problem))?;
+    Ok(match key(written) {
+        Ok(key) => {
+            let mut action = action.clone();
+            put(&mut action, Window { key, ms });
+            action
+        }
+        Err(problem) => spoiled(action, name, &problem),
+    })
+}
+
+/// An action of which a modifier cannot be made. The first problem stays.
+fn spoiled(action: &Action, name: &str, problem: &str) -> Action {
+    match action.problem() {
+        Some(_) => action.clone(),
+        None => Action::impossible(&action.connector, action.name(), format!("`{name}`: {problem}")),
+    }
 }
 
 fn after(action: &Action, length: &str) -> Fallible<Action> {
@@ -136,26 +206,25 @@ fn after(action: &Action, length: &str) -> Fallible<Action> {
     Ok(Action { after_ms: Some(ms), ..action.clone() })
 }
 
-fn digest(action: &Action, keyed: &Dynamic, length: &str) -> Fallible<Action> {
+fn digest(action: &Action, written: &Dynamic, length: &str) -> Fallible<Action> {
     match action.task {
         Task::Forward => return wrong("digest", "events are forwarded one by one"),
         Task::Account(_) => return wrong("digest", "accounts are changed one by one"),
         _ => {}
     }
-    Ok(Action { digest: Some(window("digest", keyed, length)?), ..action.clone() })
+    keyed("digest", action, written, length, |action, window| action.digest = Some(window))
 }
 
 fn only_while(action: &Action, connector: &str, user: &str, states: &rhai::Array) -> Fallible<Action> {
-    let made = || {
-        let states = states.iter().map(|state| state.clone().into_string().map_err(|_| "a state is a text".to_owned()));
-        let states = states.collect::<Result<Vec<_>, String>>()?;
-        match (user.trim().is_empty(), states.is_empty()) {
-            (true, _) => Err("needs the id of a user".to_owned()),
-            (_, true) => Err("needs states, such as `[\"DEPROVISIONED\"]`".to_owned()),
-            _ => Ok(State { connector: connector.to_owned(), user: user.to_owned(), states }),
-        }
-    };
-    let state = made().or_else(|problem| wrong("only_while", problem))?;
+    let states = states.iter().map(|state| state.clone().into_string().map_err(|_| "a state is a text"));
+    let states = states.collect::<Result<Vec<_>, _>>().or_else(|problem| wrong("only_while", problem))?;
+    if user.trim().is_empty() {
+        return Ok(spoiled(action, "only_while", "needs the id of a user"));
+    }
+    if states.is_empty() {
+        return wrong("only_while", "needs states, such as `[\"DEPROVISIONED\"]`");
+    }
+    let state = State { connector: connector.to_owned(), user: user.to_owned(), states };
     Ok(Action { only_while: Some(state), ..action.clone() })
 }
 
@@ -176,7 +245,7 @@ fn shown(action: &Action) -> ImmutableString {
 pub(super) fn register(library: &mut Library) {
     library.value::<Action>(
         "Action",
-        "Something that the gateway does after the script: the script returns it, alone or in an array, beside commands of its hook if it likes. At most 100 in a run. It is done once its connector can, and tried again until then; nobody waits for it.",
+        "Something that the gateway does after the script: the script returns it, alone or in an array, beside commands of its hook if it likes. At most 100 in a run. It is done once its connector can, and tried again until then; nobody waits for it. What cannot be made of the values that the script gave, such as a path with a line end in it, or what its connector does not take, is refused alone: it ends in the dead letters with the reason, and the others go out.",
     );
     printed::<Action>(library, shown);
     register_telling(library);
@@ -201,10 +270,7 @@ fn register_telling(library: &mut Library) {
                 "A mail: `#{ to, subject, text }`, and if wanted `html`, `cc`, `reply_to`. `to` and `cc` are an address or an array of them; without `to` it goes to the connector's own recipient.",
                 r#"email("mail", #{ to: "help@corp.example", subject: "A new user", text: "Dora is here." })"#,
             ),
-            |connector: &str, mail: rhai::Map| match mail::of(&mail) {
-                Ok(mail) => Ok(Action::new(connector, Task::Email(mail))),
-                Err(problem) => wrong("email", problem),
-            },
+            |connector: &str, mail: rhai::Map| action(connector, "email", mail::of(&mail).map(Task::Email)),
         )
         .command(
             Doc::new(
@@ -272,8 +338,8 @@ fn register_times(library: &mut Library) {
                 "Not if another one of this key was asked for within the time. A key counts for one rule (or answering route) and connector; of one longer than 200 bytes the rest is kept as a hash.",
                 r#"notify("alerts", "Locked out").once("lock:00u1", "10m")"#,
             ),
-            |action: This, keyed: Dynamic, length: &str| {
-                window("once", &keyed, length).map(|window| Action { once: Some(window), ..action.clone() })
+            |action: This, written: Dynamic, length: &str| {
+                keyed("once", action, &written, length, |action, window| action.once = Some(window))
             },
         )
         .command(
@@ -282,7 +348,7 @@ fn register_times(library: &mut Library) {
                 "Together with all others of this key that are asked for within the time: one message that says how many.",
                 r#"notify("alerts", "Dora joined").digest("joined:00g1", "60s")"#,
             ),
-            |action: This, keyed: Dynamic, length: &str| digest(action, &keyed, length),
+            |action: This, written: Dynamic, length: &str| digest(action, &written, length),
         )
         .command(
             Doc::new(

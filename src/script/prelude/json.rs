@@ -11,6 +11,7 @@ use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
+use crate::question::digits;
 use crate::script::budget;
 use crate::script::depth;
 use crate::script::library::{Doc, Library};
@@ -30,7 +31,7 @@ const MAX_DEPTH: usize = depth::MAX_LEVELS;
 /// The longest text that `parse_json` reads.
 const MAX_BYTES: usize = 1_048_576;
 
-/// The value as scripts see it. `null` is `()`; whole numbers beyond 64 bits with sign become floats, as in JavaScript.
+/// The value as scripts see it. `null` is `()`; a whole number beyond 64 bits with sign becomes a text with all its digits.
 pub fn dynamic_from_json(value: &Value) -> Dynamic {
     match value {
         Value::Null => Dynamic::UNIT,
@@ -60,13 +61,25 @@ pub fn read_only(value: &Value) -> Fallible<Dynamic> {
 /// The text is not JSON, or a limit of the run is reached.
 pub fn dynamic_from_text(text: &[u8]) -> Fallible<Result<Dynamic, serde_json::Error>> {
     let made = Made::default();
+    let value = read(text, &made)?;
+    // The reader gave a float for it, so it is read again in another form.
+    match digits::quoted(text) {
+        Cow::Owned(text) if made.large.get() => read(&text, &made),
+        _ => Ok(value),
+    }
+}
+
+fn read(text: &[u8], made: &Made) -> Fallible<Result<Dynamic, serde_json::Error>> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Making(&made).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let value = Making(made).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match made.ended.take() {
         Some(ended) => Err(ended),
         None => Ok(value),
     }
 }
+
+/// From here on a whole number does not fit into 64 bits with sign.
+const LARGE: f64 = 9.2e18;
 
 /// So many values are made before the run is asked whether it may have more.
 const STEP: u32 = 512;
@@ -79,6 +92,8 @@ pub struct Made {
     values: Cell<u32>,
     most: Option<u32>,
     ended: Cell<Option<Box<EvalAltResult>>>,
+    /// A float came that may be a whole number beyond 64 bits.
+    large: Cell<bool>,
 }
 
 impl Made {
@@ -160,6 +175,7 @@ impl<'de> Visitor<'de> for Making<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Dynamic, E> {
+        self.0.large.set(self.0.large.get() || number.abs() >= LARGE);
         Ok(Dynamic::from_float(number))
     }
 
@@ -186,9 +202,10 @@ impl<'de> Visitor<'de> for Making<'_> {
 }
 
 fn number_value(number: &Number) -> Dynamic {
-    match number.as_i64() {
-        Some(whole) => whole.into(),
-        None => number.as_f64().map_or(Dynamic::UNIT, Dynamic::from_float),
+    match (number.as_i64(), number.as_u64()) {
+        (Some(whole), _) => whole.into(),
+        (None, Some(large)) => large.to_string().into(),
+        (None, None) => number.as_f64().map_or(Dynamic::UNIT, Dynamic::from_float),
     }
 }
 
@@ -363,7 +380,7 @@ pub(super) fn register(library: &mut Library) {
     library.function(
         Doc::new(
             "parse_json(text: string) -> any",
-            "Reads JSON of up to 1 MiB. `null` becomes `()`; whole numbers beyond 64 bits become floats. What is not JSON is an error with line and column.",
+            "Reads JSON of up to 1 MiB. `null` becomes `()`; a whole number beyond 64 bits becomes a text with all its digits. What is not JSON is an error with line and column.",
             r#"parse_json("{\"a\": [1, 2]}").a[1] == 2"#,
         ),
         parse_json,
@@ -381,7 +398,19 @@ mod tests {
         let value = json!({"a": [1, -2.5, "x", null, true], "b": {"c": {}}});
         assert_eq!(json_from_dynamic(&dynamic_from_json(&value)), Ok(value));
         let big = dynamic_from_json(&json!(u64::MAX));
-        assert_eq!(big.as_float(), Ok(u64::MAX as f64));
+        assert_eq!(big.into_string().as_deref(), Ok("18446744073709551615"));
+    }
+
+    #[test]
+    fn a_number_beyond_64_bits_keeps_its_digits() {
+        for text in
+            ["9223372036854775808", "18446744073709551616", "-9223372036854775809", "123456789012345678901234567890"]
+        {
+            let value = parse_json(&format!("{{\"a\": [{text}, 1e30, 7]}}")).expect("JSON");
+            let list = value.as_map_ref().expect("a map")["a"].clone().into_array().expect("a list");
+            assert_eq!(list[0].clone().into_string().as_deref(), Ok(text));
+            assert_eq!((list[1].as_float(), list[2].as_int()), (Ok(1e30), Ok(7)));
+        }
     }
 
     #[test]

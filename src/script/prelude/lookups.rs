@@ -3,17 +3,17 @@
 //! Nothing is asked here: a call makes a [`Question`], and the run either knows the answer already or ends and is repeated
 //! with it ([`crate::script::journal`]). A question that was not answered is an error to catch.
 
-use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map, Position};
+use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map, NativeCallContext, Position};
 use serde_json::Value;
 
-use crate::question::{Answer, Ask, Question, Trouble};
+use crate::question::{Answer, Ask, Question, Reason, Trouble};
 use crate::script::context;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::{Fallible, json, printed};
 
 mod directory;
 mod http;
-mod kv;
+pub mod kv;
 mod ldap;
 mod sql;
 
@@ -43,6 +43,61 @@ fn thrown(connector: &ImmutableString, trouble: &Trouble) -> Box<EvalAltResult> 
     error.insert("connector".into(), connector.clone().into());
     error.insert("message".into(), trouble.message.as_str().into());
     EvalAltResult::ErrorRuntime(Dynamic::from_map(error), Position::NONE).into()
+}
+
+/// What a value of a run may hold. Rhai ends a run whose value is larger, and no script can catch that; what a system answers is no
+/// mistake of the script.
+#[derive(Clone, Copy, Debug)]
+struct Most {
+    text_bytes: usize,
+    items: usize,
+    members: usize,
+}
+
+impl Most {
+    fn of(context: &NativeCallContext) -> Self {
+        let engine = context.engine();
+        let most = |limit: usize| if limit == 0 { usize::MAX } else { limit };
+        Self {
+            text_bytes: most(engine.max_string_size()),
+            items: most(engine.max_array_size()),
+            members: most(engine.max_map_size()),
+        }
+    }
+
+    /// The value, if a script may hold it.
+    ///
+    /// # Errors
+    /// It may not: an error to catch, whose `kind` is `too_large`.
+    fn checked(self, connector: &ImmutableString, value: Dynamic) -> Fallible<Dynamic> {
+        let mut held = Self { text_bytes: 0, items: 0, members: 0 };
+        held.add(&value);
+        let too_large = [
+            (held.text_bytes, self.text_bytes, "bytes of text", "max_string_bytes"),
+            (held.items, self.items, "items of lists", "max_array_items"),
+            (held.members, self.members, "members of maps", "max_map_items"),
+        ];
+        match too_large.into_iter().find(|(held, most, ..)| held > most) {
+            None => Ok(value),
+            Some((held, most, what, limit)) => {
+                let text = format!("the answer has {held} {what}, and `limits.{limit}` is {most}");
+                Err(thrown(connector, &Trouble::new(Reason::TooLarge, text)))
+            }
+        }
+    }
+
+    /// Counts as Rhai does: everything in a value together.
+    fn add(&mut self, value: &Dynamic) {
+        if let Ok(text) = value.as_immutable_string_ref() {
+            self.text_bytes += text.len();
+        } else if let Ok(items) = value.as_array_ref() {
+            self.items += items.len();
+            items.iter().for_each(|item| self.add(item));
+        } else if let Ok(members) = value.as_map_ref() {
+            self.members += members.len();
+            members.values().for_each(|member| self.add(member));
+        }
+    }
 }
 
 /// The parameters of a question as data. A secret can be none.

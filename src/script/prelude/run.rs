@@ -171,7 +171,14 @@ fn register_params(library: &mut Library) {
         Dynamic::from(Params),
     );
     library.module().set_indexer_get_fn(|_: &mut Params, name: ImmutableString| Params::value(&name));
-    library.overload("contains", |_: &mut Params, name: &str| Params::read(|params| params.contains_key(name)));
+    library.reader(
+        Doc::new(
+            "Params.contains(name: string) -> bool",
+            "Whether the parameter is set; the same as `name in params`.",
+            r#"params.contains("partner_domains") && !("nothing" in params)"#,
+        ),
+        |_: &mut Params, name: &str| Params::read(|params| params.contains_key(name)),
+    );
     library.reader(
         Doc::new(
             "Params.keys() -> array",

@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
             FALSE => false.into(),
             TRUE => true.into(),
             INT => signed(self.number()).into(),
-            LARGE => Dynamic::from_float(self.number() as f64),
+            LARGE => self.number().to_string().into(),
             FLOAT => Dynamic::from_float(self.float()),
             SHORT => Dynamic::from_float(self.text().parse().unwrap_or_default()),
             TEXT => {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::question::digits;
 use crate::script::table::encoded::Encode;
 use crate::script::table::entries::Entries;
 use crate::script::table::{NO_ROWS, Rows};
@@ -26,6 +27,8 @@ fn read<'de, T: DeserializeSeed<'de, Value = Entries>>(text: &'de str, seed: T) 
 
 /// The rows of an object or an array.
 pub(super) fn rows(text: &str) -> Result<Rows, NotJson> {
+    let quoted = digits::quoted(text.as_bytes());
+    let text = std::str::from_utf8(&quoted).unwrap_or(text);
     Ok(match text.trim_start().as_bytes().first() {
         Some(b'{') => Rows::Object(read(text, Members(Entries::keyed(text.len())))?.finished()),
         Some(b'[') => Rows::List(read(text, Items(Entries::values(text.len())))?.finished()),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::connectors::sql::reading;
 use crate::connectors::sql::reading::bad_cell;
 use crate::question::Trouble;
+use crate::question::digits;
 
 type Problem = Box<dyn Error + Sync + Send>;
 
@@ -162,7 +163,7 @@ fn float(number: f64) -> Result<Value, Problem> {
 }
 
 fn json(raw: &[u8]) -> Result<Value, Problem> {
-    Ok(serde_json::from_slice(raw).map_err(|_| Unfit("holds JSON that cannot be read"))?)
+    Ok(digits::read(raw).map_err(|_| Unfit("holds JSON that cannot be read"))?)
 }
 
 const BEYOND: Unfit = Unfit("holds a time beyond the year 9999");

@@ -331,7 +331,11 @@ async fn as_many_connections_as_the_pool_has() {
     let asking: Vec<_> = (0..8)
         .map(|_| {
             let sql = sql.clone();
-            tokio::spawn(async move { value(&sql, "select pg_backend_pid() from pg_sleep(0.05)", json!([])).await })
+            tokio::spawn(async move {
+                // As `lookup` does.
+                let _turn = sql.turns().expect("a pool").acquire().await.expect("a turn");
+                value(&sql, "select pg_backend_pid() from pg_sleep(0.05)", json!([])).await
+            })
         })
         .collect();
     let mut pids = std::collections::BTreeSet::new();
@@ -340,4 +344,26 @@ async fn as_many_connections_as_the_pool_has() {
     }
     assert_eq!(pids.len(), 2);
     assert_eq!(sql.kept().len(), 2);
+}
+
+#[tokio::test]
+async fn a_session_forgets_what_a_question_left() {
+    let Some((server, folder)) = server() else { return };
+    let settings = with_user(&server, &folder, "v20", "select 1").await;
+    let (sql, other) = (sql(folder.path(), &settings), super::sql(folder.path(), &settings));
+    let first = value(&sql, "select pg_backend_pid()", json!([])).await;
+    assert_eq!(value(&sql, "select pg_try_advisory_lock(4711)", json!([])).await, json!(true));
+    assert_eq!(value(&sql, "select set_config('hookgate.left', 'canary', false)", json!([])).await, json!("canary"));
+    assert_eq!(value(&sql, "select current_setting('hookgate.left', true)", json!([])).await, json!(""));
+    assert_eq!(value(&other, "select pg_try_advisory_lock(4711)", json!([])).await, json!(true), "nobody holds it");
+    assert_eq!(value(&sql, "select pg_backend_pid()", json!([])).await, first, "it is the same connection");
+}
+
+#[tokio::test]
+async fn a_statement_that_is_stopped_says_that_the_server_is_there() {
+    let Some((server, folder)) = server() else { return };
+    let settings = with_user(&server, &folder, "v21", "select 1").await;
+    let hasty = patient(folder.path(), &settings, Duration::from_millis(700));
+    let slow = trouble(&hasty, "select pg_sleep(60)::text", json!([])).await;
+    assert!(slow.answered && slow.reason == Reason::Timeout, "{slow:?}");
 }

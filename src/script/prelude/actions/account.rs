@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::command::{Account, Action, Task, Verb};
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::Fallible;
-use crate::script::prelude::actions::{json_of, kind, wrong};
+use crate::script::prelude::actions::{Flaw, action, json_of, kind};
 
 /// The longest id or login.
 const MAX_ID_BYTES: usize = 256;
@@ -24,27 +24,25 @@ fn made(connector: &str, verb: Verb, user: &Dynamic, group: Option<&Dynamic>) ->
     let account = || {
         let user = id(user, "a user is an id or a login")?;
         let group = group.map(|group| id(group, "a group is an id")).transpose()?;
-        Ok::<_, String>(Account { verb, user, group })
+        Ok(Task::Account(Account { verb, user, group }))
     };
-    match account() {
-        Ok(account) => Ok(Action::new(connector, Task::Account(account))),
-        Err(problem) => wrong(verb.name(), problem),
-    }
+    action(connector, verb.name(), account())
 }
 
-fn id(value: &Dynamic, what: &str) -> Result<String, String> {
+fn id(value: &Dynamic, what: &str) -> Result<String, Flaw> {
     let text = match json_of(value)? {
         Value::String(text) => text,
-        other => return Err(format!("{what}, as a text, not {}", kind(&other))),
+        other => return Err(format!("{what}, as a text, not {}", kind(&other)).into()),
     };
     if text.trim().is_empty() {
-        return Err(format!("{what}, and this one is empty"));
+        return Err(format!("{what}, and this one is empty").into());
     }
     if text.len() > MAX_ID_BYTES {
-        return Err(format!("{what}, and this one is {} bytes long: {MAX_ID_BYTES} are the most", text.len()));
+        let problem = format!("{what}, and this one is {} bytes long: {MAX_ID_BYTES} are the most", text.len());
+        return Err(problem.into());
     }
     match text.chars().any(char::is_control) {
-        true => Err(format!("{what}, and this one has letters that cannot be seen")),
+        true => Err(format!("{what}, and this one has letters that cannot be seen").into()),
         false => Ok(text),
     }
 }

@@ -1,11 +1,12 @@
-//! A mail as scripts write it: a map. Whether an address exists, or is one, its connector says.
+//! A mail as scripts write it: a map. Whether an address exists, or is one, its connector says, and it leaves out of a subject
+//! what no subject can have.
 
-use rhai::{Dynamic, Map};
+use rhai::{Dynamic, ImmutableString, Map};
 use serde_json::Value;
 
 use crate::command::Mail;
 use crate::finding::nearest;
-use crate::script::prelude::actions::{json_of, kind};
+use crate::script::prelude::actions::{Flaw, json_of, kind, shortened};
 
 const KEYS: [&str; 6] = ["to", "subject", "text", "html", "cc", "reply_to"];
 
@@ -16,24 +17,31 @@ const MAX_RECIPIENTS: usize = 100;
 ///
 /// # Errors
 /// What is missing, or is no part of a mail.
-pub(super) fn of(map: &Map) -> Result<Mail, String> {
+pub(super) fn of(map: &Map) -> Result<Mail, Flaw> {
     if let Some(unknown) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
         let hint = nearest(unknown, KEYS)
             .map_or_else(|| format!("there are: {}", KEYS.join(", ")), |near| format!("did you mean `{near}`?"));
-        return Err(format!("a mail has no `{unknown}`: {hint}"));
+        return Err(Flaw::Script(format!("a mail has no `{unknown}`: {hint}")));
     }
-    let parts = json_of(&Dynamic::from_map(map.clone()))?;
+    let mut map = map.clone();
+    if let Some(text) =
+        map.get("text").and_then(|text| text.read_lock::<ImmutableString>().map(|text| text.to_string()))
+    {
+        map.insert("text".into(), shortened(text).into());
+    }
+    let parts = json_of(&Dynamic::from_map(map))?;
     let mail = Mail {
         to: addresses(&parts, "to")?,
-        subject: line(&parts, "subject")?.ok_or("`subject` is missing")?,
+        subject: text(&parts, "subject")?.ok_or("`subject` is missing")?,
         text: text(&parts, "text")?.ok_or("`text` is missing")?,
         html: text(&parts, "html")?,
         cc: addresses(&parts, "cc")?,
-        reply_to: line(&parts, "reply_to")?,
+        reply_to: text(&parts, "reply_to")?,
     };
     let recipients = mail.to.len() + mail.cc.len();
     if recipients > MAX_RECIPIENTS {
-        return Err(format!("{recipients} recipients are more than the {MAX_RECIPIENTS} that a mail may have"));
+        let text = format!("{recipients} recipients are more than the {MAX_RECIPIENTS} that a mail may have");
+        return Err(text.into());
     }
     Ok(mail)
 }
@@ -47,19 +55,6 @@ fn text(parts: &Value, name: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// A text on one line: a second one would be another header of the mail.
-fn line(parts: &Value, name: &str) -> Result<Option<String>, String> {
-    let text = text(parts, name)?;
-    text.map(|text| one_line(&text, name)).transpose()
-}
-
-fn one_line(text: &str, name: &str) -> Result<String, String> {
-    match text.chars().any(char::is_control) {
-        true => Err(format!("`{name}` has more than one line, or letters that cannot be seen")),
-        false => Ok(text.to_owned()),
-    }
-}
-
 fn addresses(parts: &Value, name: &str) -> Result<Vec<String>, String> {
     let list = match parts.get(name).unwrap_or(&Value::Null) {
         Value::Null => return Ok(Vec::new()),
@@ -68,7 +63,7 @@ fn addresses(parts: &Value, name: &str) -> Result<Vec<String>, String> {
     };
     let address = |value: &Value| match value.as_str().map(str::trim) {
         Some("") => Err(format!("an address in `{name}` is empty")),
-        Some(address) => one_line(address, name),
+        Some(address) => Ok(address.to_owned()),
         None => Err(format!("`{name}` is an address or an array of them, not {}", kind(value))),
     };
     list.iter().map(address).collect()

@@ -1,10 +1,10 @@
 //! `okta("org").user(id)`: what the provider itself knows of users and groups.
 
-use rhai::{Dynamic, ImmutableString};
+use rhai::{Dynamic, ImmutableString, NativeCallContext};
 
 use crate::question::{Ask, Directory};
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{ask, handle};
+use crate::script::prelude::lookups::{Most, ask, handle};
 use crate::script::prelude::{Fallible, json};
 
 /// An org that is asked.
@@ -12,9 +12,9 @@ use crate::script::prelude::{Fallible, json};
 struct Okta(ImmutableString);
 
 impl Okta {
-    fn ask(&self, name: &str, asked: Directory) -> Fallible<Dynamic> {
+    fn ask(&self, context: &NativeCallContext, name: &str, asked: Directory) -> Fallible<Dynamic> {
         let answer = ask(name, &self.0, Ask::Directory(asked))?;
-        json::read_only(&answer.value)
+        Most::of(context).checked(&self.0, json::read_only(&answer.value)?)
     }
 }
 
@@ -32,7 +32,9 @@ pub(super) fn register(library: &mut Library) {
             "A user by id or login, as Okta has it: `.id`, `.status`, `.profile`, …; `()` if there is none.",
             r#"okta("org").user("ann@example.com").profile.firstName == "Ann" && okta("org").user("00u8") == ()"#,
         ),
-        |okta: &mut Okta, id: &str| okta.ask("user", Directory::User(id.to_owned())),
+        |context: NativeCallContext, okta: &mut Okta, id: &str| {
+            okta.ask(&context, "user", Directory::User(id.to_owned()))
+        },
     );
     library.reader(
         Doc::new(
@@ -40,7 +42,9 @@ pub(super) fn register(library: &mut Library) {
             "A group by id: `.id`, `.type`, `.profile.name`, …; `()` if there is none.",
             r#"okta("org").group("00g1").profile.name == "Payroll""#,
         ),
-        |okta: &mut Okta, id: &str| okta.ask("group", Directory::Group(id.to_owned())),
+        |context: NativeCallContext, okta: &mut Okta, id: &str| {
+            okta.ask(&context, "group", Directory::Group(id.to_owned()))
+        },
     );
     library.reader(
         Doc::new(
@@ -48,7 +52,9 @@ pub(super) fn register(library: &mut Library) {
             "The groups of a user, maps as `group` gives them; `()` if there is no such user.",
             r#"okta("org").user_groups("00u7").map(|group| group.id) == ["00g1"]"#,
         ),
-        |okta: &mut Okta, user: &str| okta.ask("user_groups", Directory::UserGroups(user.to_owned())),
+        |context: NativeCallContext, okta: &mut Okta, user: &str| {
+            okta.ask(&context, "user_groups", Directory::UserGroups(user.to_owned()))
+        },
     );
     library.reader(
         Doc::new(
@@ -56,8 +62,8 @@ pub(super) fn register(library: &mut Library) {
             "How a user is assigned to an application: `.id`, `.status`, `.profile`, …; `()` if not at all.",
             r#"okta("org").app_user("0oa1", "00u7").status == "PROVISIONED""#,
         ),
-        |okta: &mut Okta, app: &str, user: &str| {
-            okta.ask("app_user", Directory::AppUser(app.to_owned(), user.to_owned()))
+        |context: NativeCallContext, okta: &mut Okta, app: &str, user: &str| {
+            okta.ask(&context, "app_user", Directory::AppUser(app.to_owned(), user.to_owned()))
         },
     );
     library.reader(
@@ -67,8 +73,8 @@ pub(super) fn register(library: &mut Library) {
              seconds behind what was changed.",
             r#"okta("org").find_users("employeeNumber", "123")[0].id == "00u7""#,
         ),
-        |okta: &mut Okta, attribute: &str, value: &str| {
-            okta.ask("find_users", Directory::FindUsers(attribute.to_owned(), value.to_owned()))
+        |context: NativeCallContext, okta: &mut Okta, attribute: &str, value: &str| {
+            okta.ask(&context, "find_users", Directory::FindUsers(attribute.to_owned(), value.to_owned()))
         },
     );
 }

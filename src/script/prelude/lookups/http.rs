@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, ImmutableString, Map};
+use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use crate::question::{Answer, Ask, Reason, Trouble};
 use crate::script::budget;
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{ask, handle, thrown};
+use crate::script::prelude::lookups::{Most, ask, handle, thrown};
 use crate::script::prelude::{Fallible, json, printed};
 
 /// A connector that is asked over HTTP.
@@ -20,23 +20,24 @@ struct Http(ImmutableString);
 #[derive(Clone, Debug)]
 struct HttpAnswer {
     connector: ImmutableString,
+    most: Most,
     answer: Arc<Answer>,
 }
 
 impl Http {
-    fn get(&self, path: &str, query: &Map) -> Fallible<HttpAnswer> {
+    fn get(&self, context: &NativeCallContext, path: &str, query: &Map) -> Fallible<HttpAnswer> {
         let path = with_query(path, query).map_err(|problem| format!("`get`: {problem}"))?;
-        self.ask("get", Ask::Http { path, body: None })
+        self.ask(context, "get", Ask::Http { path, body: None })
     }
 
-    fn query(&self, path: &str, body: &Dynamic) -> Fallible<HttpAnswer> {
+    fn query(&self, context: &NativeCallContext, path: &str, body: &Dynamic) -> Fallible<HttpAnswer> {
         let body = json::json_from_dynamic(body).map_err(|problem| format!("`query`: {problem}"))?;
-        self.ask("query", Ask::Http { path: path.to_owned(), body: Some(body) })
+        self.ask(context, "query", Ask::Http { path: path.to_owned(), body: Some(body) })
     }
 
-    fn ask(&self, name: &str, question: Ask) -> Fallible<HttpAnswer> {
+    fn ask(&self, context: &NativeCallContext, name: &str, question: Ask) -> Fallible<HttpAnswer> {
         let answer = ask(name, &self.0, question)?;
-        Ok(HttpAnswer { connector: self.0.clone(), answer: Arc::new(answer) })
+        Ok(HttpAnswer { connector: self.0.clone(), most: Most::of(context), answer: Arc::new(answer) })
     }
 }
 
@@ -54,11 +55,16 @@ impl HttpAnswer {
             return Ok(Dynamic::UNIT);
         }
         budget::charge(4 * self.text().len() as u64)?;
-        json::dynamic_from_text(self.text().as_bytes())?.map(Dynamic::into_read_only).map_err(|error| {
+        let value = json::dynamic_from_text(self.text().as_bytes())?.map(Dynamic::into_read_only).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
             let message = format!("it answered {} with something that is no JSON ({place})", self.status());
             thrown(&self.connector, &Trouble::new(Reason::BadAnswer, message))
-        })
+        })?;
+        self.most.checked(&self.connector, value)
+    }
+
+    fn whole_text(&self) -> Fallible<Dynamic> {
+        self.most.checked(&self.connector, self.text().into())
     }
 }
 
@@ -108,7 +114,7 @@ pub(super) fn register(library: &mut Library) {
              redirects (`rejected`). Use `url_encode` for parts of the path.",
             r#"http("hr").get("/people/7").json.name == "Ann""#,
         ),
-        |http: &mut Http, path: &str| http.get(path, &Map::new()),
+        |context: NativeCallContext, http: &mut Http, path: &str| http.get(&context, path, &Map::new()),
     );
     library.reader(
         Doc::new(
@@ -116,7 +122,7 @@ pub(super) fn register(library: &mut Library) {
             "The same with `?name=value` behind the path, encoded; several of one name for an array, none for `()`.",
             r#"http("hr").get("/people", #{ email: "ann@example.com" }).json.len() == 1"#,
         ),
-        |http: &mut Http, path: &str, query: Map| http.get(path, &query),
+        |context: NativeCallContext, http: &mut Http, path: &str, query: Map| http.get(&context, path, &query),
     );
     library.reader(
         Doc::new(
@@ -125,7 +131,7 @@ pub(super) fn register(library: &mut Library) {
              a command (`post`), because a lookup may be asked twice.",
             r#"http("hr").query("/search", #{ name: "Ann" }).status == 200"#,
         ),
-        |http: &mut Http, path: &str, body: Dynamic| http.query(path, &body),
+        |context: NativeCallContext, http: &mut Http, path: &str, body: Dynamic| http.query(&context, path, &body),
     );
     library.value::<HttpAnswer>("HttpAnswer", "What an API answered.");
     library.property(
@@ -144,13 +150,13 @@ pub(super) fn register(library: &mut Library) {
         ),
         |answer: &mut HttpAnswer| answer.json(),
     );
-    library.property(
+    library.fallible_property(
         Doc::new(
             "HttpAnswer.text: string",
             "The body as text.",
             r#"http("hr").get("/people/8").text == "no such person""#,
         ),
-        |answer: &mut HttpAnswer| ImmutableString::from(answer.text()),
+        |answer: &mut HttpAnswer| answer.whole_text(),
     );
     library.property(
         Doc::new(

@@ -5,12 +5,13 @@ use std::time::Duration;
 use rhai::{Dynamic, ImmutableString};
 use serde_json::Value;
 
+use crate::command;
 use crate::moment;
 use crate::question::{Ask, KV, Kv};
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::{Fallible, json, printed};
 
-/// The longest key, in bytes.
+/// The longest key that is kept as it is, in bytes.
 const MAX_KEY_BYTES: usize = 512;
 
 /// The longest value, as JSON.
@@ -26,17 +27,19 @@ const MAX_RATE: u32 = 10_000;
 #[derive(Clone, Copy, Debug)]
 struct State;
 
-fn step(step: Kv) -> Fallible<Value> {
-    let name = step.name();
-    if step.key().is_empty() || step.key().len() > MAX_KEY_BYTES {
-        return Err(format!("`kv.{name}`: a key is a text of 1 to {MAX_KEY_BYTES} bytes").into());
-    }
-    // What begins like this is the gateway's own.
-    if step.key().starts_with('\u{1}') {
-        return Err(format!("`kv.{name}`: a key begins with something that can be seen").into());
+/// A key as the store has it. Keys are often made of what users typed: one that is too long gets a hash, and one that begins like a
+/// key of the gateway's own gets another beginning.
+pub fn stored_key(written: &str) -> String {
+    let own = written.strip_prefix('\u{1}').map(|rest| format!("\u{2}{rest}"));
+    command::bounded(own.as_deref().unwrap_or(written), MAX_KEY_BYTES)
+}
+
+fn step(name: &str, key: &str, step: impl FnOnce(String) -> Kv) -> Fallible<Value> {
+    if key.is_empty() {
+        return Err(format!("`kv.{name}`: the key is empty").into());
     }
     let connector = ImmutableString::from(KV);
-    super::ask(name, &connector, Ask::Kv(step)).map(|answer| answer.value)
+    super::ask(name, &connector, Ask::Kv(step(stored_key(key)))).map(|answer| answer.value)
 }
 
 fn keep(name: &str, text: &str) -> Fallible<Duration> {
@@ -65,17 +68,19 @@ fn set(key: &str, value: &Dynamic, time: &str) -> Fallible<()> {
             format!("`kv.set`: the value is {bytes} bytes long as JSON, and {MAX_VALUE_BYTES} are the most").into()
         );
     }
-    step(Kv::Set { key: key.to_owned(), value, keep: keep("set", time)? }).map(drop)
+    let keep = keep("set", time)?;
+    step("set", key, |key| Kv::Set { key, value, keep }).map(drop)
 }
 
 fn incr(key: &str, by: i64, time: &str) -> Fallible<i64> {
-    let sum = step(Kv::Incr { key: key.to_owned(), by, keep: keep("incr", time)? })?;
+    let keep = keep("incr", time)?;
+    let sum = step("incr", key, |key| Kv::Incr { key, by, keep })?;
     Ok(sum.as_i64().unwrap_or(0))
 }
 
 fn within_rate(key: &str, text: &str) -> Fallible<bool> {
     let (most, window) = rate(text)?;
-    let within = step(Kv::WithinRate { key: key.to_owned(), most, window })?;
+    let within = step("within_rate", key, |key| Kv::WithinRate { key, most, window })?;
     Ok(within.as_bool().unwrap_or(false))
 }
 
@@ -86,7 +91,8 @@ pub(super) fn register(library: &mut Library) {
             "kv: State",
             "Small state that all scripts share, kept in the store: it outlives restarts and reloads. Each step is one \
              transaction, exact however many runs take it at once. A preview changes nothing; a rule that is tried again gets \
-             the answers of its first try. Begin keys with the name of the rule.",
+             the answers of its first try. Begin keys with the name of the rule. A key has any length: of one longer than 512 \
+             bytes the rest is kept as a hash. A value has 64 KiB of JSON at most, and stays 400 days at most.",
             r#"kv.once("welcome/00u7", "1d")"#,
         ),
         Dynamic::from(State),
@@ -97,7 +103,7 @@ pub(super) fn register(library: &mut Library) {
             "The value of a key; `()` if it has none, or no longer.",
             r#"kv.get("nothing") == ()"#,
         ),
-        |_: &mut State, key: &str| step(Kv::Get { key: key.to_owned() }).and_then(|value| json::read_only(&value)),
+        |_: &mut State, key: &str| step("get", key, |key| Kv::Get { key }).and_then(|value| json::read_only(&value)),
     );
     library.reader(
         Doc::new(
@@ -130,7 +136,8 @@ pub(super) fn register(library: &mut Library) {
             r#"kv.once("seen/7", "1h") && !kv.once("seen/7", "1h")"#,
         ),
         |_: &mut State, key: &str, time: &str| {
-            let first = step(Kv::Once { key: key.to_owned(), keep: keep("once", time)? })?;
+            let keep = keep("once", time)?;
+            let first = step("once", key, |key| Kv::Once { key, keep })?;
             Ok::<bool, Box<rhai::EvalAltResult>>(first.as_bool().unwrap_or(false))
         },
     );
@@ -144,4 +151,19 @@ pub(super) fn register(library: &mut Library) {
         |_: &mut State, key: &str, rate: &str| within_rate(key, rate),
     );
     printed::<State>(library, |_| KV.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_any_length_can_be_stored_and_stays_another_one() {
+        assert_eq!(stored_key("tries/ann"), "tries/ann");
+        let long = |end: &str| stored_key(&format!("tries/{}{end}", "\u{e4}".repeat(600)));
+        assert!(long("a").len() <= MAX_KEY_BYTES && long("a").starts_with("tries/\u{e4}"));
+        assert!(long("a") == long("a") && long("a") != long("b"));
+        assert_eq!(stored_key(&"k".repeat(MAX_KEY_BYTES)), "k".repeat(MAX_KEY_BYTES));
+        assert!(!stored_key("\u{1}guard hr").starts_with('\u{1}'), "the gateway's own");
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, ImmutableString};
+use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 use serde_json::Value;
 
 use crate::question::Ask;
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{ask, handle, values};
+use crate::script::prelude::lookups::{Most, ask, handle, values};
 use crate::script::prelude::secret::Hidden;
 use crate::script::prelude::{Fallible, printed};
 use crate::secret::Secret;
@@ -18,7 +18,10 @@ struct Ldap(ImmutableString);
 
 /// An entry of a directory.
 #[derive(Clone, Debug)]
-struct LdapEntry(Arc<Value>);
+struct LdapEntry {
+    connector: ImmutableString,
+    entry: Arc<Value>,
+}
 
 impl Ldap {
     fn bind(&self, dn: &str, password: &Hidden) -> Fallible<bool> {
@@ -27,7 +30,7 @@ impl Ldap {
         Ok(answer.value.as_bool().unwrap_or(false))
     }
 
-    fn search(&self, base: &str, filter: &str, attributes: Array) -> Fallible<Array> {
+    fn search(&self, most: Most, base: &str, filter: &str, attributes: Array) -> Fallible<Dynamic> {
         let attributes = values("search", attributes)?.into_iter();
         let attributes = attributes.map(|name| match name {
             Value::String(name) => Ok(name),
@@ -35,29 +38,33 @@ impl Ldap {
         });
         let attributes = attributes.collect::<Result<Vec<_>, _>>()?;
         let question = Ask::Search { base: base.to_owned(), filter: filter.to_owned(), attributes };
-        match ask("search", &self.0, question)?.value {
-            Value::Array(entries) => {
-                Ok(entries.into_iter().map(|entry| Dynamic::from(LdapEntry(Arc::new(entry)))).collect())
-            }
-            _ => Ok(Array::new()),
-        }
+        let entry = |entry| LdapEntry { connector: self.0.clone(), entry: Arc::new(entry) };
+        let entries: Array = match ask("search", &self.0, question)?.value {
+            Value::Array(entries) => entries.into_iter().map(|one| Dynamic::from(entry(one))).collect(),
+            _ => Array::new(),
+        };
+        most.checked(&self.0, Dynamic::from_array(entries))
     }
 }
 
 impl LdapEntry {
     fn dn(&self) -> &str {
-        self.0["dn"].as_str().unwrap_or_default()
+        self.entry["dn"].as_str().unwrap_or_default()
     }
 
     /// Names of attributes are the same in upper and lower case (RFC 4512).
     fn all(&self, name: &str) -> impl Iterator<Item = ImmutableString> {
-        let attributes = self.0["attributes"].as_object().into_iter().flatten();
+        let attributes = self.entry["attributes"].as_object().into_iter().flatten();
         let found = attributes.filter(move |(own, _)| own.eq_ignore_ascii_case(name));
         found.flat_map(|(_, values)| values.as_array().into_iter().flatten()).filter_map(Value::as_str).map(Into::into)
     }
 
-    fn first(&self, name: &str) -> Dynamic {
-        self.all(name).next().map_or(Dynamic::UNIT, Dynamic::from)
+    fn first(&self, most: Most, name: &str) -> Fallible<Dynamic> {
+        most.checked(&self.connector, self.all(name).next().map_or(Dynamic::UNIT, Dynamic::from))
+    }
+
+    fn every(&self, most: Most, name: &str) -> Fallible<Dynamic> {
+        most.checked(&self.connector, Dynamic::from_array(self.all(name).map(Dynamic::from).collect()))
     }
 }
 
@@ -85,7 +92,9 @@ pub(super) fn register(library: &mut Library) {
              `ldap_escape` for what users typed.",
             r#"ldap("corp").search("(uid=ann)")[0].dn == "uid=ann,ou=people,dc=corp,dc=example""#,
         ),
-        |ldap: &mut Ldap, filter: &str| ldap.search("", filter, Array::new()),
+        |context: NativeCallContext, ldap: &mut Ldap, filter: &str| {
+            ldap.search(Most::of(&context), "", filter, Array::new())
+        },
     );
     library.reader(
         Doc::new(
@@ -93,7 +102,9 @@ pub(super) fn register(library: &mut Library) {
             "The same below another entry, and with these attributes only.",
             r#"ldap("corp").search("ou=people,dc=corp,dc=example", "(uid=ann)", ["mail"])[0].get("mail") == "ann@corp.example""#,
         ),
-        |ldap: &mut Ldap, base: &str, filter: &str, attributes: Array| ldap.search(base, filter, attributes),
+        |context: NativeCallContext, ldap: &mut Ldap, base: &str, filter: &str, attributes: Array| {
+            ldap.search(Most::of(&context), base, filter, attributes)
+        },
     );
     library.value::<LdapEntry>("LdapEntry", "An entry of a directory.");
     library.property(
@@ -107,10 +118,10 @@ pub(super) fn register(library: &mut Library) {
     library.function(
         Doc::new(
             "LdapEntry.get(name: string) -> string or ()",
-            "The first value of an attribute, in upper or lower case; `()` if it has none.",
+            "The first value of an attribute, in upper or lower case; `()` if it has none. One that is longer than `limits.max_string_bytes` is an error to catch, whose `kind` is `too_large`.",
             r#"ldap("corp").search("(uid=ann)")[0].get("MAIL") == "ann@corp.example""#,
         ),
-        |entry: &mut LdapEntry, name: &str| entry.first(name),
+        |context: NativeCallContext, entry: &mut LdapEntry, name: &str| entry.first(Most::of(&context), name),
     );
     library.function(
         Doc::new(
@@ -118,7 +129,7 @@ pub(super) fn register(library: &mut Library) {
             "All values of an attribute.",
             r#"ldap("corp").search("(uid=ann)")[0].all("memberOf") == []"#,
         ),
-        |entry: &mut LdapEntry, name: &str| entry.all(name).map(Dynamic::from).collect::<Array>(),
+        |context: NativeCallContext, entry: &mut LdapEntry, name: &str| entry.every(Most::of(&context), name),
     );
     printed::<LdapEntry>(library, |entry| entry.dn().into());
 }

@@ -1,10 +1,10 @@
 //! `sql("legacy").row("select … where id = ?", [id])`: what a database has.
 
-use rhai::{Array, Dynamic, ImmutableString};
+use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
 use crate::question::{Ask, Take};
 use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{ask, handle, values};
+use crate::script::prelude::lookups::{Most, ask, handle, values};
 use crate::script::prelude::{Fallible, json};
 
 /// A database that is asked.
@@ -12,7 +12,7 @@ use crate::script::prelude::{Fallible, json};
 struct Sql(ImmutableString);
 
 impl Sql {
-    fn ask(&self, take: Take, statement: &str, parameters: Array) -> Fallible<Dynamic> {
+    fn ask(&self, most: Most, take: Take, statement: &str, parameters: Array) -> Fallible<Dynamic> {
         let name = match take {
             Take::Rows => "rows",
             Take::Row => "row",
@@ -20,7 +20,7 @@ impl Sql {
         };
         let (statement, parameters) = (statement.to_owned(), values(name, parameters)?);
         let answer = ask(name, &self.0, Ask::Sql { take, statement, parameters })?;
-        json::read_only(&answer.value)
+        most.checked(&self.0, json::read_only(&answer.value)?)
     }
 }
 
@@ -34,31 +34,44 @@ pub(super) fn register(library: &mut Library) {
     handle(library, ("Sql", about), doc, Sql, |sql| sql.0.clone());
     library.reader(
         Doc::new(
-            "Sql.row(statement: string, parameters: array) -> map or ()",
+            "Sql.row(statement: string [, parameters: array]) -> map or ()",
             "The first row by name of column; `()` if there is none. Parameters stand in the statement as the database writes \
              them: `$1` for PostgreSQL, `?` for MySQL and SQLite. Never build a statement from text: what users typed belongs \
-             into the parameters.",
+             into the parameters. They are texts and numbers, as the column holds them, and `()`; PostgreSQL takes truth values, \
+             too.",
             r#"sql("legacy").row("select name from users where id = ?", [7]).name == "Ann""#,
         ),
-        |sql: &mut Sql, statement: &str, parameters: Array| sql.ask(Take::Row, statement, parameters),
+        |context: NativeCallContext, sql: &mut Sql, statement: &str, parameters: Array| {
+            sql.ask(Most::of(&context), Take::Row, statement, parameters)
+        },
     );
     library.reader(
         Doc::new(
-            "Sql.rows(statement: string, parameters: array) -> array",
+            "Sql.rows(statement: string [, parameters: array]) -> array",
             "All rows, a map each; too many are an error whose `kind` is `too_large`.",
             r#"sql("legacy").rows("select id from users where team = ?", ["x"]).len() == 2"#,
         ),
-        |sql: &mut Sql, statement: &str, parameters: Array| sql.ask(Take::Rows, statement, parameters),
+        |context: NativeCallContext, sql: &mut Sql, statement: &str, parameters: Array| {
+            sql.ask(Most::of(&context), Take::Rows, statement, parameters)
+        },
     );
     library.reader(
         Doc::new(
-            "Sql.value(statement: string, parameters: array) -> any",
+            "Sql.value(statement: string [, parameters: array]) -> any",
             "The first column of the first row; `()` if there is none, or if it is `NULL`.",
             r#"sql("legacy").value("select hash from users where login = ?", ["ann"]) == "{SSHA}x""#,
         ),
-        |sql: &mut Sql, statement: &str, parameters: Array| sql.ask(Take::Value, statement, parameters),
+        |context: NativeCallContext, sql: &mut Sql, statement: &str, parameters: Array| {
+            sql.ask(Most::of(&context), Take::Value, statement, parameters)
+        },
     );
-    library.overload("row", |sql: &mut Sql, statement: &str| sql.ask(Take::Row, statement, Array::new()));
-    library.overload("rows", |sql: &mut Sql, statement: &str| sql.ask(Take::Rows, statement, Array::new()));
-    library.overload("value", |sql: &mut Sql, statement: &str| sql.ask(Take::Value, statement, Array::new()));
+    library.overload("row", |context: NativeCallContext, sql: &mut Sql, statement: &str| {
+        sql.ask(Most::of(&context), Take::Row, statement, Array::new())
+    });
+    library.overload("rows", |context: NativeCallContext, sql: &mut Sql, statement: &str| {
+        sql.ask(Most::of(&context), Take::Rows, statement, Array::new())
+    });
+    library.overload("value", |context: NativeCallContext, sql: &mut Sql, statement: &str| {
+        sql.ask(Most::of(&context), Take::Value, statement, Array::new())
+    });
 }
