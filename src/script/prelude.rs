@@ -23,6 +23,7 @@ pub mod phone;
 pub mod run;
 pub mod secret;
 pub mod set;
+mod shape;
 pub mod text;
 pub mod time;
 pub mod url;
@@ -45,6 +46,7 @@ static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {
     crypto::register(library.family("Hashes and encodings"));
     json::register(library.family("JSON"));
     nested::register(&mut library);
+    shape::register(&mut library);
     table::register(library.family("Tables"));
     run::register(library.family("The run"));
     lookups::register(library.family(lookups::FAMILY));

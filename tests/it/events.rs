@@ -15,6 +15,7 @@ mod guard;
 mod leaving;
 mod order;
 mod resting;
+mod schemas;
 mod siem;
 mod stopping;
 mod stuck;

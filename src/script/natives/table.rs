@@ -96,6 +96,7 @@ const OURS: &[(Cost, &[&str])] = &[
     (Cost::Shown, PRINTING),
     (Cost::Widening, &["ascii_fold", "url_encode", "ldap_escape", "dn_escape"]),
     (JOIN, &["join"]),
+    (Cost::Values, &["without_empty"]),
 ];
 
 /// What one of Rhai's functions costs; nothing if it is not classified.

@@ -10,6 +10,17 @@ use tokio::net::TcpListener;
 use crate::events::{delivery, event};
 use crate::harness::TestGateway;
 
+/// The script with all that it imports.
+pub(super) const SCRIPTS: &[(&str, &str)] = &[
+    ("scripts/siem_forward.rhai", include_str!("../../../scripts/siem_forward.rhai")),
+    ("scripts/lib/ecs.rhai", include_str!("../../../scripts/lib/ecs.rhai")),
+    ("scripts/lib/event_types.rhai", include_str!("../../../scripts/lib/event_types.rhai")),
+    ("scripts/lib/ocsf.rhai", include_str!("../../../scripts/lib/ocsf.rhai")),
+    ("scripts/lib/raw.rhai", include_str!("../../../scripts/lib/raw.rhai")),
+    ("scripts/lib/redact.rhai", include_str!("../../../scripts/lib/redact.rhai")),
+    ("scripts/lib/settings.rhai", include_str!("../../../scripts/lib/settings.rhai")),
+];
+
 /// Refuses the first requests, as a collector does whose queues are full; then takes them. What it took.
 async fn collector(refused: usize) -> (u16, Arc<Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,14 +84,7 @@ gateway = "gw-1"
 sinks = [{sink}]
 "#
     );
-    let files = [
-        ("scripts/siem_forward.rhai", include_str!("../../../scripts/siem_forward.rhai")),
-        ("scripts/lib/ecs.rhai", include_str!("../../../scripts/lib/ecs.rhai")),
-        ("scripts/lib/ocsf.rhai", include_str!("../../../scripts/lib/ocsf.rhai")),
-        ("scripts/lib/raw.rhai", include_str!("../../../scripts/lib/raw.rhai")),
-        ("scripts/lib/redact.rhai", include_str!("../../../scripts/lib/redact.rhai")),
-    ];
-    TestGateway::bundle(&config, &files)
+    TestGateway::bundle(&config, SCRIPTS)
 }
 
 /// What arrived of sixty events, after six refusals. Five open the breaker for five seconds and one more for ten: with a seventh the
