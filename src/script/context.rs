@@ -61,7 +61,7 @@ pub struct Mock {
     pub connector: String,
     /// [`Question::words`]
     pub words: String,
-    /// Of a statement: with these parameters only.
+    /// Of a statement: with these parameters only. Of what is verified: with these members.
     pub parameters: Option<Vec<Value>>,
     /// Of a statement: its rows, one row, or one value.
     pub answered: Answered,
@@ -189,7 +189,7 @@ impl Context {
     }
 
     /// The answer to a question; where it has to be waited for, the run ends here and is repeated with it.
-    pub fn ask(&mut self, question: Question) -> Result<Answered, Box<EvalAltResult>> {
+    pub fn ask(&mut self, mut question: Question) -> Result<Answered, Box<EvalAltResult>> {
         let take = |noted: &Noted| match noted {
             Noted::Lookup(lookup) if lookup.question.is_again(&question) => Some(lookup.answered.clone()),
             _ => None,
@@ -205,6 +205,7 @@ impl Context {
         if let World::Mocked(mocked) = &self.world
             && let Some(answered) = mocked.answer(&question)
         {
+            question.forget_secrets();
             let lookup = Lookup { question, answered: answered.clone(), took: std::time::Duration::ZERO };
             self.journal.add(Noted::Lookup(Box::new(lookup)));
             return Ok(answered);
@@ -236,7 +237,7 @@ impl Mocked {
             mock.family.is_none_or(|one| one == family)
                 && mock.connector == question.connector
                 && mock.words == words
-                && mock.parameters.as_ref().is_none_or(|wanted| *wanted == question.parameters())
+                && mock.parameters.as_ref().is_none_or(|wanted| question.fits(wanted))
         };
         let mock = self.answers.iter().rfind(fits)?;
         let answered = mock.answered.clone();

@@ -45,13 +45,15 @@ impl std::fmt::Debug for Hidden {
 }
 
 fn no_text<T>() -> Fallible<T> {
-    Err("a secret cannot become text: compare it with `==`".into())
+    let text = "a secret cannot become text: compare it with `==`, or ask with it (`verifies`, `http(…).verify`, `ldap(…).bind`)";
+    Err(text.into())
 }
 
 pub(super) fn register(library: &mut Library) {
     library.value::<Hidden>(
         "Secret",
-        "A password or one-time code. Prints `***`, cannot become text, compares with `==` in constant time.",
+        "A password or one-time code. Prints `***`, cannot become text or JSON, compares with `==` in constant time. It leaves only \
+         where it is meant to go: `http(…).verify` and `ldap(…).bind`.",
     );
     library.property(
         Doc::new("Secret.is_empty: bool", "Whether there is nothing in it.", "!example_secret.is_empty"),
