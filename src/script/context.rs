@@ -13,10 +13,11 @@ use rhai::{EvalAltResult, ImmutableString, Map};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::password::Ceilings;
 use crate::question::state::State;
 use crate::question::{Answer, Answered, Ask, Question};
 use crate::script::budget;
-use crate::script::budget::Stopped;
+use crate::script::budget::{Limits, Stopped};
 use crate::script::journal::{Journal, Lookup, MAX_LOOKUPS, Noted};
 use crate::script::table::Table;
 
@@ -82,6 +83,8 @@ pub struct Context {
     /// How many UUIDs this run has made.
     pub uuids: usize,
     pub deadline: Instant,
+    /// What verifying one password may take.
+    pub ceilings: Ceilings,
     pub logs: Vec<LogLine>,
     /// What the script gave as the reason for what it decides, last.
     pub reason: Option<ImmutableString>,
@@ -137,7 +140,14 @@ impl Context {
     /// The context of a run that has not begun.
     pub fn new(surroundings: Arc<Surroundings>, world: World, deadline: Instant) -> Self {
         let (logs, reason, journal) = Default::default();
-        Self { surroundings, world, uuids: 0, deadline, logs, reason, journal, asked: None }
+        let ceilings = Ceilings::default();
+        Self { surroundings, world, uuids: 0, deadline, ceilings, logs, reason, journal, asked: None }
+    }
+
+    /// The same for a run with limits of its own.
+    #[must_use]
+    pub fn within(self, limits: &Limits) -> Self {
+        Self { ceilings: limits.ceilings(), ..self }
     }
 
     /// The time of this run.

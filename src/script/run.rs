@@ -272,7 +272,7 @@ impl Script {
             memory_bytes: self.limits.memory_bytes,
             patience: frame.patience,
         };
-        let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+        let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline).within(&self.limits);
         let context = Context { journal: frame.journal, ..context };
         let started = Instant::now();
         let ((value, context), stopped, operations) =

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rhai::ImmutableString;
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::script::library::{Doc, Library};
@@ -26,6 +27,22 @@ impl Hidden {
     /// The secret itself, for the code that sends or verifies it. Never registered for scripts.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// The same in a normal form of Unicode: `NFC`, `NFKC`, or as it is with `none`. One letter can be written in several ways
+    /// (`é`, or `e` and an accent), and which one comes depends on the keyboard and the browser.
+    ///
+    /// # Errors
+    /// There is no such form.
+    pub(super) fn normalise(&self, form: &str) -> Fallible<Self> {
+        let mut text = Zeroizing::new(String::with_capacity(2 * self.0.len()));
+        match form {
+            "NFC" => text.extend(self.0.nfc()),
+            "NFKC" => text.extend(self.0.nfkc()),
+            "none" => return Ok(self.clone()),
+            _ => return Err(format!("there is no form `{form}`; there are: NFC, NFKC, none").into()),
+        }
+        Ok(Self(Arc::new(text)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -58,6 +75,15 @@ pub(super) fn register(library: &mut Library) {
     library.property(
         Doc::new("Secret.is_empty: bool", "Whether there is nothing in it.", "!example_secret.is_empty"),
         |secret: &mut Hidden| secret.is_empty(),
+    );
+    library.function(
+        Doc::new(
+            "Secret.normalise(form: string) -> Secret",
+            "The same in a normal form of Unicode, `\"NFC\"` or `\"NFKC\"`; as it is with `\"none\"`. For systems that normalise a \
+             password before they hash it, or got it from a keyboard that writes `é` as one letter where another writes two.",
+            r#"example_secret.normalise("NFC") == example_secret"#,
+        ),
+        |secret: &mut Hidden, form: &str| secret.normalise(form),
     );
     printed::<Hidden>(library, |_| MASK.into());
     compared::<Hidden>(library, |left, right| left.is(right.reveal()), Hidden::is);
