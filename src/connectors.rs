@@ -41,6 +41,7 @@ pub mod oauth;
 pub mod okta;
 pub mod okta_log;
 pub mod pagerduty;
+pub mod predicate;
 pub mod proxy;
 pub mod redact;
 pub mod servicenow;

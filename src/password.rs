@@ -1,7 +1,7 @@
 //! Passwords against what other systems stored of them: which format that is, what verifying costs, whether it is right.
 //!
 //! Knows no script and no provider, does no I/O, logs nothing. A password is bytes: nothing of it is trimmed, cased or
-//! normalised. A [`Problem`] never repeats a hash or a password. What verifying costs is known from the hash alone, before
+//! normalised here. A [`Problem`] never repeats a hash or a password. What verifying costs is known from the hash alone, before
 //! it is spent ([`Cost`]), and all verifications of the process go through a [`gate`].
 
 mod argon2;
@@ -10,11 +10,18 @@ mod bcrypt;
 mod crypt;
 pub mod described;
 mod digest;
+mod expression;
+mod firebase;
 pub mod gate;
 mod parts;
 mod pbkdf2;
 mod phpass;
+mod plain;
+mod recognise;
 mod scrypt;
+mod spring;
+mod unknown;
+mod yescrypt;
 
 use std::time::Duration;
 
@@ -24,22 +31,51 @@ use crate::password::argon2::Argon2;
 use crate::password::bcrypt::Bcrypt;
 use crate::password::crypt::{Md5Crypt, ShaCrypt};
 use crate::password::digest::Digest;
+use crate::password::firebase::Firebase;
 use crate::password::pbkdf2::Pbkdf2;
 use crate::password::phpass::Phpass;
+use crate::password::plain::Plain;
 use crate::password::scrypt::Scrypt;
+use crate::password::yescrypt::Yescrypt;
+
+pub use crate::password::firebase::Project;
 
 /// Bytes of a password that are verified at most. Django and Okta take less; SHA-crypt's cost grows with it.
 pub const MAX_PASSWORD_BYTES: usize = 4_096;
 /// Bytes of a stored hash. The longest format in use, Argon2 in LDAP, has some 200.
 pub const MAX_HASH_BYTES: usize = 1_024;
 
-/// What one verification may take, by the estimate of [`Stored::cost`]. Callers wait three seconds and `deadline_ms` is 2500
-/// unless set: a look-up before, and a machine half as fast as the one of the estimates, still fit. It leaves room above
-/// every default of a library: bcrypt up to cost 14, PBKDF2-SHA256 up to about 3,000,000 rounds.
-pub const MAX_TIME: Duration = Duration::from_millis(1_500);
-/// Memory that one verification may fill: scrypt with N = 2^17 and r = 8, which OWASP recommends. There are as many at once
-/// as [`gate::at_once`] says.
-pub const MAX_MEMORY_BYTES: u64 = 128 * 1024 * 1024;
+/// What one verification may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceilings {
+    /// By the estimate of [`Stored::cost`].
+    pub time: Duration,
+    /// There are as many verifications at once as [`gate::at_once`] says.
+    pub memory_bytes: u64,
+}
+
+/// Callers wait three seconds and `deadline_ms` is 2500 unless set: a look-up before, and a machine half as fast as the one of
+/// the estimates, still fit into what is left beside 1.5 seconds. That is above every default of a library: bcrypt up to cost 14,
+/// PBKDF2-SHA256 up to about 3,000,000 rounds. The memory is that of scrypt with N = 2^17 and r = 8, which OWASP recommends.
+impl Default for Ceilings {
+    fn default() -> Self {
+        Self { time: Duration::from_millis(1_500), memory_bytes: 128 * 1024 * 1024 }
+    }
+}
+
+impl Ceilings {
+    /// Where it is not known which ones hold.
+    pub const NONE: Self = Self { time: Duration::MAX, memory_bytes: u64::MAX };
+}
+
+/// What whoever asks says of a hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Plain text, and digests that a graphics card guesses by the billion, are read, too.
+    pub allow_weak: bool,
+    /// A column of fixed width has put blanks behind it.
+    pub padded: bool,
+}
 
 /// Why a password could not be verified; in scripts the `kind` of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +84,10 @@ pub enum Reason {
     Unknown,
     /// A known format with something wrong in it.
     Malformed,
-    /// Over [`MAX_TIME`] or [`MAX_MEMORY_BYTES`].
+    /// Over the [`Ceilings`].
     TooCostly,
+    /// Plain text or a quick digest without a salt, and nobody allowed that.
+    Weak,
     /// A bare digest without a salt, and nobody said that this is meant.
     Unsalted,
     /// A password over [`MAX_PASSWORD_BYTES`].
@@ -65,6 +103,7 @@ impl Reason {
             Self::Unknown => "unknown",
             Self::Malformed => "malformed",
             Self::TooCostly => "too_costly",
+            Self::Weak => "weak",
             Self::Unsalted => "unsalted",
             Self::TooLong => "too_long",
             Self::Busy => "busy",
@@ -108,21 +147,21 @@ impl Cost {
         Duration::from_nanos(self.nanos)
     }
 
-    fn check(self) -> Result<Self, Problem> {
-        if self.time() > MAX_TIME {
+    fn check(self, ceilings: Ceilings) -> Result<Self, Problem> {
+        if self.time() > ceilings.time {
             let text = format!(
-                "this hash costs too much: about {:.1} seconds, {:.1} are allowed",
+                "this hash costs too much: about {:.1} seconds, {:.1} are allowed (`limits.password_ms`)",
                 self.time().as_secs_f64(),
-                MAX_TIME.as_secs_f64()
+                ceilings.time.as_secs_f64()
             );
             return Err(Problem::new(Reason::TooCostly, text));
         }
-        if self.memory_bytes > MAX_MEMORY_BYTES {
+        if self.memory_bytes > ceilings.memory_bytes {
             let mebibytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
             let text = format!(
-                "this hash costs too much: {} MiB of memory, {} are allowed",
+                "this hash costs too much: {} MiB of memory, {} are allowed (`limits.password_memory_bytes`)",
                 mebibytes(self.memory_bytes),
-                mebibytes(MAX_MEMORY_BYTES)
+                mebibytes(ceilings.memory_bytes)
             );
             return Err(Problem::new(Reason::TooCostly, text));
         }
@@ -130,7 +169,7 @@ impl Cost {
     }
 }
 
-/// A stored hash, read and affordable for passwords of usual length.
+/// A stored hash that was read.
 #[derive(Clone, Debug)]
 pub struct Stored(Form);
 
@@ -139,85 +178,45 @@ enum Form {
     Argon2(Argon2),
     Bcrypt(Bcrypt),
     Digest(Digest),
+    Firebase(Firebase),
     Md5Crypt(Md5Crypt),
     Pbkdf2(Pbkdf2),
     Phpass(Phpass),
+    Plain(Plain),
     Scrypt(Scrypt),
     ShaCrypt(ShaCrypt),
+    Yescrypt(Yescrypt),
 }
 
 /// Reads a hash that says of itself what it is.
 ///
 /// # Errors
-/// The format is unknown, something in it is wrong, or verifying would cost too much.
-pub fn recognise(text: &str) -> Result<Stored, Problem> {
+/// The format is unknown, something in it is wrong, or `options` do not allow it.
+pub fn recognise(text: &str, options: Options) -> Result<Stored, Problem> {
+    recognise::read(bounded(text, options)?, options).map(Stored)
+}
+
+/// The text of a hash, without blanks behind it where a column of fixed width has put some.
+fn bounded(text: &str, options: Options) -> Result<&str, Problem> {
+    let text = if options.padded { text.trim_ascii_end() } else { text };
     if text.len() > MAX_HASH_BYTES {
         return Err(Problem::malformed(format!("a hash has at most {MAX_HASH_BYTES} bytes")));
     }
-    Stored(labelled(text)?).affordable()
+    if text.ends_with([' ', '\t', '\r', '\n']) && !is_plain(text) {
+        let text = "there are blanks at the end of the hash, as a column of fixed width has them: `padded: true` cuts them off";
+        return Err(Problem::malformed(text));
+    }
+    if text.starts_with([' ', '\t', '\r', '\n']) {
+        return Err(Problem::malformed("there are blanks before the hash"));
+    }
+    Ok(text)
 }
 
-/// `{SCHEME}rest`, as LDAP (RFC 2307) and Spring write it; or anything else.
-fn labelled(text: &str) -> Result<Form, Problem> {
-    let Some((scheme, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
-        return bare(text);
-    };
-    match scheme.to_ascii_uppercase().as_str() {
-        "CRYPT" | "BCRYPT" | "ARGON2" => bare(rest),
-        "PBKDF2" | "PBKDF2-SHA1" => Pbkdf2::passlib(pbkdf2::Prf::Sha1, rest).map(Form::Pbkdf2),
-        "PBKDF2-SHA256" => Pbkdf2::passlib(pbkdf2::Prf::Sha256, rest).map(Form::Pbkdf2),
-        "PBKDF2-SHA512" => Pbkdf2::passlib(pbkdf2::Prf::Sha512, rest).map(Form::Pbkdf2),
-        scheme => Digest::ldap(scheme, rest)?.map(Form::Digest).ok_or_else(unknown),
-    }
-}
-
-fn bare(text: &str) -> Result<Form, Problem> {
-    if let Some((id, rest)) = text.strip_prefix('$').and_then(|text| text.split_once('$')) {
-        return modular(id, rest);
-    }
-    match text.split_once('$') {
-        Some((id, rest)) => of_a_framework(id, rest),
-        None => Ok(Form::Pbkdf2(aspnet::read(text)?.ok_or_else(unknown)?)),
-    }
-}
-
-/// `$id$…`: crypt(3) and what followed its example.
-fn modular(id: &str, rest: &str) -> Result<Form, Problem> {
-    match id {
-        "2a" | "2b" | "2x" | "2y" => Bcrypt::read(id, rest).map(Form::Bcrypt),
-        "1" | "apr1" => Md5Crypt::read(id, rest).map(Form::Md5Crypt),
-        "5" | "6" => ShaCrypt::read(id, rest).map(Form::ShaCrypt),
-        "P" | "H" => Phpass::read(rest).map(Form::Phpass),
-        "argon2d" | "argon2i" | "argon2id" => Argon2::read(id, rest).map(Form::Argon2),
-        "scrypt" => Scrypt::passlib(rest).map(Form::Scrypt),
-        "pbkdf2" => Pbkdf2::passlib(pbkdf2::Prf::Sha1, rest).map(Form::Pbkdf2),
-        "pbkdf2-sha256" => Pbkdf2::passlib(pbkdf2::Prf::Sha256, rest).map(Form::Pbkdf2),
-        "pbkdf2-sha512" => Pbkdf2::passlib(pbkdf2::Prf::Sha512, rest).map(Form::Pbkdf2),
-        _ => Err(unknown()),
-    }
-}
-
-/// `id$…`: Django, and Werkzeug with its colons.
-fn of_a_framework(id: &str, rest: &str) -> Result<Form, Problem> {
-    match id {
-        "pbkdf2_sha1" => Pbkdf2::django(pbkdf2::Prf::Sha1, rest).map(Form::Pbkdf2),
-        "pbkdf2_sha256" => Pbkdf2::django(pbkdf2::Prf::Sha256, rest).map(Form::Pbkdf2),
-        "scrypt" => Scrypt::django(rest).map(Form::Scrypt),
-        "argon2" => bare(&format!("${rest}")),
-        "bcrypt" => bare(rest),
-        "bcrypt_sha256" => Bcrypt::of_sha256(rest).map(Form::Bcrypt),
-        "md5" => Digest::django(digest::Algorithm::Md5, rest).map(Form::Digest),
-        "sha1" => Digest::django(digest::Algorithm::Sha1, rest).map(Form::Digest),
-        _ => match id.split(':').collect::<Vec<_>>()[..] {
-            ["pbkdf2", prf, rounds] => Pbkdf2::werkzeug(prf, rounds, rest).map(Form::Pbkdf2),
-            ["scrypt", n, r, p] => Scrypt::werkzeug([n, r, p], rest).map(Form::Scrypt),
-            _ => Err(unknown()),
-        },
-    }
-}
-
-fn unknown() -> Problem {
-    Problem::new(Reason::Unknown, "this is no hash of a known format")
+/// Whether blanks at its end belong to the password itself.
+fn is_plain(text: &str) -> bool {
+    ["{noop}", "{plain}", "{clear}", "{cleartext}"]
+        .iter()
+        .any(|scheme| text.get(..scheme.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(scheme)))
 }
 
 impl Stored {
@@ -226,12 +225,15 @@ impl Stored {
         match &self.0 {
             Form::Argon2(hash) => hash.cost(),
             Form::Bcrypt(hash) => hash.cost(),
-            Form::Digest(hash) => hash.cost(),
+            Form::Digest(hash) => hash.cost(password_bytes),
+            Form::Firebase(hash) => hash.cost(),
             Form::Md5Crypt(hash) => hash.cost(password_bytes),
             Form::Pbkdf2(hash) => hash.cost(),
             Form::Phpass(hash) => hash.cost(password_bytes),
+            Form::Plain(_) => Cost::default(),
             Form::Scrypt(hash) => hash.cost(),
             Form::ShaCrypt(hash) => hash.cost(password_bytes),
+            Form::Yescrypt(hash) => hash.cost(),
         }
     }
 
@@ -245,17 +247,24 @@ impl Stored {
             Form::Argon2(hash) => hash.verify(password),
             Form::Bcrypt(hash) => hash.verify(password),
             Form::Digest(hash) => hash.verify(password),
+            Form::Firebase(hash) => hash.verify(password),
             Form::Md5Crypt(hash) => hash.verify(password),
             Form::Pbkdf2(hash) => hash.verify(password),
             Form::Phpass(hash) => hash.verify(password),
+            Form::Plain(stored) => stored.verify(password),
             Form::Scrypt(hash) => hash.verify(password),
             Form::ShaCrypt(hash) => hash.verify(password),
+            Form::Yescrypt(hash) => hash.verify(password),
         };
         right && !password.contains(&0)
     }
 
-    fn affordable(self) -> Result<Self, Problem> {
-        self.cost(0).check().map(|_| self)
+    /// The same, if verifying a password of usual length is within the ceilings.
+    ///
+    /// # Errors
+    /// It would cost too much.
+    pub fn affordable(self, ceilings: Ceilings) -> Result<Self, Problem> {
+        self.cost(0).check(ceilings).map(|_| self)
     }
 }
 

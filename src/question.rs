@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::question::verify::Credentials;
 use crate::secret::Secret;
 
 pub mod digits;
 pub mod state;
+pub mod verify;
 
 /// One question of a run.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub const KV: &str = "kv";
 pub enum Ask {
     /// `http(…).get` and `.query`: a request that changes nothing. The answer is `{ status, text }`.
     Http { path: String, body: Option<Value> },
+    /// `http(…).verify`: whether a system accepts a password. The answer is `true` or `false`.
+    Verify(Credentials),
     /// `sql(…)`: one statement that reads. Parameters are texts, numbers, truth values and `null`.
     Sql { take: Take, statement: String, parameters: Vec<Value> },
     /// `ldap(…).bind`: whether this is the password of that entry. The answer is `true` or `false`.
@@ -131,6 +135,7 @@ impl Question {
         match &self.ask {
             Ask::Http { path, body: None } => format!("GET {path}"),
             Ask::Http { path, body: Some(_) } => format!("POST {path}"),
+            Ask::Verify(asked) => format!("verify {}", asked.path).trim_end().to_owned(),
             Ask::Sql { statement, .. } => statement.split_whitespace().collect::<Vec<_>>().join(" "),
             Ask::Bind { dn, .. } => format!("bind {dn}"),
             Ask::Search { base, filter, .. } if base.is_empty() => format!("search {filter}"),
@@ -144,7 +149,7 @@ impl Question {
     pub fn identity(&self) -> Option<String> {
         let words = self.words();
         match &self.ask {
-            Ask::Bind { .. } | Ask::Kv(_) => None,
+            Ask::Verify(_) | Ask::Bind { .. } | Ask::Kv(_) => None,
             Ask::Http { body: None, .. } | Ask::Directory(_) => Some(words),
             Ask::Http { body: Some(body), .. } => Some(format!("{words}\n{body}")),
             Ask::Sql { take, parameters, .. } => {
@@ -178,6 +183,32 @@ impl Question {
         Trouble::new(Reason::Rejected, format!("a connector of kind `{kind}` answers no `{}`", self.family()))
     }
 
+    /// Whether the question has what a test says of it besides its words: all parameters of a statement, or some members of
+    /// what is to be verified.
+    pub fn fits(&self, wanted: &[Value]) -> bool {
+        match &self.ask {
+            Ask::Verify(asked) => wanted.iter().all(|members| asked.include(members)),
+            _ => wanted == self.parameters(),
+        }
+    }
+
+    /// Drops the secrets in it. What is remembered of a question that is answered holds none.
+    pub fn forget_secrets(&mut self) {
+        match &mut self.ask {
+            Ask::Verify(asked) => asked.forget(),
+            Ask::Bind { password, .. } => *password = Secret::new(Box::<[u8]>::default()),
+            _ => {}
+        }
+    }
+
+    /// How a test says what is answered, as far as the question goes: `mock_http("hr", "GET /people/7"`.
+    pub fn mock(&self) -> String {
+        match &self.ask {
+            Ask::Verify(asked) => format!("mock_http_verify({:?}, {:?}", self.connector, asked.path),
+            _ => format!("mock_{}({:?}, {:?}", self.family(), self.connector, self.words()),
+        }
+    }
+
     /// The parameters of a statement.
     pub fn parameters(&self) -> &[Value] {
         match &self.ask {
@@ -189,7 +220,7 @@ impl Question {
     /// The word by which scripts reach connectors that answer this: `http`.
     pub fn family(&self) -> &'static str {
         match &self.ask {
-            Ask::Http { .. } => "http",
+            Ask::Http { .. } | Ask::Verify(_) => "http",
             Ask::Sql { .. } => "sql",
             Ask::Bind { .. } | Ask::Search { .. } => "ldap",
             Ask::Directory(_) => "okta",

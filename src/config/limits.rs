@@ -32,6 +32,12 @@ pub struct Limits {
     /// events a 503. For rules, how many of their jobs run at the same time; the others wait.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrent: u32,
+    /// Time that verifying one password may take by the estimate of its hash, on one core.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub password_ms: u64,
+    /// Memory that verifying one password may fill. As many are verified at once as there are cores.
+    #[schemars(range(min = 1_048_576, max = 4_294_967_296_u64))]
+    pub password_memory_bytes: u64,
     /// Events of one delivery. A delivery with more is refused with 413 before any of them is read.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_events: u32,
@@ -48,6 +54,8 @@ impl Default for Limits {
             memory_bytes: 67_108_864,
             call_depth: 32,
             concurrent: 256,
+            password_ms: 1_500,
+            password_memory_bytes: 134_217_728,
             max_events: 10_000,
         }
     }
@@ -66,6 +74,8 @@ impl Limits {
             memory_bytes: overrides.memory_bytes.unwrap_or(self.memory_bytes),
             call_depth: overrides.call_depth.unwrap_or(self.call_depth),
             concurrent: overrides.concurrent.unwrap_or(self.concurrent),
+            password_ms: overrides.password_ms.unwrap_or(self.password_ms),
+            password_memory_bytes: overrides.password_memory_bytes.unwrap_or(self.password_memory_bytes),
             max_events: self.max_events,
         }
     }
@@ -100,4 +110,10 @@ pub struct LimitOverrides {
     /// that run at the same time; the others wait.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub concurrent: Option<u32>,
+    /// Time that verifying one password may take by the estimate of its hash, on one core.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub password_ms: Option<u64>,
+    /// Memory that verifying one password may fill. As many are verified at once as there are cores.
+    #[schemars(range(min = 1_048_576, max = 4_294_967_296_u64))]
+    pub password_memory_bytes: Option<u64>,
 }

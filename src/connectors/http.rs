@@ -1,29 +1,32 @@
 //! `http`: an API that takes JSON, and webhooks; what it answers to questions.
 //!
 //! Never leaves `base_url`: the path that a script gives is joined to it. Never reads a body to decide, unless `success`
-//! says what a good one holds. To a question every status is an answer, but for those that are about us (`look`).
+//! or `retry_if` says what it holds. To a question every status is an answer, but for those that are about us (`look`).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::command::{Action, Task};
 use crate::connectors::client;
 use crate::connectors::client::identity::Identity;
-use crate::connectors::client::{Answer, Client, Outgoing};
+use crate::connectors::client::{Client, Outgoing};
 use crate::connectors::egress;
 use crate::connectors::egress::path::check_path;
 use crate::connectors::http::auth::{Auth, Proof};
+use crate::connectors::http::verify::Verification;
+use crate::connectors::predicate;
+use crate::connectors::predicate::Predicate;
 use crate::connectors::redact::Redact;
 use crate::connectors::setting::{Base, Headers, Setting, Traffic};
-use crate::connectors::setup::{Kind, Problem, Setup};
+use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
-use crate::connectors::{Connector, Done, LookingUp, Order, Performing, Probing, Trouble, What};
+use crate::connectors::{Connector, Done, LookingUp, Order, Performing, Probing, Trouble};
 use crate::question::Question;
 use crate::secret::Ring;
 
@@ -31,6 +34,7 @@ pub(super) mod auth;
 mod look;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub const KIND: Kind = Kind {
     name: "http",
@@ -56,11 +60,16 @@ struct Settings {
     #[serde(default)]
     headers: BTreeMap<String, Setting>,
     /// What an answer must hold to count as a good one, for an API that answers 200 to errors, too.
-    success: Option<Success>,
+    success: Option<Predicate>,
+    /// What an answer holds, whatever its status, if nothing was done and a later try may succeed: a rate limit that is told in the
+    /// body of a 200.
+    retry_if: Option<Predicate>,
     /// Statuses that count as done besides 2xx: `[404, 410]` where what is to be deleted may be gone already.
     #[serde(default)]
     #[schemars(inner(range(min = 400, max = 499)))]
     also_done: Vec<u16>,
+    /// What `http(…).verify` sends, and which answers mean yes and no.
+    verify: Option<verify::Settings>,
     /// PEM file with authorities that are trusted besides those of the system.
     #[schemars(length(min = 1))]
     ca_file: Option<String>,
@@ -84,33 +93,15 @@ fn one_mebibyte() -> usize {
     1024 * 1024
 }
 
-/// A field that a good answer has.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Success {
-    /// Name of the field; dots lead into inner objects.
-    #[schemars(length(min = 1))]
-    field: String,
-    /// What it must be.
-    equals: Expected,
-}
-
-/// A text, a number, `true` or `false`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Expected {
-    Truth(bool),
-    Number(i64),
-    Text(String),
-}
-
 struct Api {
     client: Client,
     base: Base,
     proof: Proof,
     headers: Headers,
-    success: Option<Success>,
+    success: Option<Predicate>,
+    retry_if: Option<Predicate>,
     also_done: Vec<u16>,
+    verification: Verification,
     max_answer_bytes: usize,
     probe: Option<String>,
 }
@@ -127,14 +118,28 @@ impl Api {
         let proof = Proof::new(setup, settings.auth.as_ref(), &client).map_err(&mut keep);
         let headers = Headers::new(setup, &settings.headers).map_err(&mut keep);
         let has_secret = settings.headers.values().any(|value| matches!(value, Setting::Secret(_)));
-        let traffic = if settings.auth.is_some() || has_secret { Traffic::Secret } else { Traffic::Plain };
+        let written = settings.verify.clone().unwrap_or_default();
+        let verification = Verification::new(setup, &written, settings.auth.as_ref()).map_err(&mut keep);
+        let sends_secrets = settings.auth.is_some() || settings.verify.is_some() || has_secret;
+        let traffic = if sends_secrets { Traffic::Secret } else { Traffic::Plain };
         let base = Base::new(setup, &settings.base_url, &client, traffic).map_err(&mut keep);
         let probe = settings.probe.as_deref().map_or(Ok(()), check_path);
         let probe = probe.map_err(|text| keep(vec![Problem::bad_value("probe", text)]));
-        match (base, proof, headers, probe) {
-            (Ok(base), Ok(proof), Ok(headers), Ok(())) if problems.is_empty() => {
-                let Settings { success, also_done, max_answer_bytes, probe, .. } = settings;
-                Ok(Self { client, base, proof, headers, success, also_done, max_answer_bytes, probe })
+        match (base, proof, headers, verification, probe) {
+            (Ok(base), Ok(proof), Ok(headers), Ok(verification), Ok(())) if problems.is_empty() => {
+                let Settings { success, retry_if, also_done, max_answer_bytes, probe, .. } = settings;
+                Ok(Self {
+                    client,
+                    base,
+                    proof,
+                    headers,
+                    success,
+                    retry_if,
+                    also_done,
+                    verification,
+                    max_answer_bytes,
+                    probe,
+                })
             }
             _ => Err(problems),
         }
@@ -180,11 +185,7 @@ impl Api {
             let note = format!("it answered {}, which counts as done", answer.status);
             return Ok(Done { status: Some(answer.status), note });
         }
-        let done = answer.judge(&self.redact())?;
-        match &self.success {
-            Some(success) => success.judge(&answer, done),
-            None => Ok(done),
-        }
+        predicate::judge(&answer, &self.redact(), self.success.as_ref(), self.retry_if.as_ref())
     }
 }
 
@@ -217,38 +218,11 @@ impl Connector for Api {
 
     fn secrets(&self) -> Vec<std::sync::Arc<Ring>> {
         let own = self.proof.rings().into_iter().chain(self.headers.rings()).chain(self.base.rings());
-        own.chain(self.client.rings()).collect()
+        own.chain(self.verification.key().into_iter().flat_map(Key::rings)).chain(self.client.rings()).collect()
     }
 
     fn redact(&self) -> Redact {
-        self.base.redact(self.headers.redact(self.proof.redact()))
-    }
-}
-
-impl Success {
-    /// Whether the field is there and as it must be.
-    pub(super) fn is_in(&self, body: &Value) -> bool {
-        let found = self.field.split('.').try_fold(body, |value, name| value.get(name));
-        found == Some(&json!(self.equals))
-    }
-
-    /// What was missing, for people.
-    pub(super) fn wanted(&self) -> String {
-        format!("`{}` being {}", self.field, json!(self.equals))
-    }
-
-    fn judge(&self, answer: &Answer, done: Done) -> Result<Done, Trouble> {
-        let status = Some(answer.status);
-        if !answer.complete {
-            let message = "its answer broke off before it said whether it was done".to_owned();
-            return Err(Trouble { what: What::MaybeDelivered, status, message });
-        }
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if self.is_in(&body) {
-            return Ok(done);
-        }
-        let message = format!("it answered {} without {}: {}", answer.status, self.wanted(), done.note);
-        Err(Trouble { what: What::Refused, status, message })
+        self.base.redact(self.headers.redact(self.verification.redact(self.proof.redact())))
     }
 }
 

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use crate::connectors::client;
 use crate::connectors::client::{Answer, Client, Outgoing};
 use crate::connectors::egress;
-use crate::connectors::http::Success;
 use crate::connectors::http::auth::{Auth, Proof};
+use crate::connectors::predicate::Predicate;
 use crate::connectors::setting::{Headers, Setting};
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::sms;
@@ -62,7 +62,7 @@ struct Settings {
     #[schemars(length(min = 1))]
     id: Option<String>,
     /// What an answer must hold to count as a good one, for an API that answers 200 to errors, too.
-    success: Option<Success>,
+    success: Option<Predicate>,
     /// How it sends.
     #[serde(default = "channels")]
     #[schemars(length(min = 1))]
@@ -102,7 +102,7 @@ struct Template {
     headers: Headers,
     body: Body,
     id: Option<String>,
-    success: Option<Success>,
+    success: Option<Predicate>,
     channels: Vec<Sends>,
     method: Method,
 }

@@ -20,6 +20,8 @@ use crate::command::{Action, Method, Task};
 use crate::connectors::client;
 use crate::connectors::client::{Client, Outgoing};
 use crate::connectors::egress;
+use crate::connectors::predicate;
+use crate::connectors::predicate::Predicate;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::wording;
@@ -53,6 +55,11 @@ struct Settings {
     /// Each is `whsec_` and the base64 of 24 to 64 random bytes. Each signs, so that one can be replaced without an outage.
     #[schemars(length(min = 1))]
     secrets: Vec<SecretSource>,
+    /// What an answer must hold to count as a good one, for a receiver that answers 200 to errors, too.
+    success: Option<Predicate>,
+    /// What an answer holds, whatever its status, if nothing was done and a later try may succeed: a rate limit that is told in the
+    /// body of a 200.
+    retry_if: Option<Predicate>,
     /// PEM file with authorities that are trusted besides those of the system.
     #[schemars(length(min = 1))]
     ca_file: Option<String>,
@@ -62,6 +69,8 @@ struct Webhook {
     client: Client,
     base: Url,
     secrets: Vec<Key>,
+    success: Option<Predicate>,
+    retry_if: Option<Predicate>,
 }
 
 impl Webhook {
@@ -80,7 +89,10 @@ impl Webhook {
             }
         }
         match base {
-            Ok(base) if problems.is_empty() => Ok(Self { client, base, secrets }),
+            Ok(base) if problems.is_empty() => {
+                let Settings { success, retry_if, .. } = settings;
+                Ok(Self { client, base, secrets, success, retry_if })
+            }
             _ => Err(problems),
         }
     }
@@ -102,7 +114,8 @@ impl Webhook {
         headers.extend(proof(&keys, &order.key, Timestamp::now().as_second(), &body)?);
         let request = Outgoing { method: http::Method::POST, url, headers, body };
         let answer = self.client.send(order, request).await?;
-        answer.judge(&redact).map_err(|trouble| match answer.status {
+        let judged = predicate::judge(&answer, &redact, self.success.as_ref(), self.retry_if.as_ref());
+        judged.map_err(|trouble| match answer.status {
             410 => Trouble { message: format!("{}; it wants no more webhooks", trouble.message), ..trouble },
             _ => trouble,
         })

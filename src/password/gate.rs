@@ -9,7 +9,7 @@
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::password::{MAX_PASSWORD_BYTES, Problem, Reason, Stored};
+use crate::password::{Ceilings, MAX_PASSWORD_BYTES, Problem, Reason, Stored};
 
 /// A number of places, and a number of those who may wait for one.
 #[derive(Debug)]
@@ -59,12 +59,18 @@ impl Gate {
     /// # Errors
     /// The password is too long, or so long that it makes this hash too costly; or no turn came before `deadline` less what
     /// the verification takes.
-    pub fn verify(&self, stored: &Stored, password: &[u8], deadline: Instant) -> Result<bool, Problem> {
+    pub fn verify(
+        &self,
+        stored: &Stored,
+        password: &[u8],
+        ceilings: Ceilings,
+        deadline: Instant,
+    ) -> Result<bool, Problem> {
         if password.len() > MAX_PASSWORD_BYTES {
             let text = format!("the password has more than {MAX_PASSWORD_BYTES} bytes");
             return Err(Problem::new(Reason::TooLong, text));
         }
-        let cost = stored.cost(password.len()).check()?;
+        let cost = stored.cost(password.len()).check(ceilings)?;
         let _turn = self.turn(deadline.checked_sub(cost.time()).unwrap_or(deadline))?;
         Ok(stored.verify(password))
     }

@@ -34,6 +34,11 @@ pub(super) fn base64(text: &str, name: &str) -> Result<Vec<u8>, Problem> {
     ANY_STANDARD.decode(text).map_err(|_| Problem::malformed(format!("{name} is not base64")))
 }
 
+/// Base64 of either alphabet, with or without padding.
+pub(super) fn any_base64(text: &str, name: &str) -> Result<Vec<u8>, Problem> {
+    base64(&text.replace('-', "+").replace('_', "/"), name)
+}
+
 /// Base64 as passlib adapts it: `.` instead of `+`.
 pub(super) fn adapted_base64(text: &str, name: &str) -> Result<Vec<u8>, Problem> {
     base64(&text.replace('.', "+"), name)
@@ -66,6 +71,30 @@ pub(super) fn push_crypt(text: &mut Vec<u8>, mut value: u32, letters: usize) {
         text.push(CRYPT_LETTERS[value as usize & 63]);
         value >>= 6;
     }
+}
+
+/// Bytes as yescrypt writes them: each three of them in four letters, the lowest bits first.
+pub(super) fn crypt_bytes(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    for letters in text.as_bytes().chunks(4) {
+        let mut value = 0;
+        for (index, letter) in letters.iter().enumerate() {
+            value |= crypt_value(*letter)? << (6 * index);
+        }
+        let count = letters.len() * 6 / 8;
+        // One letter alone is no byte, and bits to spare are zero.
+        if count == 0 || value >> (8 * count) != 0 {
+            return None;
+        }
+        bytes.extend_from_slice(&value.to_le_bytes()[..count]);
+    }
+    Some(bytes)
+}
+
+/// A number of 30 bits in five letters, the lowest bits first.
+pub(super) fn crypt_number(text: &str) -> Option<u32> {
+    let letters = text.bytes().enumerate();
+    letters.map(|(index, letter)| Some(crypt_value(letter)? << (6 * index))).sum()
 }
 
 /// The parts of `text` between dollar signs, if there are exactly so many.

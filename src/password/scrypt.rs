@@ -1,4 +1,4 @@
-//! scrypt (RFC 7914) as passlib, Django and Werkzeug write it.
+//! scrypt (RFC 7914) as passlib, Django, Werkzeug, Spring and crypt(3) (`$7$`) write it.
 
 use crate::password::{Cost, Problem, parts, same};
 
@@ -42,7 +42,29 @@ impl Scrypt {
         Self::new(log_2(n)?, setting(r)?, setting(p)?, salt, parts::key(key, 64..=64)?)
     }
 
-    fn new(log_n: u32, r: u32, p: u32, salt: Vec<u8>, key: Vec<u8>) -> Result<Self, Problem> {
+    /// After `$7$` a letter for the logarithm of N, five for r, five for p, the salt as it is, `$`, and the key as libxcrypt
+    /// writes bytes.
+    pub(super) fn crypt(rest: &str) -> Result<Self, Problem> {
+        let wrong =
+            || Problem::malformed("a hash of scrypt with `$7$` has 11 letters of settings, a salt, `$` and 43 letters");
+        let (head, key) = rest.rsplit_once('$').ok_or_else(wrong)?;
+        let (settings, salt) = head.split_at_checked(11).ok_or_else(wrong)?;
+        let number = |from: usize, to: usize| settings.get(from..to).and_then(parts::crypt_number).ok_or_else(wrong);
+        let key = parts::crypt_bytes(key).ok_or_else(wrong)?;
+        Self::new(number(0, 1)?, number(1, 6)?, number(6, 11)?, salt.into(), parts::key(key, 32..=32)?)
+    }
+
+    /// `params$salt$key` after `$`, as Spring writes it: the logarithm of N, then r and p with eight bits each, in hex.
+    pub(super) fn spring(rest: &str) -> Result<Self, Problem> {
+        let wrong = || Problem::malformed("a hash of Spring's SCryptPasswordEncoder is written `$e0801$salt$key`");
+        let [settings, salt, key] = parts::split(rest.strip_prefix('$').ok_or_else(wrong)?)?;
+        let settings = u32::from_str_radix(settings, 16).map_err(|_| wrong())?;
+        let (salt, key) = (parts::base64(salt, "the salt")?, parts::base64(key, "the hash itself")?);
+        let (r, p) = ((settings >> 8) & 0xff, settings & 0xff);
+        Self::new(settings >> 16, r, p, salt, parts::key(key, 32..=64)?)
+    }
+
+    pub(super) fn new(log_n: u32, r: u32, p: u32, salt: Vec<u8>, key: Vec<u8>) -> Result<Self, Problem> {
         let log_n = u8::try_from(log_n).map_err(|_| refused())?;
         ::scrypt::Params::new(log_n, r, p).map_err(|_| refused())?;
         Ok(Self { log_n, r, p, salt, key })
@@ -59,9 +81,13 @@ impl Scrypt {
 
     pub(super) fn verify(&self, password: &[u8]) -> bool {
         let mut made = vec![0; self.key.len()];
-        let done = ::scrypt::Params::new(self.log_n, self.r, self.p)
-            .is_ok_and(|settings| ::scrypt::scrypt(password, &self.salt, &settings, &mut made).is_ok());
-        done && same(&made, &self.key)
+        self.derive(password, &mut made) && same(&made, &self.key)
+    }
+
+    /// Fills `made` with the key of the password. Whether that worked.
+    pub(super) fn derive(&self, password: &[u8], made: &mut [u8]) -> bool {
+        ::scrypt::Params::new(self.log_n, self.r, self.p)
+            .is_ok_and(|settings| ::scrypt::scrypt(password, &self.salt, &settings, made).is_ok())
     }
 }
 

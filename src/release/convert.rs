@@ -56,6 +56,8 @@ pub(super) fn own_limits(limits: &config::limits::Limits) -> Limits {
         memory_bytes: size(limits.memory_bytes),
         call_depth: limits.call_depth as usize,
         concurrent: limits.concurrent as usize,
+        password_ms: limits.password_ms,
+        password_memory_bytes: limits.password_memory_bytes,
     }
 }
 

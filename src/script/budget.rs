@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::allocator;
+use crate::password::Ceilings;
 
 /// The limits of one route or rule, all stated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +22,9 @@ pub struct Limits {
     pub memory_bytes: usize,
     pub call_depth: usize,
     pub concurrent: usize,
+    /// What verifying one password may take, see [`Ceilings`].
+    pub password_ms: u64,
+    pub password_memory_bytes: u64,
 }
 
 impl Default for Limits {
@@ -34,7 +38,16 @@ impl Default for Limits {
             memory_bytes: 67_108_864,
             call_depth: 32,
             concurrent: 256,
+            password_ms: 1_500,
+            password_memory_bytes: 128 * 1024 * 1024,
         }
+    }
+}
+
+impl Limits {
+    /// What verifying one password may take.
+    pub fn ceilings(&self) -> Ceilings {
+        Ceilings { time: Duration::from_millis(self.password_ms), memory_bytes: self.password_memory_bytes }
     }
 }
 

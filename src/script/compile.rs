@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rhai::{AST, Engine, EvalAltResult, Scope};
 
 use crate::finding::{Finding, Severity};
+use crate::password::Ceilings;
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
 use crate::script::cells;
@@ -283,7 +284,7 @@ impl Compiler {
             self.made().insert(key, made.clone());
             return Ok((made.script, made.warnings));
         }
-        let findings = self.check(name, file, role);
+        let findings = self.check(name, file, role, limits.ceilings());
         if findings.iter().any(|finding| finding.severity == Severity::Error) || !self.is_whole(name) {
             return Err(findings);
         }
@@ -307,8 +308,8 @@ impl Compiler {
         Err(vec![too_slow(self.label_of(name).unwrap_or(name))])
     }
 
-    fn check(&self, name: &str, file: &File, role: &Role) -> Vec<Finding> {
-        let mut findings = self.lint(file, &Subject::Script(role));
+    fn check(&self, name: &str, file: &File, role: &Role, ceilings: Ceilings) -> Vec<Finding> {
+        let mut findings = self.lint(file, &Subject::Script(role), ceilings);
         findings.extend(self.link_findings(name, file));
         findings
     }
@@ -324,7 +325,7 @@ impl Compiler {
         lint::link(&files)
     }
 
-    fn lint(&self, file: &File, subject: &Subject) -> Vec<Finding> {
+    fn lint(&self, file: &File, subject: &Subject, ceilings: Ceilings) -> Vec<Finding> {
         let facts = |import: &Import| {
             let target = self.files.get(&Modules::file_of(&import.path))?;
             Some((import.alias.clone()?, ModuleFacts::of(&target.label, &target.ast)))
@@ -344,6 +345,7 @@ impl Compiler {
             review,
             used_elsewhere,
             imports: &imports,
+            ceilings,
         })
     }
 

@@ -13,10 +13,11 @@ use rhai::{EvalAltResult, ImmutableString, Map};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::password::Ceilings;
 use crate::question::state::State;
 use crate::question::{Answer, Answered, Ask, Question};
 use crate::script::budget;
-use crate::script::budget::Stopped;
+use crate::script::budget::{Limits, Stopped};
 use crate::script::journal::{Journal, Lookup, MAX_LOOKUPS, Noted};
 use crate::script::table::Table;
 
@@ -61,7 +62,7 @@ pub struct Mock {
     pub connector: String,
     /// [`Question::words`]
     pub words: String,
-    /// Of a statement: with these parameters only.
+    /// Of a statement: with these parameters only. Of what is verified: with these members.
     pub parameters: Option<Vec<Value>>,
     /// Of a statement: its rows, one row, or one value.
     pub answered: Answered,
@@ -82,6 +83,8 @@ pub struct Context {
     /// How many UUIDs this run has made.
     pub uuids: usize,
     pub deadline: Instant,
+    /// What verifying one password may take.
+    pub ceilings: Ceilings,
     pub logs: Vec<LogLine>,
     /// What the script gave as the reason for what it decides, last.
     pub reason: Option<ImmutableString>,
@@ -139,7 +142,14 @@ impl Context {
     /// The context of a run that has not begun.
     pub fn new(surroundings: Arc<Surroundings>, world: World, deadline: Instant) -> Self {
         let (logs, reason, note, journal) = Default::default();
-        Self { surroundings, world, uuids: 0, deadline, logs, reason, note, journal, asked: None }
+        let ceilings = Ceilings::default();
+        Self { surroundings, world, uuids: 0, deadline, ceilings, logs, reason, note, journal, asked: None }
+    }
+
+    /// The same for a run with limits of its own.
+    #[must_use]
+    pub fn within(self, limits: &Limits) -> Self {
+        Self { ceilings: limits.ceilings(), ..self }
     }
 
     /// The time of this run.
@@ -191,7 +201,7 @@ impl Context {
     }
 
     /// The answer to a question; where it has to be waited for, the run ends here and is repeated with it.
-    pub fn ask(&mut self, question: Question) -> Result<Answered, Box<EvalAltResult>> {
+    pub fn ask(&mut self, mut question: Question) -> Result<Answered, Box<EvalAltResult>> {
         let take = |noted: &Noted| match noted {
             Noted::Lookup(lookup) if lookup.question.is_again(&question) => Some(lookup.answered.clone()),
             _ => None,
@@ -207,6 +217,7 @@ impl Context {
         if let World::Mocked(mocked) = &self.world
             && let Some(answered) = mocked.answer(&question)
         {
+            question.forget_secrets();
             let lookup = Lookup { question, answered: answered.clone(), took: std::time::Duration::ZERO };
             self.journal.add(Noted::Lookup(Box::new(lookup)));
             return Ok(answered);
@@ -238,7 +249,7 @@ impl Mocked {
             mock.family.is_none_or(|one| one == family)
                 && mock.connector == question.connector
                 && mock.words == words
-                && mock.parameters.as_ref().is_none_or(|wanted| *wanted == question.parameters())
+                && mock.parameters.as_ref().is_none_or(|wanted| question.fits(wanted))
         };
         let mock = self.answers.iter().rfind(fits)?;
         let answered = mock.answered.clone();

@@ -210,12 +210,13 @@ fn refused(cause: Cause, journal: Journal, started: Instant) -> Run {
 }
 
 /// Asks, and gives up a little before the deadline: the script is still to decide what it does without an answer.
-async fn look_up(question: Question, deadline: Instant, outside: &dyn Outside) -> Lookup {
+async fn look_up(mut question: Question, deadline: Instant, outside: &dyn Outside) -> Lookup {
     let started = Instant::now();
     let left = deadline.saturating_duration_since(started);
     let until = deadline - MARGIN.min(left / 10);
     let late = |_| Err(Trouble::new(Reason::Timeout, "no answer came before the deadline of the run"));
     let answered = timeout_at(until.into(), outside.answer(&question, until)).await.unwrap_or_else(late);
+    question.forget_secrets();
     Lookup { question, answered, took: started.elapsed() }
 }
 

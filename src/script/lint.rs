@@ -39,6 +39,7 @@ pub use link::link;
 pub(crate) use report::Report;
 
 use crate::finding::Finding;
+use crate::password::Ceilings;
 use crate::script::lint::advice::Review;
 use crate::script::lint::known::Known;
 
@@ -58,6 +59,8 @@ pub struct Input<'a> {
     pub used_elsewhere: Option<&'a BTreeSet<String>>,
     /// What the file imports, by alias. An alias that is missing here is not checked.
     pub imports: &'a BTreeMap<String, ModuleFacts>,
+    /// What verifying a password may take.
+    pub ceilings: Ceilings,
 }
 
 /// The function by which the gateway enters the file.

@@ -274,7 +274,7 @@ impl Script {
             memory_bytes: self.limits.memory_bytes,
             patience: frame.patience,
         };
-        let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+        let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline).within(&self.limits);
         let context = Context { journal: frame.journal, ..context };
         let started = Instant::now();
         let ((value, context), stopped, operations) =
@@ -356,10 +356,7 @@ impl Ended {
         let question = self.asked.as_ref().filter(|_| self.stopped == Some(Stopped::Asked))?;
         let text = match call.world {
             World::Real => "connectors cannot be asked here".to_owned(),
-            World::Mocked(_) => {
-                let (family, words) = (question.family(), question.words());
-                format!("a lookup has no mock: add mock_{family}({:?}, {words:?}, …) to the test", question.connector)
-            }
+            World::Mocked(_) => format!("a lookup has no mock: add {}, …) to the test", question.mock()),
         };
         Some(Cause::Error(EvalAltResult::ErrorRuntime(text.into(), Position::NONE).into()))
     }

@@ -190,7 +190,7 @@ fn note_line(file: Option<&str>, line: usize, inside: bool) -> bool {
 
 /// Runs the script under the debugger; nothing if it fails, or returns what cannot leave a run.
 fn replay(script: &Script, call: &Call, budget: &Budget, journal: Journal) -> Option<Dynamic> {
-    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline).within(&script.limits);
     let context = Context { journal, ..context };
     replay_function(script, script.entry, (call.request.clone(),), context, budget)
 }

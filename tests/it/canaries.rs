@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::SECRET;
 use crate::process::{Ran, Served, hookgate, request, sample};
 
+mod verified;
 mod walk;
 
 /// What is looked for. Each is pushed where such things come.

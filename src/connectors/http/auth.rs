@@ -48,6 +48,16 @@ pub(in crate::connectors) enum Auth {
     },
 }
 
+impl Auth {
+    /// Whether it goes out in `Authorization`.
+    pub(in crate::connectors) fn is_authorization(&self) -> bool {
+        match self {
+            Self::Header { header, .. } => header.eq_ignore_ascii_case(AUTHORIZATION.as_str()),
+            Self::Bearer { .. } | Self::Basic { .. } | Self::OAuth2 { .. } => true,
+        }
+    }
+}
+
 pub(in crate::connectors) enum Proof {
     Nothing,
     Secret(HeaderName, Scheme, Key),

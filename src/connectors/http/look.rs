@@ -20,11 +20,16 @@ use crate::question::{Ask, Question, Reason, Trouble};
 mod tests;
 
 impl Api {
-    /// `{ status, text }`.
     pub(super) async fn answer(&self, question: &Question) -> Result<Value, Trouble> {
-        let Ask::Http { path, body } = &question.ask else {
-            return Err(question.not_for(KIND.name));
-        };
+        match &question.ask {
+            Ask::Http { path, body } => self.said(path, body.as_ref()).await,
+            Ask::Verify(asked) => self.verified(asked).await,
+            _ => Err(question.not_for(KIND.name)),
+        }
+    }
+
+    /// `{ status, text }`.
+    async fn said(&self, path: &str, body: Option<&Value>) -> Result<Value, Trouble> {
         let url = self.url(path).map_err(|text| Trouble::new(Reason::Rejected, text))?;
         let request = match body {
             None => self.question(Method::GET, url, Bytes::new()),
@@ -77,7 +82,7 @@ impl Api {
 
     /// # Errors
     /// The status says that we are not let in, that it is too much, or that nobody is there.
-    fn about_us(&self, answer: &Answer) -> Result<(), Trouble> {
+    pub(super) fn about_us(&self, answer: &Answer) -> Result<(), Trouble> {
         let status = answer.status;
         let (reason, text) = match status {
             401 | 403 if self.proof.is_some() => {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::command::{Mail, Method};
+use crate::connectors::What;
 use crate::connectors::tests::{Server, Then, made, order, response, try_made};
 
 fn api(folder: &Path, server: &Server, more: Value) -> Box<dyn Connector> {
@@ -136,6 +137,40 @@ async fn an_api_that_answers_200_to_errors_is_asked_what_it_means() {
     assert_eq!(outcome.expect_err("nobody knows").what, What::MaybeDelivered);
     let server = Server::saying("200 OK", "", "garbage").await;
     assert!(api(folder.path(), &server, json!({})).perform(&order(Task::Forward)).await.is_ok());
+}
+
+/// Marketo answers 200 to everything, with a code in the body (#15, B10).
+#[tokio::test]
+async fn a_rate_limit_in_a_body_is_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = json!({
+        "success": { "field": "success", "equals": true },
+        "retry_if": { "field": "errors[*].code", "equals": [602, 606, 607, 611, 615] },
+    });
+    let again = What::NotDelivered { retry_after: Some(std::time::Duration::from_secs(20)) };
+    for (status, body, what) in [
+        ("200 OK", r#"{"success":true,"result":[]}"#, None),
+        ("200 OK", r#"{"success":false,"errors":[{"code":"606","message":"Max rate limit"}]}"#, Some(again)),
+        ("200 OK", r#"{"success":false,"errors":[{"code":"1003"},{"code":"615"}]}"#, Some(again)),
+        ("200 OK", r#"{"success":true,"errors":[{"code":"606"}]}"#, Some(again)),
+        ("200 OK", r#"{"success":false,"errors":[{"code":"1003"}]}"#, Some(What::Refused)),
+        ("400 Bad Request", r#"{"errors":[{"code":606}]}"#, Some(again)),
+        ("400 Bad Request", r#"{"errors":[{"code":1003}]}"#, Some(What::Refused)),
+        ("400 Bad Request", "garbage", Some(What::Refused)),
+        ("503 Service Unavailable", "", Some(again)),
+    ] {
+        let server = Server::saying(status, "Retry-After: 20\r\n", body).await;
+        let outcome = api(folder.path(), &server, settings.clone()).perform(&order(Task::Forward)).await;
+        assert_eq!(outcome.as_ref().err().map(|trouble| trouble.what), what, "{status} {body}: {outcome:?}");
+    }
+    let only = json!({ "retry_if": { "field": "error", "equals": "busy" } });
+    for (body, good) in
+        [("{\"error\":\"busy\"}", false), ("{\"error\":\"wrong\"}", true), ("garbage", true), ("", true)]
+    {
+        let server = Server::saying("200 OK", "", body).await;
+        let outcome = api(folder.path(), &server, only.clone()).perform(&order(Task::Forward)).await;
+        assert_eq!(outcome.is_ok(), good, "{body}: {outcome:?}");
+    }
 }
 
 #[tokio::test]

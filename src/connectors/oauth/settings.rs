@@ -42,7 +42,7 @@ pub struct OAuth2 {
 /// How a client's secret is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum ClientAuth {
+pub enum ClientAuth {
     /// In the body of the request.
     #[default]
     ClientSecretPost,

@@ -171,6 +171,30 @@ async fn each_answer_has_its_meaning() {
     assert_eq!(silent.perform(&order(Task::Forward)).await.expect_err("late").what, What::MaybeDelivered);
 }
 
+/// A receiver that answers 200 to errors (#15, B10).
+#[tokio::test]
+async fn a_body_says_whether_it_was_done_or_is_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("first"), FIRST).expect("written");
+    let again = What::NotDelivered { retry_after: None };
+    for (status, body, what) in [
+        ("200 OK", r#"{"ok":true}"#, None),
+        ("200 OK", r#"{"ok":false,"error":{"code":"busy"}}"#, Some(again)),
+        ("200 OK", r#"{"ok":false,"error":{"code":"unknown_event"}}"#, Some(What::Refused)),
+        ("422 No", r#"{"error":{"code":"busy"}}"#, Some(again)),
+        ("422 No", r#"{"error":{"code":"unknown_event"}}"#, Some(What::Refused)),
+        ("200 OK", "garbage", Some(What::Refused)),
+    ] {
+        let server = Server::saying(status, "", body).await;
+        let settings = json!({
+            "base_url": server.url(), "secrets": [{ "file": "first" }],
+            "success": { "field": "ok", "equals": true }, "retry_if": { "field": "error.code", "equals": ["busy"] },
+        });
+        let outcome = made(&KIND, folder.path(), &settings).perform(&order(Task::Forward)).await;
+        assert_eq!(outcome.as_ref().err().map(|trouble| trouble.what), what, "{status} {body}: {outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_secret_that_comes_back_is_not_told() {
     let folder = tempfile::tempdir().expect("a folder");

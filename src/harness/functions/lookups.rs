@@ -61,6 +61,17 @@ fn mock_http(connector: &str, question: &str, answer: &Dynamic) -> Fallible<()> 
     add(name, Mock { family: Some("http"), ..mock(connector, question, Ok(answer)) })
 }
 
+fn mock_http_verify(connector: &str, question: &str, members: Option<&Dynamic>, right: bool) -> Fallible<()> {
+    let name = "mock_http_verify";
+    let path = question.trim_start_matches("verify ").trim_start_matches("POST ").trim_start_matches("GET ");
+    if !path.is_empty() && !path.starts_with('/') {
+        return Err(format!("`{name}`: the path begins with `/`, which {path:?} does not").into());
+    }
+    let parameters = members.map(|members| given(name, members)).transpose()?.map(|members| vec![members]);
+    let words = format!("verify {path}");
+    add(name, Mock { parameters, ..mock_of("http", connector, words.trim_end(), right.into()) })
+}
+
 fn mock_sql(connector: &str, statement: &str, parameters: Option<Array>, rows: &Dynamic) -> Fallible<()> {
     let name = "mock_sql";
     let parameters = parameters.map(|given| given.iter().map(json_from_dynamic).collect::<Result<Vec<_>, _>>());
@@ -128,6 +139,25 @@ pub(crate) fn register(library: &mut Library) {
             r#"mock_http("hr", "GET /people/7", #{ name: "Ann" }); http("hr").get("/people/7").json.name == "Ann""#,
         ),
         |connector: &str, question: &str, answer: Dynamic| mock_http(connector, question, &answer),
+    );
+    library.reader(
+        Doc::new(
+            "mock_http_verify(connector: string, path: string, right: bool)",
+            "Whether a login endpoint takes the password, whatever the members are. Trouble is a `mock_failure` of `verify /path`.",
+            r#"mock_http_verify("legacy", "/login", true); mock_failure("legacy", "verify /login", "timeout"); true"#,
+        ),
+        |connector: &str, path: &str, right: bool| mock_http_verify(connector, path, None, right),
+    );
+    library.reader(
+        Doc::new(
+            "mock_http_verify(connector: string, path: string, members: map, right: bool)",
+            "The same where these members are sent, among others: of a Secret the text that it must be. The last mock that fits \
+             counts.",
+            r#"mock_http_verify("legacy", "/login", false); mock_http_verify("legacy", "/login", #{ username: "ann", password: "horse" }, true); true"#,
+        ),
+        |connector: &str, path: &str, members: Dynamic, right: bool| {
+            mock_http_verify(connector, path, Some(&members), right)
+        },
     );
     library.reader(
         Doc::new(

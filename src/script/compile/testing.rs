@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::finding::{Finding, Severity};
+use crate::password::Ceilings;
 use crate::script::budget::Limits;
 use crate::script::compile::imports::{Import, tree};
 use crate::script::compile::{Compiler, File, Frame, Role, Subject, TEST_SUFFIX, is_test};
@@ -70,7 +71,7 @@ impl Compiler {
     }
 
     fn check_test(&self, name: &str, file: &File, known: &'static Known<'static>) -> Vec<Finding> {
-        let mut findings = self.lint(file, &Subject::Tests(known));
+        let mut findings = self.lint(file, &Subject::Tests(known), Ceilings::NONE);
         findings.extend(self.link_findings(name, file));
         findings
     }

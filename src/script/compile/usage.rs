@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::Position;
 
 use crate::finding::{Finding, nearest};
+use crate::password::Ceilings;
 use crate::script::compile::imports::tree;
 use crate::script::compile::{Compiler, File, Subject, is_test};
 use crate::script::lint::reads;
@@ -19,7 +20,7 @@ impl Compiler {
         let used = self.used_of_each();
         let shared = self.files.iter().filter(|(name, _)| !wanted.contains(name.as_str()));
         let named = shared.filter_map(|(name, file)| Some((file, used.get(name)?)));
-        named.flat_map(|(file, used): (&File, _)| self.lint(file, &Subject::Shared(used))).collect()
+        named.flat_map(|(file, used): (&File, _)| self.lint(file, &Subject::Shared(used), Ceilings::NONE)).collect()
     }
 
     /// Scripts that are not among `wanted` (those of routes and rules) and that no other script names, tests left out.
@@ -36,8 +37,8 @@ impl Compiler {
         let check = |(name, file): (&String, &File)| {
             let has = |entry: &str| file.ast.iter_functions().any(|function| function.name == entry);
             match self.roles.roles.iter().find(|role| has(role.side.entry)) {
-                Some(role) => self.check(name, file, role),
-                None => self.lint(file, &Subject::Shared(&nothing)),
+                Some(role) => self.check(name, file, role, Ceilings::NONE),
+                None => self.lint(file, &Subject::Shared(&nothing), Ceilings::NONE),
             }
         };
         self.unused(wanted).into_iter().flat_map(check).collect()

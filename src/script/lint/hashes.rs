@@ -3,6 +3,7 @@
 use rhai::{FnCallExpr, Position};
 
 use crate::password;
+use crate::password::Options;
 use crate::script::lint::walk::Walker;
 
 impl Walker<'_, '_> {
@@ -18,7 +19,9 @@ impl Walker<'_, '_> {
         }
         let Some(argument) = call.args.last() else { return };
         let Some(text) = self.literal(argument).and_then(|value| value.into_immutable_string().ok()) else { return };
-        if let Err(problem) = password::recognise(&text) {
+        let ceilings = self.input.ceilings;
+        let read = password::recognise(&text, Options::default()).and_then(|stored| stored.affordable(ceilings));
+        if let Err(problem) = read {
             let position: Position = argument.start_position();
             let message = format!("`{}` would fail at every call: {problem}", call.name);
             let help = "copy the whole hash as the other system stored it; one that does not say what it is needs a \

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use rhai::{AST, Dynamic, Engine, ImmutableString, Map, OptimizationLevel};
 
 use crate::finding::Finding;
+use crate::password::Ceilings;
 use crate::script::library::{Doc, Entry, Finished, Library};
 use crate::script::lint::known::{Known, Standard};
 use crate::script::lint::{Entrypoint, Input, ModuleFacts, check};
@@ -89,6 +90,7 @@ pub(crate) fn check_ast(source: &str, ast: &AST, entry: Option<Entrypoint<'stati
         imports: &imports,
         review: None,
         used_elsewhere: None,
+        ceilings: Ceilings::default(),
     })
 }
 

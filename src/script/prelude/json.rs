@@ -243,6 +243,10 @@ enum Secrets {
     Mask,
 }
 
+/// Names the ways out that a secret has.
+const NO_JSON: &str = "a secret cannot become JSON: `http(…).verify(path, members)` and `ldap(…).bind(dn, password)` ask with it, \
+                       `secret.verifies(hash)` compares it";
+
 /// What cannot become JSON, and the steps to it, innermost first.
 struct Wrong {
     what: String,
@@ -324,7 +328,7 @@ fn leaf(value: &Dynamic, secrets: Secrets) -> Result<Value, Wrong> {
     if value.is::<Hidden>() {
         return match secrets {
             Secrets::Mask => Ok(MASK.into()),
-            Secrets::Refuse => Err(Wrong::new("a secret cannot become JSON")),
+            Secrets::Refuse => Err(Wrong::new(NO_JSON)),
         };
     }
     own_value(value).ok_or_else(|| Wrong::new(format!("a value of type {} cannot become JSON", value.type_name())))
@@ -419,7 +423,7 @@ mod tests {
         let mut map = Map::new();
         map.insert("pin".into(), Dynamic::from_array(vec![secret]));
         let map = Dynamic::from_map(map);
-        assert_eq!(json_from_dynamic(&map), Err("a secret cannot become JSON (at `pin[0]`)".to_owned()));
+        assert_eq!(json_from_dynamic(&map), Err(format!("{NO_JSON} (at `pin[0]`)")));
         assert_eq!(json_for_reading(&map), Ok(json!({"pin": ["***"]})));
         assert!(json_from_dynamic(&Dynamic::from_float(f64::NAN)).is_err());
         assert!(json_from_dynamic(&Dynamic::from(rhai::FnPtr::new("f").expect("a name"))).is_err());

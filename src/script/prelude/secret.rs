@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rhai::ImmutableString;
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::script::library::{Doc, Library};
@@ -28,6 +29,22 @@ impl Hidden {
         &self.0
     }
 
+    /// The same in a normal form of Unicode: `NFC`, `NFKC`, or as it is with `none`. One letter can be written in several ways
+    /// (`é`, or `e` and an accent), and which one comes depends on the keyboard and the browser.
+    ///
+    /// # Errors
+    /// There is no such form.
+    pub(super) fn normalise(&self, form: &str) -> Fallible<Self> {
+        let mut text = Zeroizing::new(String::with_capacity(2 * self.0.len()));
+        match form {
+            "NFC" => text.extend(self.0.nfc()),
+            "NFKC" => text.extend(self.0.nfkc()),
+            "none" => return Ok(self.clone()),
+            _ => return Err(format!("there is no form `{form}`; there are: NFC, NFKC, none").into()),
+        }
+        Ok(Self(Arc::new(text)))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -45,17 +62,28 @@ impl std::fmt::Debug for Hidden {
 }
 
 fn no_text<T>() -> Fallible<T> {
-    Err("a secret cannot become text: compare it with `==`".into())
+    let text = "a secret cannot become text: compare it with `==`, or ask with it (`verifies`, `http(…).verify`, `ldap(…).bind`)";
+    Err(text.into())
 }
 
 pub(super) fn register(library: &mut Library) {
     library.value::<Hidden>(
         "Secret",
-        "A password or one-time code. Prints `***`, cannot become text, compares with `==` in constant time.",
+        "A password or one-time code. Prints `***`, cannot become text or JSON, compares with `==` in constant time. It leaves only \
+         where it is meant to go: `http(…).verify` and `ldap(…).bind`.",
     );
     library.property(
         Doc::new("Secret.is_empty: bool", "Whether there is nothing in it.", "!example_secret.is_empty"),
         |secret: &mut Hidden| secret.is_empty(),
+    );
+    library.function(
+        Doc::new(
+            "Secret.normalise(form: string) -> Secret",
+            "The same in a normal form of Unicode, `\"NFC\"` or `\"NFKC\"`; as it is with `\"none\"`. For systems that normalise a \
+             password before they hash it, or got it from a keyboard that writes `é` as one letter where another writes two.",
+            r#"example_secret.normalise("NFC") == example_secret"#,
+        ),
+        |secret: &mut Hidden, form: &str| secret.normalise(form),
     );
     printed::<Hidden>(library, |_| MASK.into());
     compared::<Hidden>(library, |left, right| left.is(right.reveal()), Hidden::is);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::command::Action;
-use crate::question::Answer;
+use crate::question::{Answer, Ask};
 use crate::script::context::{self, Context, Mock, Mocked, Surroundings, World};
 use crate::script::library::{Effect, Kind};
 use crate::script::prelude::secret::Hidden;
@@ -57,6 +57,7 @@ fn answers() -> Vec<Mock> {
         said("GET /people/8", 404, "no such person"),
         said("GET /people?email=ann%40example.com", 200, "[{}]"),
         said("POST /search", 200, "{}"),
+        answered("http", "hr", "verify /login", json!(true)),
         answered("sql", "legacy", "select 1", json!(1)),
         answered("sql", "legacy", "select name from users where id = ?", json!([{ "name": "Ann" }])),
         answered("sql", "legacy", "select id from users where team = ?", json!([{ "id": 7 }, { "id": 8 }])),
@@ -91,6 +92,12 @@ fn eval(script: &str) -> Result<Dynamic, String> {
 
 fn holds(script: &str) {
     assert_eq!(eval(script).map(|value| value.to_string()), Ok("true".to_owned()), "{script}");
+}
+
+/// The same in the context that is there.
+fn holds_here(script: &str) {
+    let value = engine().eval_with_scope::<bool>(&mut scope(), script);
+    assert!(value.is_ok_and(|value| value), "{script}");
 }
 
 fn makes_an_action(script: &str) {
@@ -216,6 +223,8 @@ fn a_secret_never_shows() {
     fails(r#""code " + example_secret"#, "a secret cannot become text");
     fails(r#"example_secret + """#, "a secret cannot become text");
     fails(r#"let t = "code "; t += example_secret; t"#, "a secret cannot become text");
+    fails(r#"http("hr").query("/login", #{ password: example_secret })"#, "`http(…).verify(path, members)`");
+    fails(r#"post("hr", "/login", #{ password: example_secret })"#, "`http(…).verify(path, members)`");
     fails("example_secret.len()", "Function not found");
     fails("base64(example_secret)", "Function not found");
     assert_eq!(format!("{:?}", Hidden::new("123456")), "***");
@@ -224,6 +233,21 @@ fn a_secret_never_shows() {
     });
     assert!(logs.0.is_ok());
     assert_eq!(logs.1.logs[0].fields, Some(json!({ "all": ["***"], "code": "***" })));
+}
+
+#[test]
+fn a_password_goes_out_to_be_verified_with_its_members() {
+    holds(r#"http("hr").verify("/login", #{ user: #{ name: "ann", pin: example_secret }, realm: () })"#);
+    fails(r#"http("hr").verify("/login", #{ username: "ann", password: "typed" })"#, "no Secret among the members");
+    fails(r#"http("hr").verify("/login", #{ all: [example_secret] })"#, "a secret cannot become JSON");
+    let deep = (0..9).fold("example_secret".to_owned(), |inner, _| format!("#{{ a: {inner} }}"));
+    fails(&format!(r#"http("hr").verify("/login", {deep})"#), "8 levels at most");
+    let ((), context) =
+        context::enter(context(), || holds_here(r#"http("hr").verify("/login", #{ p: example_secret })"#));
+    let lookup = context.journal.lookups().next().expect("one lookup");
+    let Ask::Verify(asked) = &lookup.question.ask else { panic!("{lookup:?}") };
+    assert!(asked.secrets.is_empty(), "what is answered holds no secret any more");
+    assert_eq!((lookup.question.words(), lookup.question.identity()), ("verify /login".to_owned(), None));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
 use crate::password::described::{self, Description, Encoding};
-use crate::password::{self, Problem, Stored, gate};
+use crate::password::{self, Options, Problem, Project, Stored, gate};
 use crate::script::budget;
 use crate::script::context;
 use crate::script::context::World;
@@ -20,26 +20,52 @@ use crate::script::prelude::secret::Hidden;
 const NOTHING: &str = "$2b$12$LkukN8uOidOnJQULqznDWeaQjVTzoHuBbo6snRANVRYZHJFAELR62";
 
 /// What the members of a description are called.
-const MEMBERS: [&str; 8] =
-    ["format", "encoding", "salt", "salt_encoding", "iterations", "length", "pattern", "unsalted"];
+const MEMBERS: [&str; 16] = [
+    "format",
+    "encoding",
+    "salt",
+    "salt_encoding",
+    "iterations",
+    "length",
+    "pattern",
+    "again",
+    "unsalted",
+    "signer_key",
+    "salt_separator",
+    "rounds",
+    "mem_cost",
+    "allow_weak",
+    "padded",
+    "normalise",
+];
+
+/// Those that say something of every hash.
+const OF_ALL: [&str; 3] = ["allow_weak", "padded", "normalise"];
 
 fn verifies(secret: &Hidden, hash: &str) -> Fallible<bool> {
-    spend(password::recognise(hash), secret)
+    spend(password::recognise(hash, Options::default()), secret)
 }
 
 fn verifies_described(secret: &Hidden, hash: &str, members: &Map) -> Fallible<bool> {
     let description = description(members)?;
-    spend(described::read(hash, &description), secret)
+    let form = text(members, "normalise")?;
+    let normalised = form.map(|form| secret.normalise(&form)).transpose()?;
+    // A map that describes nothing is about a hash that says itself what it is.
+    let says_itself = members.iter().all(|(name, value)| OF_ALL.contains(&name.as_str()) || value.is_unit());
+    let stored =
+        if says_itself { password::recognise(hash, description.options) } else { described::read(hash, &description) };
+    spend(stored, normalised.as_ref().unwrap_or(secret))
 }
 
 fn verify_nothing(secret: &Hidden, like: &str) -> Fallible<bool> {
-    spend(password::recognise(like), secret).map(|_| false)
+    spend(password::recognise(like, Options::default()), secret).map(|_| false)
 }
 
 /// Verifies when this run's turn comes, on a thread where that disturbs nobody.
 fn spend(stored: Result<Stored, Problem>, secret: &Hidden) -> Fallible<bool> {
     let name = "verifies";
-    let stored = stored.map_err(|problem| thrown(&problem))?;
+    let ceilings = context::with(name, |run| run.ceilings)?;
+    let stored = stored.and_then(|stored| stored.affordable(ceilings)).map_err(|problem| thrown(&problem))?;
     let take = |noted: &Noted| if let Noted::Verdict(verdict) = noted { Some(verdict.clone()) } else { None };
     let known = context::with(name, |run| run.journal.noted(take))??;
     let verdict: Verdict = match known {
@@ -50,7 +76,7 @@ fn spend(stored: Result<Stored, Problem>, secret: &Hidden) -> Fallible<bool> {
                 let gate = if matches!(run.world, World::Mocked(_)) { gate::testing() } else { gate::serving() };
                 (gate, run.deadline)
             })?;
-            let verdict = gate.verify(&stored, secret.reveal().as_bytes(), deadline);
+            let verdict = gate.verify(&stored, secret.reveal().as_bytes(), ceilings, deadline);
             context::with(name, |run| run.journal.add(Noted::Verdict(verdict.clone())))?;
             verdict
         }
@@ -70,17 +96,32 @@ fn description(members: &Map) -> Fallible<Description> {
     if let Some(unknown) = members.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
         return Err(format!("a description has no `{unknown}`; there are: {}", MEMBERS.join(", ")).into());
     }
+    let flag = |name| member(members, name, "true or false", |value| value.as_bool().ok());
     Ok(Description {
-        format: text(members, "format")?
-            .ok_or_else(|| format!("a description needs `format`; there are: {}", described::FORMATS))?,
+        format: text(members, "format")?,
         encoding: encoding(members, "encoding", Encoding::Hex)?,
         salt: text(members, "salt")?,
         salt_encoding: encoding(members, "salt_encoding", Encoding::Text)?,
         iterations: number(members, "iterations")?,
         length: number(members, "length")?,
         pattern: text(members, "pattern")?,
-        unsalted: member(members, "unsalted", "true or false", |value| value.as_bool().ok())?.unwrap_or(false),
+        again: text(members, "again")?,
+        unsalted: flag("unsalted")?.unwrap_or(false),
+        project: project(members)?,
+        options: Options { allow_weak: flag("allow_weak")?.unwrap_or(false), padded: flag("padded")?.unwrap_or(false) },
     })
+}
+
+/// What Firebase's console shows of a project; `None` if something is missing.
+fn project(members: &Map) -> Fallible<Option<Project>> {
+    let texts = text(members, "signer_key")?.zip(text(members, "salt_separator")?);
+    let numbers = number(members, "rounds")?.zip(number(members, "mem_cost")?);
+    Ok(texts.zip(numbers).map(|((signer_key, salt_separator), (rounds, mem_cost))| Project {
+        signer_key,
+        salt_separator,
+        rounds,
+        mem_cost,
+    }))
 }
 
 fn member<T>(members: &Map, name: &str, what: &str, read: impl FnOnce(&Dynamic) -> Option<T>) -> Fallible<Option<T>> {
@@ -119,11 +160,16 @@ pub(super) fn register(library: &mut Library) {
         Doc::new(
             "Secret.verifies(hash: string) -> bool",
             "Whether the secret is the password that another system stored as this hash. The hash says what it is: bcrypt \
-             (`$2a$`, `$2b$`, `$2x$`, `$2y$`), Argon2, scrypt and PBKDF2 as Django, passlib and Werkzeug write them, ASP.NET \
-             Identity 2 and 3, crypt(3) (`$1$`, `$apr1$`, `$5$`, `$6$`), phpass (`$P$`, `$H$`), LDAP (`{SSHA}`, `{SSHA256}`, \
-             `{SSHA512}`, `{SMD5}`, `{SHA}`, `{CRYPT}`, `{PBKDF2}`), Django's `sha1$` and `md5$`. The password is taken as it \
+             (`$2a$`, `$2b$`, `$2x$`, `$2y$`; `$wp$2y$` of WordPress 6.8, Django's and passlib's with SHA-256), Argon2, scrypt \
+             (Django, passlib, Werkzeug, `$7$`; Firebase as `$fbscrypt$` and `$firescrypt$`), yescrypt (`$y$`), PBKDF2 (Django, \
+             passlib, PHC strings, Werkzeug, `$p5k2$`, GRUB, Atlassian's `{PKCS5S2}`), ASP.NET Identity 2 and 3, crypt(3) (`$1$`, \
+             `$apr1$`, `$5$`, `$6$`), phpass (`$P$`, `$H$`), Drupal 7 (`$S$`, `U$S$`), LDAP (`{SSHA}` and its like, `{SMD5}`, \
+             `{SHA}`, `{CRYPT}`, `{PBKDF2}`), Spring's `{bcrypt}`, `{argon2}`, `{scrypt}`, `{pbkdf2}`, `{sha256}`, `{SHA-256}`, \
+             `{ldap}`, Django's `sha1$` and `md5$`. With `allow_weak` in a description also `{noop}`, `{MD5}` and MySQL's `*…`. \
+             The password is taken as it \
              is, nothing is trimmed; one with a NUL is never right. What cannot be verified is an error to catch whose `kind` is `unknown`, `malformed`, \
-             `too_costly`, `unsalted`, `too_long` (a password over 4096 bytes) or `busy`.",
+             `too_costly` (over `limits.password_ms` or `limits.password_memory_bytes`), `weak`, `unsalted`, `too_long` (a password \
+             over 4096 bytes) or `busy`.",
             r#"example_secret.verifies("{SSHA}1j5ho2mHI6fHgwQOjBk9aRHF47FzYWx0")"#,
         ),
         |secret: &mut Hidden, hash: &str| verifies(secret, hash),
@@ -131,10 +177,17 @@ pub(super) fn register(library: &mut Library) {
     library.reader(
         Doc::new(
             "Secret.verifies(hash: string, description: map) -> bool",
-            "The same for a hash that does not say what it is. `format` is `md5`, `sha1`, `sha256` or `sha512`, with `salt` \
-             and the `pattern` of both (`\"salt+password\"`), or with `unsalted: true`; or it is `pbkdf2-sha1`, \
-             `pbkdf2-sha256` or `pbkdf2-sha512`, with `salt`, `iterations` and, to be checked, `length`. `encoding` of the \
-             hash is `\"hex\"` unless it is `\"base64\"`; `salt_encoding` is `\"text\"` unless it is one of these.",
+            "The same with what somebody knows of the hash. For every hash: `allow_weak: true` takes plain text and quick digests \
+             without a salt, `padded: true` cuts off blanks that a column has put behind it, `normalise` is `\"NFC\"`, `\"NFKC\"` or \
+             `\"none\"` (`Secret.normalise`). For a digest that does not say what it is: `format` (`md5`, `sha1`, `sha256`, `sha384` \
+             or `sha512`), with `salt` and the `pattern` of both (`\"salt+password\"`), or with `unsalted: true`; or all of it as \
+             the `pattern`: `\"md5(md5(password)+salt)\"` (vBulletin), made of `password`, `salt`, texts in quotes, `+`, \
+             `md5(…)` and its like (hex, or bytes as `md5_raw(…)`), `hmac_sha256(key, text)` and its like, `hex`, `base64`, `lower`, \
+             `upper`, `utf16le`. In rounds: `iterations`, and `again` with `digest` for what came before (Symfony: \
+             `again: \"sha512(digest+password+'{'+salt+'}')\"`). Or `format` is `pbkdf2-sha256` or its like, with `salt`, \
+             `iterations` and, to be checked, `length`; or `firebase-scrypt`, with `salt` and the project's `signer_key`, \
+             `salt_separator`, `rounds` and `mem_cost`. `encoding` of the hash is `\"hex\"` unless it is `\"base64\"`; \
+             `salt_encoding` is `\"text\"` unless it is one of these.",
             r#"example_secret.verifies("e10adc3949ba59abbe56e057f20f883e", #{ format: "md5", unsalted: true })"#,
         ),
         |secret: &mut Hidden, hash: &str, description: Map| verifies_described(secret, hash, &description),

@@ -54,7 +54,7 @@ pub fn replay(script: &Script, function: &str, call: &Call, places: &[Place]) {
     // A panic in a run before may have left it.
     BUSY.set(false);
     let budget = whole(script, call, script.limits.operations);
-    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline);
+    let context = Context::new(call.surroundings.clone(), call.world.clone(), call.deadline).within(&script.limits);
     replay_function(script, function, (), context, &budget);
     TARGETS.take();
 }

@@ -6,11 +6,17 @@ use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
+use crate::question::verify::Credentials;
 use crate::question::{Answer, Ask, Reason, Trouble};
 use crate::script::budget;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::lookups::{Most, ask, handle, thrown};
+use crate::script::prelude::secret::Hidden;
 use crate::script::prelude::{Fallible, json, printed};
+use crate::secret::Secret;
+
+/// Levels of maps in what `verify` sends.
+const MAX_LEVELS: usize = 8;
 
 /// A connector that is asked over HTTP.
 #[derive(Clone, Debug)]
@@ -33,6 +39,16 @@ impl Http {
     fn query(&self, context: &NativeCallContext, path: &str, body: &Dynamic) -> Fallible<HttpAnswer> {
         let body = json::json_from_dynamic(body).map_err(|problem| format!("`query`: {problem}"))?;
         self.ask(context, "query", Ask::Http { path: path.to_owned(), body: Some(body) })
+    }
+
+    fn verify(&self, path: &str, members: &Map) -> Fallible<bool> {
+        let mut asked = Credentials { path: path.to_owned(), members: Value::Null, secrets: Vec::new() };
+        asked.members = parted(members, "", &mut asked.secrets).map_err(|problem| format!("`verify`: {problem}"))?;
+        if asked.secrets.is_empty() {
+            return Err("`verify`: there is no Secret among the members; a question without one is a `query`".into());
+        }
+        let answer = ask("verify", &self.0, Ask::Verify(asked))?;
+        Ok(answer.value.as_bool().unwrap_or(false))
     }
 
     fn ask(&self, context: &NativeCallContext, name: &str, question: Ask) -> Fallible<HttpAnswer> {
@@ -66,6 +82,27 @@ impl HttpAnswer {
     fn whole_text(&self) -> Fallible<Dynamic> {
         self.most.checked(&self.connector, self.text().into())
     }
+}
+
+/// The members as data, with `null` where a secret belongs; `secrets` gets each with its JSON pointer.
+fn parted(members: &Map, above: &str, secrets: &mut Vec<(String, Secret)>) -> Result<Value, String> {
+    if above.matches('/').count() >= MAX_LEVELS {
+        return Err(format!("members have {MAX_LEVELS} levels at most"));
+    }
+    let mut parts = serde_json::Map::new();
+    for (name, value) in members {
+        let pointer = format!("{above}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let part = if let Some(secret) = value.read_lock::<Hidden>() {
+            secrets.push((pointer, Secret::new(secret.reveal().as_bytes())));
+            Value::Null
+        } else if let Ok(inner) = value.as_map_ref() {
+            parted(&inner, &pointer, secrets)?
+        } else {
+            json::json_from_dynamic(value).map_err(|problem| format!("`{name}`: {problem}"))?
+        };
+        parts.insert(name.to_string(), part);
+    }
+    Ok(Value::Object(parts))
 }
 
 /// The path with what is asked for behind its `?`: texts, numbers and truth values; several of an array; none of `()`.
@@ -132,6 +169,18 @@ pub(super) fn register(library: &mut Library) {
             r#"http("hr").query("/search", #{ name: "Ann" }).status == 200"#,
         ),
         |context: NativeCallContext, http: &mut Http, path: &str, body: Dynamic| http.query(&context, path, &body),
+    );
+    library.reader(
+        Doc::new(
+            "Http.verify(path: string, members: map) -> bool",
+            "Whether a system takes a password, as it says itself: its login endpoint is asked with these members, of which at least \
+             one is a Secret (`username` and `password`, or what it calls them). They go out as JSON; by `verify` of the \
+             connector as a form, by basic authentication, or as a password grant of OAuth. A Secret is put in on the wire and \
+             nowhere else. `true` is yes and `false` is no; trouble is an error to catch, as with every lookup. No answer is \
+             kept. An empty Secret is never right and is not sent.",
+            r#"http("hr").verify("/login", #{ username: "ann", password: example_secret })"#,
+        ),
+        |http: &mut Http, path: &str, members: Map| http.verify(path, &members),
     );
     library.value::<HttpAnswer>("HttpAnswer", "What an API answered.");
     library.property(

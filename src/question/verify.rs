@@ -1,0 +1,101 @@
+//! The question whether a system accepts a password: members to send, with the secrets apart from them.
+//!
+//! The secrets are joined to the members only by [`Credentials::filled`], which a connector calls for the request itself.
+
+use serde_json::Value;
+
+use crate::secret::Secret;
+
+/// What a system is given to check.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Below the address of the connector.
+    pub path: String,
+    /// An object; `null` where a secret belongs.
+    pub members: Value,
+    /// Where each secret belongs, as a JSON pointer.
+    pub secrets: Vec<(String, Secret)>,
+}
+
+impl Credentials {
+    /// Whether one of the secrets is empty: such a password is never right, and some systems take it for a guest.
+    pub fn has_empty_secret(&self) -> bool {
+        self.secrets.iter().any(|(_, secret)| secret.expose().is_empty())
+    }
+
+    /// The secret that is the member of this name.
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.iter().find(|(pointer, _)| pointer.strip_prefix('/') == Some(name)).map(|(_, secret)| secret)
+    }
+
+    /// The members with the secrets in their places, for the request and nothing else.
+    pub fn filled(&self) -> Value {
+        let mut members = self.members.clone();
+        for (pointer, secret) in &self.secrets {
+            if let Some(place) = members.pointer_mut(pointer) {
+                *place = String::from_utf8_lossy(secret.expose()).into();
+            }
+        }
+        members
+    }
+
+    /// Whether these members are among the ones that are sent, for a test that says which. A secret is compared in constant
+    /// time.
+    pub fn include(&self, wanted: &Value) -> bool {
+        let Value::Object(wanted) = wanted else { return false };
+        wanted.iter().all(|(name, value)| match (self.secret(name), value) {
+            (Some(secret), Value::String(text)) => secret.matches(text.as_bytes()),
+            (Some(_), _) => false,
+            (None, value) => self.members.get(name) == Some(value),
+        })
+    }
+
+    /// Drops the secrets, once the question is answered.
+    pub fn forget(&mut self) {
+        self.secrets.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ann() -> Credentials {
+        Credentials {
+            path: "/login".to_owned(),
+            members: json!({ "username": "ann", "inner": { "pin": null }, "password": null }),
+            secrets: vec![
+                ("/password".to_owned(), Secret::new(*b"s3cret")),
+                ("/inner/pin".to_owned(), Secret::new(*b"4711")),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_secret_is_in_the_request_and_nowhere_else() {
+        let mut asked = ann();
+        assert_eq!(asked.filled(), json!({ "username": "ann", "inner": { "pin": "4711" }, "password": "s3cret" }));
+        let shown = format!("{asked:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("4711"), "{shown}");
+        asked.forget();
+        assert_eq!(asked.filled(), ann().members);
+    }
+
+    #[test]
+    fn a_test_may_say_some_of_the_members() {
+        for (wanted, fits) in [
+            (json!({}), true),
+            (json!({ "username": "ann" }), true),
+            (json!({ "password": "s3cret", "username": "ann" }), true),
+            (json!({ "password": "S3cret" }), false),
+            (json!({ "password": null }), false),
+            (json!({ "username": "eve" }), false),
+            (json!({ "other": "x" }), false),
+            (json!("ann"), false),
+        ] {
+            assert_eq!(ann().include(&wanted), fits, "{wanted}");
+        }
+    }
+}
