@@ -93,7 +93,7 @@ impl<D: Payload> Call<D> {
 
     /// As it came.
     pub fn body(&self) -> &Bytes {
-        &self.0.body
+        &self.inner.body
     }
 
     pub fn data(&self) -> &D {
