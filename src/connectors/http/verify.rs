@@ -33,6 +33,7 @@ mod tests;
 /// How `http(…).verify` sends what it is given, and what the answer means.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Verify")]
 pub(super) struct Settings {
     /// How the members go out.
     send: Form,
@@ -64,6 +65,7 @@ pub(super) struct Settings {
 /// How members become a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "VerifyForm")]
 enum Form {
     /// `POST` of an object.
     #[default]
