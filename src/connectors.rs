@@ -55,6 +55,7 @@ pub mod sns;
 pub mod splunk_hec;
 pub mod sql;
 pub mod syslog;
+pub mod takes;
 pub mod teams;
 pub mod twilio;
 pub mod unsent;

@@ -17,7 +17,7 @@ pub struct Predicate {
     #[schemars(length(min = 1), regex(pattern = r"^(\$\.?)?([^.\[\]$]+|\[(\d+|\*)\])(\.[^.\[\]]+|\[(\d+|\*)\])*$"))]
     pub field: String,
     /// What it is, or a list of what it may be; a number is the same as a text of its digits. Absent: that it is there, and neither
-    /// `null` nor `false` nor empty.
+    /// `false` nor empty.
     pub equals: Option<OneOrMore>,
 }
 

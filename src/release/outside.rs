@@ -21,6 +21,7 @@ use crate::connectors::okta_log;
 use crate::connectors::okta_log::SystemLog;
 use crate::connectors::proxy::Proxy;
 use crate::connectors::setup::{Problem, Setup};
+use crate::connectors::takes;
 use crate::connectors::{Connected, Connectors};
 use crate::finding::Finding;
 use crate::release::build::Secrets;
@@ -28,6 +29,7 @@ use crate::release::convert::retry_of;
 use crate::release::fence::World;
 use crate::release::{Reconcile, Release};
 use crate::script::compile::Compiler;
+use crate::script::prelude::lookups::FUNCTIONS;
 use crate::secret::{Ring, SecretSource};
 
 /// Settings of connectors that name a file which is read again when it changes, beside `{ file = … }`.
@@ -114,15 +116,19 @@ fn rules_of(written: &config::connectors::Cache) -> Rules {
     }
 }
 
-/// Connectors that scripts name and nobody configured, or that cannot be asked what they are asked, or
-/// that cannot send the codes that they are to send.
+/// Connectors that scripts name and nobody configured, or that cannot be asked what they are asked, do not take the action
+/// they are to do, or cannot send the codes that they are to send.
 pub(super) fn wrong(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str>) -> Vec<Finding> {
     let known: Vec<&str> = config.connectors.keys().map(String::as_str).collect();
-    let answers = |name: &str, function: &str| {
-        let kind = config.connectors.get(name).and_then(|written| connectors::kind(&written.kind));
-        kind.is_some_and(|kind| kind.answers == Some(function))
+    let problem = |name: &str, function: &str| {
+        // A kind that is none has a finding already.
+        let kind = connectors::kind(&config.connectors.get(name)?.kind)?;
+        if FUNCTIONS.contains(&function) {
+            return (kind.answers != Some(function)).then(|| "it is of another kind".to_owned());
+        }
+        takes::problem(kind.name, function)
     };
-    let mut findings = compiler.wrong_connectors(wanted, &known, &answers);
+    let mut findings = compiler.wrong_connectors(wanted, &known, &problem);
     findings.extend(compiler.wrong_ways(wanted, |name| {
         let kind = config.connectors.get(name)?.kind.as_str();
         (!connectors::sends_codes(kind)).then(|| connectors::no_codes(kind))

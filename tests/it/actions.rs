@@ -1,5 +1,6 @@
 //! What scripts ask for beside their answer: checked with the connectors that there are, in the gateway and in tests alike.
 
+use hookgate::finding::Severity;
 use hookgate::harness::run;
 use hookgate::harness::run::Options;
 use hookgate::harness::trial::Trial;
@@ -98,4 +99,62 @@ fn a_case_says_what_the_gateway_would_do() {
     let text = hookgate::harness::cases::accepted(&suite, &suite.subjects[0], "refused").unwrap().expect("it is new");
     let case: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(case["expected"][0]["actions"][0]["do"], "notify", "{text}");
+}
+
+/// Each kind takes some actions: that is known before a script runs (#15, B10).
+#[test]
+fn an_action_that_a_kind_does_not_take_is_found_when_the_script_is_loaded() {
+    let gateway = of("");
+    let slack = CONFIG.replace("kind = \"file\"\npath = \"chat.jsonl\"", "kind = \"slack\"\nurl = { file = \"chat\" }");
+    let more = "[connectors.hr]\nkind = \"http\"\nbase_url = \"https://hr.example\"\n\
+                [connectors.org]\nkind = \"okta\"\norg_url = \"https://acme.okta.com\"\ntoken = { file = \"token\" }\n";
+    gateway.write("chat", "https://hooks.slack.example/services/T0/B0/x");
+    gateway.write("token", "token-of-a-test");
+    gateway.write("gateway.toml", &format!("{slack}\n{more}"));
+    let refused = |action: &str| {
+        gateway.write("scripts/hook.rhai", &format!("fn on_registration(request) {{ [allow(), {action}] }}"));
+        gateway.reload();
+        let error = gateway.live.status().error.clone();
+        let found =
+            error.iter().find(|finding| finding.code.starts_with("script/") && finding.severity == Severity::Error);
+        found.map(|finding| {
+            format!("{} {} ({})", finding.code, finding.message, finding.help.as_deref().unwrap_or_default())
+        })
+    };
+    for (action, said) in [
+        (
+            "post(\"chat\", \"/x\", #{})",
+            Some(
+                "`post` cannot go to the connector `chat`: a connector of kind `slack` takes `notify` (it can go to: hr)",
+            ),
+        ),
+        (
+            "forward(\"org\")",
+            Some(
+                "`forward` cannot go to the connector `org`: a connector of kind `okta` takes `clear_sessions`, `suspend_user`, \
+                 `unsuspend_user`, `deactivate_user`, `add_to_group`, `remove_from_group` (it can go to: hr)",
+            ),
+        ),
+        (
+            "suspend_user(\"hr\", \"00u1\")",
+            Some(
+                "`suspend_user` cannot go to the connector `hr`: a connector of kind `http` takes `notify`, `post`, `put`, `patch`, \
+                 `delete`, `forward` (it can go to: org)",
+            ),
+        ),
+        (
+            "email(\"hr\", #{ to: \"a@b.example\", subject: \"s\", text: \"t\" })",
+            Some(
+                "`email` cannot go to the connector `hr`: a connector of kind `http` takes `notify`, `post`, `put`, `patch`, \
+                 `delete`, `forward` (no connector of gateway.toml takes `email`)",
+            ),
+        ),
+        ("notify(\"chat\", \"x\")", None),
+        ("post(\"hr\", \"/x\", #{})", None),
+        ("notify(\"hr\", \"x\")", None),
+        ("suspend_user(\"org\", \"00u1\")", None),
+    ] {
+        let said = said.map(|said| format!("script/wrong-connector {said}"));
+        assert_eq!(refused(action), said, "{action}");
+    }
 }

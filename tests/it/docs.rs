@@ -192,6 +192,7 @@ fn goes_live(hook: &hooks::Hook, script: &str) {
          [connectors.chat]\nkind = \"file\"\npath = \"chat.jsonl\"\n\
          [connectors.alerts]\nkind = \"file\"\npath = \"alerts.jsonl\"\n\
          [connectors.hr]\nkind = \"http\"\nbase_url = \"https://hr.example\"\n\
+         [connectors.shop]\nkind = \"http\"\nbase_url = \"https://shop.example\"\n\
          [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n\
          on_failure = {on_failure}\n[routes.hook.params]\npartner_domains = [\"partner.example\"]\n",
         hook.name,

@@ -33,9 +33,10 @@ mod tests;
 /// How `http(…).verify` sends what it is given, and what the answer means.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Verify")]
 pub(super) struct Settings {
     /// How the members go out.
-    send: Form,
+    send: Encoding,
     /// Statuses that mean yes. Absent: 200 to 299; for `password_grant` 200.
     #[schemars(inner(range(min = 200, max = 399)))]
     yes: Option<Vec<u16>>,
@@ -64,7 +65,8 @@ pub(super) struct Settings {
 /// How members become a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Form {
+#[schemars(rename = "VerifyForm")]
+enum Encoding {
     /// `POST` of an object.
     #[default]
     Json,
@@ -78,7 +80,7 @@ enum Form {
 
 /// The settings with their defaults in place.
 pub(super) struct Verification {
-    form: Form,
+    encoding: Encoding,
     yes: Option<Vec<u16>>,
     no: Vec<u16>,
     success: Option<Predicate>,
@@ -92,7 +94,7 @@ impl Verification {
     /// Settings that contradict one another, or a secret that is not there.
     pub(super) fn new(setup: &Setup<'_>, written: &Settings, auth: Option<&Auth>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let grant = written.send == Form::PasswordGrant;
+        let grant = written.send == Encoding::PasswordGrant;
         let foreign = [
             ("client_id", written.client_id.is_some()),
             ("client_secret", written.client_secret.is_some()),
@@ -105,7 +107,7 @@ impl Verification {
         if grant && written.client_secret.is_some() && written.client_id.is_none() {
             problems.push(Problem::missing("verify.client_id", "`client_id` is missing beside `client_secret`"));
         }
-        if matches!(written.send, Form::Basic) && auth.is_some_and(Auth::is_authorization) {
+        if matches!(written.send, Encoding::Basic) && auth.is_some_and(Auth::is_authorization) {
             let message = "the password goes out in `Authorization`, and so does `auth` of this connector";
             problems.push(Problem::bad_value("verify.send", message));
         }
@@ -125,7 +127,7 @@ impl Verification {
         let success = written.success.clone().or_else(|| usual(|| Predicate::present("access_token")));
         let failure = written.failure.clone().or_else(|| usual(|| Predicate::text("error", "invalid_grant")));
         let client = written.client_id.clone().map(|id| (id, secret, written.client_auth));
-        Ok(Self { form: written.send, yes, no, success, failure, client, scope: written.scope.clone() })
+        Ok(Self { encoding: written.send, yes, no, success, failure, client, scope: written.scope.clone() })
     }
 
     /// Our secret at the token endpoint.
@@ -145,14 +147,14 @@ impl Verification {
     fn request(&self, url: Url, asked: &Credentials) -> Result<Outgoing, Trouble> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        let (method, kind, body) = match self.form {
-            Form::Json => (Method::POST, Some("application/json"), Bytes::from(asked.filled().to_string())),
-            Form::Basic => {
+        let (method, kind, body) = match self.encoding {
+            Encoding::Json => (Method::POST, Some("application/json"), Bytes::from(asked.filled().to_string())),
+            Encoding::Basic => {
                 headers.insert(AUTHORIZATION, basic(asked)?);
                 (Method::GET, None, Bytes::new())
             }
-            Form::Form => (Method::POST, Some("application/x-www-form-urlencoded"), form(&asked.filled(), &[])?),
-            Form::PasswordGrant => {
+            Encoding::Form => (Method::POST, Some("application/x-www-form-urlencoded"), form(&asked.filled(), &[])?),
+            Encoding::PasswordGrant => {
                 let body = self.grant(asked, &mut headers)?;
                 (Method::POST, Some("application/x-www-form-urlencoded"), body)
             }

@@ -252,7 +252,7 @@ fn register_credential(library: &mut Library) {
         .property(
             Doc::new(
                 "Self.password: Secret",
-                "The password as the user typed it: compares, and `verifies` the hash of another system; never prints.",
+                "The password as the user typed it: compares, `verifies` the hash of another system, and is what `http(…).verify` and `ldap(…).bind` ask with; never prints.",
                 r#"!request.password.is_empty && request.password != "guess""#,
             ),
             |request: This| {

@@ -57,13 +57,13 @@ impl Compiler {
     }
 
     /// Connectors that a script of `wanted`, or what it imports, asks for something and that are not among `known`, or that
-    /// do not answer what they are asked (`answers` tells whom of them one can ask with a function). Names that are computed
+    /// cannot do what they are asked for (`problem` says why one does not go with a function). Names that are computed
     /// are found when the script runs.
     pub fn wrong_connectors(
         &self,
         wanted: &BTreeSet<&str>,
         known: &[&str],
-        answers: &dyn Fn(&str, &str) -> bool,
+        problem: &dyn Fn(&str, &str) -> Option<String>,
     ) -> Vec<Finding> {
         let names: BTreeSet<String> = wanted.iter().flat_map(|script| tree(script, &self.files)).collect();
         let files = names.iter().filter_map(|name| self.files.get(name));
@@ -75,10 +75,10 @@ impl Compiler {
                 if !is_known(&name) {
                     return Some(unknown_connector(file, &name, place, known));
                 }
-                let is_lookup = lookups::FUNCTIONS.contains(&function.as_str());
-                (is_lookup && !answers(&name, &function)).then(|| {
-                    let others: Vec<&str> = known.iter().copied().filter(|other| answers(other, &function)).collect();
-                    wrong_kind(file, (&name, &function), place, &others)
+                let problem_of = |name: &str| problem(name, &function);
+                problem_of(&name).map(|problem| {
+                    let others: Vec<&str> = known.iter().copied().filter(|other| problem_of(other).is_none()).collect();
+                    wrong_kind(file, (&name, &function, &problem), place, &others)
                 })
             });
             wrong.collect::<Vec<_>>()
@@ -102,13 +102,20 @@ impl Compiler {
     }
 }
 
-fn wrong_kind(file: &File, (name, function): (&str, &str), place: Position, others: &[&str]) -> Finding {
-    let message = format!("`{function}` cannot ask the connector `{name}`: it is of another kind");
+fn wrong_kind(file: &File, (name, function, problem): (&str, &str, &str), place: Position, others: &[&str]) -> Finding {
+    let is_lookup = lookups::FUNCTIONS.contains(&function);
+    let message = if is_lookup {
+        format!("`{function}` cannot ask the connector `{name}`: {problem}")
+    } else {
+        format!("`{function}` cannot go to the connector `{name}`: {problem}")
+    };
     let finding = Finding::error("script/wrong-connector", &file.label, message);
     let finding = finding.at(&file.source, place.line().unwrap_or(0), place.position().unwrap_or(0));
-    let help = match others {
-        [] => format!("no connector of gateway.toml answers `{function}`"),
-        others => format!("it can ask: {}", others.join(", ")),
+    let help = match (others, is_lookup) {
+        ([], true) => format!("no connector of gateway.toml answers `{function}`"),
+        ([], false) => format!("no connector of gateway.toml takes `{function}`"),
+        (others, true) => format!("it can ask: {}", others.join(", ")),
+        (others, false) => format!("it can go to: {}", others.join(", ")),
     };
     Finding { length: name.chars().count() + 2, ..finding.help(help) }
 }

@@ -133,9 +133,10 @@ fn on_registration(request) {
     },
     Code {
         code: "script/wrong-connector",
-        title: "A connector that cannot be asked this",
-        why: "The functions that look something up (`http`, `sql`, …) ask connectors of their own kind. One of another kind could \
-              never answer. Names that a script computes are looked at when it asks.",
+        title: "A connector that cannot do this",
+        why: "The functions that look something up (`http`, `sql`, …) ask connectors of their own kind, and each kind takes some \
+              actions: a chat takes `notify` and no `post`. One of another kind could never answer, or do it. Names that a script \
+              computes are looked at when it asks, or returns the action.",
         bad: r#"
 fn on_registration(request) {
     let found = http("chat").get("/blocked", #{ domain: request.email.domain });
