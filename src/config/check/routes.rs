@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use crate::config::check::{Check, choice, named, text, texts};
-use crate::config::shape::misplaced;
 use crate::config::source::{Source, join};
+use crate::config::unknown::misplaced;
 use crate::config::{FailureForm, HookFacts};
 use crate::finding::{Finding, Severity};
 
