@@ -33,6 +33,7 @@ pub mod tables;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 pub use schema::Known;
 

@@ -24,7 +24,9 @@ use crate::script::lint::advice::Advice;
 pub mod catalogue;
 mod error;
 mod judgement;
+mod mark;
 pub mod okta;
+mod provider;
 pub mod recorded;
 mod returned;
 pub mod text;
@@ -32,6 +34,8 @@ pub mod text;
 pub use crate::hooks::catalogue::Catalogue;
 pub use crate::hooks::error::{CommandError, HookError};
 pub use crate::hooks::judgement::{Answer, Judgement};
+pub use crate::hooks::mark::Mark;
+pub use crate::hooks::provider::{BatchForm, Caller, FailureForm, Provider};
 use crate::hooks::recorded::Recorded;
 pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
 
@@ -163,43 +167,6 @@ pub trait Contract: Sized + 'static {
     fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement;
 }
 
-/// The provider's side of a hook, as its documentation states it.
-#[derive(Clone, Copy, Debug)]
-pub struct Provider {
-    /// Which way it fails when nobody answers: `open`, `closed`, ….
-    pub fails: &'static str,
-    /// What the person at the browser reads.
-    pub user_sees: &'static str,
-    /// Limits that the provider sets, one sentence each.
-    pub limits: &'static [&'static str],
-    /// When and against what this was last checked.
-    pub checked: &'static str,
-}
-
-/// How a provider calls, as far as a configuration may contradict it.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller {
-    /// The latest deadline of a call that is answered in time; nothing where nobody waits for the script.
-    pub latest_ms: Option<u64>,
-    /// Whether the provider skips a hook that it would have to call without a secret.
-    pub needs_secret: bool,
-    /// Whether the provider can get a token from an authorization server, and call with that.
-    pub has_tokens: bool,
-}
-
-impl Caller {
-    /// Okta's inline hooks: it waits 3,000 ms for the whole exchange.
-    pub const INLINE: Self = Self { latest_ms: Some(2_900), needs_secret: false, has_tokens: true };
-}
-
-/// One way to write `on_failure`: a word, or a table of one key with a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailureForm {
-    pub word: &'static str,
-    pub takes_text: bool,
-    pub about: &'static str,
-}
-
 /// `on_failure` of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
@@ -253,45 +220,6 @@ pub struct Parcel {
     pub preview: bool,
     /// When it was kept, in milliseconds since 1970; nothing for one that is not kept, as in a test.
     pub received: Option<i64>,
-}
-
-/// How a reply points back at what made it.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark<'a> {
-    pub decision: &'a str,
-    pub release: &'a str,
-    pub script: &'a str,
-    /// What the script gave with `note(…)`.
-    pub note: Option<&'a str>,
-    /// Why this is the declared answer and not the script's: a word such as `deadline`.
-    pub fallback: Option<&'a str>,
-}
-
-impl<'a> Mark<'a> {
-    /// The mark of a script's own reply.
-    pub const fn new(decision: &'a str, release: &'a str, script: &'a str) -> Self {
-        Self { decision, release, script, note: None, fallback: None }
-    }
-
-    /// Whether it says more than where the reply comes from.
-    pub fn has_words(&self) -> bool {
-        self.note.is_some() || self.fallback.is_some()
-    }
-}
-
-/// How the body of a batch is made, for those who make one.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchForm {
-    /// JSON Pointer to the array of events.
-    pub events: &'static str,
-    /// The member of an event that tells it from others.
-    pub id: &'static str,
-    /// Makes an event one of its own, which happened then.
-    pub freshen: fn(&mut Value, Timestamp),
-    /// Makes an event one of that type, with what such events usually have.
-    pub retype: fn(&mut Value, &str),
-    /// Makes an event one as a preview of the provider's console has it.
-    pub preview: fn(&mut Value),
 }
 
 /// What goes back to the caller. An empty body goes without content type.
@@ -480,11 +408,6 @@ fn describe_commands<C: Contract>(returned: &Dynamic) -> Vec<Value> {
     }
     let command = returned.read_lock::<C::Command>();
     command.and_then(|command| serde_json::to_value(&*command).ok()).into_iter().collect()
-}
-
-impl BatchForm {
-    /// Of hooks whose calls carry no events.
-    pub const NONE: Self = Self { events: "", id: "", freshen: |_, _| {}, retype: |_, _| {}, preview: |_| {} };
 }
 
 impl Reply {

@@ -18,7 +18,6 @@ use crate::config::scripts;
 use crate::finding::{Finding, Severity, unknown};
 use crate::release::Release;
 use crate::release::build;
-use crate::release::build::beyond;
 use crate::release::build::{Reading, Secrets};
 use crate::release::bundle::Place;
 use crate::release::gate::{Gate, Pace};
@@ -121,11 +120,7 @@ fn explain(global: &Global, name: &str) -> Result<Status> {
 impl Outcome {
     fn of(place: &Place, secrets: Secrets) -> Self {
         match build::read(place) {
-            Err(mut findings) => {
-                let more = beyond::findings(place, secrets);
-                findings.extend(more.into_iter().filter(|finding| !findings.contains(finding)).collect::<Vec<_>>());
-                Self::broken(findings, None)
-            }
+            Err(findings) => Self::broken(findings, None),
             Ok(reading) => Self::assembled(place, reading, secrets),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::config::Known;
 use crate::config::MOST_FINDINGS;
 use crate::config::source::{Source, join};
+use crate::config::unknown::{ON_FAILURE, UnknownKey, misplaced};
 use crate::finding::{Finding, nearest};
 
 /// Words of the promise (`scheme = "…"`) that later versions will know.
@@ -21,52 +22,6 @@ pub(super) struct Violations {
     /// Key paths that misspelt keys were most likely meant to be: they are not missing as well.
     pub meant: HashSet<String>,
     pub unknown: Vec<UnknownKey>,
-}
-
-/// A key that nobody knows.
-pub(super) struct UnknownKey {
-    /// Its path.
-    path: String,
-    /// What it was most likely meant to be, in the same section.
-    meant: Option<String>,
-}
-
-impl UnknownKey {
-    /// Gives the key its meaning in a tree, or takes it away.
-    pub(super) fn mend(&self, root: &mut Value) {
-        self.mend_below(root, "");
-    }
-
-    fn mend_below(&self, value: &mut Value, place: &str) {
-        match value {
-            Value::Object(entries) => {
-                let Some(name) = entries.keys().find(|name| self.is_at_or_below(&join(place, name))).cloned() else {
-                    return;
-                };
-                let path = join(place, &name);
-                if path != self.path {
-                    return entries.get_mut(&name).map_or((), |inner| self.mend_below(inner, &path));
-                }
-                let taken = entries.shift_remove(&name);
-                if let (Some(meant), Some(taken)) = (&self.meant, taken) {
-                    entries.entry(meant.clone()).or_insert(taken);
-                }
-            }
-            Value::Array(items) => {
-                for (index, item) in items.iter_mut().enumerate() {
-                    let path = format!("{place}[{index}]");
-                    if self.is_at_or_below(&path) {
-                        self.mend_below(item, &path);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn is_at_or_below(&self, place: &str) -> bool {
-        self.path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    }
 }
 
 /// Every way in which `value` is not what the schema says.
@@ -88,24 +43,6 @@ pub(super) fn violations(source: &Source, known: &Known, value: &Value) -> Viola
         report.explain(error);
     }
     Violations { findings: report.findings, meant: report.meant, unknown: report.unknown }
-}
-
-const ON_FAILURE: &str = "on_failure";
-
-/// What to do with an `on_failure` that stands in `section`. In TOML every key belongs to the header above it, so one that was
-/// added at the end of a route is in the route's last table.
-pub(super) fn misplaced(section: &str) -> String {
-    match section.split('.').collect::<Vec<_>>()[..] {
-        ["routes", name, "rules", ..] => {
-            format!(
-                "an event that fails is retried, as `[routes.{name}.rules.….retry]` says, and kept as a dead letter: remove it"
-            )
-        }
-        ["routes", name, ..] => {
-            format!("it belongs to `[routes.{name}]` itself: write it above the header `[{section}]`")
-        }
-        _ => "it belongs to a route: write it in `[routes.NAME]`, above the route's other headers".to_owned(),
-    }
 }
 
 /// Values that JSON takes for another type, so that the schema could not object.

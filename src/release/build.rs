@@ -37,7 +37,7 @@ use crate::script::run::Script;
 use crate::script::stack;
 use crate::telemetry::metrics::Metrics;
 
-pub mod beyond;
+mod beyond;
 mod files;
 mod parts;
 pub mod survey;
@@ -85,7 +85,7 @@ pub fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
 
 fn read_now(place: &Place) -> Result<Reading, Vec<Finding>> {
     let text = place.read_config().map_err(|finding| vec![*finding])?;
-    let document = parse(place, &text)?;
+    let document = parse(place, &text).map_err(|findings| beyond::all(place, &text, findings))?;
     read_document(place, text, document)
 }
 

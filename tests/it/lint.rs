@@ -63,7 +63,7 @@ impl Bundle {
             None => String::new(),
         };
         let mut config = format!(
-            "[auth.test]\nscheme = \"none\"\n[limits]\noperations = 20_000\n\
+            "auth.test = {{ scheme = \"header\", secrets = [{{ file = \"secret\", create = true }}] }}\n\n[limits]\noperations = 20_000\n\
              [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n{on_failure}",
             hook.name
         );

@@ -3,13 +3,14 @@
 use hookgate::hooks;
 use hookgate::hooks::Answer;
 use hookgate::release::live::Reloaded;
+use http::Method;
 use proptest::collection::vec;
 use proptest::sample::select;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::harness::{TestGateway, without_debug};
+use crate::harness::{SECRET, TestGateway, json, without_debug};
 use crate::process::sample;
 
 /// A hook as Okta's contract has it, written apart from the hooks.
@@ -243,4 +244,37 @@ async fn what_leaves_is_valid_or_the_declared_answer() {
 /// "Okta sends" is said by an error whose words are ours to choose.
 fn declared_in_words(contract: &Contract, reply: &Value) -> bool {
     contract.hook == "okta.telephony" && reply["error"]["errorSummary"].is_string() && reply.get("commands").is_none()
+}
+
+/// What the script says for the provider's log leaves with its answer, and beside the declared one.
+#[tokio::test]
+async fn a_note_leaves_in_debug_context_also_beside_the_declared_answer() {
+    for (hook, entry, on_failure) in [
+        ("okta.token", "on_token", "\"unchanged\""),
+        ("okta.user_import", "on_user_import", "\"unchanged\""),
+        ("okta.registration", "on_registration", "{ deny = \"later\" }"),
+        ("okta.password_import", "on_password_import", "\"unverified\""),
+        ("okta.telephony", "on_telephony", "\"let_okta_send\""),
+    ] {
+        for (script, fallback) in [("", None), ("throw \"no\"", Some("script_error"))] {
+            let text = format!("fn {entry}(request) {{ request.id; note(\"asked the directory\"); {script} }}");
+            let gateway = TestGateway::of(hook, on_failure, &text);
+            let headers = [("authorization", SECRET)];
+            let response = gateway.respond(Method::POST, "/hook", &headers, sample(hook)).await;
+            let header = response.headers().get("x-hookgate-fallback").map(|value| value.to_str().unwrap().to_owned());
+            let debug = json(response.body())["debugContext"].clone();
+            assert_eq!(header.as_deref(), fallback, "{hook} {script}");
+            assert_eq!(
+                (&debug["note"], debug["fallback"].as_str()),
+                (&json!("asked the directory"), fallback),
+                "{hook} {debug}"
+            );
+        }
+    }
+    let saml = TestGateway::of("okta.saml", "\"unchanged\"", "fn on_saml(request) { request.id; throw \"no\" }");
+    let response = saml.respond(Method::POST, "/hook", &[("authorization", SECRET)], sample("okta.saml")).await;
+    assert_eq!(
+        (response.status().as_u16(), response.headers()["x-hookgate-fallback"].to_str().unwrap()),
+        (204, "script_error")
+    );
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::config::check::{Check, choice, named, text, texts};
 use crate::config::routes::PREVIEW_BY_HEADER;
-use crate::config::shape::misplaced;
 use crate::config::source::{Source, join};
+use crate::config::unknown::misplaced;
 use crate::config::{FailureForm, HookFacts};
 use crate::finding::{Finding, Severity};
 

@@ -104,8 +104,8 @@ impl Contract for Registration {
     const ADVICE: &'static Advice = &advice::ADVICE;
     const PROVIDER: Provider = Provider {
         fails: "closed",
-        user_sees: "A denial shows each `deny_field` text at its field of the form; `deny(text)` shows only \
-            \"Registration cannot be completed at this time.\". When the hook fails: \"There was an error \
+        user_sees: "A denial shows each `deny_field` text at its field of the form; `deny(text)` shows \
+            \"Registration cannot be completed at this time.\" or, by another page of Okta's, the text. When the hook fails: \"There was an error \
             creating your account. Please try registering again.\"; for a profile update, that the \
             profile could not be updated.",
         limits: &[

@@ -249,6 +249,8 @@ fn operation(draft: &mut Assertion, command: Command) -> Result<Operation, Strin
             };
             let format = there["attributes"]["NameFormat"].as_str().unwrap_or(BASIC_FORMAT);
             let there_kind = there["attributeValues"][0]["attributes"]["xsi:type"].as_str();
+            // The type that is there stays, unless the new values do not have its form.
+            let there_kind = there_kind.filter(|kind| values.iter().all(|text| value::type_fits(kind, text).is_ok()));
             let kind = kind.or(there_kind).unwrap_or(STRING_TYPE);
             Operation::replace(path, value::attribute(format, kind, values))
         }

@@ -1,34 +1,38 @@
-//! What else is wrong with a bundle whose configuration has mistakes: `check` says everything at once.
+//! What else is wrong with a bundle whose configuration has mistakes, so that everything is said at once.
 
 use crate::config;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::release::build::survey::survey;
 use crate::release::build::{Secrets, assemble, read_document};
 use crate::release::bundle::Place;
 use crate::release::convert::known;
-use crate::release::panics;
 use crate::telemetry::metrics::Metrics;
 
-/// The findings about scripts, tables and secrets of a bundle that [`read`](crate::release::build::read) refused. Where only
-/// unknown keys were wrong, the bundle is looked at without them; otherwise the scripts are, each by itself.
-pub fn findings(place: &Place, secrets: Secrets) -> Vec<Finding> {
-    panics::caught(&place.config_name(), || looked(place, secrets)).unwrap_or_default()
+/// The mistakes of a configuration, and those of the scripts and tables beside it. Where only unknown keys are wrong, the
+/// bundle is looked at without them; otherwise the scripts are, each by itself. Secrets are not looked for.
+pub(super) fn all(place: &Place, text: &str, mut findings: Vec<Finding>) -> Vec<Finding> {
+    for finding in others(place, text) {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    findings
 }
 
-fn looked(place: &Place, secrets: Secrets) -> Vec<Finding> {
+fn others(place: &Place, text: &str) -> Vec<Finding> {
     let name = place.config_name();
-    let Ok(text) = place.read_config() else { return Vec::new() };
-    let Some(document) = config::salvage(&name, &text, known()) else {
+    let Some(document) = config::salvage(&name, text, known()) else {
         let mut findings = survey(place, None).findings;
-        // What is wrong with the file is known.
-        findings.retain(|finding| finding.file != name);
+        // What is wrong with the configuration is known, and what is unused is told by a configuration alone.
+        findings.retain(|finding| finding.file != name && finding.severity == Severity::Error);
         return findings;
     };
-    let reading = match read_document(place, text, document) {
-        Ok(reading) => reading,
-        Err(findings) => return findings,
-    };
-    match assemble(place, reading, None, secrets, &Metrics::new()) {
+    if document.config.routes.is_empty() {
+        return Vec::new();
+    }
+    let assembled = read_document(place, text.to_owned(), document)
+        .and_then(|reading| assemble(place, reading, None, Secrets::Skip, &Metrics::new()));
+    match assembled {
         Ok(release) => release.warnings.clone(),
         Err(findings) => findings,
     }

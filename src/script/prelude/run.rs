@@ -131,7 +131,7 @@ pub(super) fn register(library: &mut Library) {
     library.reader(
         Doc::new(
             "note(text: string)",
-            "A short message for the provider's log: it leaves in `debugContext` of the reply, which Okta copies into its System Log, also beside `on_failure`. Nothing secret belongs there. The last one counts; 200 bytes. Events have no reply, and so no note; nor has a SAML reply without commands.",
+            "A short message for the provider's log: it leaves in the reply, in `debugContext`, also beside `on_failure`. Nothing secret belongs there. The last one counts; 200 bytes. Where a reply has no body, as to events, there is no note.",
             r#"note("partner directory was asked") == ()"#,
         ),
         |text: &str| context::with("note", |run| run.note = Some(cut(text).into())),

@@ -267,3 +267,72 @@ fn online_every_connector_is_asked_and_one_that_is_away_fails() {
     assert_eq!(found["online"][1]["reached"], true);
     assert_eq!(bundle.run(&["check"]).status, 0, "without --online nobody is asked");
 }
+
+/// A key that nobody knows hides nothing else.
+#[test]
+fn mistakes_of_scripts_are_told_beside_an_unknown_key() {
+    let bundle = Bundle::new();
+    let config = bundle.read("gateway.toml");
+    bundle.write(
+        "gateway.toml",
+        &config.replace("hook = \"okta.registration\"", "hook = \"okta.registration\"\ncapturing = true"),
+    );
+    bundle.write(
+        "scripts/registration.rhai",
+        "fn on_registration(request) { set_profile(\"home address\", #{ city: \"Bern\" }) }\n",
+    );
+    let ran = bundle.run(&["check"]);
+    assert_eq!(ran.status, 1);
+    for part in ["unknown key `capturing`", "no attribute can be named `home address`"] {
+        assert!(ran.out.contains(part), "`{part}` is missing in\n{}", ran.out);
+    }
+    // Of a file that is more broken, scripts are looked at by themselves.
+    bundle.write("gateway.toml", &config.replace("hook = \"okta.registration\"", "hook = 7"));
+    let ran = bundle.run(&["check"]);
+    for part in ["`routes.signup.hook`", "no attribute can be named `home address`"] {
+        assert!(ran.out.contains(part), "`{part}` is missing in\n{}", ran.out);
+    }
+}
+
+#[test]
+fn a_short_token_of_the_admin_listener_is_told() {
+    let bundle = Bundle::new();
+    fs::create_dir_all(bundle.path().join("secrets")).unwrap();
+    let admin = "[admin]\ntoken = { file = \"secrets/admin\" }\n";
+    let config = bundle.read("gateway.toml").replace("[admin]\n", admin);
+    assert!(config.contains(admin), "{config}");
+    bundle.write("gateway.toml", &config);
+    for (token, short) in [("hunter2", true), ("0123456789abcde", true), ("0123456789abcdef", false)] {
+        bundle.write("secrets/admin", token);
+        let ran = bundle.run(&["check"]);
+        assert_eq!((ran.status, ran.out.contains("config/short-token")), (0, short), "{token}: {}", ran.out);
+        assert!(!ran.out.contains(token), "{}", ran.out);
+    }
+}
+
+#[test]
+fn what_rules_want_is_printed_to_be_subscribed_to() {
+    let bundle = Bundle::new();
+    let route = "[routes.events]\npath = \"/okta/events\"\nhook = \"okta.event\"\nauth = \"okta\"\n\
+                 [routes.events.rules.joined]\nevents = [\"group.user_membership.*\", \"policy.lifecycle.create\"]\nscript = \"joined.rhai\"\n";
+    bundle.write("gateway.toml", &format!("{}\n{route}", bundle.read("gateway.toml")));
+    bundle.write("scripts/joined.rhai", "fn on_event(event) { log(event.type); }\n");
+    let ran = bundle.run(&["docs", "okta.event", "--subscribe"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    for part in [
+        "release 2026.08.1",
+        "events /okta/events: 2 types",
+        "[ ] group.user_membership.add     joined",
+        "left out: policy.lifecycle.create",
+    ] {
+        assert!(ran.out.contains(part), "`{part}` is missing in\n{}", ran.out);
+    }
+    let told = bundle.run(&["docs", "okta.event", "--subscribe", "--json"]).json();
+    let items = json!(["group.user_membership.add", "group.user_membership.remove"]);
+    assert_eq!(told["hooks"][0]["events"], json!({ "type": "EVENT_TYPE", "items": items }));
+    assert_eq!(told["hooks"][0]["not_eligible"], json!([{ "type": "policy.lifecycle.create", "rule": "joined" }]));
+    let ran = bundle.run(&["docs", "okta.token", "--subscribe"]);
+    assert!(ran.status == 2 && ran.err.contains("has no event types"), "{}", ran.err);
+    let checked = bundle.run(&["check"]);
+    assert!(checked.out.contains("Okta does not send `policy.lifecycle.create` to event hooks"), "{}", checked.out);
+}

@@ -46,7 +46,7 @@ fn register_attributes(library: &mut Library) {
         .command(
             Doc::new(
                 "replace_attribute(name: string, value: any) -> command",
-                "Gives an attribute that the assertion has other values. Its NameFormat and type stay, so the values must have the form of that type.",
+                "Gives an attribute that the assertion has other values. Its NameFormat stays, and its type where the values have the form of it; else they are `xs:string`.",
                 r#"replace_attribute("department", "sales")"#,
             ),
             |name: Text, value: Dynamic| replace_attribute(&name, value, None),

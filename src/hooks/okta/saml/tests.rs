@@ -210,15 +210,13 @@ fn the_type_of_an_attribute_fits_its_values() {
     assert_eq!(kind(&format!(r#"add_attribute("a", true, "{uri}", "xs:boolean")"#)), is("xs:boolean", "uri"));
     assert_eq!(kind(r#"replace_attribute("department", 7, "xs:integer")"#), is("xs:integer", "unspecified"));
     assert_eq!(kind(r#"replace_attribute("http://schemas.example.com/floor", 4)"#), is("xs:integer", "uri"));
+    assert_eq!(kind(r#"replace_attribute("http://schemas.example.com/floor", "third")"#), is("xs:string", "uri"));
+    assert_eq!(kind(r#"replace_attribute("http://schemas.example.com/floor", [4, "third"])"#), is("xs:string", "uri"));
     for (body, problem) in [
         (r#"add_attribute("a", "x", "xs:integer")"#, "its type is `xs:integer`, and `x` is none"),
         (r#"add_attribute("a", [1, 2.5], "xs:integer")"#, "`2.5` is none"),
         (r#"add_attribute("a", "x", "xs:integr")"#, "there is no type `xs:integr`"),
         (r#"replace_attribute("department", "x", "xs:date")"#, "`x` is none"),
-        (
-            r#"replace_attribute("http://schemas.example.com/floor", "third")"#,
-            "its type is `xs:integer`, and `third` is none",
-        ),
         (
             r#"replace("/claims/http:~1~1schemas.example.com~1floor/attributeValues/0/value", "third")"#,
             "`third` is none",
