@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) failures: Vec<Failure>,
     /// Runs whose script failed, and whether the test has looked at that.
     pub(super) failed_runs: Vec<(Arc<Seen>, ScriptError)>,
+    /// Runs of which an action cannot be done, and why.
+    pub(super) refused_runs: Vec<(Arc<Seen>, String)>,
     pub(super) mark: Option<Mark>,
     pub(super) assertions: usize,
 }
@@ -103,6 +105,7 @@ impl Session {
             rows: Vec::new(),
             failures: Vec::new(),
             failed_runs: Vec::new(),
+            refused_runs: Vec::new(),
             mark: None,
             assertions: 0,
         }
@@ -146,6 +149,8 @@ impl Session {
     pub(super) fn note_run(&mut self, outcome: &Outcome) {
         if let Some(error) = outcome.error() {
             self.failed_runs.push((outcome.seen(), error.clone()));
+        } else if let Some(why) = outcome.first_refused() {
+            self.refused_runs.push((outcome.seen(), why.to_owned()));
         }
     }
 }
