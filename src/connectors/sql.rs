@@ -232,12 +232,14 @@ impl Sql {
     }
 
     async fn ask(&self, asked: &Asked<'_>) -> Result<Value, Trouble> {
+        let began = Instant::now();
+        let left = || self.timeout.saturating_sub(began.elapsed());
         let server = match self.target()? {
             Target::File(path) => return sqlite::ask(&path, asked, self.timeout).await,
             Target::Server(server) => Arc::new(server),
         };
         if let Some(mut idle) = self.take(&server) {
-            let answer = idle.link.ask(asked).await;
+            let answer = idle.link.ask(asked, left()).await;
             match &answer {
                 // It broke while nobody used it. The others did, too; asking again changes nothing.
                 Err(trouble) if trouble.reason == Reason::Unreachable => self.kept().clear(),
@@ -250,7 +252,7 @@ impl Sql {
         let link = self.connect(&server).await?;
         let now = Instant::now();
         let mut made = Idle { link, server, made: now, used: now };
-        let answer = made.link.ask(asked).await;
+        let answer = made.link.ask(asked, left()).await;
         self.keep(made, &answer);
         answer
     }
@@ -298,7 +300,7 @@ impl Sql {
             Target::Server(server) => {
                 let mut link = self.connect(&server).await?;
                 let asked = Asked { take: Take::Value, statement: "SELECT 1", parameters: &[], limits: self.limits };
-                link.ask(&asked).await?;
+                link.ask(&asked, self.timeout).await?;
                 match link {
                     Link::Postgres(link) => link.version().await?,
                     Link::MySql(link) => link.version(),
@@ -322,9 +324,10 @@ impl Idle {
 }
 
 impl Link {
-    async fn ask(&mut self, asked: &Asked<'_>) -> Result<Value, Trouble> {
+    /// Asks within the time that is left.
+    async fn ask(&mut self, asked: &Asked<'_>, left: Duration) -> Result<Value, Trouble> {
         match self {
-            Self::Postgres(link) => link.ask(asked).await,
+            Self::Postgres(link) => link.ask(asked, left).await,
             Self::MySql(link) => link.ask(asked).await,
         }
     }

@@ -109,6 +109,11 @@ impl Outcome {
         self.actions_that(|action| action.refused.is_some())
     }
 
+    /// Why the first of them cannot be done.
+    pub(super) fn first_refused(&self) -> Option<&str> {
+        self.0.actions.iter().find_map(|action| action.refused.as_deref())
+    }
+
     fn actions_that(&self, fits: impl Fn(&&Action) -> bool) -> Vec<Value> {
         let value = |action: &Action| serde_json::to_value(action).expect("an action is made of JSON");
         self.0.actions.iter().filter(fits).map(value).collect()
@@ -216,10 +221,13 @@ pub(super) fn register(library: &mut Library) {
     library.property(
         Doc::new(
             "Outcome.refused: array",
-            "Actions that the script asked for and that cannot be done, as `actions` has them, each with the reason in `refused`. In the gateway each ends in the dead letters, and the others go out.",
+            "Actions that the script asked for and that cannot be done, as `actions` has them, each with the reason in `refused`. In the gateway each ends in the dead letters, and the others go out. A test fails in which there is one, and which never asks for this.",
             "run().refused == []",
         ),
-        |outcome: &mut Outcome| list(&outcome.refused()),
+        |outcome: &mut Outcome| {
+            outcome.0.seen.set();
+            list(&outcome.refused())
+        },
     );
     library.property(
         Doc::new(

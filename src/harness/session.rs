@@ -43,6 +43,8 @@ pub(super) struct Session {
     pub(super) failed_runs: Vec<(Arc<Seen>, ScriptError)>,
     /// The newest run of the row, or of the test, if its script failed.
     pub(super) last_failed: Option<(Arc<Seen>, Finding)>,
+    /// Runs of which an action cannot be done, and why.
+    pub(super) refused_runs: Vec<(Arc<Seen>, String)>,
     pub(super) mark: Option<Mark>,
     pub(super) assertions: usize,
 }
@@ -109,6 +111,7 @@ impl Session {
             failures: Vec::new(),
             failed_runs: Vec::new(),
             last_failed: None,
+            refused_runs: Vec::new(),
             mark: None,
             assertions: 0,
         }
@@ -153,6 +156,8 @@ impl Session {
         self.last_failed = outcome.error().map(|error| (outcome.seen(), error.finding.clone()));
         if let Some(error) = outcome.error() {
             self.failed_runs.push((outcome.seen(), error.clone()));
+        } else if let Some(why) = outcome.first_refused() {
+            self.refused_runs.push((outcome.seen(), why.to_owned()));
         }
     }
 

@@ -167,6 +167,12 @@ impl Attempt<'_> {
 
     /// A run whose script failed, though no part of the test has asked whether it did: the reply was the declared one.
     fn unseen(&self, session: &Session) -> Option<Complaint> {
+        if let Some((_, why)) = session.refused_runs.iter().find(|(seen, _)| !seen.get()) {
+            let text = format!("an action of the script cannot be done, and the test did not ask about it: {why}");
+            let finding = Finding::error("test/unseen-failure", &self.subject.test_label, text);
+            let help = "mend the script, or look at `outcome.refused` if it is to be refused";
+            return Some(Complaint::of(self.here(finding.help(help))));
+        }
         let (_, error) = session.failed_runs.iter().find(|(seen, _)| !seen.get())?;
         let text = "the script failed, and the test saw the answer of `on_failure` without asking why";
         let finding = Finding::error("test/unseen-failure", &self.subject.test_label, text);

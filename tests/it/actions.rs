@@ -158,3 +158,51 @@ fn an_action_that_a_kind_does_not_take_is_found_when_the_script_is_loaded() {
         assert_eq!(refused(action), said, "{action}");
     }
 }
+
+/// The text is a parameter, so only a call can tell.
+const REFUSED: &str = r#"
+fn on_registration(request) { [deny("No."), notify("chat", params.text), notify("chat", "second")] }
+"#;
+
+#[tokio::test]
+async fn an_action_that_cannot_be_made_changes_nothing_of_the_answer() {
+    let config = CONFIG.replace("connector = \"chat\"", "text = \" \"");
+    let gateway = TestGateway::bundle(&config, &[("scripts/hook.rhai", REFUSED)]);
+    let (status, reply) = gateway.post(sample("okta.registration")).await;
+    assert_eq!((status, reply["error"]["errorSummary"].as_str()), (200, Some("No.")));
+}
+
+#[test]
+fn a_test_sees_what_is_refused_and_must_ask_for_it() {
+    let tests = r#"
+fn test_asked() {
+    set_param("text", "");
+    let outcome = run();
+    assert_eq(outcome.actions.len(), 1);
+    assert_eq(outcome.refused[0].refused, "`chat`: `notify`: needs a text");
+    assert_eq(outcome.reply.error.errorSummary, "No.");
+}
+
+fn test_not_asked() {
+    set_param("text", "");
+    assert_eq(run().reply.error.errorSummary, "No.");
+}
+
+fn test_nothing_is_refused() {
+    set_param("text", "first");
+    assert_eq(run().actions.len(), 2);
+}
+"#;
+    let config = CONFIG.replace("connector = \"chat\"", "text = \"x\"");
+    let bundle = [("scripts/hook.rhai", REFUSED), ("scripts/hook_test.rhai", tests)];
+    let gateway = TestGateway::bundle(&config, &bundle);
+    let trials = tested(&gateway);
+    let failed: Vec<(&str, String)> = trials
+        .iter()
+        .filter(|trial| trial.failed())
+        .map(|trial| (trial.name.as_str(), trial.complaints[0].finding.message.clone()))
+        .collect();
+    let why =
+        "an action of the script cannot be done, and the test did not ask about it: `chat`: `notify`: needs a text";
+    assert_eq!(failed, [("test_not_asked", why.to_owned())]);
+}

@@ -155,10 +155,10 @@ fn labels(value: &Value) -> Result<Value, String> {
 /// A document of Jira's own in which no text is empty: it takes none.
 fn without_empty_texts(mut value: Value) -> Value {
     match &mut value {
-        Value::Object(fields) if fields.get("type").is_some_and(|kind| kind == "text") => {
-            if fields.get("text").is_some_and(|text| text == "") {
-                fields.insert("text".to_owned(), json!(" "));
-            }
+        Value::Object(fields)
+            if fields.get("type") == Some(&json!("text")) && fields.get("text") == Some(&json!("")) =>
+        {
+            fields.insert("text".to_owned(), json!(" "));
         }
         Value::Object(fields) => {
             fields.values_mut().for_each(|inner| *inner = without_empty_texts(inner.take()));

@@ -41,8 +41,6 @@ pub(super) struct Link {
     driver: JoinHandle<()>,
     meter: Meter,
     redact: Redact,
-    /// After it the server stops a statement by itself.
-    time: Duration,
 }
 
 impl Drop for Link {
@@ -83,7 +81,7 @@ impl Link {
                 (client, tokio::spawn(async move { drop(connection.await) }))
             }
         };
-        Ok(Self { client, driver, meter, redact, time })
+        Ok(Self { client, driver, meter, redact })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -98,20 +96,21 @@ impl Link {
         Ok(format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default()))
     }
 
-    pub(super) async fn ask(&mut self, asked: &Asked<'_>) -> Result<Value, Trouble> {
+    /// Asks; when nearly all of `left` is over, the server stops the statement by itself.
+    pub(super) async fn ask(&mut self, asked: &Asked<'_>, left: Duration) -> Result<Value, Trouble> {
         self.meter.restart(asked.limits);
-        let answer = self.read(asked).await;
+        let answer = self.read(asked, left).await;
         // Sent behind the end of the transaction; nobody waits for the answer.
         begin(self.client.batch_execute("SELECT pg_advisory_unlock_all()"));
         if self.meter.is_full() { Err(too_long(asked.limits)) } else { answer }
     }
 
-    async fn read(&mut self, asked: &Asked<'_>) -> Result<Value, Trouble> {
+    async fn read(&mut self, asked: &Asked<'_>, left: Duration) -> Result<Value, Trouble> {
         let redact = &self.redact;
         let trouble = |error: Error| trouble(&error, redact);
         // Dropped, it is rolled back.
         let transaction = self.client.build_transaction().read_only(true).start().await.map_err(trouble)?;
-        let time = format!("SET LOCAL statement_timeout = {}", reading::stop_after(self.time).as_millis());
+        let time = format!("SET LOCAL statement_timeout = {}", reading::stop_after(left).as_millis().max(1));
         let (_, statement) = tokio::try_join!(transaction.batch_execute(&time), transaction.prepare(asked.statement))
             .map_err(trouble)?;
         asked.check_count(statement.params().len())?;

@@ -363,7 +363,7 @@ async fn a_session_forgets_what_a_question_left() {
 async fn a_statement_that_is_stopped_says_that_the_server_is_there() {
     let Some((server, folder)) = server() else { return };
     let settings = with_user(&server, &folder, "v21", "select 1").await;
-    let hasty = patient(folder.path(), &settings, Duration::from_millis(700));
+    let hasty = patient(folder.path(), &settings, Duration::from_secs(3));
     let slow = trouble(&hasty, "select pg_sleep(60)::text", json!([])).await;
     assert!(slow.answered && slow.reason == Reason::Timeout, "{slow:?}");
 }
