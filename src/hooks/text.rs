@@ -77,7 +77,8 @@ pub fn overwritten(bytes: &[u8]) -> String {
         let filler = match fault {
             Fault::ByteOrderMark | Fault::Control => b' ',
             Fault::NotUtf8 | Fault::LoneSurrogate | Fault::Escape => b'?',
-            Fault::Number => b'0',
+            // Zeros in front would make it no number.
+            Fault::Number => b'1',
         };
         text[at].fill(filler);
     });
@@ -224,6 +225,8 @@ mod tests {
         for (bytes, expected) in rows {
             let (value, notes) = read(bytes);
             assert_eq!((value, notes), (serde_json::from_str(expected).unwrap(), 1), "{}", expected);
+            let text = overwritten(bytes);
+            assert!(text.len() == bytes.len() && serde_json::from_str::<Value>(&text).is_ok(), "{text}");
         }
     }
 

@@ -27,7 +27,7 @@ use hookgate::script::lint::codes::testing::TESTED;
 use hookgate::script::lint::codes::{Code, Stage};
 use hookgate::telemetry::metrics::Metrics;
 
-use crate::harness::sender;
+use crate::harness::{TestGateway, sender};
 
 /// Codes that no single script can show.
 const WITHOUT_EXAMPLE: [&str; 10] = [
@@ -506,4 +506,16 @@ fn what_a_hook_knows_of_its_commands_is_said_in_these_words() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `raw` has a provider's own names, which are written nearly like ours.
+#[test]
+fn a_providers_own_name_of_a_known_property_is_no_misspelling() {
+    let gateway = |member: &str| {
+        let script = format!("fn on_event(event) {{ log(`${{read(event.raw)}}`); }} fn read(raw) {{ raw.{member} }}");
+        let gateway = TestGateway::of("okta.event", "", &script);
+        let release = gateway.live.current().unwrap();
+        release.warnings.iter().filter(|finding| finding.code == "script/suspicious-property").count()
+    };
+    assert_eq!((gateway("debugContext"), gateway("debug_contxt"), gateway("debugcontext")), (0, 1, 1));
 }

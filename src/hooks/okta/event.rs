@@ -172,7 +172,7 @@ impl Contract for EventHook {
             event_type: event.event_type(),
             preview: event.preview(),
             published: event.text("/published").and_then(|text| text.parse::<jiff::Timestamp>().ok()),
-            has_own_id: own_id(event.value()).is_some(),
+            has_own_id: has_own_id(event.value()),
             problem: event.0.reading.problem.clone(),
             notes: event.0.reading.notes.clone(),
         }
@@ -242,8 +242,15 @@ impl Event {
     }
 
     fn made(delivery: Arc<Delivery>, index: usize, sent: Bytes, reading: Reading) -> Self {
-        let place = || Some(format!("{}/{index}", delivery.id.as_ref()?).into());
-        let key = own_id(&reading.value).map(ImmutableString::from).or_else(place);
+        let place = delivery.id.as_ref().map(|id| format!("{id}/{index}"));
+        let key = match (reading.value.get("uuid"), place) {
+            (Some(Value::String(uuid)), _) if !uuid.is_empty() => Some(uuid.clone()),
+            // A number is no id of Okta's, and two events may have the same.
+            (Some(Value::Number(number)), Some(place)) => Some(format!("{number} in {place}")),
+            (Some(Value::Number(number)), None) => Some(number.to_string()),
+            (_, place) => place,
+        };
+        let key = key.map(ImmutableString::from);
         let (tried, replay, received) = Default::default();
         Self(Arc::new(Inner { delivery, key, reading, sent, tried, replay, received }))
     }
@@ -285,9 +292,11 @@ impl Event {
     }
 }
 
-/// What is no text is no id of Okta's: taken for one, it would make two events the same.
-fn own_id(value: &Value) -> Option<&str> {
-    string(value, "/uuid").filter(|uuid| !uuid.is_empty())
+fn has_own_id(value: &Value) -> bool {
+    match value.get("uuid") {
+        Some(Value::String(uuid)) => !uuid.is_empty(),
+        other => other.is_some_and(Value::is_number),
+    }
 }
 
 fn string<'a>(value: &'a Value, path: &str) -> Option<&'a str> {

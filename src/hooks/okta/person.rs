@@ -79,7 +79,7 @@ impl User {
                 Doc::new(
                     "User.policy: map",
                     "`policy` of the user as Okta sends it when a token is refreshed, read-only; `()` if it sends none.",
-                    r#"request.user.policy.id == "00pPolicy00000000001""#,
+                    r#"request.user.policy == () || request.user.policy.id == "00pPolicy00000000001""#,
                 ),
                 |user: &mut Self| user.0.policy.as_ref().map_or(Dynamic::UNIT, Attributes::read_only),
             )

@@ -287,7 +287,11 @@ impl<'a> Walker<'a, '_> {
         }
         let near = self.report.nearest(name, known.property_names()).filter(|near| {
             let plural = name.trim_end_matches('s') == near.trim_end_matches('s');
-            !plural && strsim::damerau_levenshtein(name, near) <= 2 && name.len().abs_diff(near.len()) <= 1
+            // `debugContext` is how a provider calls in its JSON what is `debug_context` here.
+            let raw = near.contains('_')
+                && near.replace('_', "").eq_ignore_ascii_case(name)
+                && name.contains(char::is_uppercase);
+            !plural && !raw && strsim::damerau_levenshtein(name, near) <= 2 && name.len().abs_diff(near.len()) <= 1
         });
         if let Some(near) = near {
             let message = format!("nothing that is known here has a property `{name}`");

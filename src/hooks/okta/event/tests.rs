@@ -198,7 +198,7 @@ fn members_of_another_kind_read_as_empty() {
         "client":{"ipChain":["x",{"ip":"192.0.2.1"}],"geographicalContext":7},"debugContext":{"debugData":[1,2]},"device":"x",
         "securityContext":[],"authenticationContext":7,"transaction":{"detail":"x"},"published":{}}"#;
     for script in [
-        "event.id == () && event.published == () && event.actor.id == () && event.outcome.result == ()",
+        "event.id == \"7\" && event.published == () && event.actor.id == () && event.outcome.result == ()",
         "event.targets.len() == 2 && event.targets[1].detail == () && event.targets[1].changes == ()",
         "event.client.ip_chain.len() == 1 && event.client.city == () && event.client.location.lat == ()",
         "event.debug.requestId == () && event.device.os_platform == () && event.security.risk == ()",
