@@ -24,6 +24,8 @@ pub(super) struct Rules {
     pub(super) takes_204: bool,
     /// Whether `error` is in the hook's response schema.
     pub(super) takes_error: bool,
+    /// Whether `error` takes the error path by its presence, so that even `null` may.
+    pub(super) minds_null: bool,
     /// The types of commands.
     pub(super) commands: &'static [&'static str],
     /// Looks at the commands, which have types of the list above. `call` is `null` where it is not known.
@@ -140,6 +142,9 @@ fn outer<'v>(rules: &Rules, value: &'v Value, wrong: &mut Vec<String>) -> Body<'
         Some(_) => wrong.push("`commands` must be an array".into()),
     }
     match members.get("error") {
+        Some(Value::Null) if rules.minds_null => {
+            wrong.push("`error` is `null`, and its presence alone may be taken for an error: leave it out".into());
+        }
         None | Some(Value::Null) => {}
         Some(Value::Object(_)) if !rules.takes_error => {
             wrong.push("`error` is not in the response schema of this hook".into());
@@ -245,7 +250,7 @@ fn step(item: &Value) -> Result<Step<'_>, String> {
 }
 
 /// The text of an error for people, or Okta's own where it has none.
-pub(super) fn summary<'v>(error: &'v Map<String, Value>) -> &'v str {
+pub(super) fn summary(error: &Map<String, Value>) -> &str {
     error.get("errorSummary").and_then(Value::as_str).unwrap_or("The callback service returned an error")
 }
 

@@ -9,6 +9,7 @@ const ACTION: &str = "com.okta.action.update";
 pub(in crate::hooks::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: false,
+    minds_null: false,
     commands: &[ACTION],
     check,
     effect,

@@ -10,6 +10,7 @@ use crate::hooks::okta::registration::{ACTION, PROFILE, PROGRESSIVE_PROFILE};
 pub(in crate::hooks::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: true,
+    minds_null: true,
     commands: &[ACTION, PROFILE, PROGRESSIVE_PROFILE],
     check,
     effect,

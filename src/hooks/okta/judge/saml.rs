@@ -10,6 +10,7 @@ use crate::hooks::okta::saml::{CLAIMS, PATCH, REPLACEABLE, reserved};
 pub(in crate::hooks::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: true,
+    minds_null: false,
     commands: &[PATCH],
     check,
     effect,
@@ -35,7 +36,7 @@ fn check_step(step: &Step<'_>, draft: Option<&mut Draft<'_, Map<String, Value>>>
     match (step.op, segments) {
         (Op::Add, [first, _]) if first == CLAIMS => {}
         (Op::Add, [first, second]) if (&**first, &**second) == ("authentication", "sessionLifetime") => {
-            if !value.as_i64().is_some_and(|seconds| seconds > 0) {
+            if value.as_i64().is_none_or(|seconds| seconds <= 0) {
                 return Err("a session lives a whole number of seconds".into());
             }
         }

@@ -8,7 +8,7 @@ use crate::hooks::okta::telephony::OURSELVES;
 pub(in crate::hooks::okta) const ACTION: &str = "com.okta.telephony.action";
 
 pub(in crate::hooks::okta) const RULES: Rules =
-    Rules { takes_204: false, takes_error: true, commands: &[ACTION], check, effect, failed };
+    Rules { takes_204: false, takes_error: true, minds_null: false, commands: &[ACTION], check, effect, failed };
 
 const STATUSES: [&str; 3] = ["SUCCESSFUL", "PENDING", "FAILED"];
 

@@ -10,6 +10,7 @@ use crate::hooks::okta::token::{CLAIMS, LIFETIMES, TokenPatch};
 pub(in crate::hooks::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: true,
+    minds_null: false,
     commands: &["com.okta.identity.patch", "com.okta.access.patch"],
     check,
     effect,

@@ -10,6 +10,7 @@ use crate::hooks::okta::user_import::{ACTION, APP_PROFILE, PROFILE, USER, is_use
 pub(in crate::hooks::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: true,
+    minds_null: false,
     commands: &[ACTION, USER, PROFILE, APP_PROFILE],
     check,
     effect,
