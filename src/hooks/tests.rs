@@ -591,3 +591,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn numbers_that_a_script_cannot_count_keep_their_digits() {
+    let call = r#"{"eventId":"e","eventType":"com.okta.user.pre-registration","data":{"userProfile":{"badge":98765432109876543210}}}"#;
+    for script in [
+        r#"request.profile.badge == "98765432109876543210""#,
+        "request.raw.data.userProfile.badge == request.profile.badge",
+    ] {
+        assert!(value_of("okta.registration", call, script).as_bool().unwrap_or(false), "{script}");
+    }
+}

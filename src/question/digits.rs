@@ -20,6 +20,9 @@ pub fn read(json: &[u8]) -> serde_json::Result<Value> {
 
 /// The same JSON with every whole number that is too large in quotation marks.
 pub fn quoted(json: &[u8]) -> Cow<'_, [u8]> {
+    if !has_many_digits(json) {
+        return Cow::Borrowed(json);
+    }
     let mut changed: Vec<u8> = Vec::new();
     let (mut copied, mut at) = (0, 0);
     while let Some(byte) = json.get(at) {
@@ -44,6 +47,25 @@ pub fn quoted(json: &[u8]) -> Cow<'_, [u8]> {
     }
     changed.extend_from_slice(&json[copied..]);
     Cow::Owned(changed)
+}
+
+/// Whether so many digits stand in a row somewhere. It looks at one byte of so many: nearly all JSON has no such number, and
+/// calls are read this way.
+fn has_many_digits(json: &[u8]) -> bool {
+    let mut at = FEWEST - 1;
+    while let Some(byte) = json.get(at) {
+        if !byte.is_ascii_digit() {
+            at += FEWEST;
+            continue;
+        }
+        let before = json[..at].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let behind = json[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if before + behind >= FEWEST {
+            return true;
+        }
+        at += behind + FEWEST - 1;
+    }
+    false
 }
 
 /// Behind the text that begins here.
@@ -104,5 +126,10 @@ mod tests {
             assert!(read(broken.as_bytes()).is_err(), "{broken}");
         }
         assert!(matches!(quoted(b"[1, 2.5, \"x\"]"), Cow::Borrowed(_)));
+        for before in 0..40 {
+            let json = format!("[{}123,{},4]", " ".repeat(before), u64::MAX);
+            let read = read(json.as_bytes()).expect("JSON");
+            assert_eq!(read, json!([123, u64::MAX.to_string(), 4]), "wherever it stands: {json}");
+        }
     }
 }

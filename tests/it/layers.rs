@@ -130,7 +130,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("harness", &["hooks", "script", "connectors", "command", "message", "question", "finding"]),
     ("config", &["files", "finding", "secret"]),
     ("auth", &["files", "secret"]),
-    ("hooks", &["script", "command", "decision", "message", "secret"]),
+    ("hooks", &["script", "command", "decision", "message", "question", "secret"]),
     (
         "script",
         &[

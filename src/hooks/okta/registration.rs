@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hooks::okta;
-use crate::hooks::okta::person::{User, UserData};
 use crate::hooks::okta::judge;
+use crate::hooks::okta::person::{User, UserData};
 use crate::hooks::okta::reply;
 use crate::hooks::okta::reply::{Cause, Failure, Members};
 use crate::hooks::okta::request;

@@ -4,6 +4,7 @@
 //! booleans are taken where text is meant. A call that is not read this way is read once more by [`repair`], which leaves out
 //! what has the wrong structure.
 
+use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,6 +17,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Vis
 
 use crate::hooks::HookError;
 use crate::hooks::okta;
+use crate::question::digits;
 use crate::script::prelude::json::{Made, Making};
 use crate::script::prelude::secret::Hidden;
 
@@ -53,7 +55,8 @@ pub struct Envelope<D> {
 pub struct Read<D> {
     pub envelope: Envelope<D>,
     pub data: D,
-    /// The text that was read, where it is not the body: faults of its encoding are replaced.
+    /// The text that was read, where it is not the body: faults of its encoding are replaced, and numbers that are too large for a
+    /// script are texts.
     pub text: Option<String>,
     /// What could not be read as it was sent: one sentence each, without a value.
     pub notes: Vec<String>,
@@ -96,11 +99,15 @@ pub fn decode<D: DeserializeOwned>(hook: &'static str, body: &Bytes, decisive: &
         return Err(HookError::Empty);
     }
     let Ok(text) = std::str::from_utf8(body) else { return repair::read(hook, body, decisive) };
-    match serde_json::from_str::<Envelope<D>>(text) {
+    let quoted = match digits::quoted(body) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(quoted) => String::from_utf8(quoted).ok(),
+    };
+    match serde_json::from_str::<Envelope<D>>(quoted.as_deref().unwrap_or(text)) {
         // serde would take an array for the members in order.
         Ok(envelope) if text.trim_start().starts_with('{') => {
             okta::check_type(hook, envelope.event_type.as_deref())?;
-            whole(hook, envelope, None, Vec::new())
+            whole(hook, envelope, quoted, Vec::new())
         }
         _ => repair::read(hook, body, decisive),
     }

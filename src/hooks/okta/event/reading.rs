@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::hooks::text;
+use crate::question::digits;
 
 /// So many notes are kept of one event.
 const MOST_NOTES: usize = 20;
@@ -28,7 +29,7 @@ pub(super) struct Reading {
 
 /// Reads an event.
 pub(super) fn read(sent: &[u8]) -> Reading {
-    match serde_json::from_slice::<Value>(sent) {
+    match digits::read(sent) {
         Ok(value) => judged(value, Vec::new()),
         Err(error) => read_in_parts(sent, &error),
     }
@@ -52,7 +53,7 @@ fn read_in_parts(sent: &[u8], error: &serde_json::Error) -> Reading {
         None => (std::str::from_utf8(sent).unwrap_or_default(), Vec::new()),
     };
     if mended.is_some()
-        && let Ok(value) = serde_json::from_str(text)
+        && let Ok(value) = digits::read(text.as_bytes())
     {
         return judged(value, notes);
     }

@@ -244,3 +244,13 @@ fn no_command_belongs_to_an_event() {
         assert!(text.contains("where an action, such as `notify(…)`, belongs"), "{returned}: {text}");
     }
 }
+
+#[test]
+fn numbers_that_a_script_cannot_count_keep_their_digits() {
+    let large = MEMBER.replacen(r#""requestId":"#, r#""large":123456789012345678901,"requestId":"#, 1);
+    assert_ne!(large, MEMBER);
+    holds(
+        &large,
+        r#"event.debug.large == "123456789012345678901" && event.raw.debugContext.debugData.large == event.debug.large"#,
+    );
+}
