@@ -1,6 +1,6 @@
-//! The types of events that a provider publishes: a text file, one type a line.
+//! The types of events that a provider sends, as far as it matters here: a text file, one type a line.
 
-/// A provider's catalogue of event types. The first line of its text says whose it is, of which release and of which day.
+/// A provider's types that hooks can subscribe to, and some of the others. The first line of its text says whose it is, of which release and of which day.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalogue {
     text: &'static str,
@@ -25,7 +25,7 @@ impl Catalogue {
         Self { text, most }
     }
 
-    /// `Okta's catalogue of event types, release 2026.08.1 (2026-08-21)`
+    /// `Okta's types for event hooks, catalogue 2026.08.1 (2026-08-21)`
     pub fn source(&self) -> &'static str {
         let first = self.text.lines().next().unwrap_or_default();
         first.trim_start_matches("# ").split(':').next().unwrap_or_default()

@@ -105,10 +105,14 @@ impl Provider<'_> {
         }
         let mut found = facts.event_types.iter().filter(|(kind, _)| is_meant(kind)).peekable();
         if found.peek().is_none() {
-            let message = format!("there is no event type `{pattern}` in {}", facts.event_types_of);
+            let message = format!("`{pattern}` is not among {}", facts.event_types_of);
             let near = near(pattern, prefix, facts.event_types);
+            // The log that is read has hundreds of others.
+            if reads_log && near.is_none() {
+                return;
+            }
             let help = near.map_or_else(
-                || "`hookgate docs okta.event --subscribe` prints the types that rules want".to_owned(),
+                || "it does not exist, or stands in the System Log only: `[routes.NAME.reconcile]` reads it from there".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
             self.warn("config/event-type", place, message, help);

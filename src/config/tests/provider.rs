@@ -46,10 +46,10 @@ fn types_that_do_not_exist_or_are_not_sent_are_told_with_the_nearest() {
     assert_eq!(
         events(r#""user.lifecycle.created", "policy.lifecycle.create", "user.*", "nope", "usr.lifecycle.*""#, ""),
         [
-            "config/event-type routes.ev.rules.x.events[0]: there is no event type `user.lifecycle.created` in the list of the test (did you mean `user.lifecycle.create`?)",
+            "config/event-type routes.ev.rules.x.events[0]: `user.lifecycle.created` is not among the list of the test (did you mean `user.lifecycle.create`?)",
             "config/event-type routes.ev.rules.x.events[1]: Okta does not send `policy.lifecycle.create` to event hooks: it stands in the System Log only (let `[routes.NAME.reconcile]` read it from there, or take another type)",
-            "config/event-type routes.ev.rules.x.events[3]: there is no event type `nope` in the list of the test (`hookgate docs okta.event --subscribe` prints the types that rules want)",
-            "config/event-type routes.ev.rules.x.events[4]: there is no event type `usr.lifecycle.*` in the list of the test (did you mean `user.lifecycle.*`?)",
+            "config/event-type routes.ev.rules.x.events[3]: `nope` is not among the list of the test (it does not exist, or stands in the System Log only: `[routes.NAME.reconcile]` reads it from there)",
+            "config/event-type routes.ev.rules.x.events[4]: `usr.lifecycle.*` is not among the list of the test (did you mean `user.lifecycle.*`?)",
         ]
     );
     let only_logged = r#""user.lifecycle.delete.*""#;
