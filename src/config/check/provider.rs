@@ -112,7 +112,10 @@ impl Provider<'_> {
                 return;
             }
             let help = near.map_or_else(
-                || "it does not exist, or stands in the System Log only: `[routes.NAME.reconcile]` reads it from there".to_owned(),
+                || {
+                    "it does not exist, or stands in the System Log only: `[routes.NAME.reconcile]` reads it from there"
+                        .to_owned()
+                },
                 |near| format!("did you mean `{near}`?"),
             );
             self.warn("config/event-type", place, message, help);
