@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::command::Action;
 use crate::finding::Finding;
-use crate::hooks::Decoded;
+use crate::hooks::{Decoded, Facts};
 use crate::script::context::LogLine;
 use crate::script::diagnose::ScriptError;
 use crate::script::journal::Lookup;
@@ -51,6 +51,8 @@ pub struct TriedEvent {
     #[serde(rename = "type")]
     pub kind: String,
     pub id: Option<String>,
+    /// It can only stand in a preview: the gateway records the actions of its rules, and does none.
+    pub preview: bool,
     pub rules: Vec<TriedRule>,
 }
 
@@ -179,7 +181,8 @@ impl Tried {
 impl TriedEvent {
     pub(super) fn of(event: &Decoded, rules: Vec<TriedRule>) -> Self {
         let text = |text: &Option<rhai::ImmutableString>| text.as_ref().map(ToString::to_string);
-        Self { kind: text(&event.facts.event_type).unwrap_or_default(), id: text(&event.facts.id), rules }
+        let Facts { event_type, id, preview, .. } = &event.facts;
+        Self { kind: text(event_type).unwrap_or_default(), id: text(id), preview: *preview, rules }
     }
 }
 

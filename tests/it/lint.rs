@@ -402,7 +402,7 @@ const COMMANDS: &[(&str, &str, &[&str])] = &[
         "okta.registration",
         "set_profile(#{ password: \"x\", a: 1 }); set_profile(#{ password: request.kind })",
         &[
-            "warning script/dropped-command 2:1: the command of `set_profile` is returned nowhere, so nothing happens (did you forget `return`?)",
+            "error script/dropped-command 2:1: the command of `set_profile` is returned nowhere, so nothing happens (did you forget `return`?)",
             "error script/refused-argument 2:1: a registration hook cannot set the password: Okta would deny the registration",
         ],
     ),
@@ -438,9 +438,9 @@ const COMMANDS: &[(&str, &str, &[&str])] = &[
         "okta.event",
         "notify(\"chat\", request.type).once(\"a\", \"1m\"); \"a-b\".after(\"-\"); forward(\"siem\"); request.type.after(\"-\")",
         &[
-            "warning script/dropped-command 2:1: the command of `once` is returned nowhere, so nothing happens (did you forget `return`?)",
+            "error script/dropped-command 2:1: the command of `once` is returned nowhere, so nothing happens (did you forget `return`?)",
             "warning script/no-effect 2:47: the result of `after` is not used",
-            "warning script/dropped-command 2:65: the command of `forward` is returned nowhere, so nothing happens (did you forget `return`?)",
+            "error script/dropped-command 2:65: the command of `forward` is returned nowhere, so nothing happens (did you forget `return`?)",
         ],
     ),
     (

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::cli::call::{failed, steps, told};
 use crate::cli::output;
-use crate::cli::output::{BOLD, DIM, GOOD, paint};
+use crate::cli::output::{BOLD, DIM, GOOD, ODD, paint};
 use crate::release::Release;
 use crate::trial::tried::{Ran, TriedEvent, TriedRule};
 
@@ -13,6 +13,9 @@ pub(super) fn print(release: &Release, events: &[TriedEvent], only: Option<&str>
     for (index, event) in events.iter().enumerate() {
         let place = if events.len() > 1 { format!(" ({} of {})", index + 1, events.len()) } else { String::new() };
         output::line(format_args!("{}{}", paint(BOLD, &event.kind), paint(DIM, place)));
+        if event.preview {
+            output::line(format_args!("  {}", paint(ODD, "a preview: the gateway records its actions, and does none")));
+        }
         for rule in &event.rules {
             output::line(format_args!("  {}", verdict(rule, only.is_some())));
             if let Some(ran) = &rule.ran {

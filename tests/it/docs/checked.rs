@@ -46,7 +46,10 @@ impl Example {
             .iter()
             .map(|name| if *name == request { request.to_owned() } else { format!("{request}.raw.{name}") });
         let (names, given) = (names.join(", "), given.collect::<Vec<_>>().join(", "));
-        format!("fn example({names}) {{\n{}\n}}\nfn {entry}({request}) {{ example({given}); {nothing} }}\n", self.block)
+        format!(
+            "fn example({names}) {{\n{}\n}}\nfn {entry}({request}) {{ let _given = example({given}); {nothing} }}\n",
+            self.block
+        )
     }
 }
 

@@ -27,6 +27,8 @@ path = "/hook"
 hook = "okta.event"
 auth = "test"
 script = "hook.rhai"
+[routes.hook.params]
+siem = "siem"
 "#;
 
 /// Of what it asks for, only the first and the last can be done. The others would wait, and keep the last one out.
@@ -40,7 +42,7 @@ fn on_event(event) {
         post("out", `/people/${name}`, #{}).after("1d"),
         suspend_user("out", name).once("same", "1h"),
         email("mail", #{ to: name, subject: name, text: name }).digest("same", "1h"),
-        post("siem", "/x", #{}).after("30d"),
+        post(params.siem, "/x", #{}).after("30d"),
         notify("out", `last ${name}`).once("same", "1h"),
     ]
 }

@@ -44,7 +44,18 @@ fn words_of_the_hook_the_file_and_its_imports_are_offered() {
     }
     assert!(!offered.iter().any(|label| label == "add_claim" || label == "add_attribute"), "of other hooks");
     let module = editor.offered(FILE, &text.replace("    |\n", "    domains::|\n"));
-    assert_eq!(module, ["address_problem", "covers_address", "attributes_of_domain"]);
+    assert_eq!(
+        module,
+        [
+            "address_problem",
+            "covers_address",
+            "is_mailbox",
+            "address_of_login",
+            "is_disguised",
+            "attributes_of_domain",
+            "DISGUISES"
+        ]
+    );
     let imports = editor.offered(FILE, "import \"lib/|");
     assert!(imports.contains(&"lib/texts".to_owned()), "{imports:?}");
     for silent in ["// request.|", "fn on_registration(request) { \"request.|\" }", "let |"] {
