@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::decision::outcome;
 use crate::finding::{Finding, Severity, unknown};
-use crate::hooks::{Decoded, Encoded, Hook, Mark};
+use crate::hooks::{Decoded, Encoded, Hook, HookError, Mark};
 use crate::lookup::Lookups;
 use crate::release::build;
 use crate::release::build::Secrets;
@@ -76,6 +76,12 @@ pub enum TrialError {
     /// There is no such route, rule or script, or no case can be made of it.
     #[error("{0}")]
     Unusable(String),
+}
+
+/// The events of a delivery; or one event alone, as the provider's log shows it and as it is kept here.
+fn events(route: &Route, body: &Bytes) -> Result<Vec<Decoded>, HookError> {
+    (route.hook.split)(body, route.max_events)
+        .or_else(|error| (route.hook.decode)(body).map(|event| vec![event]).map_err(|_| error))
 }
 
 fn first(findings: &[Finding]) -> String {
@@ -227,7 +233,7 @@ impl Bench {
                 Ok(request) => work.reply(&request, &mut tried).await,
                 Err(error) => tried.refused = Some(error.to_string()),
             },
-            Plan::Rules(rules) => match (route.hook.split)(&order.body, route.max_events) {
+            Plan::Rules(rules) => match events(route, &order.body) {
                 Ok(events) => {
                     for event in &events {
                         let rules = work.rules(rules, order.rule.as_deref(), event).await;

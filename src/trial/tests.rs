@@ -120,6 +120,18 @@ async fn what_cannot_be_tried_says_why() {
 }
 
 #[tokio::test]
+async fn one_event_alone_is_tried_as_it_is_kept() {
+    let fixture = Fixture::new();
+    let event = r#"{"uuid":"u-1","eventType":"user.session.start","published":"2026-03-02T08:30:00Z"}"#;
+    let tried = fixture.run(Subject::Running, &order("events", event)).await.expect("tried");
+    assert_eq!(tried.refused, None);
+    let [event] = tried.events.as_slice() else { panic!("{:?}", tried.events) };
+    assert_eq!((event.kind.as_str(), event.preview), ("user.session.start", false));
+    let neither = fixture.run(Subject::Running, &order("events", r#"{"a":1}"#)).await.expect("tried");
+    assert!(neither.refused.is_some_and(|why| why.contains("okta.event")));
+}
+
+#[tokio::test]
 async fn events_are_tried_on_the_rules_that_want_them() {
     let fixture = Fixture::new();
     let sample = crate::hooks::find("okta.event").expect("a hook").samples[0].request;
