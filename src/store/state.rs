@@ -203,8 +203,8 @@ mod tests {
         }
         let all = beginning("");
         assert!(keys.iter().all(|key| holds(&all, key)));
-        assert!(!holds(&all, "\u{1}guard okta"), "the gateway's own");
-        assert!(holds(&beginning("\u{1}"), "\u{1}guard okta") && !holds(&beginning("\u{1}"), "\u{2}guard okta"));
+        assert!(!holds(&all, "\u{1}guard hr"), "the gateway's own");
+        assert!(holds(&beginning("\u{1}"), "\u{1}guard hr") && !holds(&beginning("\u{1}"), "\u{2}guard hr"));
     }
 
     #[test]
