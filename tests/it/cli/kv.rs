@@ -74,7 +74,7 @@ fn a_list_tells_each_key_in_a_line() {
     assert_eq!(ran.status, 0, "{}", ran.err);
     insta::assert_snapshot!(steady(&ran.out), @r#"
     EXPIRES    KEY           VALUE
-    in SPAN  last/bob      {"hostile":"\u001b[2J\u202e","text":"xxxxxxxxxxxxxxxxxxxxxxx…
+    in SPAN  last/bob      {"hostile":"\u001b[2J\u202e","text":"xxxxxxxxxxxxxxxxxxxxxx…
     in SPAN  sms/+41       rate: 1 time, the last SPAN ago
     in SPAN  tries/ann     7
     in SPAN  welcome/00u7  true
