@@ -19,6 +19,7 @@ pub mod docs;
 pub mod events;
 pub mod explain;
 pub mod init;
+pub mod kv;
 pub mod lsp;
 pub mod output;
 pub mod release;
@@ -76,6 +77,8 @@ enum Command {
     Explain(explain::Args),
     /// Look at the events that were kept, run dead jobs again, copy the store.
     Events(events::Args),
+    /// Look at the small state of scripts, and clear keys of it.
+    Kv(kv::Args),
     /// Look at past releases, compare them, verify the log of changes.
     Release(release::Args),
     /// Write a first bundle that works.
@@ -110,6 +113,7 @@ impl CommandLine {
             Command::Simulate(args) => simulate::run(&global, &args),
             Command::Explain(args) => explain::run(&global, &args),
             Command::Events(args) => events::run(&global, &args),
+            Command::Kv(args) => kv::run(&global, &args),
             Command::Release(args) => release::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),
             Command::Docs(args) => docs::run(&global, &args),

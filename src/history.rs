@@ -302,6 +302,17 @@ fn pinned(pin: Pin) -> Pinned {
     Pinned { to, from, since: shown::time(since), who }
 }
 
+/// What is noted when something is changed beside the gateway. `what` is a fixed sentence; `subject` names what it was done to.
+pub fn by_hand(
+    now: crate::store::Millis,
+    who: &str,
+    what: &'static str,
+    subject: &str,
+    detail: &serde_json::Value,
+) -> NewChange {
+    write::change(now, who, what, subject, detail)
+}
+
 /// What is noted when a pin is ended by hand while no gateway runs.
 pub fn unpinned(now: crate::store::Millis, who: &str, pin: &Pin) -> NewChange {
     let detail = serde_json::json!({ "to": pin.to, "from": pin.from, "since": shown::time(pin.since), "who": pin.who });

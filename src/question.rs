@@ -27,6 +27,9 @@ pub struct Question {
 /// Whom questions about the small state of scripts go to.
 pub const KV: &str = "kv";
 
+/// What keys of the gateway's own begin with in the small state. No key of a script does.
+pub const OWN_KEY: char = '\u{1}';
+
 /// What is asked. A connector says which of these it can answer.
 #[derive(Clone, Debug)]
 pub enum Ask {

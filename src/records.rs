@@ -40,9 +40,12 @@ pub mod subject;
 /// Runs that wait to be recorded, and the bytes of their bodies.
 const MOST_WAITING: usize = 2_048;
 const MOST_BYTES: usize = 32 * 1024 * 1024;
-/// Records that are kept in one transaction, and how long one waits for others.
+/// Records that are kept in one transaction, and the time from one transaction to the next. A record that comes later than that
+/// waits for no other: programs beside the gateway, which cannot ask for a flush, find it at once.
 const BATCH: usize = 256;
 const BATCH_EVERY: Duration = Duration::from_millis(200);
+/// How long somebody who looks at records waits for those of answers given before.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// Records that a watcher may be behind.
 const WATCHED: usize = 1_024;
 /// A store that takes no records is told about this often.
@@ -207,6 +210,15 @@ impl Recorder {
         self.metrics.decisions.read()
     }
 
+    /// Waits until what was taken so far can be read in the store, for a quarter of a second at most.
+    pub async fn catch_up(&self) {
+        let (reply, done) = oneshot::channel();
+        // Where the line is full, what is at its end would not be kept in time.
+        if self.inbox.as_ref().is_some_and(|inbox| inbox.try_send(Message::Flush(reply)).is_ok()) {
+            let _ = tokio::time::timeout(PATIENCE, done).await;
+        }
+    }
+
     /// Resolves when everything that was taken so far is kept, or could not be.
     pub async fn flush(&self) {
         let (reply, done) = oneshot::channel();
@@ -249,24 +261,21 @@ impl Work {
     /// Works until nobody can send any more.
     fn run(mut self) {
         lanes::give_way(5);
-        let mut due = Instant::now() + BATCH_EVERY;
+        let mut due = Instant::now();
         loop {
             let patience =
                 if self.batch.is_empty() { BATCH_EVERY } else { due.saturating_duration_since(Instant::now()) };
             let mut flushed = None;
             match self.messages.recv_timeout(patience) {
-                Ok(Message::Seen(seen)) => {
-                    if self.batch.is_empty() {
-                        due = Instant::now() + BATCH_EVERY;
-                    }
-                    self.take(*seen);
-                }
+                Ok(Message::Seen(seen)) => self.take(*seen),
                 Ok(Message::Flush(reply)) => flushed = Some(reply),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.keep(),
             }
-            if self.batch.len() >= BATCH || Instant::now() >= due || flushed.is_some() {
+            let is_time = self.batch.len() >= BATCH || Instant::now() >= due || flushed.is_some();
+            if is_time && !self.batch.is_empty() {
                 self.keep();
+                due = Instant::now() + BATCH_EVERY;
             }
             if let Some(reply) = flushed {
                 let _ = reply.send(());

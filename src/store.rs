@@ -27,7 +27,7 @@ pub mod state;
 pub use crate::store::operating::{
     Counted, Delivered, Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection,
 };
-pub use crate::store::state::Step;
+pub use crate::store::state::{KeyChoice, StatePage, StateQuery, Step};
 
 /// Milliseconds since 1970.
 pub type Millis = i64;
@@ -104,6 +104,9 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Refused`] where a limit of [`state`] is reached.
     async fn state(&self, step: Step) -> Result<serde_json::Value, StoreError>;
 
+    /// Keys of the small state, with what is kept under each.
+    async fn entries(&self, query: StateQuery) -> Result<StatePage, StoreError>;
+
     /// Keeps what is to be remembered of decisions. A decision that is known already is not kept again. How many were kept.
     async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError>;
 
@@ -123,7 +126,7 @@ pub trait Store: Send + Sync + 'static {
     async fn show(&self, event: EventRef) -> Result<Option<Dossier>, StoreError>;
 
     /// What an operator, or time, does to many jobs at once, in many short transactions. How many were changed: jobs that
-    /// wait again, events (or dead jobs) that are gone, events and their keys that were swept. A sweep also removes the state of
+    /// wait again, events (or dead jobs) that are gone, keys of the small state that are gone, events and their keys that were swept. A sweep also removes the state of
     /// scripts whose time is over.
     async fn operate(&self, operation: Operation) -> Result<u64, StoreError>;
 

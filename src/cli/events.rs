@@ -11,9 +11,8 @@ pub(super) mod text;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::cli::bundle;
 use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::store::Millis;
@@ -45,7 +44,7 @@ enum Command {
 /// # Errors
 /// There is no store here, it cannot be used, or what was asked for makes no sense.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
-    let file = file(global, args)?;
+    let file = store::file(global, args.store.as_deref())?;
     let work = Work { global, store: store::attach(&file)?, file };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -70,14 +69,4 @@ impl Work<'_> {
     fn now(&self) -> Millis {
         self.store.clock().now()
     }
-}
-
-fn file(global: &Global, args: &Args) -> Result<PathBuf> {
-    if let Some(file) = &args.store {
-        return Ok(file.clone());
-    }
-    let place = bundle::place(global)?;
-    let reading =
-        bundle::read(&place).context("the configuration names the store; --store FILE does it without one")?;
-    store::path(&place, &reading.document.config)
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::cli::bundle;
 use crate::cli::events::text::plain;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, paint};
@@ -45,7 +45,7 @@ pub struct Args {
 /// # Errors
 /// There is no store here, or it cannot be used.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
-    let store = store::attach(&file(global, args)?)?;
+    let store = store::attach(&store::file(global, args.store.as_deref())?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let found = runtime.block_on(find(&store, args))?;
     if global.json {
@@ -60,18 +60,26 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     Ok(Status::Good)
 }
 
-fn file(global: &Global, args: &Args) -> Result<PathBuf> {
-    if let Some(file) = &args.store {
-        return Ok(file.clone());
+/// How often it is looked for a decision that is named by its id and not there yet, and the time between two looks. A gateway keeps
+/// a record 200 ms after its answer at the latest, unless it has too much to do.
+const LOOKS: usize = 10;
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// The decisions that are meant, newest first. Who asks for one by its id may have had the answer a moment ago.
+async fn find(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
+    let mut found = look(store, args).await?;
+    let is_named = args.decision.is_some() || args.event_id.is_some();
+    for _ in 1..LOOKS {
+        if !is_named || !found.is_empty() {
+            break;
+        }
+        tokio::time::sleep(BETWEEN).await;
+        found = look(store, args).await?;
     }
-    let place = bundle::place(global)?;
-    let reading =
-        bundle::read(&place).context("the configuration names the store; --store FILE does it without one")?;
-    store::path(&place, &reading.document.config)
+    Ok(found)
 }
 
-/// The decisions that are meant, newest first.
-async fn find(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
+async fn look(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
     let names = match (&args.decision, &args.event_id, &args.user) {
         (Some(id), ..) | (_, Some(id), _) => vec![Some(id.clone())],
         (.., Some(user)) => subject::names(store, user).await?.into_iter().map(Some).collect(),

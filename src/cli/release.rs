@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, counted, paint};
 use crate::cli::store;
@@ -69,16 +68,7 @@ struct Head {
 /// # Errors
 /// There is no store here, it cannot be used, or no such release is kept.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
-    let file = match &args.store {
-        Some(file) => file.clone(),
-        None => {
-            let place = bundle::place(global)?;
-            let reading =
-                bundle::read(&place).context("the configuration names the store; --store FILE does it without one")?;
-            store::path(&place, &reading.document.config)?
-        }
-    };
-    let work = Work { global, store: store::attach(&file)? };
+    let work = Work { global, store: store::attach(&store::file(global, args.store.as_deref())?)? };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &args.command {

@@ -2,13 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
+use crate::cli::Global;
+use crate::cli::bundle;
 use crate::config;
 use crate::config::Config;
 use crate::config::store::StoreUrl;
 use crate::release::bundle::Place;
 use crate::store::sqlite::{OpenError, Sqlite};
+
+/// The file that was named on the command line, else the one of `gateway.toml`.
+///
+/// # Errors
+/// The configuration cannot be read, or names no file.
+pub fn file(global: &Global, named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(file) = named {
+        return Ok(file.to_owned());
+    }
+    let place = bundle::place(global)?;
+    let reading =
+        bundle::read(&place).context("the configuration names the store; --store FILE does it without one")?;
+    path(&place, &reading.document.config)
+}
 
 /// The file of `store.url`; a relative path starts at the folder of the bundle.
 ///

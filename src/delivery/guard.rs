@@ -16,7 +16,7 @@ use crate::delivery::Delivery;
 use crate::delivery::outbox;
 use crate::delivery::outbox::Origin;
 use crate::delivery::work::Verdict;
-use crate::question::{Kv, Reason};
+use crate::question::{Kv, OWN_KEY, Reason};
 use crate::store::state::Step;
 use crate::store::{Flags, Intake, Leased, NewEvent, StoreError};
 
@@ -74,7 +74,7 @@ async fn protected(guard: &Guard, connected: &Connected, action: &Action) -> Opt
 /// Counts this one, unless it was counted before. The first in an hour that is too many is told.
 async fn too_many(delivery: &Delivery, guard: &Guard, connected: &Connected, job: &Leased) -> Result<bool, StoreError> {
     let place = |what: &str| Some(format!("{what} {} {}", job.key, job.replay));
-    let key = |what: &str| format!("\u{1}{what} {}", connected.name);
+    let key = |what: &str| format!("{OWN_KEY}{what} {}", connected.name);
     let rate = Kv::WithinRate { key: key("guard"), most: guard.max_per_hour, window: HOUR };
     if delivery.store().state(Step { kv: rate, dry: false, origin: place("guard") }).await? == json!(true) {
         return Ok(false);

@@ -17,7 +17,7 @@ use crate::connectors::breaker::Room;
 use crate::connectors::{Connected, Trouble, What};
 use crate::delivery::Delivery;
 use crate::message::{Message, Outcome, Sending, Sent, Tried};
-use crate::question::Kv;
+use crate::question::{Kv, OWN_KEY};
 use crate::release::Release;
 use crate::store::{Step, StoreError};
 use crate::telemetry::metrics::Metrics;
@@ -68,7 +68,7 @@ pub async fn send(errand: Errand) -> Outcome {
 impl Errand {
     async fn run(mut self) -> Outcome {
         let id = Uuid::new_v5(&NAMESPACE, format!("{}\n{}", self.route, self.call).as_bytes()).to_string();
-        let known = format!("hookgate sends {id}");
+        let known = format!("{OWN_KEY}hookgate sends {id}");
         self.sending.message.key = id;
         match self.claim(&known).await {
             Ok(Claim::Ours) => {}

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::{Attempt, Flags, JobKind, JobState, MAX_PAGE, Millis, Store, StoreError};
+use crate::store::{Attempt, Flags, JobKind, JobState, KeyChoice, MAX_PAGE, Millis, Store, StoreError};
 
 /// Which events are wanted. All conditions hold together.
 #[derive(Clone, Debug, Default)]
@@ -223,6 +223,9 @@ pub enum Operation {
     /// Removes events of which everything has ended, with their jobs. Their keys stay known: what comes again is still a
     /// duplicate. With `dead`, only dead jobs are removed.
     Purge { which: Selection },
+    /// Removes keys of the small state. What was answered to a [`Step::origin`](crate::store::Step::origin) is answered to it
+    /// again.
+    Clear { keys: KeyChoice },
     /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago. Of
     /// decisions the newest so many stay.
     Sweep { keep: Duration, remember: Duration, decisions: u64 },

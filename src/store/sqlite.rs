@@ -39,6 +39,8 @@ use crate::store::Page;
 use crate::store::Query;
 use crate::store::Settled;
 use crate::store::Share;
+use crate::store::StatePage;
+use crate::store::StateQuery;
 use crate::store::Step;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -318,6 +320,11 @@ impl Store for Sqlite {
         wait(answer, Forgo(wanted), None).await
     }
 
+    async fn entries(&self, query: StateQuery) -> Result<StatePage, StoreError> {
+        let now = self.clock.now();
+        self.people.read(move |db| state::entries(db, &query, now)).await
+    }
+
     async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError> {
         self.as_gateway()?;
         let rows = decisions.into_iter().map(decisions::Row::of).collect::<Result<Vec<_>, _>>()?;
@@ -360,6 +367,7 @@ impl Store for Sqlite {
         match operation {
             Operation::Replay { which, force } => self.replay(which, force).await,
             Operation::Purge { which } => self.purge(which).await,
+            Operation::Clear { keys } => self.clear(&keys).await,
             Operation::Sweep { keep, remember, decisions } => self.sweep(keep, remember, decisions).await,
         }
     }

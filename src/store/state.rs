@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::question::Kv;
-use crate::store::StoreError;
+use crate::question::state::Kept;
+use crate::question::{Kv, OWN_KEY};
+use crate::store::{MAX_PAGE, StoreError};
 
 /// The longest key, and the longest name of who asks, in bytes.
 pub const MOST_KEY: usize = 512;
@@ -90,5 +91,128 @@ impl Step {
         };
         let text = json!([self.kv.name(), self.kv.key(), details]).to_string();
         Sha256::digest(text.as_bytes())[..16].to_vec()
+    }
+}
+
+/// Which keys are meant, as the store has them. A key whose time is over is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyChoice {
+    One(String),
+    /// All that begin with this text. Keys of the gateway's own are meant only where it begins with [`OWN_KEY`].
+    Beginning(String),
+}
+
+/// A page of keys with what is kept under them.
+#[derive(Clone, Debug)]
+pub struct StateQuery {
+    pub keys: KeyChoice,
+    /// Where the last page ended.
+    pub after: Option<String>,
+    /// At most [`MAX_PAGE`]; 0 means the default of 50.
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StatePage {
+    /// In the order of the bytes of their keys.
+    pub entries: Vec<StateEntry>,
+    /// For [`StateQuery::after`]; nothing on the last page.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateEntry {
+    pub key: String,
+    pub kept: Kept,
+}
+
+impl StateQuery {
+    pub(crate) fn limit(&self) -> usize {
+        if self.limit == 0 { 50 } else { self.limit.min(MAX_PAGE) }
+    }
+}
+
+/// Keys as a range of texts, compared by their bytes, with a gap in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyRange {
+    pub(crate) from: String,
+    /// The first text beyond it; nothing where the range has no end.
+    pub(crate) end: Option<String>,
+    /// What lies in the range and is not meant: from the first to before the second.
+    pub(crate) gap: (String, String),
+}
+
+impl KeyRange {
+    pub(crate) fn of(keys: &KeyChoice) -> Self {
+        let own = || (OWN_KEY.to_string(), successor(&OWN_KEY.to_string()).unwrap_or_default());
+        match keys {
+            KeyChoice::One(key) => {
+                Self { from: key.clone(), end: Some(directly_after(key)), gap: (String::new(), String::new()) }
+            }
+            KeyChoice::Beginning(text) => {
+                let gap = if text.is_empty() { own() } else { (String::new(), String::new()) };
+                Self { from: text.clone(), end: successor(text), gap }
+            }
+        }
+    }
+
+    /// The part of the range that comes after a key.
+    pub(crate) fn skip_to(&mut self, after: &str) {
+        self.from = std::mem::take(&mut self.from).max(directly_after(after));
+    }
+}
+
+fn directly_after(key: &str) -> String {
+    format!("{key}\0")
+}
+
+/// The first text after all that begin with this one.
+fn successor(text: &str) -> Option<String> {
+    let mut text = text.to_owned();
+    while let Some(last) = text.pop() {
+        // A range of letters leaves out the surrogates.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beginning(text: &str) -> KeyRange {
+        KeyRange::of(&KeyChoice::Beginning(text.to_owned()))
+    }
+
+    fn holds(range: &KeyRange, key: &str) -> bool {
+        let is_in_gap = *range.gap.0 <= *key && *key < *range.gap.1;
+        *range.from <= *key && range.end.as_deref().is_none_or(|end| key < end) && !is_in_gap
+    }
+
+    #[test]
+    fn a_range_holds_what_begins_with_its_text_and_nothing_else() {
+        let keys = ["a", "a/", "a/b", "a0", "b", "\u{e4}", "\u{d7ff}x", "\u{e000}", "\u{10ffff}", "\u{10ffff}z", "\0"];
+        for text in ["a", "a/", "\u{d7ff}", "\u{e000}", "\u{10ffff}", "\u{10ffff}z", "\0", "c"] {
+            let range = beginning(text);
+            for key in keys {
+                assert_eq!(holds(&range, key), key.starts_with(text), "{key:?} of {text:?}");
+            }
+        }
+        let all = beginning("");
+        assert!(keys.iter().all(|key| holds(&all, key)));
+        assert!(!holds(&all, "\u{1}guard hr"), "the gateway's own");
+        assert!(holds(&beginning("\u{1}"), "\u{1}guard hr") && !holds(&beginning("\u{1}"), "\u{2}guard hr"));
+    }
+
+    #[test]
+    fn one_key_is_one_key() {
+        let range = KeyRange::of(&KeyChoice::One("a".to_owned()));
+        assert!(holds(&range, "a") && !holds(&range, "a\0") && !holds(&range, "aa"));
+        let mut range = beginning("a");
+        range.skip_to("ab");
+        assert!(!holds(&range, "ab") && holds(&range, "ab\0") && holds(&range, "ac"));
     }
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 mod call;
 mod check;
 mod events;
+mod kv;
 mod reference;
 mod release;
 mod serve;

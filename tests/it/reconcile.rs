@@ -19,7 +19,7 @@ use hookgate::script::lanes::Lanes;
 use hookgate::store::archive::Archive;
 use hookgate::store::{
     Accepted, Attempt, Claimed, Dossier, End, EventRef, Health, Intake, Leased, Millis, Operation, Page, Query,
-    Settled, Share, Step, Store, StoreError, Token,
+    Settled, Share, StatePage, StateQuery, Step, Store, StoreError, Token,
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -382,6 +382,9 @@ impl Store for Full {
     }
     async fn state(&self, step: Step) -> Result<serde_json::Value, StoreError> {
         self.store.state(step).await
+    }
+    async fn entries(&self, query: StateQuery) -> Result<StatePage, StoreError> {
+        self.store.entries(query).await
     }
     async fn record(&self, decisions: Vec<Kept>) -> Result<usize, StoreError> {
         self.store.record(decisions).await

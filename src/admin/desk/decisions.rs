@@ -14,11 +14,13 @@ pub struct DecisionView {
 }
 
 impl Desk {
-    /// A page of decisions, newest first.
+    /// A page of decisions, newest first. Whoever was answered before this is called finds their decision in it, unless the
+    /// recorder is more than a quarter of a second behind.
     ///
     /// # Errors
     /// The store is in trouble.
     pub async fn decisions(&self, query: Query, sight: Sight) -> Result<Page, StoreError> {
+        self.parts.records.catch_up().await;
         let Page { records, next } = self.store().decisions(query).await?;
         Ok(Page { records: records.into_iter().map(|record| sight.record(record)).collect(), next })
     }
@@ -28,7 +30,11 @@ impl Desk {
     /// # Errors
     /// The store is in trouble.
     pub async fn decision(&self, id: &str, sight: Sight) -> Result<Option<DecisionView>, StoreError> {
-        let found = self.store().decision(id).await?;
+        let mut found = self.store().decision(id).await?;
+        if found.is_none() {
+            self.parts.records.catch_up().await;
+            found = self.store().decision(id).await?;
+        }
         Ok(found.map(|(record, capture)| DecisionView {
             record: sight.record(record),
             capture: capture.map(|capture| sight.show(ContentKind::Capture, bytes(&capture), capture)),

@@ -7,12 +7,12 @@ use crate::moment::exact;
 use crate::store::{Delivered, EventLine, JobLine, JobState, Millis};
 
 /// `2026-03-02T08:30:00Z`
-pub(super) fn time(at: Millis) -> String {
+pub(in crate::cli) fn time(at: Millis) -> String {
     Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |time| format!("{time:.0}"))
 }
 
 /// `in 3 s`, `4 min ago`
-pub(super) fn distance(at: Millis, now: Millis) -> String {
+pub(in crate::cli) fn distance(at: Millis, now: Millis) -> String {
     let length = span(at.abs_diff(now));
     if at >= now { format!("in {length}") } else { format!("{length} ago") }
 }
@@ -60,7 +60,7 @@ pub(in crate::cli) fn plain(text: &str) -> String {
 }
 
 /// The same, cut where it is longer than that.
-pub(super) fn short(text: &str, most: usize) -> String {
+pub(in crate::cli) fn short(text: &str, most: usize) -> String {
     let text = plain(text);
     match text.char_indices().nth(most) {
         Some(_) => text.chars().take(most - 1).chain(['…']).collect(),

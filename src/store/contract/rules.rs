@@ -68,6 +68,8 @@ macro_rules! rules {
             who_asks_again_is_answered_the_same,
             a_rate_is_exact_whoever_asks_at_once,
             state_has_limits,
+            keys_are_listed_in_pages,
+            a_key_that_is_cleared_begins_anew,
             a_release_is_kept_by_its_content,
             a_release_that_comes_again_is_the_newest,
             the_newest_releases_stay_and_the_texts_of_others_go,
@@ -107,8 +109,8 @@ pub(crate) use crate::store::contract::decisions::{
     pages_of_decisions_stay_in_place_while_others_come,
 };
 pub(crate) use crate::store::contract::state::{
-    a_dry_step_tells_and_changes_nothing, a_rate_is_exact_whoever_asks_at_once, state_has_limits,
-    state_outlives_the_process, who_asks_again_is_answered_the_same,
+    a_dry_step_tells_and_changes_nothing, a_key_that_is_cleared_begins_anew, a_rate_is_exact_whoever_asks_at_once,
+    keys_are_listed_in_pages, state_has_limits, state_outlives_the_process, who_asks_again_is_answered_the_same,
 };
 
 pub(crate) async fn a_key_is_kept_once_per_route(stand: &mut dyn Stand) {

@@ -8,13 +8,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::question::Kv;
-use crate::question::state::State;
-use crate::store::Operation;
-use crate::store::Step;
+use crate::question::state::{Kept, State};
 use crate::store::StoreError;
 use crate::store::contract::Stand;
 use crate::store::contract::seconds;
 use crate::store::state::{MOST_KEEP, MOST_KEY, MOST_RATE, MOST_VALUE, REMEMBER};
+use crate::store::{KeyChoice, Operation, StatePage, StateQuery, Step};
 
 const MINUTE: Duration = seconds(60);
 
@@ -50,6 +49,16 @@ impl dyn Stand + '_ {
     async fn step_of(&self, origin: &str, kv: Kv) -> Value {
         let step = Step { kv, dry: false, origin: Some(origin.to_owned()) };
         self.store().state(step).await.expect("a step can be taken")
+    }
+
+    async fn keys(&self, keys: KeyChoice) -> Vec<String> {
+        let query = StateQuery { keys, after: None, limit: 0 };
+        let page = self.store().entries(query).await.expect("keys can be listed");
+        page.entries.into_iter().map(|entry| entry.key).collect()
+    }
+
+    async fn clear(&self, keys: KeyChoice) -> u64 {
+        self.store().operate(Operation::Clear { keys }).await.expect("keys can be cleared")
     }
 
     async fn refused(&self, kv: Kv) -> String {
@@ -129,6 +138,61 @@ pub(crate) async fn state_has_limits(stand: &mut dyn Stand) {
     stand.step(Kv::Once { key: "o".to_owned(), keep: MOST_KEEP }).await;
 }
 
+pub(crate) async fn keys_are_listed_in_pages(stand: &mut dyn Stand) {
+    for key in ["b", "a/2", "a/1", "ab", "\u{1}guard hr", "\u{e4}", "a"] {
+        stand.step(set(key, json!(key))).await;
+    }
+    assert_eq!(stand.step(within_rate("rate", 3)).await, json!(true));
+    stand.step(Kv::Once { key: "short".to_owned(), keep: seconds(1) }).await;
+    stand.advance(seconds(1));
+    assert_eq!(stand.keys(beginning("")).await, ["a", "a/1", "a/2", "ab", "b", "rate", "\u{e4}"]);
+    assert_eq!(stand.keys(beginning("a/")).await, ["a/1", "a/2"]);
+    assert_eq!(stand.keys(beginning("\u{1}")).await, ["\u{1}guard hr"]);
+    assert_eq!(stand.keys(KeyChoice::One("a".to_owned())).await, ["a"]);
+    assert!(stand.keys(KeyChoice::One("short".to_owned())).await.is_empty(), "its time is over");
+    assert!(stand.keys(beginning("\u{10ffff}")).await.is_empty());
+    let query = StateQuery { keys: beginning(""), after: Some("ab".to_owned()), limit: 2 };
+    let page = stand.store().entries(query).await.expect("keys can be listed");
+    let StatePage { entries, next } = page;
+    assert_eq!((entries[0].key.as_str(), entries[1].key.as_str(), next.as_deref()), ("b", "rate", Some("rate")));
+    assert_eq!(entries[0].kept.until() - stand.store().now(), 59_000);
+    assert!(matches!(&entries[1].kept, Kept::Times { times, .. } if times.len() == 1), "{entries:?}");
+    let last = StateQuery { keys: beginning(""), after: Some("rate".to_owned()), limit: 2 };
+    assert_eq!(stand.store().entries(last).await.expect("keys can be listed").next, None, "the last page");
+}
+
+pub(crate) async fn a_key_that_is_cleared_begins_anew(stand: &mut dyn Stand) {
+    stand.step(once("once")).await;
+    stand.step(incr("sum", 4)).await;
+    stand.step(within_rate("rate", 1)).await;
+    stand.step(set("\u{1}own", json!(1))).await;
+    assert_eq!(stand.step_of("job 1/0 #1", once("alert")).await, json!(true));
+    for key in ["once", "sum", "rate", "alert"] {
+        assert_eq!(stand.clear(KeyChoice::One(key.to_owned())).await, 1, "{key}");
+        assert_eq!(stand.clear(KeyChoice::One(key.to_owned())).await, 0, "{key} is gone");
+    }
+    stand.crash().await;
+    assert_eq!(stand.step(once("once")).await, json!(true));
+    assert_eq!(stand.step(incr("sum", 1)).await, json!(1));
+    assert_eq!(stand.step(within_rate("rate", 1)).await, json!(true));
+    assert_eq!(stand.step_of("job 2/0 #1", once("alert")).await, json!(true));
+    assert_eq!(stand.step_of("job 1/0 #1", once("alert")).await, json!(true), "it is answered what it was answered");
+    // More than one transaction removes.
+    for number in 0..500 {
+        stand.step(once(&format!("many/{number}"))).await;
+    }
+    assert_eq!(stand.clear(beginning("many/")).await, 500);
+    assert_eq!(stand.clear(beginning("")).await, 4, "keys of scripts");
+    assert_eq!(stand.step(get("\u{1}own")).await, json!(1), "and no other");
+    stand.step(Kv::Once { key: "short".to_owned(), keep: seconds(1) }).await;
+    stand.advance(seconds(1));
+    assert_eq!(stand.clear(beginning("")).await, 0, "what has expired is not counted");
+}
+
+fn beginning(text: &str) -> KeyChoice {
+    KeyChoice::Beginning(text.to_owned())
+}
+
 fn sweep() -> Operation {
     Operation::Sweep { keep: seconds(1_000_000), remember: seconds(1_000_000), decisions: 0 }
 }
@@ -139,6 +203,8 @@ pub(crate) enum Move {
     Step(Step),
     Advance(Duration),
     Sweep,
+    /// Keys that begin like this are cleared, after a look at them.
+    Clear(String),
     Crash,
 }
 
@@ -160,6 +226,7 @@ pub(crate) fn step() -> impl Strategy<Value = Move> {
         3 => (1..40_000u64).prop_map(|millis| Move::Advance(Duration::from_millis(millis))),
         1 => Just(Move::Advance(REMEMBER)),
         1 => Just(Move::Sweep),
+        1 => "(key( [0-3])?)?".prop_map(Move::Clear),
         1 => Just(Move::Crash),
     ]
 }
@@ -191,6 +258,15 @@ pub(crate) async fn agree(stand: &mut dyn Stand, start: i64, moves: Vec<Move>) {
                 now += by.as_millis() as i64;
             }
             Move::Sweep => assert_eq!(stand.store().operate(sweep()).await, Ok(0), "no event is gone"),
+            Move::Clear(text) => {
+                let query = StateQuery { keys: beginning(text), after: None, limit: 0 };
+                let page = stand.store().entries(query).await.expect("keys can be listed");
+                let found: Vec<(String, Kept)> =
+                    page.entries.into_iter().map(|entry| (entry.key, entry.kept)).collect();
+                let expected = state.take_beginning(text, now);
+                assert_eq!(found, expected, "{text:?}");
+                assert_eq!(stand.clear(beginning(text)).await, expected.len() as u64, "{text:?}");
+            }
             Move::Crash => stand.crash().await,
         }
     }

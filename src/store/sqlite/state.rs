@@ -13,11 +13,12 @@ use crate::question::Kv;
 use crate::question::state::Kept;
 use crate::store::Millis;
 use crate::store::StoreError;
+use crate::store::sqlite::Sqlite;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::jobs::millis;
 use crate::store::sqlite::work::Tx;
 use crate::store::state;
-use crate::store::state::Step;
+use crate::store::state::{KeyChoice, KeyRange, StateEntry, StatePage, StateQuery, Step};
 
 /// How many rows one transaction of a sweep removes: each may be some pages long.
 pub(super) const CHUNK: u64 = 200;
@@ -68,6 +69,53 @@ pub(super) fn take(tx: &Tx<'_>, change: &Change) -> Result<Value, Fault> {
     }
     remember(tx, change, &answer)?;
     Ok(answer)
+}
+
+/// The range is `?1` to `?2` but for `?3` to `?4`; the time is `?5`, and so many rows are `?6`. Texts are compared by bytes.
+const IN_RANGE: &str = "key >= ?1 AND (?2 IS NULL OR key < ?2) AND NOT (key >= ?3 AND key < ?4) AND until > ?5
+    ORDER BY key LIMIT ?6";
+
+/// A page of keys with what is kept under them.
+pub(super) fn entries(db: &Connection, query: &StateQuery, now: Millis) -> rusqlite::Result<StatePage> {
+    let mut range = KeyRange::of(&query.keys);
+    query.after.iter().for_each(|after| range.skip_to(after));
+    let KeyRange { from, end, gap } = range;
+    let limit = query.limit();
+    let mut read = db.prepare_cached(&format!("SELECT until, value, newest, earlier, key FROM kv WHERE {IN_RANGE}"))?;
+    let entry = |row: &Row<'_>| Ok(StateEntry { key: row.get(4)?, kept: kept(row)? });
+    let rows = read.query_map(params![from, end, gap.0, gap.1, now, limit as i64 + 1], entry)?;
+    let mut entries = rows.collect::<rusqlite::Result<Vec<StateEntry>>>()?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().map(|entry| entry.key.clone()).filter(|_| more);
+    Ok(StatePage { entries, next })
+}
+
+/// Removes the first keys of a range, at most [`CHUNK`]. How many, and the last of them.
+fn clear(tx: &Tx<'_>, range: &KeyRange) -> Result<(u64, Option<String>), Fault> {
+    let KeyRange { from, end, gap } = range;
+    let mut delete = tx
+        .db
+        .prepare_cached(&format!("DELETE FROM kv WHERE key IN (SELECT key FROM kv WHERE {IN_RANGE}) RETURNING key"))?;
+    let rows = delete.query_map(params![from, end, gap.0, gap.1, tx.now, CHUNK as i64], |row| row.get(0))?;
+    let keys = rows.collect::<rusqlite::Result<Vec<String>>>()?;
+    Ok((keys.len() as u64, keys.into_iter().max()))
+}
+
+impl Sqlite {
+    /// Removes keys, in many short transactions; how many. A key that comes while this goes on may stay.
+    pub(super) async fn clear(&self, keys: &KeyChoice) -> Result<u64, StoreError> {
+        let (mut range, mut count) = (KeyRange::of(keys), 0);
+        loop {
+            let part = range.clone();
+            let (removed, last) = self.write(move |tx| clear(tx, &part)).await?;
+            count += removed;
+            match last {
+                Some(last) if removed == CHUNK => range.skip_to(&last),
+                _ => return Ok(count),
+            }
+        }
+    }
 }
 
 fn load(db: &Connection, key: &str) -> rusqlite::Result<Option<Kept>> {

@@ -102,7 +102,7 @@ async fn readers_get_no_bodies() {
     let office = Office::new();
     office.sign_up("canary@nowhere.example").await;
     office.deliver(&["one", "bad"]).await;
-    let id = office.get("/decisions").await["decisions"][0]["id"].as_str().unwrap().to_owned();
+    let id = office.get("/decisions?route=signup").await["decisions"][0]["id"].as_str().unwrap().to_owned();
     let decision = format!("/decisions/{id}");
     for (path, hidden) in [(decision.as_str(), "capture"), ("/events/bad", "body"), ("/events/bad", "envelope")] {
         let seen = office.get(path).await;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Office;
+use crate::harness::SECRET;
 
 fn ids(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|row| row["id"].to_string()).collect()
@@ -29,6 +30,24 @@ async fn the_gateway_as_a_whole() {
     assert_eq!(office.get("/tables").await["tables"], json!([table]));
     assert_eq!(office.get("/health").await, json!({ "every_s": 10, "samples": [] }));
     assert_eq!(office.get("/status").await["decisions"]["kept"], 1);
+}
+
+#[tokio::test]
+async fn a_decision_is_there_as_soon_as_its_answer_is() {
+    let office = Office::new();
+    let mut call: Value = serde_json::from_str(super::sample("okta.registration")).unwrap();
+    for number in 1..=5 {
+        call["eventId"] = json!(uuid::Uuid::new_v4().to_string());
+        let headers = [("authorization", SECRET)];
+        let (status, reply) = office.gateway.call(http::Method::POST, "/signup", &headers, call.to_string()).await;
+        assert_eq!(status, 200);
+        let id = reply["debugContext"]["decision"].as_str().unwrap();
+        if number % 2 == 0 {
+            assert_eq!(office.get(&format!("/decisions/{id}")).await["id"], id, "by its id");
+        }
+        let newest = office.get("/decisions").await["decisions"].clone();
+        assert_eq!((newest[0]["id"].as_str(), newest.as_array().unwrap().len()), (Some(id), number), "in the list");
+    }
 }
 
 #[tokio::test]

@@ -67,6 +67,18 @@ fn okta_is_answered_with_the_secret_that_was_made() {
 }
 
 #[test]
+fn what_was_decided_is_explained_as_soon_as_it_is_answered() {
+    let gateway = Gateway::start(|_| {});
+    for _ in 0..3 {
+        let told = gateway.simulate(&["okta.registration", "--json"]).json();
+        let decision = told["calls"][0]["reply"]["debugContext"]["decision"].as_str().unwrap().to_owned();
+        let ran = gateway.bundle.run(&["explain", &decision]);
+        assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains(&decision), "{}", ran.out);
+    }
+}
+
+#[test]
 fn the_same_call_gets_the_same_answer() {
     let gateway = Gateway::start(|_| {});
     let ran = gateway.simulate(&["okta.registration", "--dup", "--json"]);

@@ -1,5 +1,6 @@
 //! `kv`: small state that scripts share, kept by the gateway for a time.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use rhai::{Dynamic, ImmutableString};
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::command;
 use crate::moment;
-use crate::question::{Ask, KV, Kv};
+use crate::question::{Ask, KV, Kv, OWN_KEY};
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::{Fallible, json, printed};
 
@@ -30,8 +31,16 @@ struct State;
 /// A key as the store has it. Keys are often made of what users typed: one that is too long gets a hash, and one that begins like a
 /// key of the gateway's own gets another beginning.
 pub fn stored_key(written: &str) -> String {
-    let own = written.strip_prefix('\u{1}').map(|rest| format!("\u{2}{rest}"));
-    command::bounded(own.as_deref().unwrap_or(written), MAX_KEY_BYTES)
+    command::bounded(&stored_beginning(written), MAX_KEY_BYTES)
+}
+
+/// What the keys of scripts that begin like this begin with in the store. Of a key that got a hash, only what stands before the
+/// hash counts.
+pub fn stored_beginning(written: &str) -> Cow<'_, str> {
+    match written.strip_prefix(OWN_KEY) {
+        Some(rest) => format!("\u{2}{rest}").into(),
+        None => written.into(),
+    }
 }
 
 fn step(name: &str, key: &str, step: impl FnOnce(String) -> Kv) -> Fallible<Value> {
@@ -92,7 +101,8 @@ pub(super) fn register(library: &mut Library) {
             "Small state that all scripts share, kept in the store: it outlives restarts and reloads. Each step is one \
              transaction, exact however many runs take it at once. A preview changes nothing; a rule that is tried again gets \
              the answers of its first try. Begin keys with the name of the rule. A key has any length: of one longer than 512 \
-             bytes the rest is kept as a hash. A value has 64 KiB of JSON at most, and stays 400 days at most.",
+             bytes the rest is kept as a hash. A value has 64 KiB of JSON at most, and stays 400 days at most. Operators see keys \
+             and values with `hookgate kv list`, and let a key begin anew with `hookgate kv clear`: values are no secrets.",
             r#"kv.once("welcome/00u7", "1d")"#,
         ),
         Dynamic::from(State),

@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::KeyChoice;
 use crate::store::contract::state::{get, incr, once, set, within_rate};
 use crate::store::state::MOST_KEYS;
 
@@ -103,13 +104,22 @@ async fn nothing_is_kept_longer_because_the_clock_was_set_back() {
 }
 
 #[tokio::test]
-async fn beside_the_gateway_it_can_be_looked_at_only() {
+async fn beside_the_gateway_it_can_be_looked_at_and_cleared() {
     let folder = TempDir::new().unwrap();
     let gateway = open(&folder);
     gateway.state(step(set("k", json!(7)), None)).await.unwrap();
     let beside = Sqlite::attach(&at(&folder)).unwrap();
     assert_eq!(beside.state(step(get("k"), None)).await, Ok(json!(7)));
     assert!(matches!(beside.state(step(once("k"), None)).await, Err(StoreError::Refused(_))));
+    assert_eq!(gateway.state(step(once("k"), None)).await, Ok(json!(false)));
+    assert_eq!(beside.operate(Operation::Clear { keys: KeyChoice::One("k".to_owned()) }).await, Ok(1));
+    assert_eq!(gateway.state(step(once("k"), None)).await, Ok(json!(true)), "the gateway sees it at once");
+    assert_eq!(gateway.state(step(within_rate("rate", 1), None)).await, Ok(json!(true)));
+    assert_eq!(gateway.state(step(within_rate("rate", 1), None)).await, Ok(json!(false)));
+    assert_eq!(beside.operate(Operation::Clear { keys: KeyChoice::Beginning(String::new()) }).await, Ok(2));
+    assert_eq!(gateway.state(step(within_rate("rate", 1), None)).await, Ok(json!(true)));
+    let [counted, are] = totals(&at(&folder));
+    assert_eq!((counted, counted.0), (are, 1), "what is cleared makes room");
 }
 
 #[tokio::test]
