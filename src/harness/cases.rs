@@ -15,7 +15,7 @@ use crate::harness::outcome::Outcome;
 use crate::harness::run::Suite;
 use crate::harness::session::NOON;
 use crate::harness::stage::Stage;
-use crate::harness::subject::{Binding, Subject};
+use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::harness::test;
 use crate::harness::trial::{Complaint, Trial, Verdict};
 use crate::question::{Answer, KV, Reason, Trouble};
@@ -38,12 +38,18 @@ pub struct Golden {
     /// The route, or `route.rule`, that runs the script; the first of them if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
+    /// Leaves `gateway.toml` out, as `ignore_config()` does: then `params` and `tables` are all that there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_config: bool,
     /// The body of the call.
     pub request: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<serde_json::Map<String, Value>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, Value>,
+    /// Kinds and keys of these tables, where they are not as `gateway.toml` says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub table_shapes: BTreeMap<String, TableShape>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<String>,
     /// What the script is answered when it asks.
@@ -244,7 +250,7 @@ fn perform(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Ran, Box
 }
 
 fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, String> {
-    let binding = binding(subject, golden.route.as_deref())?.clone();
+    let binding = binding(subject, golden)?.clone();
     let mut surroundings = (*binding.surroundings).clone();
     if let Some(params) = &golden.params {
         let params = params.iter().map(|(name, value)| (name.as_str().into(), dynamic_from_json(value)));
@@ -252,7 +258,9 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
     }
     let mut tables = (*surroundings.tables).clone();
     for (name, value) in &golden.tables {
-        tables.insert(name.clone(), Arc::new(table(subject, name, value)?));
+        let configured = || subject.tables.get(name).filter(|_| !golden.ignore_config);
+        let shape = golden.table_shapes.get(name).or_else(configured);
+        tables.insert(name.clone(), Arc::new(table(shape, name, value)?));
     }
     surroundings.tables = Arc::new(tables);
     let now = Time::parse(golden.now.as_deref().unwrap_or(NOON)).map_err(|problem| format!("`now`: {problem}"))?;
@@ -260,7 +268,7 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
         world: world(&binding, now, &golden.lookups)?,
         binding,
         compiler: suite.compiler.clone(),
-        connectors: suite.connectors.clone(),
+        connectors: (!golden.ignore_config).then(|| suite.connectors.clone()),
         surroundings: Arc::new(surroundings),
         sends: std::collections::BTreeMap::default(),
         deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),
@@ -277,20 +285,21 @@ pub fn world(binding: &Binding, now: Time, lookups: &[Looked]) -> Result<World, 
     Ok(World::Mocked(Arc::new(Mocked { answers, ..Mocked::at(now.0, remaining_ms) })))
 }
 
-/// A table as a test gives it, of the kind that the configuration says.
+/// A table as a test gives it. Without a shape it is a list, or a map if that is what the test gives.
 ///
 /// # Errors
 /// What of the value does not fit.
-pub fn table(subject: &Subject, name: &str, value: &Value) -> Result<Table, String> {
-    let configured = subject.tables.get(name);
-    // A table that the configuration lacks is a list, or a map if that is what the test gives.
-    let kind = configured.map_or(if value.is_object() { Kind::Json } else { Kind::Lines }, |shape| shape.kind);
-    Table::of(name, kind, configured.and_then(|shape| shape.key.as_deref()), value)
+pub fn table(shape: Option<&TableShape>, name: &str, value: &Value) -> Result<Table, String> {
+    let kind = shape.map_or(if value.is_object() { Kind::Json } else { Kind::Lines }, |shape| shape.kind);
+    Table::of(name, kind, shape.and_then(|shape| shape.key.as_deref()), value)
 }
 
-fn binding<'a>(subject: &'a Subject, route: Option<&str>) -> Result<&'a Binding, String> {
-    let Some(route) = route else {
-        return subject.bindings.first().ok_or_else(|| format!("`{}` has no entry function of a hook", subject.script));
+fn binding<'a>(subject: &'a Subject, golden: &Golden) -> Result<&'a Binding, String> {
+    let first = match (&golden.route, golden.ignore_config) {
+        (Some(_), true) => return Err("`route` has no meaning beside `ignore_config`: leave one out".to_owned()),
+        (Some(route), false) => return Ok(&subject.bindings[subject.place_of(route)?]),
+        (None, true) => subject.unconfigured.as_ref(),
+        (None, false) => subject.bindings.first(),
     };
-    Ok(&subject.bindings[subject.place_of(route)?])
+    first.ok_or_else(|| format!("`{}` has no entry function of a hook", subject.script))
 }

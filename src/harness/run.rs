@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use crate::connectors::Connectors;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::harness::cases;
 use crate::harness::subject::Subject;
 use crate::harness::test;
@@ -26,7 +26,7 @@ pub struct Suite {
     pub compiler: Arc<Compiler>,
     /// What actions may name.
     pub connectors: Arc<Connectors>,
-    /// Files of tests that test nothing, and why.
+    /// Files of tests that test nothing, and why. A warning, not an error, of what a script that was removed has left.
     pub problems: Vec<Finding>,
 }
 
@@ -109,6 +109,11 @@ impl Unit<'_> {
                 script: subject.script.clone(),
                 file: subject.test_label.clone(),
                 ..broken(self.id(), findings)
+            },
+            Self::Problem(finding) if finding.severity == Severity::Warning => Trial {
+                verdict: Verdict::Skipped(finding.message.clone()),
+                complaints: Vec::new(),
+                ..broken(self.id(), &[])
             },
             Self::Problem(finding) => broken(self.id(), std::slice::from_ref(*finding)),
         }

@@ -15,7 +15,7 @@ use crate::finding::Finding;
 use crate::harness::outcome::{Outcome, Seen};
 use crate::harness::run::Suite;
 use crate::harness::stage::Fails;
-use crate::harness::subject::{Binding, Subject};
+use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::script::compile::Compiler;
 use crate::script::context::{Mocked, Surroundings, World};
 use crate::script::diagnose::ScriptError;
@@ -30,6 +30,10 @@ pub(super) struct Session {
     pub(super) sends: BTreeMap<String, Option<Fails>>,
     /// Which of the subject's bindings runs.
     pub(super) binding: usize,
+    /// Whether the test leaves `gateway.toml` out: then no binding of a route runs, and every connector takes every action.
+    pub(super) ignores_config: bool,
+    /// Kinds and keys of tables that the test makes.
+    pub(super) shapes: BTreeMap<String, TableShape>,
     pub(super) surroundings: Arc<Surroundings>,
     pub(super) mocked: Mocked,
     /// Whether `set_remaining_ms` was called; else each run has its own deadline.
@@ -97,6 +101,8 @@ impl Session {
         let surroundings = subject.bindings.first().map(|binding| binding.surroundings.clone()).unwrap_or_default();
         let now = NOON.parse::<Timestamp>().expect("the constant is a time");
         Self {
+            shapes: (*subject.tables).clone(),
+            ignores_config: false,
             subject,
             compiler: suite.compiler.clone(),
             connectors: suite.connectors.clone(),
@@ -119,7 +125,9 @@ impl Session {
 
     /// The route or rule that the next `run` goes through.
     pub(super) fn bound(&self) -> Result<&Binding, Box<EvalAltResult>> {
-        self.subject.bindings.get(self.binding).ok_or_else(|| {
+        let routed = || self.subject.bindings.get(self.binding);
+        let bound = if self.ignores_config { self.subject.unconfigured.as_ref() } else { routed() };
+        bound.ok_or_else(|| {
             let script = &self.subject.script;
             format!("`{script}` has no entry function of a hook, so it cannot be run: import it and call its functions")
                 .into()
@@ -138,6 +146,13 @@ impl Session {
     pub(super) fn set_params(&mut self, params: Map) {
         let tables = self.surroundings.tables.clone();
         self.surroundings = Arc::new(Surroundings { params: Arc::new(params), tables });
+    }
+
+    /// Leaves `gateway.toml` out: parameters, tables, connectors, limits, `on_failure` and the choice of events.
+    pub(super) fn ignore_config(&mut self) {
+        self.ignores_config = true;
+        self.shapes.clear();
+        self.surroundings = Arc::default();
     }
 
     /// Ends the row in work.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::finding::{Finding, nearest};
 use crate::hooks::{Declared, Decoded, Hook};
 use crate::script::budget::Limits;
@@ -24,6 +26,8 @@ pub struct Subject {
     pub test_label: String,
     /// The routes and rules that run the script, in the order of the configuration. Empty for a file that others import.
     pub bindings: Vec<Binding>,
+    /// How the script runs in tests that leave `gateway.toml` out. None for a file that others import.
+    pub unconfigured: Option<Binding>,
     /// The script's golden cases by name.
     pub cases: BTreeMap<String, Case>,
     /// JSON files that tests may load, by path below the scripts folder.
@@ -80,10 +84,12 @@ pub struct Case {
     pub text: Arc<str>,
 }
 
-/// How a configured table is looked up.
-#[derive(Clone, Debug, Default)]
+/// How a table is looked up: `kind` and `key` of its section in `gateway.toml`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct TableShape {
     pub kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 

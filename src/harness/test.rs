@@ -13,7 +13,7 @@ use crate::harness::subject::{Subject, Tests};
 use crate::harness::trial::{Complaint, Trial, Verdict};
 use crate::script::budget::{Limits, Stopped};
 use crate::script::compile::Compiler;
-use crate::script::compile::testing::Function;
+use crate::script::compile::testing::{BEFORE_EACH, Function};
 use crate::script::context::World;
 use crate::script::depth;
 use crate::script::run::{Call, Cause, Run};
@@ -93,8 +93,23 @@ impl Attempt<'_> {
 
     fn once(&self) -> (Run, Session) {
         let session = self.session(Duration::from_millis(limits().deadline_ms));
-        let call = Self::call(&session);
-        session::enter(session, || self.tests.script.run_function(&self.function.name, &call))
+        session::enter(session, || {
+            self.prepare()
+                .map_or_else(|failed| failed, |call| self.tests.script.run_function(&self.function.name, &call))
+        })
+    }
+
+    /// Runs `before_each` of the file, if it has one, and gives the call of the test in the world which that made; or the run that
+    /// failed.
+    fn prepare(&self) -> Result<Call, Run> {
+        let call = || session::with(BEFORE_EACH, |session| Self::call(session)).expect("the test has a session");
+        if self.tests.all.iter().any(|function| function.name == BEFORE_EACH && function.parameters == 0) {
+            let run = self.tests.script.run_function(BEFORE_EACH, &call());
+            if run.result.is_err() {
+                return Err(run);
+            }
+        }
+        Ok(call())
     }
 
     /// The same failures with the values that stood there.
@@ -102,9 +117,11 @@ impl Attempt<'_> {
         let places: Vec<Place> =
             failures.iter().map(|failure| (failure.file.clone(), failure.line, failure.column)).collect();
         let session = self.session(4 * WORTH_A_SECOND_RUN);
-        let call = Self::call(&session);
-        let ((), session) =
-            session::enter(session, || values::replay(&self.tests.script, &self.function.name, &call, &places));
+        let ((), session) = session::enter(session, || {
+            if let Ok(call) = self.prepare() {
+                values::replay(&self.tests.script, &self.function.name, &call, &places);
+            }
+        });
         // The same test finds the same; if it does not, it found more than the second run had time for.
         if session.failures.len() == failures.len() { session.failures } else { failures }
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::scripts;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::harness::run;
 use crate::harness::run::{Options, Report};
 use crate::harness::trial::{Trial, Verdict};
@@ -91,7 +91,10 @@ impl Gate {
         let mut examined = Examined { tested: counted(&report), ..Examined::default() };
         examined.tested.scripts = suite.subjects.len();
         examined.tested.unchanged = unchanged.len();
-        examined.errors.extend(suite.problems.iter().cloned());
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            suite.problems.iter().cloned().partition(|problem| problem.severity == Severity::Error);
+        examined.errors.extend(errors);
+        examined.warnings.extend(warnings);
         for subject in &suite.subjects {
             let kept = Kept::of(&report, &subject.script, suite::warnings(subject, &suite.compiler));
             examined.fingerprints.insert(subject.fingerprint.clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::config::limits;
 use crate::config::scripts;
 use crate::finding::{Finding, Severity, nearest};
 use crate::harness::cases;
@@ -14,6 +15,7 @@ use crate::harness::test;
 use crate::hooks;
 use crate::release::convert::{own_limits, table_kind};
 use crate::release::{Plan, Release, Route};
+use crate::script::budget::Limits;
 use crate::script::compile::{Compiler, Role, TEST_SUFFIX};
 use crate::script::context::Surroundings;
 use crate::script::lint::allow;
@@ -40,7 +42,8 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
         if release.compiler.has(&script) {
             tested.entry(script).or_default().test_file = Some(test_file);
         } else {
-            problems.push(work.orphan(&test_file, &script));
+            let label = format!("{}/{test_file}", release.config.scripts.dir);
+            problems.push(work.orphan(&script, label, format!("there is no `{script}` for these tests")));
         }
     }
     for (path, text) in &*release.fixtures {
@@ -49,8 +52,7 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
         if release.compiler.has(&script) {
             tested.entry(script).or_default().cases.insert(name, Case { label, text: text.clone() });
         } else {
-            let text = format!("there is no script `{script}` for this case");
-            problems.push(Finding::error("test/no-script", label, text));
+            problems.push(work.orphan(&script, label, format!("there is no script `{script}` for this case")));
         }
     }
     let (mut subjects, mut unchanged) = (Vec::new(), Vec::new());
@@ -114,6 +116,8 @@ pub fn findings(release: &Release) -> Vec<Finding> {
     findings
 }
 
+/// The code of tests of a script that is not there.
+const NO_SCRIPT: &str = "test/no-script";
 /// The code of a script that has no tests.
 const UNTESTED: &str = "script/untested";
 
@@ -145,13 +149,14 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn orphan(&self, test_file: &str, script: &str) -> Finding {
-        let compiler = &self.release.compiler;
-        let label = format!("{}/{test_file}", self.release.config.scripts.dir);
-        let finding = Finding::error("test/no-script", label, format!("there is no `{script}` for these tests"));
-        match nearest(script, compiler.files().filter(|file| !is_test(file))) {
-            Some(near) => finding.help(format!("did you mean `{}{TEST_SUFFIX}`?", stem(near))),
-            None => finding.help("tests of `name.rhai` are in `name_test.rhai` beside it"),
+    /// Tests or a case of a script that is not there. An error where the name is close to that of a script without tests, which is
+    /// then untested by mistake; else it is what a removed script has left.
+    fn orphan(&self, script: &str, label: String, text: String) -> Finding {
+        let files = || self.release.compiler.files();
+        let is_tested = |script: &str| files().any(|file| file.strip_suffix(TEST_SUFFIX) == Some(stem(script)));
+        match nearest(script, files().filter(|file| !is_test(file) && !is_tested(file))) {
+            Some(near) => Finding::error(NO_SCRIPT, label, text).help(format!("did you mean `{}`?", stem(near))),
+            None => Finding::warning(NO_SCRIPT, label, text).help("remove it, if the script is gone for good"),
         }
     }
 
@@ -162,6 +167,7 @@ impl Work<'_> {
         let label = compiler.label_of(&script).unwrap_or(&script).to_owned();
         let test_label = wanted.test_file.as_ref().map(|file| format!("{}/{file}", self.release.config.scripts.dir));
         Subject {
+            unconfigured: self.unconfigured(&script, role),
             tests: wanted.test_file.as_ref().map(|file| self.tests(file, role)),
             test_label: test_label.unwrap_or_else(|| label.clone()),
             label,
@@ -186,13 +192,21 @@ impl Work<'_> {
 
     /// As the hook runs the script that its entry function names, where no route or rule does.
     fn unbound(&self, script: &str) -> Option<Binding> {
-        let compiler = &self.release.compiler;
-        let role = compiler.hook_of(script)?;
-        let hook = hooks::find(role.side.hook)?;
         let limits = own_limits(&self.release.config.limits);
+        let surroundings = Surroundings { params: Arc::default(), tables: self.release.tables.clone() };
+        self.binding(script, self.release.compiler.hook_of(script)?, limits, surroundings)
+    }
+
+    /// The same without anything of the configuration.
+    fn unconfigured(&self, script: &str, role: Option<&Role>) -> Option<Binding> {
+        self.binding(script, role?, own_limits(&limits::Limits::default()), Surroundings::default())
+    }
+
+    fn binding(&self, script: &str, role: &Role, limits: Limits, surroundings: Surroundings) -> Option<Binding> {
+        let compiler = &self.release.compiler;
+        let hook = hooks::find(role.side.hook)?;
         let (compiled, _) = compiler.script(script, role, &limits, None).ok()?;
         let form = hook.on_failure.first();
-        let surroundings = Surroundings { params: Arc::default(), tables: self.release.tables.clone() };
         Some(Binding {
             name: stem(script).to_owned(),
             hook,

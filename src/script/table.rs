@@ -24,7 +24,8 @@ mod filling;
 mod reading;
 
 /// What a table's file holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A domain per line: `foo.tld` means itself and all below it, `*.foo.tld` only what is below it.
     Domains,
@@ -217,7 +218,9 @@ impl Table {
         let objects =
             items.iter().map(|item| item.as_object().ok_or_else(|| format!("table `{name}`: {item} is not a row")));
         let objects = objects.collect::<Result<Vec<_>, _>>()?;
-        let columns: Vec<String> = objects.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
+        // A table without rows has no column but its key.
+        let of_key = || key.iter().map(|key| (*key).to_owned()).collect();
+        let columns: Vec<String> = objects.first().map_or_else(of_key, |row| row.keys().cloned().collect());
         let place = match key {
             Some(key) => columns.iter().position(|column| column == key),
             None => Some(0),

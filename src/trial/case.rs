@@ -95,7 +95,7 @@ impl Draft {
         let stage = Stage {
             world: cases::world(&binding, now, &lookups)?,
             compiler: Arc::clone(&release.compiler),
-            connectors: Arc::clone(&release.connectors),
+            connectors: Some(Arc::clone(&release.connectors)),
             surroundings: binding.surroundings.clone(),
             sends: BTreeMap::default(),
             deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),

@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use crate::harness::cases;
 use crate::harness::session;
 use crate::harness::session::{Fallible, Session};
+use crate::harness::subject::TableShape;
 use crate::script::context;
 use crate::script::context::{Surroundings, World};
 use crate::script::depth;
@@ -55,11 +56,29 @@ fn set_param(name: &str, value: Dynamic) -> Fallible<()> {
 fn set_table(name: &str, content: &Dynamic) -> Fallible<()> {
     let value = json_from_dynamic(content).map_err(|problem| format!("`set_table`: {problem}"))?;
     change("set_table", |session| {
-        let table = cases::table(&session.subject, name, &value)?;
+        let table = cases::table(session.shapes.get(name), name, &value)?;
         let mut tables = (*session.surroundings.tables).clone();
         tables.insert(name.to_owned(), Arc::new(table));
         let params = session.surroundings.params.clone();
         session.surroundings = Arc::new(Surroundings { params, tables: Arc::new(tables) });
+        Ok(())
+    })
+}
+
+fn set_shaped_table(name: &str, shape: &Dynamic, content: &Dynamic) -> Fallible<()> {
+    let shape =
+        json_from_dynamic(shape).and_then(|shape| serde_json::from_value(shape).map_err(|error| error.to_string()));
+    let shape: TableShape = shape.map_err(|problem| format!("`set_table`: {problem}"))?;
+    change("set_table", |session| {
+        session.shapes.insert(name.to_owned(), shape);
+        Ok(())
+    })?;
+    set_table(name, content)
+}
+
+fn ignore_config() -> Fallible<()> {
+    change("ignore_config", |session| {
+        session.ignore_config();
         Ok(())
     })
 }
@@ -92,6 +111,8 @@ fn set_uuids(uuids: Array) -> Fallible<()> {
 fn use_route(name: &str) -> Fallible<()> {
     change("use_route", |session| {
         let place = session.subject.place_of(name)?;
+        session.ignores_config = false;
+        session.shapes = (*session.subject.tables).clone();
         session.binding = place;
         session.surroundings = session.subject.bindings[place].surroundings.clone();
         Ok(())
@@ -122,6 +143,25 @@ pub(crate) fn register(library: &mut Library) {
             r#"set_table("disposable", ["mail.example"]); "deny" in run().commands[0]"#,
         ),
         |name: &str, content: Dynamic| set_table(name, &content),
+    );
+    library.reader(
+        Doc::new(
+            "set_table(name: string, shape: map, content: array or map)",
+            "The same with the `kind` and the `key` that a table has in its section of `gateway.toml`, whatever is written there. Later \
+             calls of the test for this table have them, too.",
+            r#"set_table("disposable", #{ kind: "domains" }, ["mail.example"]); "deny" in run().commands[0]"#,
+        ),
+        |name: &str, shape: Dynamic, content: Dynamic| set_shaped_table(name, &shape, &content),
+    );
+    library.reader(
+        Doc::new(
+            "ignore_config()",
+            "Leaves `gateway.toml` out of the test: no parameters and no tables but those that the test sets, the default limits, the \
+             first `on_failure` of the hook, every type of event wanted, and every connector takes every action. For tests that \
+             hold whatever the file says; `fn before_each()` runs before each test.",
+            r#"ignore_config(); set_params(#{ partner_domains: [] }); set_table("disposable", []); run().commands == ["allow"]"#,
+        ),
+        ignore_config,
     );
     library.reader(
         Doc::new(

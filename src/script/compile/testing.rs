@@ -18,6 +18,9 @@ use crate::script::prelude;
 use crate::script::run::Script;
 use crate::script::trace::coverage;
 
+/// The function of a file of tests that runs before each of its tests, if it takes no parameters.
+pub const BEFORE_EACH: &str = "before_each";
+
 /// A function of a file as tests and editors list it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
