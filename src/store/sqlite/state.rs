@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde_json::Value;
 
 use crate::question::Kv;
@@ -72,15 +73,20 @@ pub(super) fn take(tx: &Tx<'_>, change: &Change) -> Result<Value, Fault> {
 }
 
 /// The range is `?1` to `?2` but for `?3` to `?4`; the time is `?5`, and so many rows are `?6`. Texts are compared by bytes.
-const IN_RANGE: &str = "key >= ?1 AND (?2 IS NULL OR key < ?2) AND NOT (key >= ?3 AND key < ?4) AND until > ?5
-    ORDER BY key LIMIT ?6";
+pub(super) const IN_RANGE: &str =
+    "key >= ?1 AND key < ?2 AND NOT (key >= ?3 AND key < ?4) AND until > ?5 ORDER BY key LIMIT ?6";
+
+/// The end of a range, such that the index is read up to it and no further. Every text is smaller than a blob.
+fn bound(end: Option<&str>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(end.map_or(ValueRef::Blob(&[]), |end| ValueRef::Text(end.as_bytes())))
+}
 
 /// A page of keys with what is kept under them.
 pub(super) fn entries(db: &Connection, query: &StateQuery, now: Millis) -> rusqlite::Result<StatePage> {
     let mut range = KeyRange::of(&query.keys);
     query.after.iter().for_each(|after| range.skip_to(after));
     let KeyRange { from, end, gap } = range;
-    let limit = query.limit();
+    let (end, limit) = (bound(end.as_deref()), query.limit());
     let mut read = db.prepare_cached(&format!("SELECT until, value, newest, earlier, key FROM kv WHERE {IN_RANGE}"))?;
     let entry = |row: &Row<'_>| Ok(StateEntry { key: row.get(4)?, kept: kept(row)? });
     let rows = read.query_map(params![from, end, gap.0, gap.1, now, limit as i64 + 1], entry)?;
@@ -94,6 +100,7 @@ pub(super) fn entries(db: &Connection, query: &StateQuery, now: Millis) -> rusql
 /// Removes the first keys of a range, at most [`CHUNK`]. How many, and the last of them.
 fn clear(tx: &Tx<'_>, range: &KeyRange) -> Result<(u64, Option<String>), Fault> {
     let KeyRange { from, end, gap } = range;
+    let end = bound(end.as_deref());
     let mut delete = tx
         .db
         .prepare_cached(&format!("DELETE FROM kv WHERE key IN (SELECT key FROM kv WHERE {IN_RANGE}) RETURNING key"))?;

@@ -122,6 +122,15 @@ async fn beside_the_gateway_it_can_be_looked_at_and_cleared() {
     assert_eq!((counted, counted.0), (are, 1), "what is cleared makes room");
 }
 
+#[test]
+fn keys_of_a_range_are_found_by_the_index_from_its_begin_to_its_end() {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(include_str!("../state.sql")).unwrap();
+    let sql = format!("EXPLAIN QUERY PLAN SELECT key FROM kv WHERE {}", super::super::state::IN_RANGE);
+    let plan: String = db.query_row(&sql, ["a", "b", "", "", "0", "1"], |row| row.get(3)).unwrap();
+    assert!(plan.contains("INDEX") && plan.contains("(key>? AND key<?)"), "{plan}");
+}
+
 #[tokio::test]
 async fn a_file_from_before_there_was_state_is_brought_up_to_date() {
     let folder = TempDir::new().unwrap();
