@@ -44,6 +44,26 @@ fn every_script_has_tests_and_they_pass() {
     }
 }
 
+/// What the shipped `gateway.toml` promises. Users change that file, so the shipped tests are not about it; `tests/bundle` is.
+#[test]
+fn the_shipped_configuration_does_what_its_comments_say() {
+    let place = Place::of(&Path::new(ROOT).join("gateway.toml"));
+    let mut reading = build::read(&place).unwrap_or_else(|findings| panic!("{findings:#?}"));
+    reading.texts.scripts.retain(|name, _| !is_test(name));
+    reading.texts.fixtures.clear();
+    let files = fs::read_dir(Path::new(ROOT).join("tests/bundle")).unwrap().map(|entry| entry.unwrap().path());
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        reading.texts.scripts.insert(name, fs::read_to_string(&file).unwrap().into());
+    }
+    let release = build::assemble(&place, reading, None, Secrets::Skip, &Metrics::new());
+    let suite = suite::suite(&release.unwrap_or_else(|findings| panic!("{findings:#?}")));
+    let report = run::run(&suite, &Options::default(), &|_| {});
+    let failed: Vec<_> = report.failed().map(|trial| (&trial.id, &trial.complaints)).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(report.trials.len() > 12, "{:?}", report.trials.iter().map(|trial| &trial.id).collect::<Vec<_>>());
+}
+
 #[test]
 fn tests_run_every_line_of_every_script() {
     let (compiler, _, report) = ran(Path::new(ROOT), true);

@@ -152,12 +152,10 @@ async fn a_failing_test_keeps_the_release_in_force() {
 
 #[test]
 fn tests_that_cannot_be_run_refuse_a_release() {
-    let rows: [(&str, &str, &[&str]); 6] = [
+    let rows: [(&str, &str, &[&str]); 4] = [
         ("scripts/token_test.rhai", "fn test_a() { run( }", &["script/syntax"]),
         ("scripts/token_test.rhai", "fn test_a() { rum(); }", &["script/unknown-function"]),
-        ("scripts/tokens_test.rhai", TOKEN_TEST, &["test/no-script"]),
         ("scripts/cases/token/cut.json", "{ \"request\": {", &["test/case"]),
-        ("scripts/cases/tokens/a.json", "{ \"request\": {} }", &["test/no-script"]),
         ("scripts/token_test.rhai", "fn test_a() { loop { } }", &["test/limit"]),
     ];
     for (file, text, codes) in rows {
@@ -165,6 +163,99 @@ fn tests_that_cannot_be_run_refuse_a_release() {
         gateway.write(file, text);
         assert_eq!(gateway.refused_for(), codes, "{file}: {text}");
     }
+}
+
+#[test]
+fn tests_of_a_script_that_is_not_there_are_misspelled_or_left_over() {
+    for (file, text) in
+        [("scripts/tokens_test.rhai", TOKEN_TEST), ("scripts/cases/tokens/a.json", "{ \"request\": {} }")]
+    {
+        // Beside a script without tests it was meant for that one.
+        let gateway = gateway();
+        std::fs::remove_file(gateway.place.root.join("scripts/token_test.rhai")).unwrap();
+        gateway.write(file, text);
+        assert_eq!(gateway.refused_for(), ["test/no-script"], "{file}");
+        assert_eq!(gateway.status().error[0].help.as_deref(), Some("did you mean `token`?"));
+        // A script that has tests needs none; these are what another one has left.
+        gateway.write("scripts/token_test.rhai", TOKEN_TEST);
+        assert_eq!(gateway.reload(), Reloaded::Activated, "{file}: {:#?}", gateway.status().error);
+        let codes: Vec<_> = gateway.status().warnings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, ["test/no-script"], "{file}");
+    }
+}
+
+const APART: &str = r#"
+fn before_each() {
+    ignore_config();
+    set_params(#{ closed: false });
+    set_table("blocked", #{ kind: "domains" }, ["bad.example"]);
+}
+
+fn test_apart() {
+    assert_eq(run().commands, ["allow"]);
+    let below = #{ data: #{ userProfile: #{ email: "a@below.bad.example" } } };
+    assert_eq(run(below).reply.error.errorSummary, "not you");
+    set_table("blocked", ["*.other.example"]);
+    assert_eq(run(below).commands, ["allow"]);
+    set_table("blocked", #{ kind: "csv", key: "mail" }, []);
+    set_table("blocked", [#{ id: 1, mail: "mira@partner.example" }]);
+    assert_eq(table("blocked").get("mira@partner.example").id, "1");
+}
+
+fn test_begins_anew() {
+    assert_eq(run(#{ data: #{ userProfile: #{ email: "a@bad.example" } } }).reply.error.errorSummary, "not you");
+    set_params(#{ closed: true });
+    assert_eq(run().reply.error.errorSummary, "not you");
+}
+"#;
+
+const CASE_APART: &str = r#"{
+  "ignore_config": true,
+  "request": { "eventId": "1", "eventType": "com.okta.user.pre-registration",
+    "data": { "userProfile": { "email": "a@below.bad.example", "login": "a" } } },
+  "params": { "closed": false },
+  "tables": { "blocked": ["bad.example"] },
+  "table_shapes": { "blocked": { "kind": "domains" } },
+  "expected": [{ "status": 200, "actions": [], "reply": {
+    "commands": [{ "type": "com.okta.action.update", "value": { "registration": "DENY" } }],
+    "error": { "errorSummary": "not you", "errorCauses": [{ "errorSummary": "not you", "reason": "INVALID_VALUE",
+      "locationType": "body", "location": "data.userProfile.email", "domain": "end-user" }] },
+    "debugContext": { "decision": "test", "release": "test", "script": "signup.rhai" } } }]
+}"#;
+
+/// Issue 16: tests that ship with the gateway hold whatever its user writes into `gateway.toml`.
+#[test]
+fn tests_that_ignore_the_configuration_hold_whatever_it_says() {
+    let gateway = gateway();
+    gateway.write("scripts/signup_test.rhai", APART);
+    gateway.write("scripts/cases/signup/below.json", CASE_APART);
+    assert_eq!(gateway.reload(), Reloaded::Activated, "{:#?}", gateway.status().error);
+    let edits = [
+        ("closed = false", "closed = true"),
+        ("kind = \"domains\"", "kind = \"lines\""),
+        ("deny = \"failed\"", "deny = \"another\""),
+        ("params = { closed = false }", "limits = { operations = 1000 }"),
+    ];
+    for (old, new) in edits {
+        assert!(TOML.contains(old), "{old}");
+        gateway.write("gateway.toml", &TOML.replace(old, new));
+        assert_eq!(gateway.reload(), Reloaded::Activated, "{new}: {:#?}", gateway.status().error);
+    }
+    // The same tests fail where the script does something else.
+    gateway.write("scripts/lib/words.rhai", "fn no() { \"go away\" }\n");
+    assert_eq!(gateway.refused_for(), ["test/assertion", "test/assertion", "test/case"]);
+}
+
+#[test]
+fn what_fails_before_each_test_is_shown_where_it_is() {
+    let gateway = gateway();
+    let text =
+        format!("{TOKEN_TEST}\nfn before_each() {{\n    set_table(\"blocked\", #{{ kind: \"tree\" }}, []);\n}}\n");
+    gateway.write("scripts/token_test.rhai", &text);
+    assert_eq!(gateway.reload(), Reloaded::Refused);
+    let error = &gateway.status().error[0];
+    assert_eq!((error.file.as_str(), error.line), ("scripts/token_test.rhai", 7), "{error:#?}");
+    assert!(error.message.contains("unknown variant `tree`"), "{}", error.message);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod deploy;
 mod depth;
 mod docs;
 mod duplicates;
+mod edits;
 mod events;
 mod examples;
 mod gate;

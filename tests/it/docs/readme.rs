@@ -1,5 +1,5 @@
-//! What the README tells a reader to type, typed: every `hookgate …` and `curl …` line of its `sh` blocks, in order, in a
-//! copy of the bundle, beside a running gateway.
+//! What the README tells a reader to type, typed: each command of its `sh` blocks, in order, in a copy of the bundle and in
+//! that of `init`, beside a running gateway. `cargo` and `export` are left out: the program is built and found.
 
 use std::fs;
 use std::net::TcpListener;
@@ -12,12 +12,34 @@ use tempfile::TempDir;
 use super::{blocks, root};
 use crate::process::get;
 
-/// The lines that are run, continuation lines joined.
-fn commands() -> Vec<String> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap().replace("\\\n", " ");
-    let lines = blocks(&readme, "sh").join("");
-    let lines = lines.lines().map(|line| line.replace("cargo run --release --", "hookgate"));
-    lines.filter(|line| line.starts_with("hookgate ") || line.starts_with("curl ")).collect()
+/// The commands of a part of the README, continuation lines and here-documents joined.
+fn commands(text: &str) -> Vec<String> {
+    let text = blocks(&text.replace("\\\n", " "), "sh").join("");
+    let mut lines = text.lines();
+    let mut commands = Vec::new();
+    while let Some(line) = lines.next() {
+        let mut command = line.to_owned();
+        if let Some((_, end)) = line.split_once("<<") {
+            let end = end.trim_matches('\'');
+            for line in lines.by_ref() {
+                command = format!("{command}\n{line}");
+                if line == end {
+                    break;
+                }
+            }
+        }
+        commands.push(command);
+    }
+    commands.retain(|command| !command.starts_with("cargo ") && !command.starts_with("export "));
+    commands
+}
+
+/// The README, and of it what is about the first minute.
+fn readme() -> (String, String) {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let minute = text.split("\n## ").find(|part| part.starts_with("Sixty seconds\n")).expect("it has a first minute");
+    let minute = minute.to_owned();
+    (text, minute)
 }
 
 struct Running {
@@ -35,9 +57,9 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start() -> Self {
+    fn start(make: fn(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        bundle(folder.path());
+        make(folder.path());
         let config = folder.path().join("gateway.toml");
         let mut text = fs::read_to_string(&config).unwrap();
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -68,10 +90,36 @@ impl Running {
         let script = fs::read_to_string(&path).unwrap();
         let end = script.rfind('}').expect("it has a function");
         fs::write(&path, format!("{}{line}{}", &script[..end], &script[end..])).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
+        self.goes_live(&before, "the README's line");
+    }
+
+    /// Waits until another release than this one is in force.
+    fn goes_live(&self, before: &str, change: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
         while self.release() == before {
-            assert!(Instant::now() < deadline, "the script with the README's line does not go live");
+            assert!(Instant::now() < deadline, "no release goes live after: {change}");
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Does each command, and waits for the release where it changes a file of the bundle.
+    fn paste(&self, commands: &[String]) {
+        let has_curl = Command::new("curl").arg("--version").output().is_ok_and(|output| output.status.success());
+        for command in commands {
+            if command.starts_with("curl") && !has_curl {
+                crate::harness::skipped(&format!("curl is not installed: {command}"));
+                continue;
+            }
+            let before = self.release();
+            let output = self.run(command);
+            let told = String::from_utf8_lossy(&output.stdout);
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{command}\n{told}{error}");
+            let denied = command.contains("mailinator.com");
+            assert_eq!(told.contains("\"DENY\""), denied, "{command}\n{told}");
+            if command.starts_with("cat ") || command.starts_with("sed ") {
+                self.goes_live(&before, command);
+            }
         }
     }
 
@@ -99,12 +147,13 @@ impl Running {
     }
 }
 
-/// The bundle of the repository, or while it has none, that of `init`.
-fn bundle(folder: &Path) {
-    if !root().join("gateway.toml").exists() {
-        assert!(shell(folder, "hookgate init").output().unwrap().status.success());
-        return;
-    }
+/// The bundle of `init`.
+fn first_bundle(folder: &Path) {
+    assert!(shell(folder, "hookgate init").output().unwrap().status.success());
+}
+
+/// The bundle of the repository.
+fn clone(folder: &Path) {
     fs::copy(root().join("gateway.toml"), folder.join("gateway.toml")).unwrap();
     for part in ["scripts", "tables"] {
         copy(&root().join(part), &folder.join(part));
@@ -138,26 +187,36 @@ pub(super) fn shell(folder: &Path, line: &str) -> Command {
 }
 
 #[test]
-fn what_the_readme_says_to_type_works() {
-    let has_curl = Command::new("curl").arg("--version").output().is_ok_and(|output| output.status.success());
-    let commands = commands();
-    for wanted in ["hookgate simulate okta.registration", "curl "] {
-        assert!(commands.iter().any(|line| line.starts_with(wanted)), "no `{wanted}` in {commands:#?}");
+fn what_the_readme_says_to_type_works_in_a_clone() {
+    let (readme, minute) = readme();
+    let minute = commands(&minute);
+    for wanted in ["hookgate simulate okta.registration", "curl ", "cat > scripts/", "sed "] {
+        assert!(minute.iter().any(|line| line.starts_with(wanted)), "no `{wanted}` in {minute:#?}");
     }
-    let running = Running::start();
+    let running = Running::start(clone);
+    running.paste(&minute);
+    // The whole script of the README answers.
+    let output = running.run(minute.last().expect("there are commands"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("No throw-away addresses, please."));
     running.add_the_line();
-    for command in commands {
-        if command.starts_with("curl") && !has_curl {
-            crate::harness::skipped(&format!("curl is not installed: {command}"));
-            continue;
-        }
-        let output = running.run(&command);
-        let told = String::from_utf8_lossy(&output.stdout);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}\n{told}{error}");
-        let denied = command.contains("mailinator.com");
-        assert_eq!(told.contains("\"DENY\""), denied, "{command}\n{told}");
-    }
+    let all = commands(&readme);
+    let rest = all.iter().skip_while(|command| !command.contains("okta.event")).cloned().collect::<Vec<_>>();
+    assert!(!rest.is_empty(), "no event is simulated in {all:#?}");
+    running.paste(&rest);
     // What the simulated event led to.
     running.reads("data/alerts.jsonl", "Ada Admin added Dora Example to Payroll");
+    for command in ["hookgate check", "hookgate test"] {
+        let output = running.run(command);
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn the_first_minute_of_the_readme_works_after_init() {
+    let running = Running::start(first_bundle);
+    running.paste(&commands(&readme().1));
+    for command in ["hookgate check", "hookgate test"] {
+        let output = running.run(command);
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stdout));
+    }
 }

@@ -44,7 +44,8 @@ fn test_rivals_are_denied() {
         code: "test/no-script",
         title: "Tests of a script that is not there",
         why: "A file `name_test.rhai` tests `name.rhai` beside it, and cases are filed under the name of their script. Without that \
-              script they check nothing: it was renamed, or the name is misspelled.",
+              script they check nothing. Where the name is close to that of a script without tests, it is misspelled, and an error; \
+              else the script was renamed or removed, and this is a warning.",
         bad: "",
         good: "",
         stage: Stage::Load,
