@@ -320,7 +320,7 @@ fn what_rules_want_is_printed_to_be_subscribed_to() {
     let ran = bundle.run(&["docs", "okta.event", "--subscribe"]);
     assert_eq!(ran.status, 0, "{}", ran.err);
     for part in [
-        "release 2026.08.1",
+        "catalogue 2026.08.1",
         "events /okta/events: 2 types",
         "[ ] group.user_membership.add     joined",
         "left out: policy.lifecycle.create",
