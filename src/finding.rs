@@ -200,6 +200,12 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
+/// Whether one name was meant and the other one written: one letter in four, at most, is another one, missing, too many or swapped.
+pub fn is_misspelled(written: &str, meant: &str) -> bool {
+    let shortest = written.chars().count().min(meant.chars().count());
+    shortest <= MOST_COMPARED && strsim::damerau_levenshtein(written, meant) * 4 <= shortest
+}
+
 /// What to say of a name that nothing has: ``there is no route `sigup`; did you mean `signup`?``
 pub fn unknown(what: &str, name: &str, names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::limits;
 use crate::config::scripts;
-use crate::finding::{Finding, Severity, nearest};
+use crate::finding::{Finding, Severity, is_misspelled, nearest};
 use crate::harness::cases;
 use crate::harness::run::Suite;
 use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, Wants, stem};
@@ -43,7 +43,7 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
             tested.entry(script).or_default().test_file = Some(test_file);
         } else {
             let label = format!("{}/{test_file}", release.config.scripts.dir);
-            problems.push(work.orphan(&script, label, format!("there is no `{script}` for these tests")));
+            problems.push(work.orphan(&script, label, format!("there is no `{script}` for these tests"), TEST_SUFFIX));
         }
     }
     for (path, text) in &*release.fixtures {
@@ -52,7 +52,7 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
         if release.compiler.has(&script) {
             tested.entry(script).or_default().cases.insert(name, Case { label, text: text.clone() });
         } else {
-            problems.push(work.orphan(&script, label, format!("there is no script `{script}` for this case")));
+            problems.push(work.orphan(&script, label, format!("there is no script `{script}` for this case"), ""));
         }
     }
     let (mut subjects, mut unchanged) = (Vec::new(), Vec::new());
@@ -149,13 +149,17 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Tests or a case of a script that is not there. An error where the name is close to that of a script without tests, which is
-    /// then untested by mistake; else it is what a removed script has left.
-    fn orphan(&self, script: &str, label: String, text: String) -> Finding {
-        let files = || self.release.compiler.files();
-        let is_tested = |script: &str| files().any(|file| file.strip_suffix(TEST_SUFFIX) == Some(stem(script)));
-        match nearest(script, files().filter(|file| !is_test(file) && !is_tested(file))) {
-            Some(near) => Finding::error(NO_SCRIPT, label, text).help(format!("did you mean `{}`?", stem(near))),
+    /// Tests or a case of a script that is not there. An error where its name is a misspelled one, or close to that of a script
+    /// without tests; else it is what a removed script has left. `suffix` comes behind the name that was meant.
+    fn orphan(&self, script: &str, label: String, text: String, suffix: &str) -> Finding {
+        let files = || self.release.compiler.files().filter(|file| !is_test(file));
+        let tested: BTreeSet<&str> =
+            self.release.compiler.test_files().filter_map(|file| file.strip_suffix(TEST_SUFFIX)).collect();
+        let misspelled = files().find(|file| is_misspelled(stem(script), stem(file)));
+        match misspelled.or_else(|| nearest(script, files().filter(|file| !tested.contains(stem(file))))) {
+            Some(near) => {
+                Finding::error(NO_SCRIPT, label, text).help(format!("did you mean `{}{suffix}`?", stem(near)))
+            }
             None => Finding::warning(NO_SCRIPT, label, text).help("remove it, if the script is gone for good"),
         }
     }

@@ -17,7 +17,7 @@ use hookgate::script::compile::is_test;
 use hookgate::telemetry::metrics::Metrics;
 use toml::{Table, Value};
 
-/// The bundle as it is shipped, live.
+/// The bundle as it is shipped, live, with some connectors more.
 struct Shipped {
     place: Place,
     content: Content,
@@ -30,8 +30,12 @@ impl Shipped {
     fn new() -> Self {
         let place = Place::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("gateway.toml"));
         let reading = build::read(&place).unwrap_or_else(|findings| panic!("{findings:#?}"));
-        let content = reading.content();
-        let config = content.config.parse().expect("the configuration is TOML");
+        let mut content = reading.content();
+        let mut config: Table = content.config.parse().expect("the configuration is TOML");
+        // Here and not with the edits that name them: the settings of connectors are something that tests can notice.
+        lay(natural::CONNECTORS.parse().expect("it is TOML"), &mut config);
+        content.config = toml::to_string(&config).expect("what was read can be written").into();
+        let reading = build::again(&place, content.clone()).unwrap_or_else(|findings| panic!("{findings:#?}"));
         let release = build::assemble(&place, reading, None, Secrets::Skip, &Metrics::new());
         let release = release.unwrap_or_else(|findings| panic!("{findings:#?}"));
         Self { place, content, config, release, gate: Gate::default() }
@@ -133,7 +137,6 @@ fn eight_natural_edits_for_each_script_hold() {
     // The edits of different scripts do not touch one another: one round has one of each.
     for round in 0..8 {
         let mut config = shipped.config.clone();
-        lay(natural::CONNECTORS.parse().unwrap(), &mut config);
         for (path, edits) in natural::EDITS {
             let edit: Table = edits[round].parse().unwrap_or_else(|error| panic!("{path}: {}: {error}", edits[round]));
             let before = section(&mut config, path).clone();

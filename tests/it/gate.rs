@@ -167,17 +167,20 @@ fn tests_that_cannot_be_run_refuse_a_release() {
 
 #[test]
 fn tests_of_a_script_that_is_not_there_are_misspelled_or_left_over() {
-    for (file, text) in
-        [("scripts/tokens_test.rhai", TOKEN_TEST), ("scripts/cases/tokens/a.json", "{ \"request\": {} }")]
-    {
-        // Beside a script without tests it was meant for that one.
+    let request = "{ \"request\": {} }";
+    let misspelled = [
+        ("scripts/tokens_test.rhai", TOKEN_TEST, "token_test.rhai"),
+        ("scripts/cases/tokens/a.json", request, "token"),
+    ];
+    for (file, text, meant) in misspelled {
         let gateway = gateway();
-        std::fs::remove_file(gateway.place.root.join("scripts/token_test.rhai")).unwrap();
         gateway.write(file, text);
         assert_eq!(gateway.refused_for(), ["test/no-script"], "{file}");
-        assert_eq!(gateway.status().error[0].help.as_deref(), Some("did you mean `token`?"));
-        // A script that has tests needs none; these are what another one has left.
-        gateway.write("scripts/token_test.rhai", TOKEN_TEST);
+        assert_eq!(gateway.status().error[0].help, Some(format!("did you mean `{meant}`?")));
+    }
+    for (file, text) in [("scripts/telephony_test.rhai", TOKEN_TEST), ("scripts/cases/telephony/a.json", request)] {
+        let gateway = gateway();
+        gateway.write(file, text);
         assert_eq!(gateway.reload(), Reloaded::Activated, "{file}: {:#?}", gateway.status().error);
         let codes: Vec<_> = gateway.status().warnings.iter().map(|finding| finding.code).collect();
         assert_eq!(codes, ["test/no-script"], "{file}");

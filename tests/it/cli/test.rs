@@ -254,7 +254,6 @@ fn files_that_test_nothing_fail_alone() {
             "this is no case: unknown field `reqest`",
             "a case is {",
         ),
-        ("scripts/cases/gone/x.json", "{}", "there is no script `gone.rhai` for this case", ""),
     ];
     for (file, text, told, help) in table {
         let bundle = bundle("fn test_good() { assert_eq(run().status, 200); }");
@@ -266,6 +265,23 @@ fn files_that_test_nothing_fail_alone() {
             assert!(ran.out.contains(part), "{file}: `{part}` is missing in\n{}", ran.out);
         }
         assert!(ran.out.lines().last().unwrap().starts_with("1 failed, 1 passed of "), "{file}: {}", ran.out);
+    }
+}
+
+#[test]
+fn what_a_removed_script_has_left_is_skipped() {
+    let bundle = bundle("fn test_good() { assert_eq(run().status, 200); }");
+    std::fs::create_dir_all(bundle.path().join("scripts/cases/gone")).unwrap();
+    bundle.write("scripts/cases/gone/x.json", "{}");
+    bundle.write("scripts/gone_test.rhai", "fn test_x() { assert(true); }");
+    let ran = bundle.run(&["test"]);
+    assert_eq!(ran.status, 0, "{}", ran.out);
+    for part in [
+        "there is no script `gone.rhai` for this case",
+        "there is no `gone.rhai` for these tests",
+        "1 passed, 2 skipped",
+    ] {
+        assert!(ran.out.contains(part), "`{part}` is missing in\n{}", ran.out);
     }
 }
 

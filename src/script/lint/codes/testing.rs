@@ -44,7 +44,7 @@ fn test_rivals_are_denied() {
         code: "test/no-script",
         title: "Tests of a script that is not there",
         why: "A file `name_test.rhai` tests `name.rhai` beside it, and cases are filed under the name of their script. Without that \
-              script they check nothing. Where the name is close to that of a script without tests, it is misspelled, and an error; \
+              script they check nothing. Where the name is a misspelled one, or close to that of a script without tests, that is an error; \
               else the script was renamed or removed, and this is a warning.",
         bad: "",
         good: "",

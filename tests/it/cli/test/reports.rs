@@ -118,7 +118,7 @@ fn junit_keeps_to_the_schema_of_ci_systems() {
     let bundle = bundle(&format!(
         "{TESTS}\nfn test_skipped() {{ skip(\"<not> & \\\"now\\\"\"); }}\nfn test_loud() {{ print(\"\\x1b[1m a & b\"); assert(1 > 0); }}\n"
     ));
-    bundle.write("scripts/gone_test.rhai", "fn test_x() {}");
+    bundle.write("scripts/registratoin_test.rhai", "fn test_x() {}");
     let ran = bundle.run(&["test", "--junit", "report.xml"]);
     assert_eq!(ran.status, 1, "it is written when tests fail, too");
     let root = parsed(&bundle.read("report.xml"));
@@ -139,7 +139,7 @@ fn junit_keeps_to_the_schema_of_ci_systems() {
         ("registration", "test_later", "skipped"),
         ("registration", "test_skipped", "skipped"),
         ("registration", "test_loud", "system-out"),
-        ("scripts/gone_test.rhai", "tests", "failure"),
+        ("scripts/registratoin_test.rhai", "tests", "failure"),
     ];
     assert_eq!(outcomes, wanted.map(|(class, name, kind)| (class.into(), name.into(), kind.into())));
     let failure = &cases[1].children[0];
