@@ -27,7 +27,7 @@ pub struct Query {
     pub until: Option<Millis>,
     /// Where the last page ended.
     pub after: Option<i64>,
-    /// At most [`MAX_PAGE`](crate::store::MAX_PAGE); 0 means the default of 50.
+    /// At most [`MAX_PAGE`]; 0 means the default of 50.
     pub limit: usize,
 }
 

@@ -1,7 +1,7 @@
 //! Okta's JSON on the way in: the envelope, and leaf types as lenient as the contract asks for.
 //!
 //! Unknown members are skipped (scripts reach them through `request.raw`), explicit `null` means absent, and numbers or
-//! booleans are taken where text is meant. A call that is not read this way is read once more by [`repair`], which leaves out
+//! booleans are taken where text is meant. A call that is not read this way is read once more by `repair`, which leaves out
 //! what has the wrong structure.
 
 use std::borrow::Cow;
