@@ -27,6 +27,7 @@ use crate::admin::viewer::words;
 use crate::admin::viewer::words::Scope;
 use crate::decision::{ActionLine, Capture, LookupLine, Record};
 use crate::store::EventRef;
+use crate::telemetry::escape;
 use crate::trial::tried::{Ran, Tried};
 use crate::trial::{Order, Subject, TrialError};
 
@@ -62,20 +63,19 @@ impl Input {
     /// The request of a call as far as it is there; nothing where the route is not there any more.
     pub(super) async fn of(desk: &Desk, record: &Record, capture: Option<&Capture>, sight: Sight) -> Option<Self> {
         if let Some(capture) = capture.filter(|capture| !capture.too_large) {
-            let text = serde_json::to_string_pretty(&capture.request).ok()?;
-            return Some(Self { text, origin: Origin::Captured });
+            return Some(Self { text: written(&capture.request), origin: Origin::Captured });
         }
         if let Some(number) = record.event
             && let Ok(Some(event)) = desk.event(EventRef::Id(number), sight).await
             && let Disclosure::Shown(body) = event.body
             && let Ok(event) = serde_json::from_slice::<Value>(&body)
         {
-            return Some(Self { text: serde_json::to_string_pretty(&event).ok()?, origin: Origin::Kept });
+            return Some(Self { text: written(&event), origin: Origin::Kept });
         }
         let release = desk.in_force()?;
         let route = release.routes().iter().find(|route| route.name == record.route)?;
         let sample: Value = serde_json::from_str(route.hook.samples.first()?.request).ok()?;
-        Some(Self { text: serde_json::to_string_pretty(&sample).ok()?, origin: Origin::Sample })
+        Some(Self { text: written(&sample), origin: Origin::Sample })
     }
 
     /// Whether this is the request of the call, and not a sample or an edited one.
@@ -122,6 +122,21 @@ impl Form {
             _ => Subject::Running,
         }
     }
+}
+
+/// JSON to be edited: what nobody sees, or what turns a text round, is an escape of JSON.
+fn written(value: &Value) -> String {
+    let mut text = String::new();
+    for letter in serde_json::to_string_pretty(value).unwrap_or_default().chars() {
+        if letter == '\n' || !escape::is_deceptive(letter) {
+            text.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    text
 }
 
 /// What the form holds at first: the request of the call, or a sample of the hook.
@@ -462,5 +477,18 @@ fn save_form(record: &Record, form: &Form, failed: bool) -> Markup {
             button type="submit" { "Save as test" }
         }
         div id="saved" {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_is_an_escape_in_json_that_is_edited() {
+        let value = json!({ "name": "a\u{202e}b\u{200b}\u{1b}\u{e0001}\n\u{fc}" });
+        let text = written(&value);
+        assert_eq!(text, "{\n  \"name\": \"a\\u202eb\\u200b\\u001b\\udb40\\udc01\\n\u{fc}\"\n}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 }
