@@ -139,6 +139,11 @@ fn scale(count: i64, unit: &str) -> Option<SignedDuration> {
     count.checked_mul(seconds).map(SignedDuration::from_secs)
 }
 
+/// A time of the store, to the second: `2026-03-02T08:30:00Z`.
+pub fn to_the_second(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |time| format!("{time:.0}"))
+}
+
 /// A time of the store or of a record, to the millisecond: `2026-03-02T08:30:00.000Z`.
 pub fn exact(millis: i64) -> String {
     Timestamp::from_millisecond(millis).map_or_else(|_| format!("{millis} ms"), |time| format!("{time:.3}"))
@@ -194,5 +199,7 @@ mod tests {
     fn dates_beyond_the_calendar_are_still_told() {
         assert_eq!(exact(1_500), "1970-01-01T00:00:01.500Z");
         assert_eq!(exact(i64::MAX), format!("{} ms", i64::MAX));
+        assert_eq!(to_the_second(1_500), "1970-01-01T00:00:01Z");
+        assert_eq!(to_the_second(i64::MAX), format!("{} ms", i64::MAX));
     }
 }

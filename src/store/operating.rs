@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::moment::to_the_second;
 use crate::store::{Attempt, Flags, JobKind, JobState, KeyChoice, MAX_PAGE, Millis, Store, StoreError};
 
 /// Which events are wanted. All conditions hold together.
@@ -39,7 +39,6 @@ impl Query {
 
     /// `of route `events`, with a job that is dead`; empty if it asks for everything.
     pub fn words(&self) -> String {
-        let time = |at: Millis| Timestamp::from_millisecond(at).map_or(format!("{at} ms"), |time| format!("{time:.0}"));
         let mut words = Vec::new();
         let mut add = |text: Option<String>| words.extend(text);
         add(self.kind.as_ref().map(|kind| format!("of type `{kind}`")));
@@ -47,8 +46,8 @@ impl Query {
         add(self.rule.as_ref().map(|rule| format!("with a job of rule `{rule}`")));
         add(self.connector.as_ref().map(|connector| format!("with a job through `{connector}`")));
         add(self.state.map(|state| format!("with a job that is {}", state.name())));
-        add(self.since.map(|at| format!("received since {}", time(at))));
-        add(self.until.map(|at| format!("received before {}", time(at))));
+        add(self.since.map(|at| format!("received since {}", to_the_second(at))));
+        add(self.until.map(|at| format!("received before {}", to_the_second(at))));
         add(self.after.map(|number| format!("after number {number}")));
         words.join(", ")
     }

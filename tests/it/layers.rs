@@ -148,7 +148,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("connectors", &["command", "message", "question", "secret", "telemetry", "files", "finding"]),
-    ("store", &["decision", "question", "failpoint", "pressure"]),
+    ("store", &["decision", "question", "moment", "failpoint", "pressure"]),
     ("command", &[]),
     ("decision", &["secret"]),
     ("question", &["secret"]),

@@ -139,9 +139,8 @@ async fn confirm(
 ) -> Result<Option<Vec<Selection>>> {
     let (counted, selections) = match meant {
         Meant::Named(events) => {
-            let mut counted = Counted::named(&work.store, &events).await?;
             // The store says of each whether there is one.
-            counted.events = events.len();
+            let counted = Counted { events: events.len(), ..Counted::default() };
             (counted, events.into_iter().map(Selection::One).collect())
         }
         Meant::Query(query) => {

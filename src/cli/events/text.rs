@@ -1,15 +1,10 @@
 //! Events in words and in JSON: times as dates, jobs as counts, nothing that a terminal would obey.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::moment::exact;
+pub(in crate::cli) use crate::moment::to_the_second as time;
 use crate::store::{Delivered, EventLine, JobLine, JobState, Millis};
-
-/// `2026-03-02T08:30:00Z`
-pub(in crate::cli) fn time(at: Millis) -> String {
-    Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |time| format!("{time:.0}"))
-}
 
 /// `in 3 s`, `4 min ago`
 pub(in crate::cli) fn distance(at: Millis, now: Millis) -> String {
