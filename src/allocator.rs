@@ -60,7 +60,6 @@ fn count(difference: i64) {
 }
 
 /// The most that the calling thread held at a time during `work`, beyond what it held before.
-#[cfg(test)]
 pub fn peak_bytes(work: impl FnOnce()) -> i64 {
     let before = thread_bytes();
     take_thread_peak();

@@ -128,8 +128,7 @@ impl PerSecond {
     }
 
     /// When it began.
-    #[cfg(test)]
-    pub(crate) fn since(&self) -> Instant {
+    pub fn since(&self) -> Instant {
         self.since
     }
 }

@@ -38,8 +38,7 @@ impl State {
     }
 
     /// Removes the keys that begin like this, and gives what was kept under them, in order.
-    #[cfg(test)]
-    pub(crate) fn take_beginning(&mut self, text: &str, now: i64) -> Vec<(String, Kept)> {
+    pub fn take_beginning(&mut self, text: &str, now: i64) -> Vec<(String, Kept)> {
         let taken: Vec<_> = self.kept.extract_if(text.to_owned().., |key, _| key.starts_with(text)).collect();
         taken.into_iter().filter(|(_, kept)| kept.until() > now).collect()
     }
