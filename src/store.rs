@@ -17,9 +17,12 @@ use utoipa::ToSchema;
 use crate::decision;
 use crate::decision::{Capture, Kept, Record};
 use crate::store::archive::Archive;
+use crate::store::backups::Backups;
 
 pub mod archive;
+pub mod backups;
 pub mod clock;
+pub mod open;
 mod operating;
 pub mod sqlite;
 pub mod state;
@@ -139,8 +142,8 @@ pub trait Store: Send + Sync + 'static {
     /// The store's time.
     fn now(&self) -> Millis;
 
-    /// Writes a copy of everything, as of one moment, into a new file, while work goes on. Who does not wait for the end ends it.
-    async fn backup(&self, file: std::path::PathBuf) -> Result<(), StoreError>;
+    /// How copies are made by this program; nothing where that is done by a tool of the database.
+    fn backups(&self) -> Option<&dyn Backups>;
 
     /// Does what waits, and closes the store: from then on everything is answered with [`StoreError::Closed`], and what is kept
     /// lies in one place, which can be copied.

@@ -10,13 +10,15 @@ mod show;
 pub(super) mod text;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use crate::cli::store;
 use crate::cli::{Global, Status};
 use crate::store::Millis;
-use crate::store::sqlite::Sqlite;
+use crate::store::Store;
+use crate::store::open::StoreAddress;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -44,8 +46,8 @@ enum Command {
 /// # Errors
 /// There is no store here, it cannot be used, or what was asked for makes no sense.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
-    let file = store::file(global, args.store.as_deref())?;
-    let work = Work { global, store: store::attach(&file)?, file };
+    let address = store::named(global, args.store.as_deref())?;
+    let work = Work { global, store: store::attach(&address)?, address };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &args.command {
@@ -61,12 +63,12 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
 /// What every subcommand works with.
 struct Work<'a> {
     global: &'a Global,
-    store: Sqlite,
-    file: PathBuf,
+    store: Arc<dyn Store>,
+    address: StoreAddress,
 }
 
 impl Work<'_> {
     fn now(&self) -> Millis {
-        self.store.clock().now()
+        self.store.now()
     }
 }

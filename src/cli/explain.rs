@@ -15,7 +15,6 @@ use crate::decision::{FileLines, LookupLine, Query, Record, outcome};
 use crate::moment::{When, exact, when};
 use crate::records::subject;
 use crate::store::Store;
-use crate::store::sqlite::Sqlite;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -45,9 +44,9 @@ pub struct Args {
 /// # Errors
 /// There is no store here, or it cannot be used.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
-    let store = store::attach(&store::file(global, args.store.as_deref())?)?;
+    let store = store::attach(&store::named(global, args.store.as_deref())?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(find(&store, args))?;
+    let found = runtime.block_on(find(&*store, args))?;
     if global.json {
         output::json(&serde_json::to_value(&found).context("records are JSON")?);
     } else {
@@ -66,7 +65,7 @@ const LOOKS: usize = 10;
 const BETWEEN: Duration = Duration::from_millis(50);
 
 /// The decisions that are meant, newest first. Who asks for one by its id may have had the answer a moment ago.
-async fn find(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
+async fn find(store: &dyn Store, args: &Args) -> Result<Vec<Record>> {
     let mut found = look(store, args).await?;
     let is_named = args.decision.is_some() || args.event_id.is_some();
     for _ in 1..LOOKS {
@@ -79,7 +78,7 @@ async fn find(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
     Ok(found)
 }
 
-async fn look(store: &Sqlite, args: &Args) -> Result<Vec<Record>> {
+async fn look(store: &dyn Store, args: &Args) -> Result<Vec<Record>> {
     let names = match (&args.decision, &args.event_id, &args.user) {
         (Some(id), ..) | (_, Some(id), _) => vec![Some(id.clone())],
         (.., Some(user)) => subject::names(store, user).await?.into_iter().map(Some).collect(),

@@ -4,6 +4,7 @@
 //! it, and found also where the store has its hash.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -12,7 +13,7 @@ use crate::cli::{Global, Status};
 use crate::question::OWN_KEY;
 use crate::script::prelude::lookups::kv::{stored_beginning, stored_key};
 use crate::store::KeyChoice;
-use crate::store::sqlite::Sqlite;
+use crate::store::Store;
 
 mod clear;
 mod entry;
@@ -44,7 +45,7 @@ enum Command {
 /// # Errors
 /// There is no store here, it cannot be used, or what was asked for makes no sense.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
-    let store = store::attach(&store::file(global, args.store.as_deref())?)?;
+    let store = store::attach(&store::named(global, args.store.as_deref())?)?;
     let work = Work { global, store, own: args.own };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -59,7 +60,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
 /// What every subcommand works with.
 struct Work<'a> {
     global: &'a Global,
-    store: Sqlite,
+    store: Arc<dyn Store>,
     own: bool,
 }
 

@@ -3,6 +3,7 @@
 //! A view of the store. Going back is an order to a running gateway, and goes through its admin listener.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -19,7 +20,6 @@ use crate::history::shown::{Release, Standing};
 use crate::release::bundle::Place;
 use crate::store::Store;
 use crate::store::archive::{Pin, Verified};
-use crate::store::sqlite::Sqlite;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -68,7 +68,7 @@ struct Head {
 /// # Errors
 /// There is no store here, it cannot be used, or no such release is kept.
 pub fn run(global: &Global, args: &Args) -> Result<Status> {
-    let work = Work { global, store: store::attach(&store::file(global, args.store.as_deref())?)? };
+    let work = Work { global, store: store::attach(&store::named(global, args.store.as_deref())?)? };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &args.command {
@@ -83,7 +83,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
 
 struct Work<'a> {
     global: &'a Global,
-    store: Sqlite,
+    store: Arc<dyn Store>,
 }
 
 impl Work<'_> {
@@ -105,8 +105,8 @@ impl Work<'_> {
     async fn show(&self, args: &One) -> Result<Status> {
         let hash = self.find(&args.release).await?;
         let release = self.releases().await?.into_iter().find(|release| release.hash == hash);
-        let mut tree = content::kept(&self.store, &hash).await?;
-        content::load_short(&self.store, &mut tree).await?;
+        let mut tree = content::kept(&*self.store, &hash).await?;
+        content::load_short(&*self.store, &mut tree).await?;
         let files = shown::files(&tree);
         if self.global.json {
             output::json(&json!({ "release": release, "files": files }));
@@ -135,12 +135,12 @@ impl Work<'_> {
     }
 
     async fn diff(&self, args: &Two) -> Result<Status> {
-        let from = content::kept(&self.store, &self.find(&args.from).await?).await?;
+        let from = content::kept(&*self.store, &self.find(&args.from).await?).await?;
         let to = match &args.to {
-            Some(to) => content::kept(&self.store, &self.find(to).await?).await?,
+            Some(to) => content::kept(&*self.store, &self.find(to).await?).await?,
             None => content::on_disk(&Place::of(&self.global.config)).await.map_err(|failure| told(&failure))?,
         };
-        let differs = content::diff(&self.store, from, to, history::diff::MOST_SHOWN).await?;
+        let differs = content::diff(&*self.store, from, to, history::diff::MOST_SHOWN).await?;
         if self.global.json {
             output::json(&json!({ "files": differs }));
         } else if differs.is_empty() {

@@ -57,9 +57,8 @@ use crate::script::lanes::Lanes;
 use crate::script::stack;
 use crate::server;
 use crate::server::{Budget, Calls};
-use crate::store::Store;
-use crate::store::sqlite;
-use crate::store::sqlite::Sqlite;
+use crate::store::clock::Clock;
+use crate::store::open::{self, Opener};
 use crate::suspects::Suspects;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
@@ -149,25 +148,25 @@ async fn serve(
 ) -> Result<Option<[TcpListener; 2]>> {
     let asked = signal(SignalKind::user_defined2()).context("SIGUSR2 cannot be handled")?;
     let metrics = Metrics::new();
-    let file = match (first::store_file(place, &read)?, &read) {
-        (Some(file), _) => file,
+    let address = match (first::store_address(place, &read)?, &read) {
+        (Some(address), _) => address,
         (None, Err(findings)) => return refuse(log, findings),
-        (None, Ok(_)) => bail!("`store.url` names no file"),
+        (None, Ok(_)) => bail!("`store.url` names no store"),
     };
-    let store = Sqlite::open(&file, sqlite::Options::default())
-        .with_context(|| format!("the store `{}` cannot be opened", file.display()))?;
-    let store: Arc<dyn Store> = Arc::new(store);
+    let store = open::open(&address, Opener::Gateway, Arc::new(Clock::start()))
+        .with_context(|| format!("the store `{address}` cannot be opened"))?;
+    let folder = address.file().parent().unwrap_or(Path::new("."));
     // The store is open, so its folder is there and no other gateway uses it.
-    let attempts = Attempts::open(file.parent().unwrap_or(Path::new(".")));
+    let attempts = Attempts::open(folder);
     let live = Arc::new(Live::new(metrics.clone()).remembering(attempts));
     let history = History::start(store.clone(), live.clone(), place.clone());
-    let starting = Starting { place, history: &history, live: &live, metrics: &metrics, store: &file, log, strict };
+    let starting = Starting { place, history: &history, live: &live, metrics: &metrics, store: &address, log, strict };
     let first = starting.first(read).await?;
     let (config, routes) = (first.config.clone(), first.routes());
     let listeners = Listeners::bind(place, &config, &metrics, inherited)?;
     first.go_live(&live);
     let (stop, stopping) = channel(false);
-    let suspects = Arc::new(Suspects::open(file.parent().unwrap_or(Path::new("."))));
+    let suspects = Arc::new(Suspects::open(folder));
     let Listeners { public, settings: public_settings, admin, admin_settings, access, spare } = listeners;
     let hand_over = tokio::spawn(hand_over_on_signal(asked, stop.clone(), spare.clone(), place.config.clone()));
     let signals = stop_on_signal(stop, live.clone(), suspects.clone(), spare.clone())?;
@@ -255,7 +254,7 @@ async fn serve(
     end_admin(admin_task).await;
     history.stop().await;
     if let Err(error) = store.close().await {
-        warn!(%error, store.file = %file.display(), "the store's log is not folded into its file: copy both, not the file alone");
+        warn!(%error, store.file = %address, "the store's log is not folded into its file: copy both, not the file alone");
     }
     hand_over.abort();
     signals.abort();

@@ -12,6 +12,7 @@ use crate::config::source::{Source, has_password, is_bare, join};
 use crate::config::{HookFacts, Known, MOST_FINDINGS};
 use crate::finding::{Finding, nearest};
 use crate::secret::literal::secret_in_url;
+use crate::store::open;
 
 mod auth;
 mod connectors;
@@ -108,7 +109,6 @@ impl Check<'_> {
 
     fn store(&mut self) {
         let Some(url) = self.root.get("store").and_then(|store| text(store, "url")) else { return };
-        let known = ["sqlite:", "postgres://", "postgresql://"];
         if has_password(url) || secret_in_url(url).is_some() {
             self.error_with_help(
                 "config/literal-secret",
@@ -116,7 +116,7 @@ impl Check<'_> {
                 "a password is never written into the file",
                 "put the whole address into a variable: `url = { env = \"DATABASE_URL\" }`",
             );
-        } else if !known.iter().any(|start| url.len() > start.len() && url.starts_with(start)) {
+        } else if !open::is_address(url) {
             self.error_with_help(
                 "config/bad-value",
                 "store.url",

@@ -51,13 +51,11 @@ pub enum StoreUrl {
 }
 
 impl StoreUrl {
-    /// The file of an SQLite store, as written; nothing for another store, or where the variable is not set.
-    pub fn sqlite_file(&self) -> Option<String> {
-        let url = match self {
-            Self::Text(url) => url.clone(),
-            Self::Env { env } => config::environment(env)?,
-        };
-        let file = url.strip_prefix("sqlite:")?;
-        Some(file.strip_prefix("//").unwrap_or(file).to_owned())
+    /// The address; nothing where the variable is not set.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(url) => Some(url.clone()),
+            Self::Env { env } => config::environment(env),
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::release::build::Secrets;
 use crate::release::bundle::Place;
 use crate::release::outside;
 use crate::secret::SecretSource;
+use crate::store::open;
 
 /// Where a bundle is and what of the machine it may look at.
 pub(super) struct World<'a> {
@@ -36,8 +37,8 @@ pub(super) fn of(place: &Place, document: &Document) -> (Fence, Vec<Finding>) {
     for file in secret_files(config) {
         fence.close_secret(file);
     }
-    if let Some(file) = config.store.url.sqlite_file() {
-        fence.close_store(&file);
+    if let Some(file) = config.store.url.text().as_deref().and_then(open::file_of) {
+        fence.close_store(file);
     }
     // Only now: a table beside a secret does not open the folder of the secret.
     for table in config.tables.values() {

@@ -46,9 +46,10 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Token;
 use crate::store::archive::Archive;
+use crate::store::backups::Backups;
 use crate::store::clock::Clock;
+use crate::store::open::OpenError;
 use crate::store::sqlite::fault::Fault;
-pub use crate::store::sqlite::fault::OpenError;
 use crate::store::sqlite::place::Lock;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::queue::Line;
@@ -135,7 +136,7 @@ impl Sqlite {
         connect::migrate(&mut db, file)?;
         let now = options.clock.now();
         let recovered = recover::recover(&mut db, now);
-        let numbers = recovered.map_err(|error| OpenError::Database { file: file.to_owned(), error })?;
+        let numbers = recovered.map_err(|error| fault::unopened(file, error))?;
         Self::start(file, options.clock, db, numbers, Some(lock))
     }
 
@@ -146,7 +147,7 @@ impl Sqlite {
             return Err(OpenError::Missing(file.to_owned()));
         }
         let file = &place::real(file).map_err(|error| OpenError::Io { file: file.to_owned(), error })?;
-        let seen = connect::reader(file).map_err(|error| OpenError::Database { file: file.to_owned(), error })?;
+        let seen = connect::reader(file).map_err(|error| fault::unopened(file, error))?;
         connect::expect_current(&seen, file)?;
         drop(seen);
         let db = connect::writer(file)?;
@@ -178,7 +179,7 @@ impl Sqlite {
         Ok(Self { file, clock, shared, people, calls, writer, is_gateway, lock, counted })
     }
 
-    /// The time of the store.
+    /// The time of the store, which a test may set forward.
     pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }
@@ -382,8 +383,8 @@ impl Store for Sqlite {
         Ok(health)
     }
 
-    async fn backup(&self, file: PathBuf) -> Result<(), StoreError> {
-        backup::backup(self.file.clone(), file).await
+    fn backups(&self) -> Option<&dyn Backups> {
+        Some(self)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

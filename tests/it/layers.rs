@@ -113,6 +113,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "auth",
             "hooks",
             "script",
+            "store",
             "connectors",
             "command",
             "telemetry",
@@ -128,7 +129,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("records", &["command", "decision", "finding", "hooks", "pressure", "release", "script", "store", "telemetry"]),
     ("lookup", &["script", "connectors", "store", "question", "telemetry"]),
     ("harness", &["hooks", "script", "connectors", "command", "message", "question", "finding"]),
-    ("config", &["files", "finding", "secret"]),
+    ("config", &["files", "finding", "secret", "store"]),
     ("auth", &["files", "secret"]),
     ("hooks", &["script", "command", "decision", "message", "question", "secret"]),
     (

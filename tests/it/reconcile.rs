@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use hookgate::delivery::reconcile::{Cycle, Failure};
 use hookgate::release::live::Reloaded;
 use hookgate::script::lanes::Lanes;
 use hookgate::store::archive::Archive;
+use hookgate::store::backups::Backups;
 use hookgate::store::{
     Accepted, Attempt, Claimed, Dossier, End, EventRef, Health, Intake, Leased, Millis, Operation, Page, Query,
     Settled, Share, StatePage, StateQuery, Step, Store, StoreError, Token,
@@ -416,8 +416,8 @@ impl Store for Full {
     fn now(&self) -> Millis {
         self.store.now()
     }
-    async fn backup(&self, file: PathBuf) -> Result<(), StoreError> {
-        self.store.backup(file).await
+    fn backups(&self) -> Option<&dyn Backups> {
+        self.store.backups()
     }
     async fn close(&self) -> Result<(), StoreError> {
         self.store.close().await

@@ -11,7 +11,7 @@ use crate::cli::events::select::Filter;
 use crate::cli::events::text;
 use crate::cli::output;
 use crate::cli::output::{BAD, paint};
-use crate::store::{Counted, EventLine, EventRef, JobState, Operation, Query, Selection, Store, StoreError};
+use crate::store::{Counted, EventLine, EventRef, JobState, Operation, Query, Selection, StoreError};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Which {
@@ -144,7 +144,7 @@ async fn confirm(
             (counted, events.into_iter().map(Selection::One).collect())
         }
         Meant::Query(query) => {
-            let counted = query.count(&work.store, LOOK_AT_MOST).await?;
+            let counted = query.count(&*work.store, LOOK_AT_MOST).await?;
             if counted.events == 0 {
                 if !work.global.json {
                     output::line(list::nothing(&query));

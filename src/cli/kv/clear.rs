@@ -10,7 +10,7 @@ use crate::cli::output;
 use crate::cli::output::{BAD, paint};
 use crate::history;
 use crate::store::state::StateEntry;
-use crate::store::{KeyChoice, MAX_PAGE, Operation, StateQuery, Store};
+use crate::store::{KeyChoice, MAX_PAGE, Operation, StateQuery};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -148,7 +148,7 @@ fn agreed(work: &Work<'_>, args: &Args, found: &Found) -> Result<bool> {
     if !output::can_ask() {
         bail!("{sentence}; --yes is needed where nobody can be asked");
     }
-    let now = work.store.clock().now();
+    let now = work.store.now();
     for example in &found.examples {
         let value = text::short(&entry::words(&example.kept, now), EXAMPLE_VALUE);
         output::note(format_args!("  {}  {value}", entry::shown_key(example)));

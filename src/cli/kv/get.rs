@@ -9,7 +9,7 @@ use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, paint};
 use crate::question::state::Kept;
 use crate::store::state::StateEntry;
-use crate::store::{Millis, StateQuery, Store};
+use crate::store::{Millis, StateQuery};
 use crate::telemetry::escape::visible;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub(super) async fn run(work: &Work<'_>, args: &Args) -> Result<Status> {
     if work.global.json {
         output::json(&entry::json(&found));
     } else {
-        print(&found, work.store.clock().now());
+        print(&found, work.store.now());
     }
     Ok(Status::Good)
 }

@@ -9,7 +9,7 @@ use crate::cli::kv::{Work, entry};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, paint};
 use crate::store::state::StateEntry;
-use crate::store::{MAX_PAGE, StateQuery, Store};
+use crate::store::{MAX_PAGE, StateQuery};
 use crate::telemetry::escape::visible;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -64,7 +64,7 @@ fn nothing(prefix: &str) -> String {
 }
 
 fn table(work: &Work<'_>, entries: &[StateEntry]) {
-    let now = work.store.clock().now();
+    let now = work.store.now();
     let row = |found: &StateEntry| {
         let value = text::short(&entry::words(&found.kept, now), MOST_VALUE);
         [text::distance(found.kept.until(), now), entry::shown_key(found), value]

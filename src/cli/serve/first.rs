@@ -3,7 +3,6 @@
 //! Then all of it is that release's, its `[server]` and `[admin]` included: what is on disk is not trusted in parts. Only where the
 //! store is has to be known before.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -24,6 +23,7 @@ use crate::release::live::Live;
 use crate::release::manifest;
 use crate::release::settle::{Conditions, Settle, Unsettled};
 use crate::release::witness::Pinned;
+use crate::store::open::StoreAddress;
 use crate::telemetry::metrics::Metrics;
 
 /// Why a start failed that was to honour a pin, and the two ways out.
@@ -53,7 +53,7 @@ pub(super) struct Starting<'a> {
     pub(super) live: &'a Live,
     pub(super) metrics: &'a Arc<Metrics>,
     /// The file of the store.
-    pub(super) store: &'a Path,
+    pub(super) store: &'a StoreAddress,
     pub(super) log: Log,
     pub(super) strict: bool,
 }
@@ -75,22 +75,22 @@ pub(super) fn read(place: &Place) -> Result<Reading, Vec<Finding>> {
     }
 }
 
-/// The file of the store: where the configuration says, even if it is broken elsewhere. Nothing where a broken one does not say,
+/// Where the store is: where the configuration says, even if it is broken elsewhere. Nothing where a broken one does not say,
 /// or there is no store yet.
 ///
 /// # Errors
-/// The configuration is good, and names no file.
-pub(super) fn store_file(place: &Place, read: &Result<Reading, Vec<Finding>>) -> Result<Option<PathBuf>> {
+/// The configuration is good, and names no store.
+pub(super) fn store_address(place: &Place, read: &Result<Reading, Vec<Finding>>) -> Result<Option<StoreAddress>> {
     match read {
-        Ok(reading) => store::path(place, &reading.document.config).map(Some),
+        Ok(reading) => store::address(place, &reading.document.config).map(Some),
         Err(_) => Ok(kept_store(place)),
     }
 }
 
-/// The file of a store that is there, of a bundle that cannot be read.
-pub(super) fn kept_store(place: &Place) -> Option<PathBuf> {
+/// The address of a store that is there, of a bundle that cannot be read.
+pub(super) fn kept_store(place: &Place) -> Option<StoreAddress> {
     let config = Config { store: build::store_of(place)?, ..Config::default() };
-    store::path(place, &config).ok().filter(|file| file.is_file())
+    store::address(place, &config).ok().filter(StoreAddress::is_there)
 }
 
 impl Starting<'_> {
@@ -158,10 +158,9 @@ impl Starting<'_> {
 
     /// Whether a release says that the store is where it was found: a store of something else has nothing to say.
     fn check_store(&self, config: &Config) -> Result<(), (String, Vec<Finding>)> {
-        let real = |file: &Path| file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        match store::path(self.place, config) {
-            Ok(file) if real(&file) == real(self.store) => Ok(()),
-            _ => Err((format!("it kept its events elsewhere than in `{}`", self.store.display()), Vec::new())),
+        match store::address(self.place, config) {
+            Ok(address) if address.is_same_as(self.store) => Ok(()),
+            _ => Err((format!("it kept its events elsewhere than in `{}`", self.store), Vec::new())),
         }
     }
 

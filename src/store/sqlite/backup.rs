@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::InterruptHandle;
 use rusqlite::OpenFlags;
@@ -19,13 +20,34 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use crate::store::StoreError;
+use crate::store::backups::Backups;
+use crate::store::sqlite::Sqlite;
 use crate::store::sqlite::fault;
 use crate::store::sqlite::place;
 use crate::store::sqlite::place::beside;
 
+#[async_trait]
+impl Backups for Sqlite {
+    async fn copy_to(&self, file: PathBuf) -> Result<(), StoreError> {
+        backup(self.file.clone(), file).await
+    }
+
+    fn restoring(&self, copy: &Path) -> Vec<String> {
+        let [log, index] = ["-wal", "-shm"].map(|end| quoted(&beside(&self.file, end)));
+        vec![format!("rm -f {log} {index}"), format!("cp {} {}", quoted(copy), quoted(&self.file))]
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 /// Writes everything, as of one moment, into a file that is not there yet. The file is whole or absent: it is written under
 /// another name, synced, and then gets its own. What an interrupted copy left under the other name is written over by the next.
-pub(super) async fn backup(from: PathBuf, to: PathBuf) -> Result<(), StoreError> {
+async fn backup(from: PathBuf, to: PathBuf) -> Result<(), StoreError> {
     let db = open(&from)?;
     // Whoever stops waiting ends the copy.
     let interrupt = Interrupt(db.get_interrupt_handle());
@@ -125,5 +147,19 @@ fn copy(db: &Connection, part: &Path) -> Result<(), StoreError> {
             Err(StoreError::Refused("the copy was interrupted".to_owned()))
         }
         Err(error) => Err(fault::told(&error, part)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_one_word() {
+        for (path, word) in
+            [("data/a.db", "data/a.db"), ("my data/a.db", "'my data/a.db'"), ("o'clock", r"'o'\''clock'")]
+        {
+            assert_eq!(quoted(Path::new(path)), word);
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
 
-use crate::store::sqlite::fault::OpenError;
+use crate::store::open::OpenError;
+use crate::store::sqlite::fault;
 
 /// Each step brings the schema from its place in the list to the next number, kept in `user_version`.
 const MIGRATIONS: &[&str] = &[
@@ -46,7 +47,7 @@ const WANTED: &[(&str, &str)] = &[
 
 /// A connection that writes. The file must be there, but may be empty.
 pub(super) fn writer(file: &Path) -> Result<Connection, OpenError> {
-    let failed = |error| OpenError::Database { file: file.to_owned(), error };
+    let failed = |error| fault::unopened(file, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(file, flags).map_err(failed)?;
     db.busy_timeout(std::time::Duration::from_millis(5000)).map_err(failed)?;
@@ -81,7 +82,7 @@ fn value(db: &Connection, setting: &str) -> rusqlite::Result<String> {
 
 /// Brings the tables to what this version knows; refuses a file of a later version, or of another program.
 pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), OpenError> {
-    let failed = |error| OpenError::Database { file: file.to_owned(), error };
+    let failed = |error| fault::unopened(file, error);
     let known = MIGRATIONS.len() as i64;
     let found = version(db).map_err(failed)?;
     if found > known {
@@ -103,7 +104,7 @@ pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), OpenError>
 
 /// Refuses a file that was not written by this version, and changes nothing.
 pub(super) fn expect_current(db: &Connection, file: &Path) -> Result<(), OpenError> {
-    let failed = |error| OpenError::Database { file: file.to_owned(), error };
+    let failed = |error| fault::unopened(file, error);
     let known = MIGRATIONS.len() as i64;
     match version(db).map_err(failed)? {
         found if found == known => Ok(()),

@@ -1,32 +1,16 @@
 //! What can go wrong with the file, and what the caller is told of it.
 
 use std::path::Path;
-use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 use rustix::fs::StatVfsMountFlags;
 
 use crate::store::StoreError;
+use crate::store::open::OpenError;
 
-/// Why a store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("another gateway uses `{}`: its lock `{}` is held", file.display(), lock.display())]
-    Locked { file: PathBuf, lock: PathBuf },
-    #[error("there is no store at `{}`", .0.display())]
-    Missing(PathBuf),
-    #[error("`{}` was written by a newer version: its schema is {found}, this version knows {known}", file.display())]
-    Newer { file: PathBuf, found: i64, known: i64 },
-    #[error("`{}` was written by an older version: start the gateway once, which brings it up to date", .0.display())]
-    Older(PathBuf),
-    #[error("`{}` is a database, but not one of this program", .0.display())]
-    Foreign(PathBuf),
-    #[error("`{}` does not keep the setting `{setting}`: it should be `{wanted}` and is `{found}`", file.display())]
-    Setting { file: PathBuf, setting: &'static str, wanted: String, found: String },
-    #[error("cannot use `{}`: {error}", file.display())]
-    Io { file: PathBuf, error: std::io::Error },
-    #[error("cannot open `{}`: {error}", file.display())]
-    Database { file: PathBuf, error: rusqlite::Error },
+/// The database is at fault, so that the store cannot be opened.
+pub(super) fn unopened(file: &Path, error: rusqlite::Error) -> OpenError {
+    OpenError::Database { file: file.to_owned(), error: Box::new(error) }
 }
 
 /// Why a piece of work was not done.

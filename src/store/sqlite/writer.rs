@@ -15,6 +15,7 @@ use crate::failpoint;
 use crate::store::Millis;
 use crate::store::StoreError;
 use crate::store::clock::Clock;
+use crate::store::open::OpenError;
 use crate::store::sqlite::connect;
 use crate::store::sqlite::fault;
 use crate::store::sqlite::fault::Fault;
@@ -220,7 +221,9 @@ impl Writer {
             return Err(StoreError::Broken(text));
         }
         let db = connect::writer(&self.place.file).map_err(|error| match &error {
-            fault::OpenError::Database { error, file } => fault::told(error, file),
+            OpenError::Database { error: cause, file } => {
+                cause.downcast_ref().map_or_else(|| broken(&error), |cause| fault::told(cause, file))
+            }
             other => broken(other),
         })?;
         fold(&db, &self.place)?;

@@ -145,11 +145,11 @@ async fn a_leftover_of_a_copy_is_in_nobodys_way_and_two_at_once_are_not_mixed() 
     std::fs::write(&part, vec![7; 100_000]).unwrap();
     let held = std::fs::File::open(&part).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    let Err(StoreError::Refused(text)) = store.backup(copy.clone()).await else { panic!("another one writes it") };
+    let Err(StoreError::Refused(text)) = store.copy_to(copy.clone()).await else { panic!("another one writes it") };
     assert!(text.contains("another copy"), "{text}");
     assert!(!copy.exists() && part.metadata().unwrap().len() == 100_000);
     drop(held);
-    store.backup(copy.clone()).await.unwrap();
+    store.copy_to(copy.clone()).await.unwrap();
     assert!(!part.exists());
     assert_eq!(alone(&copy).await, 1);
     // Whatever has the name is left as it is.
@@ -159,7 +159,7 @@ async fn a_leftover_of_a_copy_is_in_nobodys_way_and_two_at_once_are_not_mixed() 
             true => std::fs::write(&taken, "mine").unwrap(),
             false => std::os::unix::fs::symlink("nowhere", &taken).unwrap(),
         }
-        assert!(matches!(store.backup(taken.clone()).await, Err(StoreError::Refused(_))));
+        assert!(matches!(store.copy_to(taken.clone()).await, Err(StoreError::Refused(_))));
         assert!(taken.symlink_metadata().is_ok_and(|found| found.len() < 10));
     }
 }
@@ -174,7 +174,7 @@ async fn an_interrupted_copy_leaves_nothing() {
         store.accept(heavy).await.unwrap();
     }
     let (copy, part) = (folder.path().join("copy.db"), folder.path().join("copy.db.part"));
-    let mut copying = Box::pin(store.backup(copy.clone()));
+    let mut copying = Box::pin(store.copy_to(copy.clone()));
     let begun = async {
         while !part.metadata().is_ok_and(|found| found.len() > 0) {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -190,6 +190,6 @@ async fn an_interrupted_copy_leaves_nothing() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(!copy.exists());
-    store.backup(copy.clone()).await.unwrap();
+    store.copy_to(copy.clone()).await.unwrap();
     assert_eq!(alone(&copy).await, 200);
 }

@@ -93,10 +93,10 @@ async fn a_copy_can_be_made_while_work_goes_on_and_put_back() {
         store.accept(intake(&number.to_string())).await.unwrap();
     }
     let copy = folder.path().join("copy.db");
-    let (made, later) = tokio::join!(store.backup(copy.clone()), store.accept(intake("later")));
+    let (made, later) = tokio::join!(store.copy_to(copy.clone()), store.accept(intake("later")));
     made.unwrap();
     later.unwrap();
-    assert!(matches!(store.backup(copy.clone()).await, Err(StoreError::Refused(_))), "it is there already");
+    assert!(matches!(store.copy_to(copy.clone()).await, Err(StoreError::Refused(_))), "it is there already");
     assert!(!folder.path().join("copy.db.part").exists());
     let restored = Sqlite::open(&copy, Options::default()).unwrap();
     assert!(count(&restored).await >= 20);
