@@ -57,6 +57,7 @@ pub mod sql;
 pub mod syslog;
 pub mod takes;
 pub mod teams;
+pub mod time_limit;
 pub mod twilio;
 pub mod unsent;
 pub mod vonage;

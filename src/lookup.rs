@@ -14,6 +14,7 @@ use tracing::warn;
 
 use crate::connectors::breaker::{Breaker, Room};
 use crate::connectors::cache::{Cache, Known, landing};
+use crate::connectors::time_limit;
 use crate::connectors::{Connected, Connectors};
 use crate::question::state::State;
 use crate::question::{Answer, Answered, Ask, KV, Kv, Question, Reason, Trouble};
@@ -187,9 +188,8 @@ async fn performed(
     let _permits = permits.filter(|_| Instant::now() < turn).ok_or_else(busy)?;
     let attempt = Attempt::begin(&connected.breaker, class)?;
     let started = Instant::now();
-    let end = started + connected.timeout;
-    let end = until.map_or(end, |until| until.min(end));
-    let Ok(result) = timeout_at(end.into(), connected.connector.look_up(question)).await else {
+    let time = until.map_or(connected.timeout, |until| connected.timeout.min(until.saturating_duration_since(started)));
+    let Ok(result) = time_limit::within(time, connected.connector.look_up(question)).await else {
         let waited = started.elapsed();
         // Only a connector that had its time, or enough of it, is to blame.
         if waited >= connected.timeout.min(ENOUGH) {

@@ -26,6 +26,7 @@ use crate::connectors::egress::Egress;
 use crate::connectors::proxy::Proxy;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Problem, Setup};
+use crate::connectors::time_limit::{TimeLimit, TimeLimitExceeded};
 use crate::connectors::{Order, Trouble};
 use crate::files::MAX_CERTIFICATE_BYTES;
 use crate::files::fence::Purpose;
@@ -188,8 +189,10 @@ impl Client {
         {
             headers.entry(trace::HEADER).or_insert(value);
         }
-        let sent = client.request(method, url).headers(headers).body(body).send().await;
-        let mut response = sent.map_err(Broken::Sent)?;
+        // Not reqwest's own time limit: that one runs on while this process stands still.
+        let mut limit = TimeLimit::new(self.timeout);
+        let sent = limit.wait_for(client.request(method, url).headers(headers).body(body).send()).await;
+        let mut response = sent.map_err(|_| Broken::Late)?.map_err(Broken::Sent)?;
         self.answered.store(true, Ordering::Relaxed);
         let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let mut answer = Answer {
@@ -202,18 +205,19 @@ impl Client {
             late: false,
         };
         while answer.body.len() < most {
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
+            // Where it breaks off, the status is known, and that is what counts.
+            match limit.wait_for(response.chunk()).await {
+                Ok(Ok(Some(chunk))) => {
                     let room = most - answer.body.len();
                     answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 }
-                Ok(None) => {
+                Ok(Ok(None)) => {
                     answer.complete = true;
                     break;
                 }
-                // The status is known, and that is what counts.
-                Err(error) => {
-                    answer.late = error.is_timeout();
+                Ok(Err(_)) => break,
+                Err(TimeLimitExceeded) => {
+                    answer.late = true;
                     break;
                 }
             }
@@ -255,7 +259,6 @@ impl Client {
         // What is connected to is the proxy, where there is one, and no name but its own is looked up.
         let egress = self.proxy.as_ref().map_or(&self.egress, Proxy::egress);
         let mut builder = reqwest::Client::builder()
-            .timeout(self.timeout)
             .connect_timeout(self.connect)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

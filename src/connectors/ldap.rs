@@ -20,6 +20,7 @@ use crate::connectors::ldap::connection::{Connection, Directory, Protection};
 use crate::connectors::ldap::message::{Outcome, Request, Response, Search};
 use crate::connectors::ldap::values::Binary;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
+use crate::connectors::time_limit;
 use crate::connectors::wire::Trust;
 use crate::connectors::{Connector, LookingUp, Probed, Probing};
 use crate::question::{Ask, Question, Reason, Trouble};
@@ -160,7 +161,7 @@ impl Ldap {
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
         let late = |_| Err(Trouble::new(Reason::Timeout, "it did not answer in time"));
-        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(late)
+        time_limit::within(self.timeout, work).await.unwrap_or_else(late)
     }
 
     async fn verify(&self, dn: &str, password: &Secret) -> Result<Value, Trouble> {

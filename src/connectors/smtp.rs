@@ -24,6 +24,7 @@ use crate::connectors::egress::Egress;
 use crate::connectors::redact::Redact;
 use crate::connectors::setup::{Key, Kind, Problem, Setup};
 use crate::connectors::smtp::letter::Letter;
+use crate::connectors::time_limit::within;
 use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
 use crate::question;
 use crate::secret::{Ring, Secret, SecretSource};
@@ -130,7 +131,7 @@ impl Relay {
         let password = self.login.as_ref().map(|(_, key)| key.current());
         let redact = self.redact(password.as_deref());
         let session = Session { relay: self, redact, handed_over: AtomicBool::new(false) };
-        match tokio::time::timeout(self.timeout, session.run(&letter, password)).await {
+        match within(self.timeout, session.run(&letter, password)).await {
             Ok(outcome) => outcome,
             Err(_) if session.handed_over.load(Ordering::Relaxed) => {
                 Err(Trouble::maybe_delivered("it did not say in time whether it took the mail"))
@@ -144,9 +145,9 @@ impl Relay {
         let redact = self.redact(password.as_deref());
         let session = Session { relay: self, redact, handed_over: AtomicBool::new(false) };
         let late = |_| Err(Trouble::not_delivered("it did not answer in time"));
-        let logged_in = tokio::time::timeout(self.timeout, session.log_in(password)).await.unwrap_or_else(late);
+        let logged_in = within(self.timeout, session.log_in(password)).await.unwrap_or_else(late);
         let mut connection = logged_in?;
-        let _ = tokio::time::timeout(Duration::from_secs(1), connection.quit()).await;
+        let _ = within(Duration::from_secs(1), connection.quit()).await;
         let found = if self.login.is_some() { "the relay let us in" } else { "the relay accepts connections" };
         Ok(Probed::new(found, &[&format!("to send as {}", self.from.email)]))
     }
@@ -195,7 +196,7 @@ impl Session<'_> {
         let done = self.hand_over(&mut connection, letter).await;
         // The mail is taken or it is not; how the farewell goes does not matter.
         if done.is_ok() {
-            let _ = tokio::time::timeout(Duration::from_secs(1), connection.quit()).await;
+            let _ = within(Duration::from_secs(1), connection.quit()).await;
         }
         done
     }

@@ -16,6 +16,7 @@ use crate::connectors::egress::Egress;
 use crate::connectors::setup::{Key, Kind, Problem, Secrets, Setup};
 use crate::connectors::sql::reading::{Asked, Limits};
 use crate::connectors::sql::target::{Engine, Server, Target};
+use crate::connectors::time_limit;
 use crate::connectors::wire::Trust;
 use crate::connectors::{Connector, LookingUp, Probed, Probing};
 use crate::files::fence::Fence;
@@ -228,7 +229,7 @@ impl Sql {
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
         let late = |_| Err(Trouble::new(Reason::Timeout, "it did not answer in time"));
-        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(late)
+        time_limit::within(self.timeout, work).await.unwrap_or_else(late)
     }
 
     async fn ask(&self, asked: &Asked<'_>) -> Result<Value, Trouble> {

@@ -18,6 +18,7 @@ use crate::connectors::entry::Entry;
 use crate::connectors::setup::{Kind, Problem, Setup};
 use crate::connectors::syslog::connection::{Connection, Receiver};
 use crate::connectors::syslog::message::Form;
+use crate::connectors::time_limit::within;
 use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
 use crate::question;
 
@@ -200,12 +201,12 @@ impl Syslog {
         let framed = self.form.framed(order, &Entry::of_order(order)?).map_err(Trouble::refused)?;
         // Others are written first. Their time is not this one's.
         let waiting = self.timeout.saturating_mul(MOST_BEFORE).min(MOST_WAITING);
-        let Ok(kept) = tokio::time::timeout(waiting, self.kept.lock()).await else {
+        let Ok(kept) = within(waiting, self.kept.lock()).await else {
             let message = "others were still being written to the one connection".to_owned();
             return Err(Trouble { what: What::NotTried { wait: WAIT }, status: None, message });
         };
         let begun = AtomicBool::new(false);
-        match tokio::time::timeout(self.timeout, self.write(kept, &framed, &begun)).await {
+        match within(self.timeout, self.write(kept, &framed, &begun)).await {
             Ok(outcome) => outcome,
             Err(_) if begun.load(Ordering::Relaxed) => {
                 Err(Trouble::maybe_delivered("it did not take the whole message in time"))

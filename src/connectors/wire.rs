@@ -19,6 +19,7 @@ use url::Host;
 
 use crate::connectors::client::identity::Identity;
 use crate::connectors::egress::{Egress, NoAddress};
+use crate::connectors::time_limit::within;
 use crate::question::{Reason, Trouble};
 
 /// Whom a TLS connection trusts.
@@ -121,7 +122,7 @@ pub async fn connect(egress: &Egress, host: &Host, port: u16, time: Duration) ->
     let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut problems = Vec::new();
     for address in addresses {
-        match tokio::time::timeout(share, TcpStream::connect(SocketAddr::new(address, port))).await {
+        match within(share, TcpStream::connect(SocketAddr::new(address, port))).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true).map_err(|error| broken(&error))?;
                 return Ok(stream);

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::command::{Action, GONE};
+use crate::connectors::time_limit::within;
 use crate::delivery::work::{Next, Verdict};
 use crate::question::{Ask, Directory, Question, Reason};
 use crate::release::Release;
@@ -23,7 +23,7 @@ pub(super) async fn in_the_way(release: &Release, action: &Action) -> Option<Ver
     let ask = Ask::Directory(Directory::User(wanted.user.clone()));
     // Not through the cache: it is about now.
     let question = Question { connector: wanted.connector.clone(), ask };
-    let answer = timeout(PATIENCE, connected.connector.look_up(&question)).await;
+    let answer = within(PATIENCE, connected.connector.look_up(&question)).await;
     let unknown = |why: String| Verdict::again("not_delivered", format!("the state of the user is not known: {why}"));
     match answer {
         Err(_) => Some(unknown(format!("`{}` did not answer in {} s", wanted.connector, PATIENCE.as_secs()))),

@@ -39,8 +39,11 @@ fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {
     let fresh = || uuid::Uuid::now_v7().simple();
     // Without any id at all nothing can be told from anything else: such an event is new each time.
     let key = if parcel.key.is_empty() { format!("none-{}", fresh()) } else { parcel.key };
-    // A try-out is new each time, too, and the event that it tries may still come.
-    let seen_as = facts.preview.then(|| format!("preview {} of {key}", fresh()));
+    let seen_as = match facts.preview {
+        // A try-out is new each time, too, and the event that it tries may still come.
+        true => Some(format!("preview {} of {key}", fresh())),
+        false => seen_as(&key, flags.no_id),
+    };
     let place = seen_as.as_ref().unwrap_or(&key);
     let rules = match &route.plan {
         Plan::Rules(rules) if !flags.own => rules.as_slice(),
@@ -59,6 +62,18 @@ fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {
         envelope: parcel.envelope,
         body: parcel.body,
         jobs,
+    }
+}
+
+/// What an event is known by, where that is not its key: a place in a delivery may read like the id of another event.
+fn seen_as(key: &str, no_id: bool) -> Option<String> {
+    const PLACE: &str = "place ";
+    const ID: &str = "id ";
+    match key {
+        _ if no_id => Some(format!("{PLACE}{key}")),
+        // So that no id reads like any of these.
+        id if [PLACE, ID].iter().any(|begin| id.starts_with(begin)) => Some(format!("{ID}{id}")),
+        _ => None,
     }
 }
 

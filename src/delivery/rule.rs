@@ -233,8 +233,9 @@ fn children(job: &Leased, rule: &Rule, actions: &[Action]) -> Vec<NewJob> {
     let origin = Origin {
         route: &job.event.route,
         rule: &rule.name,
-        // The event that is tried out has the same key, and its actions are still to be done.
-        event: if job.event.flags.preview { &job.key } else { &job.event.key },
+        // The event that is tried out has the same key, and its actions are still to be done. A place in a delivery may read
+        // like the id of another event.
+        event: if job.event.flags.preview || job.event.flags.no_id { &job.key } else { &job.event.key },
         generation: job.generation,
         preview: job.event.flags.preview,
     };

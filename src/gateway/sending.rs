@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::connectors::breaker::Room;
+use crate::connectors::time_limit;
 use crate::connectors::{Connected, Trouble, What};
 use crate::delivery::Delivery;
 use crate::message::{Message, Outcome, Sending, Sent, Tried};
@@ -138,7 +139,7 @@ impl Errand {
     async fn attempt(&self, connected: &Connected, message: &Message, left: Duration) -> Result<Sent, Trouble> {
         let (breaker, started) = (&connected.breaker, Instant::now());
         breaker.begin();
-        let answer = tokio::time::timeout(left, connected.connector.deliver_message(message)).await;
+        let answer = time_limit::within(left, connected.connector.deliver_message(message)).await;
         let answer = answer.unwrap_or_else(|_| Err(Trouble::maybe_delivered("it did not answer in time")));
         let result = match &answer {
             Ok(_) => "done",

@@ -124,6 +124,11 @@ pub enum OpenError {
     Older(PathBuf),
     #[error("`{}` is a database, but not one of this program", .0.display())]
     Foreign(PathBuf),
+    #[error(
+        "`{}` says that its tables are those of version {found}, and they are not ({problem}): put a backup in its place",
+        file.display()
+    )]
+    Tables { file: PathBuf, found: i64, problem: String },
     #[error("`{}` does not keep the setting `{setting}`: it should be `{wanted}` and is `{found}`", file.display())]
     Setting { file: PathBuf, setting: &'static str, wanted: String, found: String },
     #[error("cannot use `{}`: {error}", file.display())]

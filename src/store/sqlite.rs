@@ -78,6 +78,7 @@ mod gaps;
 mod health;
 mod jobs;
 mod list;
+mod log;
 mod operate;
 mod pace;
 mod place;
@@ -157,7 +158,7 @@ impl Sqlite {
     fn start(
         file: &Path,
         clock: Arc<Clock>,
-        db: rusqlite::Connection,
+        mut db: rusqlite::Connection,
         numbers: Numbers,
         lock: Option<Lock>,
     ) -> Result<Self, OpenError> {
@@ -167,6 +168,7 @@ impl Sqlite {
             shared: Arc::clone(&shared),
             clock: Arc::clone(&clock),
             place: Place::note(file).map_err(io)?,
+            damage: log::watch(&mut db, file).map_err(|error| fault::unopened(file, error))?,
             numbers,
             state: State::Open(db),
             time_kept: lock.is_some().then(|| clock.now()),

@@ -73,11 +73,23 @@ fn is_whole(store: &Path, acknowledged: &[String]) -> Fallible {
     }
 }
 
+/// The process stands still for a while, with actions that were sent and not answered yet: longer than a connector waits for an
+/// answer, which is five seconds.
+pub fn pause() -> Fallible {
+    let receiver = Receiver::taking(Duration::from_millis(20));
+    let bundle = Bundle::new(receiver.port());
+    fault(&bundle, &receiver, |gateway| {
+        gateway.signal("-STOP")?;
+        std::thread::sleep(duration().max(Duration::from_secs(7)));
+        gateway.signal("-CONT")
+    })
+}
+
 /// Another process holds the store's lock for a while.
 pub fn lock() -> Fallible {
     let receiver = Receiver::start();
     let bundle = Bundle::new(receiver.port());
-    fault(&bundle, &receiver, || {
+    fault(&bundle, &receiver, |_| {
         let held = rusqlite::Connection::open(bundle.store()).and_then(|connection| {
             connection.execute_batch("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")?;
             std::thread::sleep(duration());
@@ -92,7 +104,7 @@ pub fn full_disk() -> Fallible {
     let Some(disk) = Disk::new() else { return crate::power::skipped() };
     let receiver = Receiver::start();
     let bundle = Bundle::with_store(receiver.port(), Some(&disk.folder().join("hookgate.db")));
-    fault(&bundle, &receiver, || {
+    fault(&bundle, &receiver, |_| {
         let filler = disk.folder().join("filler");
         let mut file = File::create(&filler).map_err(|error| error.to_string())?;
         for piece in [1 << 20, 4096, 1] {
@@ -105,11 +117,11 @@ pub fn full_disk() -> Fallible {
 }
 
 /// A gateway under load has a fault, and goes on.
-fn fault(bundle: &Bundle, receiver: &Receiver, fault: impl FnOnce() -> Fallible) -> Fallible {
+fn fault(bundle: &Bundle, receiver: &Receiver, fault: impl FnOnce(&Gateway) -> Fallible) -> Fallible {
     let gateway = Gateway::start(bundle, None);
     let senders = Senders::start(bundle.port, 8);
     std::thread::sleep(Duration::from_millis(300));
-    fault()?;
+    fault(&gateway)?;
     std::thread::sleep(Duration::from_millis(300));
     gateway.stop();
     finish(bundle, senders, receiver, 0)

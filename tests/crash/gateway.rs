@@ -164,6 +164,14 @@ impl Gateway {
         Err(format!("the new program is not ready:\n{}", self.printed()))
     }
 
+    /// Sends it a signal, such as `-STOP`.
+    pub fn signal(&self, name: &str) -> Fallible {
+        match Command::new("kill").args([name, &self.child.id().to_string()]).status() {
+            Ok(status) if status.success() => Ok(()),
+            other => Err(format!("it cannot be sent `{name}`: {other:?}")),
+        }
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -4,7 +4,7 @@
 //! asked for is seen by the receiver at least once, under one key per event; and no more repetitions are seen than actions
 //! were in work when the process died. It kills at random moments, at every failpoint, and cuts the power of a disk image. It
 //! has the gateway die of one event, too, which must not go on for ever. Stops in good order, upgrades to another program, a
-//! locked store and a full disk must repeat nothing at all.
+//! process that stands still, a locked store and a full disk must repeat nothing at all.
 //! Each way of checking also has a control that must find a loss, so that a driver which finds nothing is known to look.
 //!
 //! `cargo test --test crash` makes a few rounds; `HOOKGATE_CRASH_ROUNDS=200 cargo test --test crash` makes as many as the
@@ -59,13 +59,14 @@ fn main() {
         .unwrap_or_else(|| fastrand::u64(..));
     println!("crash driver: {rounds} rounds, HOOKGATE_CRASH_SEED={seed}");
     fastrand::seed(seed);
-    let all: [(&str, &dyn Fn() -> Fallible); 12] = [
+    let all: [(&str, &dyn Fn() -> Fallible); 13] = [
         ("an event whose rule ends the process", &poison::rule),
         ("an event whose action ends the process", &poison::action),
         ("kill -9 at random moments", &|| kills(rounds)),
         ("kill -9: order, once, counts, digests", &|| effects::through_kills(rounds)),
         ("stops in good order", &|| faults::stops(rounds)),
         ("a new binary while it is loaded", &|| faults::upgrades(rounds)),
+        ("a process that stands still", &faults::pause),
         ("a locked store", &faults::lock),
         ("a full disk", &faults::full_disk),
         ("an end at every failpoint", &failpoints),

@@ -24,6 +24,11 @@ pub struct Receiver {
 impl Receiver {
     /// Listens for as long as this process runs.
     pub fn start() -> Self {
+        Self::taking(Duration::from_micros(500))
+    }
+
+    /// The same, and takes so long for each answer.
+    pub fn taking(time: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener.local_addr().expect("it has an address").port();
         let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
@@ -31,7 +36,7 @@ impl Receiver {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let taken = shared.clone();
-                std::thread::spawn(move || serve(stream, &taken));
+                std::thread::spawn(move || serve(stream, &taken, time));
             }
         });
         Self { port, taken }
@@ -56,12 +61,12 @@ impl Receiver {
     }
 }
 
-fn serve(stream: TcpStream, taken: &Mutex<Vec<Taken>>) {
+fn serve(stream: TcpStream, taken: &Mutex<Vec<Taken>>, time: Duration) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = request(&mut reader) {
         // Counted before it is answered, as a system does that dies in between.
         taken.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-        std::thread::sleep(Duration::from_micros(500));
+        std::thread::sleep(time);
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
         if reader.get_mut().write_all(answer.as_bytes()).is_err() {
             return;

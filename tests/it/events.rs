@@ -54,7 +54,7 @@ retry = {{ attempts = 3, first_ms = 1, most_ms = 10 }}
 const TELL: &str = r#"fn on_event(event) { notify("out", `${event.id}`) }"#;
 
 /// An event of this id, with what else it has.
-fn event(uuid: &str, more: Value) -> Value {
+pub fn event(uuid: &str, more: Value) -> Value {
     let mut event = json!({
         "uuid": uuid, "published": "2026-03-02T08:30:00.125Z", "eventType": "user.session.start",
         "outcome": { "result": "SUCCESS" },
@@ -65,7 +65,7 @@ fn event(uuid: &str, more: Value) -> Value {
     event
 }
 
-fn delivery(id: &str, events: &[Value]) -> String {
+pub fn delivery(id: &str, events: &[Value]) -> String {
     json!({
         "eventType": "com.okta.event_hook", "eventId": id,
         "source": "https://example.okta.com/api/v1/eventHooks/who1", "data": { "events": events },
@@ -165,6 +165,29 @@ async fn the_same_event_runs_once_however_it_comes_again() {
     assert_eq!(told, ["d3/0", "d3/1", "e1"]);
     let page = gateway.delivery.store().list(Query::default()).await.unwrap();
     assert_eq!(page.events.iter().filter(|event| event.flags.no_id).count(), 2);
+}
+
+/// Whoever chooses ids may choose those that we give (#14).
+#[tokio::test]
+async fn an_id_that_reads_like_a_place_in_a_delivery_is_another_event() {
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+        let gateway = gateway(r#"fn on_event(event) { notify("out", event.id) }"#);
+        let sent = [
+            delivery("d1", &[json!({ "eventType": "a.b" })]),
+            delivery("d2", &[event("d1/0", json!({}))]),
+            delivery("d3", &[event("place d1/0", json!({}))]),
+            delivery("d4", &[event("id place d1/0", json!({}))]),
+        ];
+        for _ in 0..2 {
+            for number in order {
+                assert_eq!(gateway.post(sent[number].clone()).await.0, 204);
+            }
+        }
+        gateway.work().await;
+        let mut told = messages(&gateway);
+        told.sort();
+        assert_eq!(told, ["d1/0", "d1/0", "id place d1/0", "place d1/0"]);
+    }
 }
 
 #[tokio::test]

@@ -294,6 +294,22 @@ fn scripts_run_in_few_places() {
     assert_eq!(seen.len(), RUN_SCRIPTS.len(), "the list names files that run no script: saw {seen:?}");
 }
 
+/// A timer of tokio's, or of reqwest's, ends a wait before what came is read, if the process stood still (#14).
+#[test]
+fn connectors_wait_by_one_time_limit() {
+    let connectors = modules().into_iter().filter(|(module, ..)| module == "connectors");
+    let mut wrong = Vec::new();
+    for (_, path, lines) in connectors.filter(|(_, path, _)| !path.ends_with("connectors/time_limit.rs")) {
+        let code = lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+        for (number, line) in code {
+            if line.contains("time::timeout") || line.contains(" timeout(") || line.contains(".timeout(") {
+                wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "use `connectors::time_limit`:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_module_says_what_it_is_for() {
     let silent: Vec<String> = modules()

@@ -33,6 +33,7 @@ mod mutants;
 mod mutated;
 mod overload;
 mod passwords;
+mod pauses;
 mod payloads;
 mod previews;
 mod privacy;

@@ -117,6 +117,16 @@ impl Served {
         self.folder.path()
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, such as `-STOP`.
+    pub fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.id().to_string()]).status().unwrap().success());
+    }
+
     /// The memory that the process holds of the machine, in KiB.
     #[cfg(target_os = "linux")]
     pub fn resident_kib(&self) -> u64 {

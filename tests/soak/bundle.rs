@@ -9,7 +9,6 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::Fallible;
-use crate::load::slow_server;
 
 pub const SECRET: &str = "soak-secret-0123456789-0123456789";
 
@@ -94,16 +93,25 @@ fn slow(version: u64) -> String {
     )
 }
 
+fn rule(version: u64) -> String {
+    format!(
+        "import \"lib/version\" as lib;\nconst VERSION = {version};\n\nfn on_event(event) {{\n    \
+         let row = table(\"version\").get(\"version\");\n    \
+         post(\"slow\", \"/take\", #{{ id: event.id, versions: [VERSION, lib::version(), row] }})\n}}\n"
+    )
+}
+
 fn table(version: u64) -> String {
     format!("{{\"version\": {version}, \"other\": 0}}\n")
 }
 
 impl Bundle {
-    pub fn new(store: Option<PathBuf>) -> Fallible<Self> {
+    /// Whose scripts ask, and act on, a system at the port `slow`.
+    pub fn new(store: Option<PathBuf>, slow: u16) -> Fallible<Self> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let root = folder.path().join("bundle");
         let store = store.unwrap_or_else(|| folder.path().join("store/hookgate.db"));
-        let (port, admin, slow) = (free_port(), free_port(), slow_server());
+        let (port, admin) = (free_port(), free_port());
         let bundle = Self { _folder: folder, root, port, admin, store, slow };
         bundle.put("secrets/okta", SECRET);
         fs::create_dir_all(bundle.path(".git")).map_err(|error| error.to_string())?;
@@ -120,11 +128,12 @@ impl Bundle {
     }
 
     /// All files of a version.
-    fn files(&self, version: u64) -> [(&'static str, String); 6] {
+    fn files(&self, version: u64) -> [(&'static str, String); 7] {
         [
             ("gateway.toml", self.toml(version)),
             ("scripts/main.rhai", main(version)),
             ("scripts/slow.rhai", slow(version)),
+            ("scripts/rule.rhai", rule(version)),
             ("scripts/lib/version.rhai", format!("fn version() {{ {version} }}\n")),
             ("tables/version.json", table(version)),
             ("scripts/main_test.rhai", "fn test_nothing() { assert_eq(1, 1); }\n".to_owned()),
@@ -144,6 +153,9 @@ impl Bundle {
              [store]\nurl = \"sqlite:{store}\"\nkeep_decisions = 1000\n[scripts]\nsettle_ms = 20\n\
              [auth.okta]\nscheme = \"header\"\nsecrets = [{{ file = \"secrets/okta\" }}]\n\
              [connectors.slow]\nkind = \"http\"\nbase_url = \"http://127.0.0.1:{slow}\"\nallow_private = true\ntimeout_ms = 5000\n\
+             retry = {{ attempts = 1000, first_ms = 100, most_ms = 1000 }}\n\
+             [routes.events]\npath = \"/events\"\nhook = \"okta.event\"\nauth = \"okta\"\n\
+             [routes.events.rules.all]\nevents = [\"*\"]\nscript = \"rule.rhai\"\n\
              [tables.version]\nfile = \"tables/version.json\"\nkind = \"json\"\n{main}{slow_route}",
             store = self.store.display(),
             main = route("main"),

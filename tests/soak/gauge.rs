@@ -34,24 +34,24 @@ impl Gauge {
     }
 }
 
-/// Whether the second half of the readings is as the first one left it. The log of changes grows with the reloads, by a row each.
+/// Whether the second half of the readings is as the first one left it. The log of changes grows with
+/// the reloads, by a row each, and events are kept.
 ///
 /// # Errors
 /// What grows.
-pub fn level(readings: &[Reading], reloads: u64) -> Fallible {
-    for reading in readings {
-        println!("        {reading:?}");
-    }
+pub fn level(readings: &[Reading], reloads: u64, events: u64) -> Fallible {
     let middle = readings.len() / 2;
     let most = |readings: &[Reading], of: Field| readings.iter().map(of).max().unwrap_or(0);
     let (first, second) = readings.split_at(middle.max(1));
     let row_kib = 4;
+    // With its jobs, its tries and the records of its runs.
+    let event_kib = 6;
     // What may come on top of the most of the first half.
     let rows: [(&str, Field, u64); 4] = [
         ("memory (KiB)", |reading| reading.resident_kib, most(first, |reading| reading.resident_kib) / 10 + (16 << 10)),
         ("open files", |reading| reading.files, 24),
         ("threads", |reading| reading.threads, 8),
-        ("store (KiB)", |reading| reading.store_kib, reloads * row_kib + (8 << 10)),
+        ("store (KiB)", |reading| reading.store_kib, reloads * row_kib + events * event_kib + (8 << 10)),
     ];
     for (name, of, room) in rows {
         let (before, after) = (most(first, of), most(second, of));

@@ -1,9 +1,9 @@
-//! Who is at the gateway meanwhile: callers of both routes, watchers of the live stream, a slow server, and a disk that is full.
+//! Who is at the gateway meanwhile: callers of both routes, watchers of the live stream, and a disk that is full.
 
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,8 +20,6 @@ use crate::bundle::{Bundle, SECRET};
 const CALLERS: usize = 3;
 const SLOW_CALLERS: usize = 3;
 const WATCHERS: usize = 4;
-/// How long the slow server takes.
-const SLOW: Duration = Duration::from_millis(150);
 
 /// Everybody, until they are stopped.
 pub struct Load {
@@ -197,32 +195,6 @@ fn watch(shared: &Shared, port: u16) {
                 return;
             }
         }
-    }
-}
-
-/// A server that takes its time for every answer.
-pub fn slow_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let port = listener.local_addr().expect("it has an address").port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve_slowly(stream));
-        }
-    });
-    port
-}
-
-fn serve_slowly(stream: TcpStream) {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
-        if line == "\r\n" {
-            std::thread::sleep(SLOW);
-            if reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").is_err() {
-                return;
-            }
-        }
-        line.clear();
     }
 }
 

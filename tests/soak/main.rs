@@ -1,8 +1,9 @@
 //! The soak: a gateway that is reloaded again and again while it is loaded, and must stay as it is.
 //!
-//! Good, broken, mixed, hostile and alternating bundles are saved, under callers, slow lookups, watchers of the live stream, and
-//! with a store whose disk is full twice. What it holds the gateway to: every answer is of one version, and of one that was
-//! in force; memory, open files, threads and the store stay level; it never dies.
+//! Good, broken, mixed, hostile and alternating bundles are saved, under callers, slow lookups, deliveries of events whose actions
+//! are slow, watchers of the live stream, and with a store whose disk is full twice. What it holds the gateway to: every answer and
+//! every action is of one version, and every answer of one that was in force; every acknowledged event is acted on once; memory,
+//! open files, threads and the store stay level; it never dies.
 //!
 //! `cargo test --test soak` makes a few reloads; `HOOKGATE_SOAK_RELOADS=10000 cargo test --test soak` makes as many as the
 //! variable says. `HOOKGATE_SOAK_SEED` repeats the order of one run.
@@ -10,6 +11,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, unreachable_pub, reason = "tests")]
 
 mod bundle;
+mod events;
 mod gateway;
 mod gauge;
 mod load;
@@ -17,6 +19,7 @@ mod load;
 use std::time::{Duration, Instant};
 
 use crate::bundle::{BROKEN, Bundle, HOSTILE};
+use crate::events::{Deliveries, SlowSystem};
 use crate::gateway::Gateway;
 use crate::gauge::{Gauge, Reading};
 use crate::load::Load;
@@ -58,9 +61,11 @@ impl Kind {
 
 fn soak(reloads: u64) -> Fallible {
     let disk = load::SmallDisk::new()?;
-    let bundle = Bundle::new(disk.as_ref().map(load::SmallDisk::store))?;
+    let (slow, system) = SlowSystem::start();
+    let bundle = Bundle::new(disk.as_ref().map(load::SmallDisk::store), slow)?;
     let gateway = Gateway::start(&bundle)?;
     let load = Load::start(&bundle);
+    let deliveries = Deliveries::start(bundle.port);
     let mut readings: Vec<Reading> = Vec::new();
     let started = Instant::now();
     let mut version = 1;
@@ -73,20 +78,27 @@ fn soak(reloads: u64) -> Fallible {
             .map_err(|problem| format!("reload {number}: {problem}\n{}", gateway.printed()))?;
         load.check()?;
         if number % (reloads / MEASURED).max(1) == 0 {
-            readings.push(Gauge::read(gateway.id(), &bundle.store()));
+            let reading = Gauge::read(gateway.id(), &bundle.store());
+            println!("        {number} reloads in {:.0} s: {reading:?}", started.elapsed().as_secs_f64());
+            readings.push(reading);
         }
     }
     if let Some(disk) = &disk {
         disk.fill(false)?;
     }
     let took = started.elapsed();
-    let counted = load.stop()?;
-    println!("        {counted} in {:.1} s", took.as_secs_f64());
+    let (counted, delivered) = (load.stop()?, deliveries.stop()?);
+    let (events, refused) = (delivered.count(), delivered.refused);
+    println!("        {counted}, {events} events, {refused} deliveries refused, in {:.1} s", took.as_secs_f64());
     gateway.is_well()?;
+    delivered.check(&system)?;
+    if disk.is_some() && reloads >= 1_000 && refused == 0 {
+        return Err("the disk was full twice, and no delivery was refused".to_owned());
+    }
     // What waited for the disk is kept, and what was freed is given back.
     std::thread::sleep(Duration::from_secs(3));
     readings.push(Gauge::read(gateway.id(), &bundle.store()));
-    let level = gauge::level(&readings, reloads);
+    let level = gauge::level(&readings, reloads, events);
     gateway.stop()?;
     level?;
     println!("ok      every answer was of a version in force, and everything is level");

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use tokio::time::timeout;
 use url::Url;
 
 use crate::connectors::Probed;
 use crate::connectors::client::{Answer, Client, MAX_ANSWER_BYTES, Outgoing};
 use crate::connectors::redact::Redact;
+use crate::connectors::time_limit::within;
 use crate::connectors::wire;
 use crate::connectors::wire::Trust;
 use crate::question::{Reason, Trouble};
@@ -19,7 +19,7 @@ impl Client {
     /// # Errors
     /// There is none in the time of one try.
     pub async fn reach(&self, url: &Url) -> Result<String, Trouble> {
-        match timeout(self.timeout, self.connect(url)).await {
+        match within(self.timeout, self.connect(url)).await {
             Ok(reached) => reached,
             Err(_) => Err(Trouble::new(Reason::Timeout, "it did not accept a connection in time")),
         }

@@ -10,11 +10,15 @@ use crate::connectors::egress::NoAddress;
 use crate::question;
 use crate::question::Reason;
 
+const NO_ANSWER: &str = "it did not answer in time";
+
 /// No answer came.
 pub(super) enum Broken {
     /// There is no client to send with.
     Made(reqwest::Error),
     Sent(reqwest::Error),
+    /// The time was over.
+    Late,
 }
 
 impl Broken {
@@ -35,6 +39,7 @@ impl Broken {
     pub(super) fn for_an_order(self) -> Trouble {
         let error = match self {
             Self::Made(error) => return Trouble::not_delivered(causes(error)),
+            Self::Late => return Trouble::maybe_delivered(NO_ANSWER),
             Self::Sent(error) => error,
         };
         if let Some(refused) = refused(&error) {
@@ -52,6 +57,7 @@ impl Broken {
     pub(super) fn for_a_question(self) -> question::Trouble {
         let error = match self {
             Self::Made(error) => return question::Trouble::new(Reason::Unreachable, causes(error)),
+            Self::Late => return question::Trouble::new(Reason::Timeout, NO_ANSWER),
             Self::Sent(error) => error,
         };
         if let Some(refused) = refused(&error) {
@@ -77,7 +83,7 @@ fn told(error: reqwest::Error) -> String {
         (true, true) => "it did not accept a connection in time".to_owned(),
         (true, false) => format!("there is no connection: {}", causes(error)),
         (false, _) if error.is_builder() => format!("the request cannot be made: {}", causes(error)),
-        (false, true) => "it did not answer in time".to_owned(),
+        (false, true) => NO_ANSWER.to_owned(),
         (false, false) => format!("it broke off before it answered: {}", causes(error)),
     }
 }

@@ -22,6 +22,7 @@ use crate::connectors::redact::Redact;
 use crate::connectors::sql::reading;
 use crate::connectors::sql::reading::{Asked, Gathered, Limits, bad_cell, rejected, too_long};
 use crate::connectors::sql::target::Server;
+use crate::connectors::time_limit::within;
 use crate::connectors::wire;
 use crate::connectors::wire::Trust;
 use crate::question::digits;
@@ -67,7 +68,7 @@ impl Link {
             .max_allowed_packet(Some(limits.bytes.saturating_mul(2).max(1 << 20)))
             .ssl_opts(trust.map(tls).transpose()?);
         let redact = Redact::default().and(&server.password);
-        let connection = tokio::time::timeout(time.mul_f64(0.75), Conn::new(options)).await;
+        let connection = within(time.mul_f64(0.75), Conn::new(options)).await;
         let connection = connection
             .map_err(|_| Trouble::new(Reason::Unreachable, "it did not accept a connection in time"))?
             .map_err(|error| trouble(&error, &redact, limits))?;

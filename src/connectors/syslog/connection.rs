@@ -11,6 +11,7 @@ use url::Host;
 
 use crate::connectors::Trouble;
 use crate::connectors::egress::Egress;
+use crate::connectors::time_limit::within;
 use crate::connectors::wire::Trust;
 
 /// After this long without a message a connection is not used again: what stands between may have forgotten it, and then
@@ -58,7 +59,7 @@ impl Receiver {
         let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
         let mut problems = Vec::new();
         for address in addresses {
-            match tokio::time::timeout(share, self.open((address, self.port).into())).await {
+            match within(share, self.open((address, self.port).into())).await {
                 Ok(Ok(stream)) => return Ok(Connection::new(stream)),
                 Ok(Err(error)) => problems.push(error.to_string()),
                 Err(_) => problems.push("it did not accept one in time".to_owned()),

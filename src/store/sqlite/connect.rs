@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::ErrorCode;
 use rusqlite::OpenFlags;
+use rusqlite::ffi;
 
 use crate::store::open::OpenError;
 use crate::store::sqlite::fault;
@@ -45,12 +47,14 @@ const WANTED: &[(&str, &str)] = &[
     ("journal_size_limit", "67108864"),
 ];
 
-/// A connection that writes. The file must be there, but may be empty.
+/// A connection that writes. The file must be there, but may be empty. A file of a later version, or of another program, is
+/// refused before anything in it is changed.
 pub(super) fn writer(file: &Path) -> Result<Connection, OpenError> {
     let failed = |error| fault::unopened(file, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(file, flags).map_err(failed)?;
     db.busy_timeout(std::time::Duration::from_millis(5000)).map_err(failed)?;
+    expect_own(&db, file)?;
     db.execute_batch(SETTINGS).map_err(failed)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     for &(setting, wanted) in WANTED {
@@ -80,37 +84,58 @@ fn value(db: &Connection, setting: &str) -> rusqlite::Result<String> {
     })
 }
 
-/// Brings the tables to what this version knows; refuses a file of a later version, or of another program.
+/// Brings the tables to what this version knows.
 pub(super) fn migrate(db: &mut Connection, file: &Path) -> Result<(), OpenError> {
     let failed = |error| fault::unopened(file, error);
-    let known = MIGRATIONS.len() as i64;
     let found = version(db).map_err(failed)?;
-    if found > known {
-        return Err(OpenError::Newer { file: file.to_owned(), found, known });
-    }
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).map_err(failed)?;
-    if found < 0 || (found == 0 && tables > 0) {
-        return Err(OpenError::Foreign(file.to_owned()));
-    }
-    for step in found..known {
+    for step in found..MIGRATIONS.len() as i64 {
         let index = usize::try_from(step).unwrap_or_default();
         let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
-        tx.execute_batch(MIGRATIONS[index]).map_err(failed)?;
+        tx.execute_batch(MIGRATIONS[index]).map_err(|error| match error {
+            rusqlite::Error::SqlInputError { msg, .. } => {
+                OpenError::Tables { file: file.to_owned(), found, problem: msg }
+            }
+            rusqlite::Error::SqliteFailure(ffi::Error { code: ErrorCode::Unknown, .. }, Some(problem)) => {
+                OpenError::Tables { file: file.to_owned(), found, problem }
+            }
+            error => failed(error),
+        })?;
         tx.execute_batch(&format!("PRAGMA user_version = {}", step + 1)).map_err(failed)?;
         tx.commit().map_err(failed)?;
     }
     Ok(())
 }
 
+/// Refuses a file of a later version, or of another program, and changes nothing. Other programs number their tables, too.
+fn expect_own(db: &Connection, file: &Path) -> Result<(), OpenError> {
+    let failed = |error| fault::unopened(file, error);
+    let (found, known) = (version(db).map_err(failed)?, MIGRATIONS.len() as i64);
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed);
+    let own = match found {
+        ..0 => false,
+        0 => count("SELECT count(*) FROM sqlite_schema")? == 0,
+        // The tables of every version.
+        _ => {
+            count(
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('event', 'body', 'job', 'attempt')",
+            )? == 4
+        }
+    };
+    match own {
+        true if found > known => Err(OpenError::Newer { file: file.to_owned(), found, known }),
+        true => Ok(()),
+        false => Err(OpenError::Foreign(file.to_owned())),
+    }
+}
+
 /// Refuses a file that was not written by this version, and changes nothing.
 pub(super) fn expect_current(db: &Connection, file: &Path) -> Result<(), OpenError> {
     let failed = |error| fault::unopened(file, error);
-    let known = MIGRATIONS.len() as i64;
+    expect_own(db, file)?;
     match version(db).map_err(failed)? {
-        found if found == known => Ok(()),
-        found if found > known => Err(OpenError::Newer { file: file.to_owned(), found, known }),
-        1.. => Err(OpenError::Older(file.to_owned())),
-        _ => Err(OpenError::Foreign(file.to_owned())),
+        0 => Err(OpenError::Foreign(file.to_owned())),
+        found if found < MIGRATIONS.len() as i64 => Err(OpenError::Older(file.to_owned())),
+        _ => Ok(()),
     }
 }
 

@@ -44,6 +44,11 @@ impl Place {
         Ok(())
     }
 
+    /// Whether the log was removed, and the database was not.
+    pub(super) fn lacks_log(&self) -> bool {
+        identity(&self.file).is_ok_and(|now| now == self.opened) && !beside(&self.file, "-wal").exists()
+    }
+
     /// What is wrong if what was just written is not behind the path.
     pub(super) fn trouble(&self) -> Option<String> {
         let name = self.file.display();

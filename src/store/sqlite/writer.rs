@@ -10,6 +10,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::failpoint;
 use crate::store::Millis;
@@ -20,6 +21,8 @@ use crate::store::sqlite::connect;
 use crate::store::sqlite::fault;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::fault::Remedy;
+use crate::store::sqlite::log;
+use crate::store::sqlite::log::Damage;
 use crate::store::sqlite::pace::Pace;
 use crate::store::sqlite::place::Place;
 use crate::store::sqlite::queue::Next;
@@ -56,6 +59,8 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<Clock>,
     pub(super) place: Place,
+    /// What is wrong with the log of the connection.
+    pub(super) damage: Damage,
     pub(super) numbers: Numbers,
     pub(super) state: State,
     /// When the time was kept last. An attached writer does not keep it.
@@ -113,10 +118,8 @@ impl Writer {
                 return self.refuse(batch, &told);
             }
         };
-        if let Some(text) = self.place.trouble() {
-            let error = StoreError::Broken(text);
-            self.shared.set_trouble(Some(error.clone()));
-            self.state = State::Lost(error.clone());
+        if let Some(text) = self.place.trouble().or_else(|| self.damage.found()) {
+            let error = self.give_up(text);
             return self.refuse(batch, &error);
         }
         self.unwanted.clear();
@@ -127,6 +130,25 @@ impl Writer {
             // Nothing of a batch without work is ever unwanted.
             self.process(Vec::new());
         }
+    }
+
+    /// The file or its log is not what it was: only a restart helps.
+    fn give_up(&mut self, text: String) -> StoreError {
+        let error = StoreError::Broken(text);
+        if let State::Open(db) = &self.state {
+            if self.damage.found().is_some() {
+                // Or else the hole in the log would go into the database when the last connection is closed.
+                let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            } else if self.place.lacks_log() {
+                // What was removed is still open here: all that was acknowledged goes into the database before that ends.
+                if let Err(problem) = fold(db, &self.place) {
+                    tracing::error!(error = %problem, "what the log held could not be put into the store's file");
+                }
+            }
+        }
+        self.shared.set_trouble(Some(error.clone()));
+        self.state = State::Lost(error.clone());
+        error
     }
 
     /// Nobody knows whether a transaction that failed is there after all, once the log is read again.
@@ -220,13 +242,17 @@ impl Writer {
         if let Some(text) = self.place.trouble().filter(|_| !self.place.file.exists()) {
             return Err(StoreError::Broken(text));
         }
-        let db = connect::writer(&self.place.file).map_err(|error| match &error {
+        if let Some(text) = self.damage.found() {
+            return Err(StoreError::Broken(text));
+        }
+        let mut db = connect::writer(&self.place.file).map_err(|error| match &error {
             OpenError::Database { error: cause, file } => {
                 cause.downcast_ref().map_or_else(|| broken(&error), |cause| fault::told(cause, file))
             }
             other => broken(other),
         })?;
         fold(&db, &self.place)?;
+        self.damage = log::watch(&mut db, &self.place.file).map_err(|error| broken(&error))?;
         self.place.note_again().map_err(|error| broken(&error))?;
         Ok(db)
     }
@@ -291,7 +317,8 @@ pub(super) fn keep_time(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// SQLite checkpoints by itself, where nobody can end the process just then; so a process that is armed for it does its own.
+/// Checkpoints are made as a part of commits, where nobody can end the process just then; so a process that is armed for it
+/// does its own.
 fn checkpoint_on_trial(db: &Connection) -> rusqlite::Result<()> {
     const POINT: &str = "store.checkpoint";
     if failpoint::is_armed(POINT) {

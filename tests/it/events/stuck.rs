@@ -87,6 +87,42 @@ async fn what_was_done_while_the_store_cannot_be_written_is_not_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_work_is_not_begun_again_when_its_lease_ran_out_during_a_pause() {
+    const MANY: usize = 8;
+    let (port, may, count) = receiver().await;
+    let gateway = posting(port, "timeout_ms = 60000");
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let working = tokio::spawn(work::run(gateway.delivery.clone(), stopping, Duration::from_secs(5)));
+    let post = async |name: &str, count: usize| {
+        let events: Vec<_> = (0..count).map(|number| event(&format!("{name}{number}"), json!({}))).collect();
+        assert_eq!(gateway.post(delivery(name, &events)).await.0, 204);
+    };
+    // One place is left, so that jobs are asked for while the others are in work.
+    post("e", MANY - 1).await;
+    until("all are in work", || count.load(Ordering::SeqCst) == MANY - 1).await;
+    // Much longer than a lease. What comes now is claimed when theirs are over.
+    gateway.clock.advance(Duration::from_hours(1));
+    post("late", 1).await;
+    until("jobs were claimed after the pause", || count.load(Ordering::SeqCst) >= MANY).await;
+    may.add_permits(2 * MANY);
+    loop {
+        gateway.delivery.look().await;
+        let health = gateway.delivery.health();
+        if health.waiting + health.running == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.send(true).unwrap();
+    working.await.unwrap();
+    assert_eq!(count.load(Ordering::SeqCst), MANY, "nothing was sent again");
+    for key in (0..MANY - 1).map(|number| format!("e{number}")).chain(["late0".to_owned()]) {
+        let kept = gateway.event(&key).await;
+        assert_eq!(jobs(&kept, JobKind::Action), [(JobState::Done, vec!["done"])], "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_refuses_deliveries_for_long_is_not_ready_and_says_why() {
     let gateway = crate::events::gateway("fn on_event(_event) { }");
     let busy = Connection::open(gateway.place.root.join("data/hookgate.db")).unwrap();

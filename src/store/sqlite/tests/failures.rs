@@ -170,6 +170,96 @@ async fn a_removed_log_is_noticed() {
 }
 
 #[tokio::test]
+async fn what_a_removed_log_held_is_not_lost() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    for number in 0..40 {
+        store.accept(intake(&number.to_string())).await.unwrap();
+    }
+    std::fs::remove_file(folder.path().join("data/hookgate.db-wal")).unwrap();
+    assert!(matches!(store.accept(intake("late")).await, Err(StoreError::Broken(_))));
+    // As after `kill -9`: only what is in the files by now counts.
+    let elsewhere = TempDir::new().unwrap();
+    std::fs::copy(folder.path().join("data/hookgate.db"), elsewhere.path().join("hookgate.db")).unwrap();
+    let again = Sqlite::open(&elsewhere.path().join("hookgate.db"), Options::default()).unwrap();
+    for number in 0..40 {
+        assert!(kept(&again, &number.to_string()).await, "{number}");
+    }
+}
+
+/// Opens a file and writes to it, or cuts it off.
+type Harm = fn(&std::fs::File, u64);
+
+#[tokio::test]
+async fn a_log_that_was_emptied_or_shortened_is_noticed_and_spoils_nothing() {
+    use std::os::unix::fs::FileExt;
+    let harms: [(&str, Harm); 5] = [
+        ("emptied", |log, _| log.set_len(0).unwrap()),
+        ("without most of its header", |log, _| log.set_len(7).unwrap()),
+        ("half as long", |log, length| log.set_len(length / 2).unwrap()),
+        ("without half of its last frame", |log, length| log.set_len(length - 2_000).unwrap()),
+        ("overwritten", |log, _| log.write_all_at(&[0; 5_000], 0).unwrap()),
+    ];
+    for (name, harm) in harms {
+        let folder = TempDir::new().unwrap();
+        let log = folder.path().join("data/hookgate.db-wal");
+        let store = open(&folder);
+        for number in 0..20 {
+            store.accept(intake(&number.to_string())).await.unwrap();
+        }
+        store.close().await.unwrap();
+        let store = open(&folder);
+        for number in 0..40 {
+            store.accept(intake(&format!("in the log {number}"))).await.unwrap();
+        }
+        let file = std::fs::File::options().write(true).open(&log).unwrap();
+        harm(&file, file.metadata().unwrap().len());
+        for key in ["late", "later"] {
+            let error = store.accept(intake(key)).await.unwrap_err();
+            let StoreError::Broken(text) = &error else { panic!("{name}: {error}") };
+            assert!(
+                text.contains("hookgate.db-wal` was emptied") && text.contains("restart the gateway"),
+                "{name}: {text}"
+            );
+        }
+        assert!(store.health().await.unwrap().trouble.is_some(), "{name}");
+        drop(store.close().await);
+        drop(store);
+        let again = open(&folder);
+        for number in 0..20 {
+            assert!(kept(&again, &number.to_string()).await, "{name}: {number}");
+        }
+        again.accept(intake("again")).await.unwrap();
+        again.close().await.unwrap();
+        let db = rusqlite::Connection::open(folder.path().join("data/hookgate.db")).unwrap();
+        let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(sound, "ok", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_goes_into_the_database_and_begins_anew_is_no_trouble() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    let beside = Sqlite::attach(&folder.path().join("data/hookgate.db")).unwrap();
+    let mut heavy = intake("");
+    for number in 0..400 {
+        heavy.events[0].key = number.to_string();
+        heavy.events[0].jobs[0].key = number.to_string();
+        heavy.events[0].body = vec![b'x'; 40_000].into();
+        store.accept(heavy.clone()).await.unwrap();
+        if number % 50 == 0 {
+            // Somebody else writes, too, and may put the log into the database.
+            let which = crate::store::Selection::One(EventRef::Key(number.to_string()));
+            let _ = beside.operate(Operation::Replay { which, force: false }).await;
+        }
+    }
+    assert_eq!(store.health().await.unwrap().trouble, None);
+    let log = folder.path().join("data/hookgate.db-wal").metadata().unwrap().len();
+    assert!(log < 12 << 20, "16 MB were written, and the log has {log} bytes");
+}
+
+#[tokio::test]
 async fn what_waits_together_is_answered_each_by_itself() {
     let folder = TempDir::new().unwrap();
     let store = Arc::new(open(&folder));

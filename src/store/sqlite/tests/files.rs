@@ -56,12 +56,54 @@ async fn a_file_of_a_newer_version_or_another_program_is_refused() {
 #[tokio::test]
 async fn a_file_without_a_setting_is_refused() {
     let folder = TempDir::new().unwrap();
-    let file = folder.path().join("other.db");
-    let made = rusqlite::Connection::open(&file).unwrap();
-    made.execute_batch("PRAGMA auto_vacuum = NONE; CREATE TABLE x (y)").unwrap();
-    drop(made);
-    let refused = Sqlite::open(&file, Options::default()).err().unwrap();
+    drop(open(&folder));
+    let change = |sql: &str| rusqlite::Connection::open(at(&folder)).unwrap().execute_batch(sql).unwrap();
+    change("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM");
+    let refused = Sqlite::open(&at(&folder), Options::default()).err().unwrap();
     assert!(matches!(refused, OpenError::Setting { setting: "auto_vacuum", .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_of_another_program_is_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("other.db");
+    // Other programs number their tables, too, and may have one that is called like one of ours.
+    for version in [0, 1, 3, 7, 99, -1] {
+        let _ = std::fs::remove_file(&file);
+        let made = rusqlite::Connection::open(&file).unwrap();
+        made.execute_batch(&format!("CREATE TABLE event (y); PRAGMA user_version = {version}")).unwrap();
+        drop(made);
+        let before = std::fs::read(&file).unwrap();
+        let refused = Sqlite::open(&file, Options::default()).err().unwrap();
+        assert!(matches!(refused, OpenError::Foreign(_)), "{version}: {refused}");
+        assert!(matches!(Sqlite::attach(&file), Err(OpenError::Foreign(_))), "{version}");
+        assert!(std::fs::read(&file).unwrap() == before, "{version}: it was changed");
+    }
+}
+
+#[tokio::test]
+async fn a_number_of_the_tables_that_is_wrong_is_said_in_words() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    store.accept(intake("a")).await.unwrap();
+    store.close().await.unwrap();
+    let database = || rusqlite::Connection::open(at(&folder)).unwrap();
+    let number =
+        |db: &rusqlite::Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap();
+    let right = number(&database());
+    for wrong in 1..right {
+        database().execute_batch(&format!("PRAGMA user_version = {wrong}")).unwrap();
+        let refused = Sqlite::open(&at(&folder), Options::default()).err().unwrap();
+        assert!(matches!(&refused, OpenError::Tables { found, .. } if *found == wrong), "{refused}");
+        let text = refused.to_string();
+        assert!(
+            text.contains("put a backup in its place") && !text.contains("CREATE") && !text.contains('\n'),
+            "{text}"
+        );
+        assert_eq!(number(&database()), wrong, "nothing was changed");
+    }
+    database().execute_batch(&format!("PRAGMA user_version = {right}")).unwrap();
+    assert_eq!(count(&open(&folder)).await, 1);
 }
 
 #[tokio::test]
