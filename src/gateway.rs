@@ -272,7 +272,7 @@ impl Gateway {
             metrics: self.metrics.clone(),
             release: release.clone(),
             route: route.name.clone(),
-            call: facts.id.as_ref().map_or_else(|| outcome.id.clone(), |id| format!("{id} {}", digest(body))),
+            call: facts.provider_id.as_ref().map_or_else(|| outcome.id.clone(), |id| format!("{id} {}", digest(body))),
             sending,
             deadline,
         };
@@ -296,7 +296,7 @@ impl Gateway {
             let outcome = self.kept(at, (&request.facts, &body), outcome, deadline).await;
             self.sent(release, at, (&request.facts, &body), outcome, deadline).await
         };
-        let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {
+        let Some(id) = request.facts.provider_id.as_ref().filter(|_| !request.facts.preview) else {
             let outcome = decide().await;
             return record.decided(outcome, request);
         };

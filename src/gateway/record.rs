@@ -117,7 +117,7 @@ impl Record {
     pub fn decoded(&mut self, facts: &Facts, body: Bytes) {
         self.body = body;
         self.decoded_us = micros(self.received.elapsed());
-        self.request_id = facts.request_id.clone().or_else(|| facts.id.clone());
+        self.request_id = facts.request_id.clone().or_else(|| facts.provider_id.clone());
         self.preview = facts.preview;
     }
 

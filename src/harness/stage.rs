@@ -19,7 +19,7 @@ use crate::script::context::{Surroundings, World};
 use crate::script::run::Call;
 
 /// What a call is made in.
-pub struct Stage {
+pub struct TestCall {
     pub binding: Binding,
     pub compiler: Arc<Compiler>,
     /// What actions may name; `None` where a test leaves `gateway.toml` out: then every connector takes every action.
@@ -46,7 +46,7 @@ pub enum Fails {
 /// What replies of tests point back at.
 const MARK: &str = "test";
 
-impl Stage {
+impl TestCall {
     pub(super) fn of(session: &Session) -> Fallible<Self> {
         let binding = session.bound()?;
         Ok(Self {

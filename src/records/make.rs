@@ -127,7 +127,7 @@ fn read(body: &[u8]) -> Value {
 /// What is known of the run itself.
 fn fill(record: &mut Record, outcome: RunOutcome, input: RunInput, hook: Option<&'static Hook>) {
     let facts = &input.request.facts;
-    record.event_id = facts.id.as_deref().map(id);
+    record.event_id = facts.provider_id.as_deref().map(id);
     record.request_id = facts.request_id.as_deref().map(id).or(record.request_id.take());
     record.event_type = facts.event_type.as_deref().map(id);
     record.reason = outcome.reason.as_deref().map(str::to_owned);

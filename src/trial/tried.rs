@@ -180,8 +180,8 @@ impl Tried {
 impl TriedEvent {
     pub(super) fn of(event: &Decoded, rules: Vec<TriedRule>) -> Self {
         let text = |text: &Option<rhai::ImmutableString>| text.as_ref().map(ToString::to_string);
-        let Facts { event_type, id, preview, .. } = &event.facts;
-        Self { kind: text(event_type).unwrap_or_default(), id: text(id), preview: *preview, rules }
+        let Facts { event_type, provider_id, preview, .. } = &event.facts;
+        Self { kind: text(event_type).unwrap_or_default(), id: text(provider_id), preview: *preview, rules }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::harness::outcome;
 use crate::harness::outcome::Outcome;
 use crate::harness::session;
 use crate::harness::session::Fallible;
-use crate::harness::stage::{Stage, merge};
+use crate::harness::stage::{TestCall, merge};
 use crate::hooks::Hook;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
@@ -92,8 +92,8 @@ fn run(body: &Value) -> Fallible<Outcome> {
 }
 
 fn perform(function: &str, body: &Value) -> Fallible<Vec<Outcome>> {
-    let stage = session::with(function, |session| Stage::of(session))??;
-    let outcomes = stage.perform(body).map_err(|error| format!("the gateway refuses this call: {error}"))?;
+    let call = session::with(function, |session| TestCall::of(session))??;
+    let outcomes = call.perform(body).map_err(|error| format!("the gateway refuses this call: {error}"))?;
     session::with(function, |session| outcomes.iter().for_each(|outcome| session.note_run(outcome)))?;
     Ok(outcomes)
 }
