@@ -13,7 +13,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use hookgate::hooks::Mark;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
-use hookgate::release::{Plan, Release, build};
+use hookgate::release::{InlineScript, Plan, Release, build};
 use hookgate::script::context::World;
 use hookgate::script::journal::Journal;
 use hookgate::script::run::{Attempted, Call, Run, Script, Where};
@@ -60,7 +60,7 @@ fn call(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let release = release(folder.path());
     let route = release.route("/okta/registration").unwrap();
-    let Plan::Reply { script, surroundings, .. } = &route.plan else { panic!("an inline route") };
+    let Plan::Inline(InlineScript { script, surroundings, .. }) = &route.plan else { panic!("an inline route") };
     let body = Bytes::from_static(route.hook.samples[0].request.as_bytes());
     let decoded = (route.hook.decode)(&body).unwrap();
     let mark = Mark::new("0", release.label(), script.file());

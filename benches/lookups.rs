@@ -10,7 +10,7 @@ use hookgate::hooks::Decoded;
 use hookgate::lookup::Lookups;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
-use hookgate::release::{Plan, Release, build};
+use hookgate::release::{InlineScript, Plan, Release, build};
 use hookgate::script::context::World;
 use hookgate::script::lanes::Lanes;
 use hookgate::script::run::Call;
@@ -73,7 +73,9 @@ impl Bench {
     }
 
     async fn run(&self) {
-        let Plan::Reply { script, surroundings, .. } = &self.release.routes[0].plan else { unreachable!() };
+        let Plan::Inline(InlineScript { script, surroundings, .. }) = &self.release.routes[0].plan else {
+            unreachable!()
+        };
         let call = Call {
             request: self.request.request.clone(),
             surroundings: surroundings.clone(),

@@ -213,7 +213,7 @@ impl Delivery {
     /// They could not be kept by `until`, and are not kept later: the caller gets another answer, with which they do not go.
     pub async fn keep(&self, answered: Answered<'_>, actions: &[Action], until: Instant) -> Result<(), StoreError> {
         let Answered { route, facts, decision, digest } = answered;
-        let key = facts.id.as_deref().unwrap_or(decision);
+        let key = facts.provider_id.as_deref().unwrap_or(decision);
         let seen_as = match facts.preview {
             true => format!("preview {decision}"),
             false => format!("{key} {digest}"),

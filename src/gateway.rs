@@ -17,13 +17,14 @@ use http::{HeaderMap, Method, Response};
 use crate::delivery::intake::Way;
 use crate::delivery::{Answered, Delivery};
 use crate::failpoint;
-use crate::gateway::decide::{Asked, Decision, Failure};
+use crate::gateway::decide::{Asked, InlineRoute};
 use crate::gateway::digest::digest;
 use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::sending::Errand;
 use crate::hooks::{Decoded, Facts, HookError, Reply};
+use crate::outcome::{RunFailure, RunOutcome};
 use crate::pressure::{PerSecond, Workers};
 use crate::records::Recorder;
 use crate::release::live::Live;
@@ -158,21 +159,21 @@ impl Gateway {
         (body, preview): (Bytes, bool),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
-        if let Plan::Rules(_) = route.plan {
+        let Some(at) = InlineRoute::of(release, route) else {
             return self.accept(route, (&body, preview), record).await;
-        }
+        };
         let request = match self.read(&body, route.hook.decode).await {
             Ok(request) if preview => (route.hook.as_preview)(request),
             Ok(request) => request,
             // The route says what its caller hears when there is no answer of its script.
             Err(Refusal::Call(problem)) if !problem.is_of_another_hook() => {
-                return Ok(record.unread(decide::unread(release, route, problem), body));
+                return Ok(record.unread(decide::not_run(at, RunFailure::Unread(problem)), body));
             }
             Err(refusal) => return Err(refusal),
         };
         record.decoded(&request.facts, body.clone());
         failpoint::panic("gateway.decoded");
-        Ok(self.reply(release, route, (request, body), record).await)
+        Ok(self.reply(release, at, (request, body), record).await)
     }
 
     /// Reads a body; a large one on another thread, for others wait for this one.
@@ -197,7 +198,7 @@ impl Gateway {
     fn is_too_much(&self, route: &Route) -> bool {
         let now = Instant::now();
         let line_is_full = match &route.plan {
-            Plan::Reply { script, .. } => script.is_crowded(now),
+            Plan::Inline(inline) => inline.script.is_crowded(now),
             Plan::Rules(_) => self.delivery.is_crowded(),
         };
         !self.workers.admit(now) || line_is_full
@@ -208,10 +209,8 @@ impl Gateway {
         if !self.remembered.take(REMEMBERED_PER_SECOND, Instant::now()) {
             record.is_one_of_many();
         }
-        match route.plan {
-            Plan::Reply { .. } => Ok(record.shed(decide::shed(release, route))),
-            Plan::Rules(_) => Err(Refusal::Overload),
-        }
+        let at = InlineRoute::of(release, route).ok_or(Refusal::Overload)?;
+        Ok(record.shed(decide::not_run(at, RunFailure::Overload)))
     }
 
     /// Events are acknowledged once they are kept, and not before. What their rules do comes later.
@@ -236,19 +235,21 @@ impl Gateway {
     /// script's answer would promise what nobody does, so the declared answer is given, and they are not done.
     async fn kept(
         &self,
-        release: &Release,
-        route: &Route,
+        at: InlineRoute<'_>,
         (facts, body): (&Facts, &Bytes),
-        decision: Decision,
+        outcome: RunOutcome,
         deadline: Instant,
-    ) -> Decision {
-        if decision.actions.is_empty() {
-            return decision;
+    ) -> RunOutcome {
+        if outcome.actions.is_empty() {
+            return outcome;
         }
-        let answered = Answered { route, facts, decision: &decision.id, digest: &digest(body) };
-        match self.delivery.keep(answered, &decision.actions, deadline).await {
-            Ok(()) => decision,
-            Err(problem) => decision.failed(release, route, Failure::Store(problem)),
+        let answered = Answered { route: at.route, facts, decision: &outcome.id, digest: &digest(body) };
+        match self.delivery.keep(answered, &outcome.actions, deadline).await {
+            Ok(()) => outcome,
+            Err(problem) => {
+                let outcome = RunOutcome { actions: Vec::new(), ..outcome };
+                at.script_use().failed(outcome, RunFailure::Store(problem))
+            }
         }
     }
 
@@ -256,51 +257,52 @@ impl Gateway {
     async fn sent(
         &self,
         release: &Arc<Release>,
-        route: &Route,
+        at: InlineRoute<'_>,
         (facts, body): (&Facts, &Bytes),
-        mut decision: Decision,
+        mut outcome: RunOutcome,
         deadline: Instant,
-    ) -> Decision {
-        let Some(sending) = decision.sending.take().filter(|_| !facts.preview) else { return decision };
+    ) -> RunOutcome {
+        let route = at.route;
+        let Some(sending) = outcome.sending.take().filter(|_| !facts.preview) else { return outcome };
         let Ok(_permit) = route.permits.try_acquire() else {
-            return decision.failed(release, route, Failure::Busy(route.limits.concurrent));
+            return at.script_use().failed(outcome, RunFailure::Busy(route.limits.concurrent));
         };
         let errand = Errand {
             delivery: self.delivery.clone(),
             metrics: self.metrics.clone(),
             release: release.clone(),
             route: route.name.clone(),
-            call: facts.id.as_ref().map_or_else(|| decision.id.clone(), |id| format!("{id} {}", digest(body))),
+            call: facts.provider_id.as_ref().map_or_else(|| outcome.id.clone(), |id| format!("{id} {}", digest(body))),
             sending,
             deadline,
         };
-        let outcome = sending::send(errand).await;
-        decision.settled(release, route, outcome)
+        let sent = sending::send(errand).await;
+        at.script_use().settled(outcome, sent)
     }
 
     /// The reply to a decoded call; of a call seen before, the reply it got then.
     async fn reply(
         &self,
         release: &Arc<Release>,
-        route: &Route,
+        at: InlineRoute<'_>,
         (request, body): (Decoded, Bytes),
         record: &mut Record,
     ) -> Reply {
-        let deadline = record.received() + Duration::from_millis(route.limits.deadline_ms);
+        let deadline = record.received() + Duration::from_millis(at.route.limits.deadline_ms);
         let parent = record.parent();
         let asked = Asked { deadline, parent: parent.as_ref() };
         let decide = || async {
-            let decision = decide::decide(&self.lanes, self.delivery.lookups(), release, route, &request, asked).await;
-            let decision = self.kept(release, route, (&request.facts, &body), decision, deadline).await;
-            self.sent(release, route, (&request.facts, &body), decision, deadline).await
+            let outcome = decide::decide(&self.lanes, self.delivery.lookups(), at, &request, asked).await;
+            let outcome = self.kept(at, (&request.facts, &body), outcome, deadline).await;
+            self.sent(release, at, (&request.facts, &body), outcome, deadline).await
         };
-        let Some(id) = request.facts.id.as_ref().filter(|_| !request.facts.preview) else {
-            let decision = decide().await;
-            return record.decided(decision, request);
+        let Some(id) = request.facts.provider_id.as_ref().filter(|_| !request.facts.preview) else {
+            let outcome = decide().await;
+            return record.decided(outcome, request);
         };
-        let key = self.guard.key(release.id, route.number, id.clone(), &body);
+        let key = self.guard.key(release.id, at.route.number, id.clone(), &body);
         match self.guard.once(key, decide).await {
-            Answer::First(decision) => record.decided(*decision, request),
+            Answer::First(outcome) => record.decided(*outcome, request),
             Answer::Again(reply) => record.repeated(reply),
         }
     }

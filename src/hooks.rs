@@ -36,7 +36,7 @@ pub use crate::hooks::error::{CommandError, HookError};
 pub use crate::hooks::judgement::{Answer, Judgement};
 pub use crate::hooks::mark::Mark;
 pub use crate::hooks::provider::{BatchForm, Caller, FailureForm, Provider};
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
 
 /// What the author of a hook writes.
@@ -64,7 +64,7 @@ pub trait Contract: Sized + 'static {
     /// What scripts should know of the commands before a call comes.
     const ADVICE: &'static Advice = &Advice::NONE;
     /// What the record of a decision says of its calls.
-    const RECORDED: &'static Recorded = &Recorded::NONE;
+    const RECORDED: &'static RecordedParts = &RecordedParts::NONE;
     /// Whether one POST carries events for rules (nothing is replied to them) instead of a call to answer.
     const EVENTS: bool = false;
     /// Types of events that answering events can cause: `*` leaves them out.
@@ -187,8 +187,8 @@ pub struct Sample {
 /// What the gateway needs to know of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
-    /// The provider's id of this call: the key of the duplicate guard.
-    pub id: Option<ImmutableString>,
+    /// The id that the provider gave this call or event: the key of the duplicate guard.
+    pub provider_id: Option<ImmutableString>,
     /// The provider's id of the request that caused the call.
     pub request_id: Option<ImmutableString>,
     /// Of an event: what rules match on.
@@ -208,7 +208,7 @@ pub struct Facts {
 /// An event as it is kept: everything that a rule needs to run on it later, perhaps in another process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parcel {
-    /// [`Facts::id`].
+    /// [`Facts::provider_id`].
     pub key: String,
     /// What it had in common with others of its delivery, in the hook's own form.
     pub envelope: Arc<str>,
@@ -257,7 +257,7 @@ pub struct Hook {
     pub provider: Provider,
     pub trying: &'static str,
     pub advice: &'static Advice,
-    pub recorded: &'static Recorded,
+    pub recorded: &'static RecordedParts,
     pub events: bool,
     pub loops: &'static [&'static str],
     pub batch: BatchForm,

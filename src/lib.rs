@@ -8,6 +8,7 @@
 //! - [`auth`]: who is calling
 //! - [`connectors`]: outside systems, one per file
 //! - [`store`]: what must survive
+//! - [`outcome`]: what came of one run of a script
 //! - [`harness`]: tests of scripts
 //! - [`release`]: configuration + scripts + tables, compiled and immutable; building, watching, swapping
 //! - [`records`]: what is remembered of decisions, off the path of calls
@@ -42,6 +43,7 @@ pub mod hooks;
 pub mod lookup;
 pub mod message;
 pub mod moment;
+pub mod outcome;
 pub mod password;
 pub mod pressure;
 pub mod question;

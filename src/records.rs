@@ -12,20 +12,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rhai::ImmutableString;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{broadcast, oneshot};
 use tracing::warn;
 
-use crate::command::Action;
-use crate::decision::{ActionLine, Failure, Kept, Record};
-use crate::hooks::{Decoded, Hook, Reply};
+use crate::decision::{Failure, Kept, Record};
+use crate::hooks::{Decoded, Hook};
+use crate::outcome::RunOutcome;
 use crate::records::budget::Budget;
 use crate::records::subject::Subjects;
 use crate::release::Capturing;
 use crate::script::context::Surroundings;
-use crate::script::diagnose::ScriptError;
-use crate::script::journal::Journal;
 use crate::script::lanes;
 use crate::script::run::Script;
 use crate::script::stack;
@@ -74,7 +71,6 @@ pub struct Settings {
 
 /// What a run leaves behind, or a call that was refused.
 pub struct Seen {
-    pub id: String,
     /// When the call arrived, or the run began: milliseconds since 1970.
     pub at: i64,
     pub route: String,
@@ -86,27 +82,27 @@ pub struct Seen {
     /// The trace that the caller is in.
     pub parent: Option<Parent>,
     pub preview: bool,
-    pub ran: Option<Ran>,
+    pub outcome: Result<RunOutcome, RefusedCall>,
+    /// What the script was run on; nothing if the call was answered before it was read.
+    pub input: Option<RunInput>,
     pub rule: Option<RuleRun>,
-    pub reply: Option<Reply>,
-    pub status: Option<u16>,
-    pub failure: Option<Failure>,
-    pub actions: Vec<ActionLine>,
     pub decoded_us: u64,
     pub took: Duration,
     pub capture: Option<Arc<Capturing>>,
 }
 
-/// A script that ran.
-pub struct Ran {
+/// A call that no script was to answer.
+pub struct RefusedCall {
+    pub id: String,
+    pub status: u16,
+    pub failure: Failure,
+}
+
+/// What a run can be repeated with.
+pub struct RunInput {
     pub script: Arc<Script>,
     pub surroundings: Arc<Surroundings>,
     pub request: Decoded,
-    /// Not, if there was no room for it.
-    pub begun: bool,
-    pub journal: Journal,
-    pub reason: Option<ImmutableString>,
-    pub took: Duration,
 }
 
 /// Of the run of a rule.
@@ -127,21 +123,13 @@ pub enum Weight {
     Urgent,
 }
 
-/// Actions as a record has them.
-pub fn lines(actions: &[Action]) -> Vec<ActionLine> {
-    let line = |action: &Action| ActionLine { name: action.name().to_owned(), connector: action.connector.clone() };
-    actions.iter().map(line).collect()
-}
-
-/// A failure as a record has it: the label of metrics, a text for operators, and the place if it is a script's.
-pub fn failure(reason: &str, text: String, script: Option<&ScriptError>) -> Failure {
-    let place = script.map(|error| &error.finding);
-    Failure {
-        reason: reason.to_owned(),
-        text,
-        file: place.map(|finding| finding.file.clone()),
-        line: place.and_then(|finding| u32::try_from(finding.line).ok()).filter(|line| *line > 0),
-        quotes: script.is_some_and(ScriptError::quotes),
+impl Seen {
+    /// The id of the decision.
+    fn id(&self) -> &str {
+        match &self.outcome {
+            Ok(outcome) => &outcome.id,
+            Err(refused) => &refused.id,
+        }
     }
 }
 
@@ -285,7 +273,7 @@ impl Work {
 
     fn take(&mut self, seen: Seen) {
         self.bytes.fetch_sub(seen.body.len(), Ordering::Relaxed);
-        let id = seen.id.clone();
+        let id = seen.id().to_owned();
         let make = std::panic::AssertUnwindSafe(|| make::kept(seen, &self.subjects, &self.runtime));
         let Ok(kept) = std::panic::catch_unwind(make) else {
             warn!(decision = id, "the record of a decision could not be made: this is a defect of the gateway");

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use rhai::Dynamic;
 use tokio::sync::Semaphore;
 
 use crate::auth::Gate;
@@ -19,7 +18,8 @@ pub use crate::config::routes::Capturing;
 use crate::connectors::log::EventLog;
 use crate::connectors::{Connected, Connectors, Retry};
 use crate::finding::Finding;
-use crate::hooks::{Declared, Decoded, Encoded, Hook, Mark};
+use crate::hooks::{Declared, Encoded, Hook};
+use crate::outcome::ScriptUse;
 use crate::release::bundle::{Content, Named};
 use crate::release::wanted::Wanted;
 use crate::script::budget::Limits;
@@ -128,9 +128,17 @@ pub struct Reconcile {
 /// What a route does with a call.
 pub enum Plan {
     /// Runs its script and replies.
-    Reply { script: Arc<Script>, surroundings: Arc<Surroundings>, on_failure: Declared },
+    Inline(InlineScript),
     /// Gives events to its rules.
     Rules(Vec<Rule>),
+}
+
+/// The script that answers the calls of a route.
+pub struct InlineScript {
+    pub script: Arc<Script>,
+    pub surroundings: Arc<Surroundings>,
+    /// What a caller hears without an answer of the script.
+    pub on_failure: Declared,
 }
 
 /// One of several scripts behind an event route.
@@ -172,22 +180,24 @@ impl Release {
         self.by_path.get(path).or_else(|| self.by_path.get(path.strip_suffix('/')?))
     }
 
-    /// What a script returned as reply and actions, for a call and for an event.
+    /// A script of this release in its place: what its runs are made sense of with.
+    pub fn script_use<'a>(
+        &'a self,
+        hook: &'static Hook,
+        script: &'a Script,
+        on_failure: Option<&'a Declared>,
+    ) -> ScriptUse<'a> {
+        ScriptUse { hook, script, compiler: &self.compiler, release: self.label(), on_failure }
+    }
+
+    /// Whether the connectors of this release can do what a script asked for.
     ///
     /// # Errors
     /// What of it cannot be, for the author of the script.
-    pub fn encode(
-        &self,
-        route: &Route,
-        request: &Decoded,
-        returned: Dynamic,
-        mark: &Mark<'_>,
-    ) -> Result<Encoded, String> {
-        let mut encoded = (route.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
+    pub fn check(&self, encoded: &mut Encoded) -> Result<(), String> {
         encoded.actions.iter_mut().try_for_each(|action| self.connectors.judge(action))?;
-        let ways = encoded.sending.iter().flat_map(|sending| &sending.ways);
-        ways.into_iter().try_for_each(|way| self.connectors.check_way(way))?;
-        Ok(encoded)
+        let mut ways = encoded.sending.iter().flat_map(|sending| &sending.ways);
+        ways.try_for_each(|way| self.connectors.check_way(way))
     }
 
     /// Reads the files again that hold secrets and keys. They rotate whether or not the rest of the bundle is good. Whether a

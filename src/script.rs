@@ -17,6 +17,8 @@ pub mod modules;
 pub mod natives;
 pub mod prelude;
 pub mod run;
+pub mod shape;
+pub mod signature;
 pub mod stack;
 pub mod standard;
 pub mod table;

@@ -14,15 +14,15 @@ use uuid::Uuid;
 
 use crate::decision::outcome;
 use crate::finding::{Finding, Severity, unknown};
-use crate::hooks::{Decoded, Encoded, Hook, HookError, Mark};
+use crate::hooks::{Declared, Decoded, Hook, HookError};
 use crate::lookup::Lookups;
+use crate::outcome::RunOutcome;
 use crate::release::build;
 use crate::release::build::Secrets;
 use crate::release::bundle::Place;
 use crate::release::live::Live;
-use crate::release::{Plan, Release, Route, Rule};
+use crate::release::{InlineScript, Plan, Release, Route, Rule};
 use crate::script::context::{Surroundings, World};
-use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
 use crate::script::lanes::Lanes;
 use crate::script::run::{Call, Script};
@@ -31,7 +31,7 @@ use crate::script::trace::steps;
 use crate::script::trace::steps::Trace;
 use crate::telemetry::metrics::Metrics;
 use crate::trial::case::Draft;
-use crate::trial::tried::{Failure, Ran, Tried, TriedEvent, TriedRule};
+use crate::trial::tried::{Ran, Tried, TriedEvent, TriedRule};
 
 pub mod case;
 pub mod diff;
@@ -229,8 +229,8 @@ impl Bench {
         };
         let work = Work { bench: self, release, route, trace: order.trace };
         match &route.plan {
-            Plan::Reply { .. } => match (route.hook.decode)(&order.body) {
-                Ok(request) => work.reply(&request, &mut tried).await,
+            Plan::Inline(inline) => match (route.hook.decode)(&order.body) {
+                Ok(request) => work.reply(inline, &request, &mut tried).await,
                 Err(error) => tried.refused = Some(error.to_string()),
             },
             Plan::Rules(rules) => match events(route, &order.body) {
@@ -262,12 +262,19 @@ pub fn find<'r>(release: &'r Release, order: &Order) -> Result<&'r Arc<Route>, T
     let route = release.routes.iter().find(|route| route.name == order.route).ok_or_else(missing)?;
     let rules: Vec<&str> = match &route.plan {
         Plan::Rules(rules) => rules.iter().map(|rule| rule.name.as_str()).collect(),
-        Plan::Reply { .. } => Vec::new(),
+        Plan::Inline(_) => Vec::new(),
     };
     match &order.rule {
         Some(rule) if !rules.contains(&rule.as_str()) => Err(TrialError::Unusable(unknown("rule", rule, &rules))),
         _ => Ok(route),
     }
+}
+
+/// The script of a route or of a rule.
+#[derive(Clone, Copy)]
+struct ScriptOnTrial<'a> {
+    script: &'a Arc<Script>,
+    surroundings: &'a Arc<Surroundings>,
 }
 
 /// What one request is tried on.
@@ -279,28 +286,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn reply(&self, request: &Decoded, tried: &mut Tried) {
-        let Plan::Reply { script, surroundings, on_failure } = &self.route.plan else { return };
+    async fn reply(&self, inline: &InlineScript, request: &Decoded, tried: &mut Tried) {
         let hook = self.route.hook;
         let decision = Uuid::now_v7().simple().to_string();
-        let mark = Mark::new(&decision, self.release.label(), script.file());
-        let (mut ran, encoded) = self.ran(script, surroundings, request, &mark).await;
-        let reply = match encoded {
-            Some(Encoded { reply, sending, actions, .. }) => {
-                tried.send = sending.map(|sending| sending.ways);
-                ran.actions = actions;
-                tried.outcome = Some((hook.recorded.outcome)(&reply).to_owned());
-                reply
-            }
-            None => {
-                tried.outcome = Some(outcome::FAILED.to_owned());
-                (hook.failed)(on_failure, &mark)
-            }
-        };
-        tried.status = Some(reply.status);
-        tried.reply = reply.value();
-        tried.effect = Some((hook.effect)(&reply));
-        tried.notes = reply.notes;
+        let script = ScriptOnTrial { script: &inline.script, surroundings: &inline.surroundings };
+        let (ran, outcome) = self.ran(script, Some(&inline.on_failure), request, decision).await;
+        let failed = outcome.failure.is_some();
+        let word = if failed { outcome::FAILED } else { (hook.recorded.outcome)(&outcome.reply) };
+        tried.outcome = Some(word.to_owned());
+        tried.send = outcome.sending.map(|sending| sending.ways);
+        tried.status = Some(outcome.reply.status);
+        tried.reply = outcome.reply.value();
+        tried.effect = Some((hook.effect)(&outcome.reply));
+        tried.notes = outcome.reply.notes;
         tried.ran = Some(ran);
     }
 
@@ -318,9 +316,8 @@ impl Work<'_> {
                 ran: None,
             };
             if only.map_or(wants, |name| *name == rule.name) {
-                let mark = Mark::new("call", self.release.label(), rule.script.file());
-                let (mut ran, encoded) = self.ran(&rule.script, &rule.surroundings, event, &mark).await;
-                ran.actions = encoded.map(|encoded| encoded.actions).unwrap_or_default();
+                let script = ScriptOnTrial { script: &rule.script, surroundings: &rule.surroundings };
+                let (ran, _) = self.ran(script, None, event, "call".to_owned()).await;
                 let outcome = match (&ran.failure, ran.actions.is_empty()) {
                     (Some(_), _) => outcome::FAILED,
                     (None, true) => outcome::NOTHING,
@@ -334,41 +331,28 @@ impl Work<'_> {
         tried
     }
 
-    /// Runs the script, and takes apart what it returned.
+    /// Runs the script, and makes of what came of it what a trial shows.
     async fn ran(
         &self,
-        script: &Arc<Script>,
-        surroundings: &Arc<Surroundings>,
+        ScriptOnTrial { script, surroundings }: ScriptOnTrial<'_>,
+        on_failure: Option<&Declared>,
         request: &Decoded,
-        mark: &Mark<'_>,
-    ) -> (Ran, Option<Encoded>) {
-        let (started, call) = (Instant::now(), self.call(surroundings, request));
+        decision: String,
+    ) -> (Ran, RunOutcome) {
+        let (started, call, hook) = (Instant::now(), self.call(surroundings, request), self.route.hook);
         let outside = self.bench.lookups.of(&self.release.connectors, None, true);
         let run = self.bench.lanes.run(script, call, &outside).await;
-        let mut ran = Ran::of(script.file(), &run);
-        let compiler = &self.release.compiler;
-        let failed = |error: ScriptError| Failure::script(&error);
-        let encoded = match run.result {
-            Ok(returned) => {
-                ran.commands = (self.route.hook.describe)(&returned);
-                let encoded = self.release.encode(self.route, request, returned, mark);
-                encoded.map_err(|problem| failed(compiler.misfit(script, &problem)))
-            }
-            Err(error) if error.cause.is_refusal() => Err(Failure::busy()),
-            Err(error) => Err(failed(compiler.explain(script, *error))),
-        };
+        let commands = run.result.as_ref().map(hook.describe).unwrap_or_default();
+        let place = self.release.script_use(hook, script, on_failure);
+        let outcome = place.outcome(decision, request, run, |encoded| self.release.check(encoded));
+        let mut ran = Ran::of(script.file(), &outcome);
+        ran.commands = commands;
         ran.times.total_us = micros(started.elapsed());
         if self.trace {
-            let trace = traced(script.clone(), self.call(surroundings, request), run.journal, self.route.hook).await;
-            ran.take_trace(trace);
+            let call = self.call(surroundings, request);
+            ran.take_trace(traced(script.clone(), call, outcome.journal.clone(), hook).await);
         }
-        match encoded {
-            Ok(encoded) => (ran, Some(encoded)),
-            Err(failure) => {
-                ran.failure = Some(failure);
-                (ran, None)
-            }
-        }
+        (ran, outcome)
     }
 
     /// Each run has the time of its route, a trace as well.

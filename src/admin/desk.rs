@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::admin::access::{Identity, Operator};
 use crate::admin::desk::inventory::InForce;
 use crate::admin::health::{Sample, Samples};
-use crate::admin::live::Stage;
+use crate::admin::live::DecisionFeed;
 use crate::delivery::Delivery;
 use crate::history::History;
 use crate::records::Recorder;
@@ -44,7 +44,7 @@ pub struct Parts {
     /// What was in force, and who changed what.
     pub history: Arc<History>,
     /// Decisions as they are made, for watchers.
-    pub stage: Arc<Stage>,
+    pub feed: Arc<DecisionFeed>,
     /// The last hour in numbers.
     pub health: Arc<Samples>,
     /// Where requests are tried.
@@ -115,7 +115,7 @@ impl Desk {
 
     /// Decisions as they are made, as server-sent events; nothing if too many watch already.
     pub fn watch(&self, who: &Identity) -> Option<Channel<Bytes>> {
-        self.parts.stage.watch(who, self.parts.stopping.clone())
+        self.parts.feed.watch(who, self.parts.stopping.clone())
     }
 
     /// Notes who changed what, in the log of changes. `what` is a fixed sentence; `subject` names what it was done to,

@@ -62,14 +62,14 @@ impl Watchers {
 
 /// The place of one watcher, until it is dropped.
 struct Place {
-    stage: Arc<Stage>,
+    feed: Arc<DecisionFeed>,
     role: Role,
     name: String,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut watchers = self.stage.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watchers = self.feed.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         *watchers.of_role(self.role) -= 1;
         if let Some(count) = watchers.by_name.get_mut(&self.name) {
             *count -= 1;
@@ -81,7 +81,7 @@ impl Drop for Place {
 }
 
 /// Tells all watchers what is decided.
-pub struct Stage {
+pub struct DecisionFeed {
     records: Arc<Recorder>,
     watchers: Mutex<Watchers>,
     /// There while somebody watches.
@@ -91,7 +91,7 @@ pub struct Stage {
 /// A batch as an event, for each role.
 type Texts = Arc<PerRole<Bytes>>;
 
-impl Stage {
+impl DecisionFeed {
     pub fn new(records: Arc<Recorder>) -> Arc<Self> {
         Arc::new(Self { records, watchers: Mutex::default(), batches: Mutex::default() })
     }
@@ -114,7 +114,7 @@ impl Stage {
         }
         *watchers.of_role(who.role) += 1;
         watchers.by_name.insert(name.clone(), of_one + 1);
-        Some(Place { stage: self.clone(), role: who.role, name })
+        Some(Place { feed: self.clone(), role: who.role, name })
     }
 
     fn subscribe(self: &Arc<Self>) -> broadcast::Receiver<Texts> {
@@ -140,7 +140,11 @@ impl Stage {
 }
 
 /// Gathers decisions and writes each batch once.
-async fn gather(stage: Arc<Stage>, mut records: broadcast::Receiver<Arc<Record>>, sender: broadcast::Sender<Texts>) {
+async fn gather(
+    feed: Arc<DecisionFeed>,
+    mut records: broadcast::Receiver<Arc<Record>>,
+    sender: broadcast::Sender<Texts>,
+) {
     let mut ticks = interval(GATHER);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Batch::default();
@@ -152,7 +156,7 @@ async fn gather(stage: Arc<Stage>, mut records: broadcast::Receiver<Arc<Record>>
                 Err(RecvError::Closed) => return,
             },
             _ = ticks.tick() => {
-                if stage.ends(&sender) {
+                if feed.ends(&sender) {
                     return;
                 }
                 if let Some(text) = std::mem::take(&mut batch).texts() {

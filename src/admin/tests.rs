@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::admin::desk::Parts;
 use crate::admin::health::Samples;
-use crate::admin::live::Stage;
+use crate::admin::live::DecisionFeed;
 use crate::delivery::Delivery;
 use crate::history::History;
 use crate::records::{Recorder, Settings};
@@ -53,7 +53,7 @@ async fn desk(live: bool) -> (tempfile::TempDir, Arc<Desk>) {
     let (_, stopping) = tokio::sync::watch::channel(false);
     let desk = Desk::new(Parts {
         history: History::start(store.clone(), held.clone(), place.clone()),
-        stage: Stage::new(records.clone()),
+        feed: DecisionFeed::new(records.clone()),
         health: Samples::start(metrics.clone(), delivery.clone()),
         bench: Bench::new(Lanes::start().unwrap(), delivery.lookups().clone()),
         live: held,

@@ -125,7 +125,7 @@ fn hook_named(name: &str) -> Result<&'static Hook> {
 
 fn names() -> Vec<String> {
     let hooks = hooks::HOOKS.iter().map(|hook| hook.name.to_owned());
-    let entries = named::all().into_iter().map(|named| named.entry.name.to_owned());
+    let entries = named::all().into_iter().map(|named| named.entry.name().to_owned());
     let codes = codes::all().into_iter().map(|code| code.code.to_owned());
     hooks.chain(entries).chain(codes).collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -147,8 +147,8 @@ fn topics() {
 /// The names of functions, and of the values that have no function to make them, by family.
 fn families(title: &str, entries: &[Entry]) {
     let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.receiver.is_none()) {
-        let name = entry.name;
+    for entry in entries.iter().filter(|entry| entry.receiver().is_none()) {
+        let name = entry.name();
         match families.iter_mut().find(|(family, _)| *family == entry.family) {
             Some((_, names)) if names.contains(&name) => {}
             Some((_, names)) => names.push(name),
@@ -208,9 +208,9 @@ fn entry_json(named: &Named) -> Value {
     };
     json!({
         "kind": kind,
-        "name": entry.name,
-        "receiver": entry.receiver,
-        "signature": entry.signature(),
+        "name": entry.name(),
+        "receiver": entry.receiver(),
+        "signature": entry.signature.to_string(),
         "about": entry.doc.about,
         "example": entry.doc.example,
         "family": entry.family,

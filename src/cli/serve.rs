@@ -26,7 +26,7 @@ use tracing::{error, info, warn};
 use crate::admin::Admin;
 use crate::admin::desk::{Desk, Parts};
 use crate::admin::health::Samples;
-use crate::admin::live::Stage;
+use crate::admin::live::DecisionFeed;
 use crate::allocator;
 use crate::cli::bundle;
 use crate::cli::output;
@@ -194,7 +194,7 @@ async fn serve(
         live: live.clone(),
         delivery: delivery.clone(),
         history: history.clone(),
-        stage: Stage::new(records.clone()),
+        feed: DecisionFeed::new(records.clone()),
         health: Samples::start(metrics.clone(), delivery.clone()),
         bench: Bench::new(lanes.clone(), delivery.lookups().clone()),
         records: records.clone(),

@@ -278,7 +278,7 @@ impl Delivery {
     fn wanted(&self, route: &Route, events: Vec<Bytes>, cycle: &mut Cycle) -> Vec<Decoded> {
         let rules = match &route.plan {
             Plan::Rules(rules) => rules.as_slice(),
-            Plan::Reply { .. } => &[],
+            Plan::Inline(_) => &[],
         };
         let mut found = Vec::with_capacity(events.len());
         for event in events {

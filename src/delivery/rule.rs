@@ -2,23 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use rhai::ImmutableString;
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
 use crate::command::Action;
-use crate::decision::Failure as Told;
 use crate::delivery::Delivery;
 use crate::delivery::outbox;
 use crate::delivery::outbox::Origin;
 use crate::delivery::work::{Next, Verdict};
-use crate::hooks::{Decoded, Mark, Parcel};
+use crate::hooks::{Decoded, Parcel};
 use crate::lookup;
-use crate::records;
-use crate::records::{Ran, RuleRun, Weight};
+use crate::outcome::RunOutcome;
+use crate::records::{RuleRun, RunInput, Seen, Weight};
 use crate::release::{Plan, Release, Route, Rule};
 use crate::script::context::{LogLine, World};
-use crate::script::diagnose::ScriptError;
 use crate::script::journal::Journal;
 use crate::script::run::Call;
 use crate::store::clock;
@@ -49,53 +46,56 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
     let Some(event) = (route.hook.unpack)(parcel) else {
         return Verdict::dead("no_event", format!("`{}` carries no events", route.hook.name));
     };
-    let mut seen = Seen { id: Uuid::now_v7().simple().to_string(), began: clock::wall(), ..Seen::default() };
-    let decided = decide(delivery, release, (route, rule), (job, &event), &mut seen).await;
-    seen.logs.iter().for_each(|line| tell_logged(route, rule, job, line));
-    lookup::tell_failures(&route.name, &job.event.id.to_string(), &seen.journal);
-    let script_us = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
-    let lookups = seen.journal.summary();
-    let attempt = job.token.attempt;
-    if let (Err(failure), Some(rest)) = (&decided, rest(&seen.journal)) {
+    let began = clock::wall();
+    let outcome = attempt(delivery, release, (route, rule), (job, &event)).await;
+    outcome.logs.iter().for_each(|line| tell_logged(route, rule, job, line));
+    lookup::tell_failures(&route.name, &job.event.id.to_string(), &outcome.journal);
+    if let (Some(failure), Some(rest)) = (&outcome.failure, rest(&outcome.journal)) {
         let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+        let (attempt, lookups) = (job.token.attempt, outcome.journal.summary());
         debug!(route.name, rule.name, event.id = job.event.id, attempt, lookups, rest_ms, "rule waits for a connector");
         return Verdict::rest(rest, failure.reason(), failure.to_string());
     }
-    remember(delivery, release, (route, rule), (job, event), &decided, seen);
-    match decided {
-        Ok(actions) => {
-            info!(
-                route.name,
-                rule.name,
-                event.id = job.event.id,
-                event.r#type = job.event.kind,
-                attempt,
-                actions.count = actions.len(),
-                script_us,
-                lookups,
-                "rule ran"
-            );
-            let detail = format!("{} asked for", counted(actions.len()));
-            Verdict { next: Next::Done(children(job, rule, &actions)), ..Verdict::done(None, detail) }
-        }
-        Err(failure) => {
-            error!(
-                route.name,
-                rule.name,
-                event.id = job.event.id,
-                event.r#type = job.event.kind,
-                attempt,
-                script_us,
-                lookups,
-                reason = failure.reason(),
-                error = %failure,
-                "rule failed"
-            );
-            let script = &rule.script;
-            let hash = script.hash().get(..12).unwrap_or_default();
-            Verdict::again(failure.reason(), format!("{failure} ({} {hash})", script.file()))
-        }
-    }
+    let verdict = verdict((route, rule), job, &outcome);
+    remember(delivery, release, (route, rule), (job, event), outcome, began);
+    verdict
+}
+
+/// What comes next, and the line of the log that says so.
+fn verdict((route, rule): (&Route, &Rule), job: &Leased, outcome: &RunOutcome) -> Verdict {
+    let script_us = u64::try_from(outcome.took.as_micros()).unwrap_or(u64::MAX);
+    let (attempt, lookups) = (job.token.attempt, outcome.journal.summary());
+    let Some(failure) = &outcome.failure else {
+        let actions = &outcome.actions;
+        info!(
+            route.name,
+            rule.name,
+            event.id = job.event.id,
+            event.r#type = job.event.kind,
+            attempt,
+            actions.count = actions.len(),
+            script_us,
+            lookups,
+            "rule ran"
+        );
+        let detail = format!("{} asked for", counted(actions.len()));
+        return Verdict { next: Next::Done(children(job, rule, actions)), ..Verdict::done(None, detail) };
+    };
+    error!(
+        route.name,
+        rule.name,
+        event.id = job.event.id,
+        event.r#type = job.event.kind,
+        attempt,
+        script_us,
+        lookups,
+        reason = failure.reason(),
+        error = %failure,
+        "rule failed"
+    );
+    let script = &rule.script;
+    let hash = script.hash().get(..12).unwrap_or_default();
+    Verdict::again(failure.reason(), format!("{failure} ({} {hash})", script.file()))
 }
 
 /// How long the connector is given a rest that the run asked last. Such a run was over before it could decide anything.
@@ -115,54 +115,13 @@ fn tell_logged(route: &Route, rule: &Rule, job: &Leased, line: &LogLine) {
     );
 }
 
-/// Why a run gave no actions.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("no thread was free for this script before its deadline")]
-    NoThread,
-    #[error("{0}")]
-    Script(Box<ScriptError>),
-}
-
-impl Failure {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::NoThread => "busy",
-            Self::Script(error) => error.reason(),
-        }
-    }
-
-    fn told(&self) -> Told {
-        let place = match self {
-            Self::NoThread => None,
-            Self::Script(error) => Some(&**error),
-        };
-        records::failure(self.reason(), self.to_string(), place)
-    }
-}
-
-/// What is told of a run, however it ended.
-#[derive(Default)]
-struct Seen {
-    /// Of this decision.
-    id: String,
-    began: i64,
-    begun: bool,
-    logs: Vec<LogLine>,
-    reason: Option<ImmutableString>,
-    journal: Journal,
-    /// In the script alone.
-    took: Duration,
-}
-
-async fn decide(
+async fn attempt(
     delivery: &Delivery,
     release: &Release,
     (route, rule): (&Route, &Rule),
     (job, event): (&Leased, &Decoded),
-    seen: &mut Seen,
-) -> Result<Vec<Action>, Failure> {
-    let script = &rule.script;
+) -> RunOutcome {
+    let (id, script) = (Uuid::now_v7().simple().to_string(), &rule.script);
     let call = Call {
         request: event.request.clone(),
         surroundings: rule.surroundings.clone(),
@@ -170,21 +129,10 @@ async fn decide(
         deadline: Instant::now() + Duration::from_millis(script.limits().deadline_ms),
     };
     let outside = delivery.lookups.of(&release.connectors, Some(origin(job)), job.event.flags.preview);
-    let outside = outside.traced(trace::Run::of(&seen.id, None));
+    let outside = outside.traced(trace::Run::of(&id, None));
     let run = delivery.lanes.run_patiently(script, call, &outside).await;
-    (seen.logs, seen.reason, seen.journal, seen.took) = (run.logs, run.reason, run.journal, run.took);
-    seen.begun = !run.result.as_ref().is_err_and(|failed| failed.cause.is_refusal());
-    route.metrics.script_seconds.observe(seen.took);
-    let misfit = |problem: &str| Failure::Script(Box::new(release.compiler.misfit(script, problem)));
-    let returned = run.result.map_err(|failed| {
-        if failed.cause.is_refusal() {
-            return Failure::NoThread;
-        }
-        Failure::Script(Box::new(release.compiler.explain(script, *failed)))
-    })?;
-    let mark = Mark::new(&seen.id, release.label(), script.file());
-    let encoded = release.encode(route, event, returned, &mark).map_err(|problem| misfit(&problem))?;
-    Ok(encoded.actions)
+    route.metrics.script_seconds.observe(run.took);
+    release.script_use(route.hook, script, None).outcome(id, event, run, |encoded| release.check(encoded))
 }
 
 /// Hands over what is to be remembered of a run.
@@ -193,17 +141,15 @@ fn remember(
     release: &Release,
     (route, rule): (&Route, &Rule),
     (job, request): (&Leased, Decoded),
-    decided: &Result<Vec<Action>, Failure>,
-    seen: Seen,
+    outcome: RunOutcome,
+    began: i64,
 ) {
-    let weight = if decided.is_err() { Weight::Urgent } else { Weight::Plain };
+    let weight = if outcome.failure.is_some() { Weight::Urgent } else { Weight::Plain };
     if !delivery.records.admits(weight, Instant::now()) {
         return;
     }
     let (script, surroundings) = (rule.script.clone(), rule.surroundings.clone());
-    let Seen { id, began, begun, reason, journal, took, .. } = seen;
-    delivery.records.record(records::Seen {
-        id,
+    delivery.records.record(Seen {
         at: began,
         route: route.name.clone(),
         hook: Some(route.hook),
@@ -212,14 +158,11 @@ fn remember(
         request_id: None,
         parent: None,
         preview: job.event.flags.preview,
-        ran: Some(Ran { script, surroundings, request, begun, journal, reason, took }),
+        took: outcome.took,
+        outcome: Ok(outcome),
+        input: Some(RunInput { script, surroundings, request }),
         rule: Some(RuleRun { name: rule.name.clone(), event: job.event.id, attempt: job.token.attempt }),
-        reply: None,
-        status: None,
-        failure: decided.as_ref().err().map(Failure::told),
-        actions: decided.as_ref().map(|actions| records::lines(actions)).unwrap_or_default(),
         decoded_us: 0,
-        took,
         capture: None,
     });
 }

@@ -9,10 +9,10 @@ use crate::editor::outline::{Constant, Function, Outline};
 use crate::editor::tokens::Kind;
 use crate::editor::types::Typed;
 use crate::editor::view::View;
-use crate::editor::vocabulary::{is_command, methods_of, parameters, plain_word};
+use crate::editor::vocabulary::{is_command, methods_of, plain_word};
 use crate::script::library;
 use crate::script::library::Entry;
-use crate::script::lint::known::Shape;
+use crate::script::shape::Shape;
 use crate::script::standard::{Builtin, builtins};
 
 /// How an editor inserts what was chosen.
@@ -111,7 +111,7 @@ fn members(view: &View, dot: usize, insert: Insert) -> Vec<CompletionItem> {
 
 /// Rows such as `Profile.*` name no property.
 fn is_named(entry: &&'static Entry) -> bool {
-    entry.name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+    entry.name().starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
 /// Functions and constants of an imported file.
@@ -175,14 +175,14 @@ fn of_entry(entry: &'static Entry, insert: Insert) -> CompletionItem {
         library::Kind::Function => CompletionItemKind::Function,
         library::Kind::Constant => CompletionItemKind::Constant,
     };
-    let wanted = parameters(entry.doc.signature).into_iter().filter(|(_, optional)| !optional);
-    let names: Vec<&str> = wanted.map(|(name, _)| name).collect();
+    let required = entry.signature.params().iter().filter(|param| !param.optional);
+    let names: Vec<&str> = required.map(|param| param.name).collect();
     let item = match entry.kind {
-        library::Kind::Method | library::Kind::Function => called(entry.name, kind, &names, insert),
-        _ => plain(entry.name, kind),
+        library::Kind::Method | library::Kind::Function => called(entry.name(), kind, &names, insert),
+        _ => plain(entry.name(), kind),
     };
     CompletionItem {
-        detail: Some(entry.signature()),
+        detail: Some(entry.signature.to_string()),
         documentation: Some(hover::markdown(hover::of_entry(entry)).into()),
         ..item
     }

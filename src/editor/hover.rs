@@ -8,7 +8,7 @@ use crate::editor::types::Typed;
 use crate::editor::view::View;
 use crate::editor::vocabulary::{is_command, methods_of, plain_word};
 use crate::script::library::Entry;
-use crate::script::lint::known::Shape;
+use crate::script::shape::Shape;
 use crate::script::standard::{Builtin, builtins};
 
 /// The page of the word at a byte.
@@ -53,12 +53,12 @@ fn members(view: &View, index: usize, name: &str) -> Vec<String> {
             unique(values.map(|value| format!("```json\n{value:#}\n```\nFrom `gateway.toml`.")).collect())
         }
         Typed::Shape(Shape::Value(receiver)) => {
-            view.vocabulary.members(receiver).filter(|entry| entry.name == name).map(of_entry).collect()
+            view.vocabulary.members(receiver).filter(|entry| entry.name() == name).map(of_entry).collect()
         }
         Typed::Shape(shape) => match plain_word(shape) {
             Some(word) => methods_of(word).filter(|row| row.name == name).map(of_builtin).collect(),
             None => {
-                let ours = view.vocabulary.all_members().filter(|entry| entry.name == name).map(of_entry);
+                let ours = view.vocabulary.all_members().filter(|entry| entry.name() == name).map(of_entry);
                 let rhai = builtins().iter().filter(|row| row.name == name && row.receiver.is_some()).map(of_builtin);
                 unique(ours.chain(rhai).collect())
             }
@@ -75,7 +75,7 @@ fn plain(view: &View, index: usize, word: &str) -> Vec<String> {
         return vec![of_function(function)];
     }
     if view.word(index + 1) == "(" {
-        let ours: Vec<String> = view.vocabulary.words().filter(|entry| entry.name == word).map(of_entry).collect();
+        let ours: Vec<String> = view.vocabulary.words().filter(|entry| entry.name() == word).map(of_entry).collect();
         if !ours.is_empty() {
             return ours;
         }
@@ -111,7 +111,7 @@ pub(super) fn of_entry(entry: &'static Entry) -> String {
     } else {
         entry.doc.about.to_owned()
     };
-    page(&entry.signature(), &about, Some(entry))
+    page(&entry.signature.to_string(), &about, Some(entry))
 }
 
 pub(super) fn of_builtin(row: &Builtin) -> String {

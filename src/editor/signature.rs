@@ -9,8 +9,8 @@ use crate::editor::outline::Function;
 use crate::editor::tokens::Kind;
 use crate::editor::types::Typed;
 use crate::editor::view::View;
-use crate::editor::vocabulary::{parameters, plain_word};
-use crate::script::lint::known::Shape;
+use crate::editor::vocabulary::plain_word;
+use crate::script::shape::Shape;
 use crate::script::standard::builtins;
 
 /// One way to call something.
@@ -81,26 +81,26 @@ fn forms(view: &View, callee: usize) -> Vec<Form> {
 }
 
 fn registered(view: &View, name: &str) -> Vec<Form> {
-    let ours: Vec<Form> = view.vocabulary.words().filter(|entry| entry.name == name).map(of_entry).collect();
+    let ours: Vec<Form> = view.vocabulary.words().filter(|entry| entry.name() == name).map(of_entry).collect();
     if ours.is_empty() { of_rhai(None, name) } else { ours }
 }
 
 fn methods(view: &View, callee: usize, name: &str) -> Vec<Form> {
     match view.type_before(callee - 1) {
         Typed::Shape(Shape::Value(receiver)) => {
-            view.vocabulary.members(receiver).filter(|entry| entry.name == name).map(of_entry).collect()
+            view.vocabulary.members(receiver).filter(|entry| entry.name() == name).map(of_entry).collect()
         }
         Typed::Shape(shape) if plain_word(shape).is_some() => of_rhai(plain_word(shape), name),
         _ => {
-            let ours = view.vocabulary.all_members().filter(|entry| entry.name == name).map(of_entry);
+            let ours = view.vocabulary.all_members().filter(|entry| entry.name() == name).map(of_entry);
             ours.chain(of_rhai(None, name)).collect()
         }
     }
 }
 
 fn of_entry(entry: &'static crate::script::library::Entry) -> Form {
-    let names = parameters(entry.doc.signature).into_iter().map(|(name, _)| name.to_owned());
-    Form { label: entry.signature(), parameters: names.collect(), about: entry.doc.about.to_owned() }
+    let names = entry.signature.params().iter().map(|param| param.name.to_owned());
+    Form { label: entry.signature.to_string(), parameters: names.collect(), about: entry.doc.about.to_owned() }
 }
 
 fn of_rhai(receiver: Option<&str>, name: &str) -> Vec<Form> {

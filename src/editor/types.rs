@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use crate::editor::outline::{Function, Named};
 use crate::editor::tokens::{Kind, closer, opener};
 use crate::editor::view::View;
-use crate::editor::vocabulary::{methods_of, plain_word, result};
+use crate::editor::vocabulary::{methods_of, plain_word};
 use crate::script::library;
-use crate::script::lint::known::Shape;
+use crate::script::shape::Shape;
 
 /// What is known of a value.
 #[derive(Clone, Debug)]
@@ -195,8 +195,8 @@ impl<'a> View<'a> {
             return UNKNOWN;
         }
         let mut forms =
-            self.vocabulary.words().filter(|entry| entry.kind == library::Kind::Function && entry.name == name);
-        forms.next().map_or(UNKNOWN, |entry| Typed::Shape(result(entry)))
+            self.vocabulary.words().filter(|entry| entry.kind == library::Kind::Function && entry.name() == name);
+        forms.next().map_or(UNKNOWN, |entry| Typed::Shape(entry.signature.result_shape()))
     }
 
     /// The type of a name at a place.
@@ -232,7 +232,7 @@ impl<'a> View<'a> {
             let (typed, reached) = self.chain(constant.value, end, steps);
             return if reached == end { typed } else { UNKNOWN };
         }
-        self.vocabulary.constant(name).map_or(UNKNOWN, |entry| Typed::Shape(result(entry)))
+        self.vocabulary.constant(name).map_or(UNKNOWN, |entry| Typed::Shape(entry.signature.result_shape()))
     }
 
     /// The token after a value: of a loop its `{`, else the `;`.
@@ -253,8 +253,8 @@ impl<'a> View<'a> {
         match of {
             Typed::Parameters(maps) => below(maps, name),
             Typed::Shape(Shape::Value(receiver)) => {
-                let found = self.vocabulary.members(receiver).find(|entry| entry.name == name);
-                found.map_or(UNKNOWN, |entry| Typed::Shape(result(entry)))
+                let found = self.vocabulary.members(receiver).find(|entry| entry.name() == name);
+                found.map_or(UNKNOWN, |entry| Typed::Shape(entry.signature.result_shape()))
             }
             Typed::Shape(shape) => {
                 let methods = plain_word(*shape).into_iter().flat_map(methods_of);

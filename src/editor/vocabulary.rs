@@ -8,8 +8,8 @@ use crate::hooks;
 use crate::hooks::Hook;
 use crate::script::compile::is_test;
 use crate::script::library::{Effect, Entry, Finished, Kind};
-use crate::script::lint::known::Shape;
 use crate::script::prelude;
+use crate::script::shape::Shape;
 use crate::script::standard::{Builtin, builtins};
 
 /// The rows of the table that a file may use.
@@ -38,18 +38,21 @@ impl Vocabulary {
         }
         let mut seen = BTreeSet::new();
         let all = libraries(&hooks, is_test(name)).into_iter().flat_map(|library| &library.entries);
-        let entries = all.filter(|entry| seen.insert((entry.signature(), entry.doc.about))).collect();
+        let entries = all.filter(|entry| seen.insert((entry.signature.to_string(), entry.doc.about))).collect();
         Self { entries, hooks }
     }
 
     /// Properties and methods of a type.
     pub(super) fn members(&self, receiver: &str) -> impl Iterator<Item = &'static Entry> {
-        self.entries.iter().copied().filter(move |entry| entry.receiver == Some(receiver) && entry.kind != Kind::Value)
+        self.entries
+            .iter()
+            .copied()
+            .filter(move |entry| entry.receiver() == Some(receiver) && entry.kind != Kind::Value)
     }
 
     /// Properties and methods of every type.
     pub(super) fn all_members(&self) -> impl Iterator<Item = &'static Entry> {
-        self.entries.iter().copied().filter(|entry| entry.receiver.is_some())
+        self.entries.iter().copied().filter(|entry| entry.receiver().is_some())
     }
 
     /// Functions, commands and constants: what stands without a dot.
@@ -60,12 +63,12 @@ impl Vocabulary {
 
     /// The constant of that name.
     pub(super) fn constant(&self, name: &str) -> Option<&'static Entry> {
-        self.words().find(|entry| entry.kind == Kind::Constant && entry.name == name)
+        self.words().find(|entry| entry.kind == Kind::Constant && entry.name() == name)
     }
 
     /// The type of that name.
     pub(super) fn value(&self, name: &str) -> Option<&'static Entry> {
-        self.entries.iter().copied().find(|entry| entry.kind == Kind::Value && entry.name == name)
+        self.entries.iter().copied().find(|entry| entry.kind == Kind::Value && entry.name() == name)
     }
 
     /// The type of the parameter of an entry function.
@@ -89,35 +92,6 @@ pub(super) fn methods_of(word: &str) -> impl Iterator<Item = &'static Builtin> {
     builtins().iter().filter(move |row| row.receiver == Some(word))
 }
 
-/// The type of a property, or of what a call gives.
-pub(super) fn result(entry: &'static Entry) -> Shape<'static> {
-    let signature = entry.doc.signature;
-    match entry.kind {
-        Kind::Property | Kind::Constant => {
-            signature.split_once(':').map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape))
-        }
-        Kind::Method | Kind::Function => {
-            signature.rsplit_once("->").map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape))
-        }
-        Kind::Value => Shape::Unknown,
-    }
-}
-
-/// The names in the brackets of a signature: `attribute`, `text`, `reason`; those in `[…]` may be left out.
-pub(super) fn parameters(signature: &'static str) -> Vec<(&'static str, bool)> {
-    let Some((_, rest)) = signature.split_once('(') else { return Vec::new() };
-    let inside = rest.rsplit_once(')').map_or(rest, |(inside, _)| inside);
-    let inside = inside.split(") ->").next().unwrap_or(inside);
-    let mut optional = false;
-    let mut names = Vec::new();
-    for piece in inside.split(',').filter(|piece| !piece.trim().is_empty()) {
-        let name = piece.split(':').next().unwrap_or(piece).trim().trim_matches(['[', ']', ' ']);
-        names.push((name, optional));
-        optional |= piece.trim_end().ends_with('[');
-    }
-    names
-}
-
 /// Whether an entry makes a command.
 pub(super) fn is_command(entry: &Entry) -> bool {
     entry.effect == Effect::Command
@@ -128,20 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_left_out_is_told() {
-        let found = parameters("deny_field(attribute: string, text: string [, reason: string]) -> command");
-        assert_eq!(found, [("attribute", false), ("text", false), ("reason", true)]);
-        assert!(parameters("allow() -> command").is_empty());
-    }
-
-    #[test]
     fn an_entry_function_tells_the_hook() {
         let outline = Outline::of("fn on_token(request) { }");
         let vocabulary = Vocabulary::of("a.rhai", &[], &outline);
         assert_eq!(vocabulary.hooks.len(), 1);
         assert!(vocabulary.constant("id_token").is_some());
-        assert!(!vocabulary.words().any(|entry| entry.name == "deny_field"));
+        assert!(!vocabulary.words().any(|entry| entry.name() == "deny_field"));
         let shared = Vocabulary::of("lib/a.rhai", &[], &Outline::of("fn help() {}"));
-        assert!(shared.words().any(|entry| entry.name == "deny_field"));
+        assert!(shared.words().any(|entry| entry.name() == "deny_field"));
     }
 }

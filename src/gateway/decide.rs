@@ -1,85 +1,18 @@
 //! One decision: the script runs, its commands become the reply; or the route's declared answer is given.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rhai::ImmutableString;
 use uuid::Uuid;
 
-use crate::command::Action;
-use crate::hooks::{Decoded, Encoded, HookError, Mark, Reply};
+use crate::hooks::Decoded;
 use crate::lookup::Lookups;
-use crate::message::{Outcome, Sending, Tried};
-use crate::release::{Plan, Release, Route};
-use crate::script::context::{LogLine, World};
-use crate::script::diagnose::ScriptError;
-use crate::script::journal::Journal;
+use crate::outcome::{RunFailure, RunOutcome, ScriptUse};
+use crate::release::{InlineScript, Plan, Release, Route};
+use crate::script::context::World;
 use crate::script::lanes::Lanes;
-use crate::script::run::{Call, Cause};
-use crate::store::StoreError;
+use crate::script::run::Call;
 use crate::telemetry::trace;
 use crate::telemetry::trace::Parent;
-
-/// What a script decided, or why it could not.
-pub struct Decision {
-    /// Sortable by time; also in the reply's `debugContext`.
-    pub id: String,
-    pub reply: Reply,
-    /// What has to be sent before the reply leaves: it is the one for when the first connector takes it.
-    pub sending: Option<Sending>,
-    /// What the gateway is to do besides; its connectors can do each of them.
-    pub actions: Vec<Action>,
-    pub failure: Option<Failure>,
-    pub logs: Vec<LogLine>,
-    /// What the script said with `reason(…)`.
-    pub reason: Option<ImmutableString>,
-    /// What the script wants the reply to say with `note(…)`.
-    pub note: Option<ImmutableString>,
-    /// Whether somebody is kept from what they came for.
-    pub denied: bool,
-    /// Whether the script ran at all.
-    pub begun: bool,
-    /// What the script read of the world, lookups among it.
-    pub journal: Journal,
-    /// In the script alone.
-    pub took: Duration,
-}
-
-/// Why the declared answer was given.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    #[error("{0} calls of this route are in work already, as many as `limits.concurrent` allows")]
-    Busy(usize),
-    #[error("more calls come than can be answered in time, so this one was refused at once and its script did not run")]
-    Overload,
-    #[error("no thread was free for this script before its deadline")]
-    NoThread,
-    #[error("the process died while this script ran, more than once, so its calls are refused for a while")]
-    Crashed,
-    #[error("the call cannot be used, so its script did not run: {0}")]
-    Unread(HookError),
-    #[error("{0}")]
-    Script(Box<ScriptError>),
-    #[error("no provider took the message ({})", Outcome::reasons(.0))]
-    NotSent(Vec<Tried>),
-    #[error("the actions of the script could not be kept: {0}")]
-    Store(StoreError),
-}
-
-impl Failure {
-    /// The label in metrics and logs.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Busy(_) | Self::NoThread => "busy",
-            Self::Overload => "overload",
-            Self::Crashed => "crashed",
-            Self::Unread(HookError::UnknownType { .. }) => "other_hook",
-            Self::Unread(_) => "bad_body",
-            Self::Script(error) => error.reason(),
-            Self::NotSent(_) => "not_sent",
-            Self::Store(_) => "store",
-        }
-    }
-}
 
 /// What a call brings besides its request.
 #[derive(Clone, Copy, Debug)]
@@ -90,121 +23,59 @@ pub struct Asked<'a> {
     pub parent: Option<&'a Parent>,
 }
 
+/// A route that answers calls with its script.
+#[derive(Clone, Copy)]
+pub struct InlineRoute<'a> {
+    pub release: &'a Release,
+    pub route: &'a Route,
+    pub inline: &'a InlineScript,
+}
+
+impl<'a> InlineRoute<'a> {
+    /// None for a route that gives events to rules.
+    pub fn of(release: &'a Release, route: &'a Route) -> Option<Self> {
+        match &route.plan {
+            Plan::Inline(inline) => Some(Self { release, route, inline }),
+            Plan::Rules(_) => None,
+        }
+    }
+
+    pub(super) fn script_use(self) -> ScriptUse<'a> {
+        let Self { release, route, inline } = self;
+        release.script_use(route.hook, &inline.script, Some(&inline.on_failure))
+    }
+}
+
 /// Runs the route's script on the request. Never fails: a failure has its declared answer.
 pub async fn decide(
     lanes: &Lanes,
     lookups: &Lookups,
-    release: &Release,
-    route: &Route,
+    at: InlineRoute<'_>,
     request: &Decoded,
     call: Asked<'_>,
-) -> Decision {
-    let Plan::Reply { script, surroundings, on_failure } = &route.plan else {
-        unreachable!("the gateway sends events to their rules");
+) -> RunOutcome {
+    let InlineRoute { release, route, inline } = at;
+    let id = new_id();
+    let Ok(_permit) = route.permits.try_acquire() else {
+        return at.script_use().not_run(id, RunFailure::Busy(route.limits.concurrent));
     };
-    let id = Uuid::now_v7().simple().to_string();
-    let mark = Mark::new(&id, release.label(), script.file());
-    let mut decision = Decision::of(Reply::empty(204));
-    let outcome = match route.permits.try_acquire() {
-        Err(_) => Err(Failure::Busy(route.limits.concurrent)),
-        Ok(_permit) => {
-            let run = Call {
-                request: request.request.clone(),
-                surroundings: surroundings.clone(),
-                world: World::Real,
-                deadline: call.deadline,
-            };
-            let outside = lookups.of(&release.connectors, None, request.facts.preview);
-            let outside = outside.traced(trace::Run::of(&id, call.parent));
-            let run = lanes.run(script, run, &outside).await;
-            decision.logs = run.logs;
-            (decision.reason, decision.note) = (run.reason, run.note);
-            decision.begun = !run.result.as_ref().is_err_and(|failed| failed.cause.is_refusal());
-            decision.journal = run.journal;
-            decision.took = run.took;
-            match run.result {
-                Ok(returned) => release
-                    .encode(route, request, returned, &Mark { note: decision.note.as_deref(), ..mark })
-                    .map_err(|problem| Failure::Script(Box::new(release.compiler.misfit(script, &problem)))),
-                Err(failed) => Err(match failed.cause {
-                    Cause::Busy => Failure::NoThread,
-                    Cause::Crowded => Failure::Overload,
-                    Cause::Crashed => Failure::Crashed,
-                    _ => Failure::Script(Box::new(release.compiler.explain(script, *failed))),
-                }),
-            }
-        }
+    let run = Call {
+        request: request.request.clone(),
+        surroundings: inline.surroundings.clone(),
+        world: World::Real,
+        deadline: call.deadline,
     };
-    match outcome {
-        Ok(Encoded { reply, sending, actions, denied }) => {
-            (decision.reply, decision.sending, decision.actions) = (reply, sending, actions);
-            decision.denied = denied;
-        }
-        Err(failure) => {
-            let mark = Mark { note: decision.note.as_deref(), fallback: Some(failure.reason()), ..mark };
-            decision.reply = (route.hook.failed)(on_failure, &mark);
-            decision.failure = Some(failure);
-        }
-    }
-    decision.id = id;
-    decision
+    let outside = lookups.of(&release.connectors, None, request.facts.preview);
+    let outside = outside.traced(trace::Run::of(&id, call.parent));
+    let run = lanes.run(&inline.script, run, &outside).await;
+    at.script_use().outcome(id, request, run, |encoded| release.check(encoded))
 }
 
-/// The declared answer for a call of which nothing but its head was looked at, because more come than can be answered.
-pub fn shed(release: &Release, route: &Route) -> Decision {
-    let decision = Decision { id: Uuid::now_v7().simple().to_string(), ..Decision::of(Reply::empty(503)) };
-    decision.failed(release, route, Failure::Overload)
+/// The declared answer to a call whose script is not run.
+pub(super) fn not_run(at: InlineRoute<'_>, failure: RunFailure) -> RunOutcome {
+    at.script_use().not_run(new_id(), failure)
 }
 
-/// The declared answer for a call of which nothing can be used.
-pub fn unread(release: &Release, route: &Route, problem: HookError) -> Decision {
-    let decision = Decision { id: Uuid::now_v7().simple().to_string(), ..Decision::of(Reply::empty(503)) };
-    decision.failed(release, route, Failure::Unread(problem))
-}
-
-impl Decision {
-    /// The same call with the declared answer, because of a failure after its script was done.
-    #[must_use]
-    pub fn failed(mut self, release: &Release, route: &Route, failure: Failure) -> Self {
-        if let Plan::Reply { script, on_failure, .. } = &route.plan {
-            let mark = Mark::new(&self.id, release.label(), script.file());
-            let mark = Mark { note: self.note.as_deref(), fallback: Some(failure.reason()), ..mark };
-            self.reply = (route.hook.failed)(on_failure, &mark);
-        }
-        self.actions.clear();
-        self.sending = None;
-        self.failure = Some(failure);
-        self
-    }
-
-    /// The same call once its message was sent, or was not.
-    #[must_use]
-    pub fn settled(mut self, release: &Release, route: &Route, outcome: Outcome) -> Self {
-        let script = match &route.plan {
-            Plan::Reply { script, .. } => script.file(),
-            Plan::Rules(_) => "",
-        };
-        let mark = Mark { note: self.note.as_deref(), ..Mark::new(&self.id, release.label(), script) };
-        match ((route.hook.settled)(&outcome, &mark), outcome) {
-            (Some(reply), _) => {
-                self.reply = reply;
-                self
-            }
-            (None, Outcome::Failed(tried)) => self.failed(release, route, Failure::NotSent(tried)),
-            (None, _) => self.failed(release, route, Failure::NotSent(Vec::new())),
-        }
-    }
-}
-
-impl Decision {
-    fn of(reply: Reply) -> Self {
-        let (sending, actions, logs, reason, note, denied, begun, journal) = Default::default();
-        let (id, failure, took) = (String::new(), None, Duration::ZERO);
-        Self { id, reply, sending, actions, failure, logs, reason, note, denied, begun, journal, took }
-    }
-
-    #[cfg(test)]
-    pub fn for_tests(reply: Reply) -> Self {
-        Self::of(reply)
-    }
+fn new_id() -> String {
+    Uuid::now_v7().simple().to_string()
 }

@@ -19,9 +19,9 @@ use dashmap::mapref::entry::Entry;
 use rhai::ImmutableString;
 use tokio::sync::OnceCell;
 
-use crate::gateway::decide::Decision;
 use crate::gateway::digest::fingerprint;
 use crate::hooks::Reply;
+use crate::outcome::RunOutcome;
 
 /// Release, route, the provider's id of the call, and its body. A new release answers anew.
 pub type Key = (u64, usize, ImmutableString, u64);
@@ -49,7 +49,7 @@ struct Slot {
 /// What became of a call.
 pub enum Answer {
     /// It ran now.
-    First(Box<Decision>),
+    First(Box<RunOutcome>),
     /// It ran before.
     Again(Reply),
 }
@@ -61,7 +61,7 @@ impl Guard {
     }
 
     /// Decides the call of `key` once. If the caller of the first goes away in the middle, the next one decides.
-    pub async fn once<F: Future<Output = Decision>>(&self, key: Key, decide: impl FnOnce() -> F) -> Answer {
+    pub async fn once<F: Future<Output = RunOutcome>>(&self, key: Key, decide: impl FnOnce() -> F) -> Answer {
         let slot = self.slot(key);
         let mut first = None;
         let reply = slot.reply.get_or_init(|| async {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     async fn reply_of(guard: &Guard, number: usize, status: u16) -> (bool, u16) {
-        let decide = || async { Decision::for_tests(Reply::empty(status)) };
+        let decide = || async { RunOutcome::of(Reply::empty(status)) };
         match guard.once(key(number), decide).await {
             Answer::First(decision) => (true, decision.reply.status),
             Answer::Again(reply) => (false, reply.status),
@@ -136,7 +136,7 @@ mod tests {
             tokio::spawn(async move {
                 let decide = || async {
                     gate.await.expect("the test opens the gate");
-                    Decision::for_tests(Reply::empty(200))
+                    RunOutcome::of(Reply::empty(200))
                 };
                 matches!(guard.once(key(1), decide).await, Answer::First(_))
             })

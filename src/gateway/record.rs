@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use crate::auth::{Denied, Verified};
 use crate::delivery::Receipt;
-use crate::gateway::decide::{Decision, Failure};
 use crate::gateway::refusal::{Fault, Refusal};
 use crate::hooks::{Decoded, Facts, REQUEST_ID_HEADERS, Reply};
 use crate::lookup;
+use crate::outcome::RunOutcome;
 use crate::records::Recorder;
 use crate::release::{Release, Route};
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
@@ -44,8 +44,8 @@ pub struct Record {
     parent: Option<Parent>,
     request_id: Option<ImmutableString>,
     preview: bool,
-    /// Without its request, if that was not read.
-    decision: Option<(Decision, Option<Decoded>)>,
+    /// What came of the script's run; without its request, if that was not read.
+    run: Option<(RunOutcome, Option<Decoded>)>,
     body: Bytes,
     decoded_us: u64,
     repeated: bool,
@@ -71,7 +71,7 @@ impl Record {
             parent: parent(headers),
             request_id: None,
             preview: false,
-            decision: None,
+            run: None,
             body: Bytes::new(),
             decoded_us: 0,
             repeated: false,
@@ -117,13 +117,13 @@ impl Record {
     pub fn decoded(&mut self, facts: &Facts, body: Bytes) {
         self.body = body;
         self.decoded_us = micros(self.received.elapsed());
-        self.request_id = facts.request_id.clone().or_else(|| facts.id.clone());
+        self.request_id = facts.request_id.clone().or_else(|| facts.provider_id.clone());
         self.preview = facts.preview;
     }
 
-    pub fn decided(&mut self, decision: Decision, request: Decoded) -> Reply {
-        let reply = decision.reply.clone();
-        self.decision = Some((decision, Some(request)));
+    pub fn decided(&mut self, outcome: RunOutcome, request: Decoded) -> Reply {
+        let reply = outcome.reply.clone();
+        self.run = Some((outcome, Some(request)));
         reply
     }
 
@@ -133,16 +133,16 @@ impl Record {
     }
 
     /// The call was answered with its declared answer before a script saw it.
-    pub fn shed(&mut self, decision: Decision) -> Reply {
-        let reply = decision.reply.clone();
-        self.decision = Some((decision, None));
+    pub fn shed(&mut self, outcome: RunOutcome) -> Reply {
+        let reply = outcome.reply.clone();
+        self.run = Some((outcome, None));
         reply
     }
 
     /// The call was answered with its declared answer, because nothing of it can be used.
-    pub fn unread(&mut self, decision: Decision, body: Bytes) -> Reply {
+    pub fn unread(&mut self, outcome: RunOutcome, body: Bytes) -> Reply {
         self.body = body;
-        self.shed(decision)
+        self.shed(outcome)
     }
 
     /// Events were kept.
@@ -187,21 +187,25 @@ impl Record {
 
     /// What the answer is called: as the caller calls its request, else by the decision.
     fn answer_id(&self) -> Option<HeaderValue> {
-        let decision = || HeaderValue::try_from(self.decision.as_ref()?.0.id.as_str()).ok();
+        let decision = || HeaderValue::try_from(self.run_outcome()?.id.as_str()).ok();
         self.given_id.clone().or_else(decision)
     }
 
     /// Why this is the declared answer, if it is.
     fn fallback(&self) -> Option<&'static str> {
-        Some(self.decision.as_ref()?.0.failure.as_ref()?.reason())
+        Some(self.run_outcome()?.failure.as_ref()?.reason())
+    }
+
+    fn run_outcome(&self) -> Option<&RunOutcome> {
+        self.run.as_ref().map(|(outcome, _)| outcome)
     }
 
     fn outcome(&self) -> &'static str {
-        match &self.decision {
+        match self.run_outcome() {
             _ if self.repeated => "duplicate",
             None if self.receipt.is_some() => "accepted",
             None => "verified",
-            Some((decision, _)) if decision.failure.is_some() => "failed",
+            Some(outcome) if outcome.failure.is_some() => "failed",
             Some(_) => "replied",
         }
     }
@@ -211,11 +215,11 @@ impl Record {
         let metrics: &RouteMetrics = &known.route.metrics;
         metrics.calls.inc(self.outcome());
         metrics.call_seconds.observe(took);
-        if let Some((decision, _)) = &self.decision {
-            if decision.begun {
-                metrics.script_seconds.observe(decision.took);
+        if let Some(outcome) = self.run_outcome() {
+            if outcome.begun {
+                metrics.script_seconds.observe(outcome.took);
             }
-            if let Some(failure) = &decision.failure {
+            if let Some(failure) = &outcome.failure {
                 metrics.fallback.inc(failure.reason());
             }
         }
@@ -224,28 +228,28 @@ impl Record {
     /// What the run left out, what its script logged, and which of its lookups had no answer.
     fn log_run(&self, reply: &Reply) {
         let (route, ..) = self.names();
-        let decision = self.decision.as_ref().map(|(decision, _)| decision);
-        let id = decision.map(|decision| decision.id.as_str());
+        let run = self.run_outcome();
+        let id = run.map(|run| run.id.as_str());
         for note in &reply.notes {
             warn!(route.name = route, decision = id, note, "a command was left out");
         }
-        let Some(decision) = decision else { return };
-        let facts = self.decision.as_ref().and_then(|(_, request)| request.as_ref()).map(|request| &request.facts);
+        let Some(run) = run else { return };
+        let facts = self.run.as_ref().and_then(|(_, request)| request.as_ref()).map(|request| &request.facts);
         for note in facts.into_iter().flat_map(|facts| &facts.notes) {
             warn!(route.name = route, decision = id, note, "a part of the call was not read as it was sent");
         }
-        for line in &decision.logs {
+        for line in &run.logs {
             let fields = line.fields.as_ref().map(ToString::to_string);
             info!(route.name = route, decision = id, script.fields = fields, script.text = line.text, "script log");
         }
-        lookup::tell_failures(route.unwrap_or_default(), &decision.id, &decision.journal);
+        lookup::tell_failures(route.unwrap_or_default(), &run.id, &run.journal);
     }
 
     fn log_answered(&self, reply: &Reply, took: Duration) {
         let (route, hook, release) = self.names();
-        let decision = self.decision.as_ref().map(|(decision, _)| decision);
-        let id = decision.map(|decision| decision.id.as_str());
-        let script_us = decision.map(|decision| micros(decision.took));
+        let run = self.run_outcome();
+        let id = run.map(|run| run.id.as_str());
+        let script_us = run.map(|run| micros(run.took));
         let request = self.request();
         let trace = self.parent.map(|parent| parent.trace());
         let (status, duration_us, outcome, preview) = (reply.status, micros(took), self.outcome(), self.preview);
@@ -265,9 +269,8 @@ impl Record {
             );
             return;
         }
-        let lookups = decision.and_then(|decision| decision.journal.summary());
-        let failure: Option<&Failure> = decision.and_then(|decision| decision.failure.as_ref());
-        match failure {
+        let lookups = run.and_then(|run| run.journal.summary());
+        match run.and_then(|run| run.failure.as_ref()) {
             None => info!(
                 route.name = route,
                 hook.name = hook,

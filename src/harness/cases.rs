@@ -14,7 +14,7 @@ use crate::harness::diff;
 use crate::harness::outcome::Outcome;
 use crate::harness::run::Suite;
 use crate::harness::session::NOON;
-use crate::harness::stage::Stage;
+use crate::harness::stage::TestCall;
 use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::harness::test;
 use crate::harness::trial::{Complaint, Trial, Verdict};
@@ -200,9 +200,9 @@ pub fn written(golden: &Golden) -> String {
 ///
 /// # Errors
 /// The body is no call of the hook.
-pub fn record(stage: &Stage, mut golden: Golden) -> Result<Golden, crate::hooks::HookError> {
-    let outcomes = stage.perform(&golden.request)?;
-    let of_events = stage.binding.hook.events;
+pub fn record(call: &TestCall, mut golden: Golden) -> Result<Golden, crate::hooks::HookError> {
+    let outcomes = call.perform(&golden.request)?;
+    let of_events = call.binding.hook.events;
     golden.expected = Some(outcomes.iter().map(|outcome| Expected::of(outcome, of_events)).collect());
     Ok(golden)
 }
@@ -243,13 +243,13 @@ fn perform(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Ran, Box
         );
         Box::new(finding.at(&case.text, error.line(), error.column().max(1)))
     })?;
-    let stage = stage(suite, subject, &golden).map_err(&wrong)?;
+    let call = call(suite, subject, &golden).map_err(&wrong)?;
     let outcomes =
-        stage.perform(&golden.request).map_err(|error| wrong(format!("the gateway refuses this call: {error}")))?;
-    Ok(Ran { golden, outcomes, of_events: stage.binding.hook.events })
+        call.perform(&golden.request).map_err(|error| wrong(format!("the gateway refuses this call: {error}")))?;
+    Ok(Ran { golden, outcomes, of_events: call.binding.hook.events })
 }
 
-fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, String> {
+fn call(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<TestCall, String> {
     let binding = binding(subject, golden)?.clone();
     let mut surroundings = (*binding.surroundings).clone();
     if let Some(params) = &golden.params {
@@ -264,7 +264,7 @@ fn stage(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<Stage, Str
     }
     surroundings.tables = Arc::new(tables);
     let now = Time::parse(golden.now.as_deref().unwrap_or(NOON)).map_err(|problem| format!("`now`: {problem}"))?;
-    Ok(Stage {
+    Ok(TestCall {
         world: world(&binding, now, &golden.lookups)?,
         binding,
         compiler: suite.compiler.clone(),

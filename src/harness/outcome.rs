@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use rhai::{Array, Dynamic, ImmutableString, Map};
+use rhai::{Array, Dynamic, Map};
 use serde_json::{Value, json};
 
 use crate::command::Action;
-use crate::hooks::Reply;
+use crate::outcome::RunOutcome;
 use crate::script::context::LogLine;
 use crate::script::diagnose::ScriptError;
 use crate::script::journal::Lookup;
@@ -21,17 +20,13 @@ pub struct Outcome(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    reply: Reply,
+    run: RunOutcome,
+    /// The commands that the script returned, one JSON value each.
     commands: Vec<Value>,
-    actions: Vec<Action>,
-    lookups: Vec<Lookup>,
-    logs: Vec<LogLine>,
-    reason: Option<ImmutableString>,
-    error: Option<ScriptError>,
+    /// What the provider does now, in one sentence.
     effect: String,
+    /// Of an event: whether the rule is for events of its type.
     wanted: bool,
-    operations: u64,
-    took: Duration,
     seen: Arc<Seen>,
 }
 
@@ -39,60 +34,23 @@ struct Inner {
 #[derive(Debug, Default)]
 pub struct Seen(AtomicBool);
 
-/// The parts of an outcome.
-#[derive(Debug)]
-pub struct Parts {
-    pub reply: Reply,
-    /// The commands that the script returned, one JSON value each.
-    pub commands: Vec<Value>,
-    /// What the gateway would do afterwards.
-    pub actions: Vec<Action>,
-    /// What the script asked.
-    pub lookups: Vec<Lookup>,
-    pub logs: Vec<LogLine>,
-    /// `reason(…)`, if the script said one.
-    pub reason: Option<ImmutableString>,
-    pub error: Option<ScriptError>,
-    /// What the provider does now, in one sentence.
-    pub effect: String,
-    /// Of an event: whether the rule is for events of its type.
-    pub wanted: bool,
-    /// Steps that the script took.
-    pub operations: u64,
-    pub took: Duration,
-}
-
 impl Outcome {
-    pub fn new(parts: Parts) -> Self {
-        let Parts { reply, commands, actions, lookups, logs, reason, error, effect, wanted, operations, took } = parts;
-        let seen = Arc::default();
-        Self(Arc::new(Inner {
-            reply,
-            commands,
-            actions,
-            lookups,
-            logs,
-            reason,
-            error,
-            effect,
-            wanted,
-            operations,
-            took,
-            seen,
-        }))
+    pub fn new(run: RunOutcome, commands: Vec<Value>, effect: String, wanted: bool) -> Self {
+        Self(Arc::new(Inner { run, commands, effect, wanted, seen: Arc::default() }))
     }
 
+    /// The error of the script. A message that no provider took is none: the test let the providers fail.
     pub fn error(&self) -> Option<&ScriptError> {
-        self.0.error.as_ref()
+        self.0.run.failure.as_ref()?.script_error()
     }
 
     pub fn status(&self) -> u16 {
-        self.0.reply.status
+        self.0.run.reply.status
     }
 
     /// The JSON on the wire; `null` when the body is empty.
     pub fn reply(&self) -> Value {
-        self.0.reply.value()
+        self.0.run.reply.value()
     }
 
     pub fn commands(&self) -> &[Value] {
@@ -111,12 +69,12 @@ impl Outcome {
 
     /// Why the first of them cannot be done.
     pub(super) fn first_refused(&self) -> Option<&str> {
-        self.0.actions.iter().find_map(|action| action.refused.as_deref())
+        self.0.run.actions.iter().find_map(|action| action.refused.as_deref())
     }
 
     fn actions_that(&self, fits: impl Fn(&&Action) -> bool) -> Vec<Value> {
         let value = |action: &Action| serde_json::to_value(action).expect("an action is made of JSON");
-        self.0.actions.iter().filter(fits).map(value).collect()
+        self.0.run.actions.iter().filter(fits).map(value).collect()
     }
 
     pub(super) fn seen(&self) -> Arc<Seen> {
@@ -131,7 +89,7 @@ impl Outcome {
             "commands": self.0.commands,
             "actions": self.actions(),
             "lookups": self.lookups(),
-            "notes": self.0.reply.notes,
+            "notes": self.0.run.reply.notes,
             "logs": self.logs(),
             "failure": self.failure(),
             "effect": self.0.effect,
@@ -140,7 +98,7 @@ impl Outcome {
         if !refused.is_empty() {
             all["refused"] = refused.into();
         }
-        if let Some(reason) = &self.0.reason {
+        if let Some(reason) = &self.0.run.reason {
             all["reason"] = json!(reason.as_str());
         }
         all
@@ -152,17 +110,17 @@ impl Outcome {
             let (connector, outcome) = (&lookup.question.connector, lookup.outcome());
             json!({ "connector": connector, "asked": lookup.question.words(), "outcome": outcome })
         };
-        self.0.lookups.iter().map(line).collect()
+        self.0.run.journal.lookups().map(line).collect()
     }
 
     /// What the script logged, a map of text and fields per line.
     pub fn logs(&self) -> Vec<Value> {
         let line = |log: &LogLine| json!({ "text": log.text, "fields": log.fields });
-        self.0.logs.iter().map(line).collect()
+        self.0.run.logs.iter().map(line).collect()
     }
 
     fn failure(&self) -> Value {
-        let Some(error) = &self.0.error else { return Value::Null };
+        let Some(error) = self.error() else { return Value::Null };
         let finding = &error.finding;
         json!({
             "reason": error.reason(),
@@ -251,7 +209,7 @@ pub(super) fn register(library: &mut Library) {
             "What the script said with `reason(…)`, or `()`.",
             "run_event().reason == ()",
         ),
-        |outcome: &mut Outcome| outcome.0.reason.clone().map_or(Dynamic::UNIT, Dynamic::from),
+        |outcome: &mut Outcome| outcome.0.run.reason.clone().map_or(Dynamic::UNIT, Dynamic::from),
     );
     register_circumstances(library);
 }
@@ -283,7 +241,7 @@ fn register_circumstances(library: &mut Library) {
             "What of the commands was left out, and why: one text each. The gateway logs them.",
             "run().notes == []",
         ),
-        |outcome: &mut Outcome| -> Array { outcome.0.reply.notes.iter().map(|note| note.clone().into()).collect() },
+        |outcome: &mut Outcome| -> Array { outcome.0.run.reply.notes.iter().map(|note| note.clone().into()).collect() },
     );
     library.property(
         Doc::new(
@@ -291,7 +249,7 @@ fn register_circumstances(library: &mut Library) {
             "Steps that the script took: the same at every run, unlike its time.",
             "run().operations > 0",
         ),
-        |outcome: &mut Outcome| i64::try_from(outcome.0.operations).unwrap_or(i64::MAX),
+        |outcome: &mut Outcome| i64::try_from(outcome.0.run.operations).unwrap_or(i64::MAX),
     );
     library.property(
         Doc::new(
@@ -299,7 +257,7 @@ fn register_circumstances(library: &mut Library) {
             "Milliseconds that the script took, in this run on this machine.",
             "run().took_ms > 0.0",
         ),
-        |outcome: &mut Outcome| outcome.0.took.as_secs_f64() * 1_000.0,
+        |outcome: &mut Outcome| outcome.0.run.took.as_secs_f64() * 1_000.0,
     );
     library.property(
         Doc::new(

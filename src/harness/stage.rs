@@ -5,23 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rhai::Dynamic;
 use serde_json::Value;
 
 use crate::connectors::Connectors;
 use crate::harness::functions::sending;
 use crate::harness::outcome;
-use crate::harness::outcome::Parts;
 use crate::harness::session::{Fallible, Session};
 use crate::harness::subject::Binding;
-use crate::hooks::{Decoded, Encoded, HookError, Mark, Reply};
-use crate::message::{Outcome, Sending};
+use crate::hooks::{Decoded, Encoded, HookError};
+use crate::outcome::{RunFailure, RunOutcome, ScriptUse};
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, World};
 use crate::script::run::Call;
 
 /// What a call is made in.
-pub struct Stage {
+pub struct TestCall {
     pub binding: Binding,
     pub compiler: Arc<Compiler>,
     /// What actions may name; `None` where a test leaves `gateway.toml` out: then every connector takes every action.
@@ -48,10 +46,7 @@ pub enum Fails {
 /// What replies of tests point back at.
 const MARK: &str = "test";
 
-/// The word of the gateway for a message that no provider took.
-const NOT_SENT: &str = "not_sent";
-
-impl Stage {
+impl TestCall {
     pub(super) fn of(session: &Session) -> Fallible<Self> {
         let binding = session.bound()?;
         Ok(Self {
@@ -85,73 +80,40 @@ impl Stage {
             world: self.world.clone(),
             deadline: deadline.min(self.deadline),
         });
-        let mark = Mark { note: run.note.as_deref(), ..Mark::new(MARK, MARK, script.file()) };
-        let returned = run.result.map_err(|failed| self.compiler.explain(script, *failed));
-        let commands = returned.as_ref().map(|returned| (hook.describe)(returned)).unwrap_or_default();
-        let encoded = match returned {
-            Ok(returned) => {
-                self.encode(request, returned, &mark).map_err(|problem| self.compiler.misfit(script, &problem))
-            }
-            Err(error) => Err(error),
-        };
-        let (reply, actions, error) = match encoded {
-            Ok(Encoded { reply, actions, sending: None, .. }) => (reply, actions, None),
-            Ok(Encoded { actions, sending: Some(sending), .. }) => (self.sent(&sending, &mark), actions, None),
-            Err(error) => {
-                let mark = Mark { fallback: Some(error.reason()), ..mark };
-                let declared = on_failure.as_ref().map(|declared| (hook.failed)(declared, &mark));
-                (declared.unwrap_or(Reply::empty(503)), Vec::new(), Some(error))
-            }
-        };
+        let commands = run.result.as_ref().map(hook.describe).unwrap_or_default();
+        let place =
+            ScriptUse { hook, script, compiler: &self.compiler, release: MARK, on_failure: on_failure.as_ref() };
+        let run = place.outcome(MARK.to_owned(), request, run, |encoded| self.check(encoded));
+        let run = self.sent(place, run);
         let wanted = wants.as_ref().is_none_or(|wants| (wants.check)(request));
-        let effect = (hook.effect)(&reply);
-        let (logs, reason, operations, took) = (run.logs, run.reason, run.operations, run.took);
-        let lookups = run.journal.lookups().cloned().collect();
-        outcome::Outcome::new(Parts {
-            reply,
-            commands,
-            actions,
-            lookups,
-            logs,
-            reason,
-            error,
-            effect,
-            wanted,
-            operations,
-            took,
-        })
+        let effect = (hook.effect)(&run.reply);
+        outcome::Outcome::new(run, commands, effect, wanted)
     }
 
-    /// The reply to a message that no provider gets: the first one takes it whom the test did not let fail.
-    fn sent(&self, sending: &Sending, mark: &Mark) -> Reply {
-        let outcome = sending::pretend(sending, &self.sends);
-        let mut reply = (self.binding.hook.settled)(&outcome, mark).unwrap_or_else(|| {
-            let declared = self.binding.on_failure.as_ref();
-            let mark = Mark { fallback: Some(NOT_SENT), ..*mark };
-            declared.map_or(Reply::empty(503), |declared| (self.binding.hook.failed)(declared, &mark))
-        });
-        if let Outcome::Failed(tried) = &outcome {
-            reply.notes.push(format!("no provider took the message ({})", Outcome::reasons(tried)));
+    /// The same with the reply to a message that no provider gets: the first one takes it whom the test did not let fail.
+    fn sent(&self, place: ScriptUse<'_>, mut run: RunOutcome) -> RunOutcome {
+        let Some(sending) = run.sending.take() else { return run };
+        let mut run = place.settled(run, sending::pretend(&sending, &self.sends));
+        if let Some(failure @ RunFailure::NotSent(_)) = &run.failure {
+            run.reply.notes.push(failure.to_string());
         }
-        reply
+        run
     }
 
-    /// As the gateway does: the hook takes it, and the connectors do.
-    fn encode(&self, request: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Encoded, String> {
-        let mut encoded = (self.binding.hook.encode)(request, returned, mark).map_err(|error| error.to_string())?;
+    /// As the gateway does: the connectors can do it. They need not be able to send what the test says that they do.
+    fn check(&self, encoded: &mut Encoded) -> Result<(), String> {
         let Some(connectors) = &self.connectors else {
             for action in &mut encoded.actions {
                 if let Some(problem) = action.problem().map(str::to_owned) {
                     action.refuse(problem);
                 }
             }
-            return Ok(encoded);
+            return Ok(());
         };
         encoded.actions.iter_mut().try_for_each(|action| connectors.judge(action))?;
         let ways = encoded.sending.iter().flat_map(|sending| &sending.ways);
         let mut ways = ways.filter(|way| !self.sends.contains_key(*way));
-        ways.try_for_each(|way| connectors.check_way(way))?;
-        Ok(encoded)
+        ways.try_for_each(|way| connectors.check_way(way))
     }
 }
 

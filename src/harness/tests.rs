@@ -18,7 +18,7 @@ use crate::hooks::{HOOKS, Hook};
 use crate::script::budget::{self, Budget, Limits};
 use crate::script::context::{self, Context, Mocked, Surroundings, World};
 use crate::script::engine::{self, Dialect};
-use crate::script::library::Finished;
+use crate::script::library::{Finished, registered};
 use crate::script::modules::Modules;
 use crate::script::natives::samples;
 use crate::script::prelude;
@@ -204,6 +204,12 @@ fn beside(done: &AtomicBool) -> Vec<Duration> {
     }
     took.sort_unstable();
     took
+}
+
+#[test]
+fn every_signature_says_what_its_function_takes_and_gives() {
+    let wrong = registered::disagreements(crate::harness::library(), &[prelude::library()]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn surroundings() -> Arc<Surroundings> {

@@ -10,10 +10,10 @@ pub type Path = &'static [&'static str];
 
 /// What of a hook's calls is recorded. Everything else of a call is not.
 #[derive(Clone, Copy, Debug)]
-pub struct Recorded {
+pub struct RecordedParts {
     /// The person, from the body of a call.
     pub subject: fn(&Value) -> Subject,
-    /// How a reply that the script gave ends: one of [`Recorded::outcomes`].
+    /// How a reply that the script gave ends: one of [`RecordedParts::outcomes`].
     pub outcome: fn(&Reply) -> &'static str,
     /// The words, with what each means.
     pub outcomes: &'static [(&'static str, &'static str)],
@@ -23,7 +23,7 @@ pub struct Recorded {
     pub secret: &'static [Path],
 }
 
-impl Recorded {
+impl RecordedParts {
     /// Nothing but its name and ids.
     pub const NONE: Self =
         Self { subject: |_| Subject::default(), outcome: |_| "answered", outcomes: &[], captured: &[], secret: &[] };

@@ -14,7 +14,7 @@ use crate::script::context;
 use crate::script::context::{Context, World};
 use crate::script::engine;
 use crate::script::engine::Dialect;
-use crate::script::library::{Effect, Entry, Kind};
+use crate::script::library::{Effect, Entry, Kind, registered};
 use crate::script::modules::Modules;
 use crate::script::prelude;
 
@@ -121,12 +121,12 @@ fn every_entry_has_an_example_that_a_sample_bears_out() {
     for hook in HOOKS.iter() {
         for entry in (hook.library)().entries.iter().filter(|entry| entry.kind != Kind::Value) {
             if entry.doc.example.is_empty() {
-                without.push(entry.name);
+                without.push(entry.name());
                 continue;
             }
             let tried: Vec<_> = hook.samples.iter().map(|sample| shows(hook, sample.request, entry)).collect();
             if !tried.iter().any(Result::is_ok) {
-                wrong.push(format!("{} {}: {}\n    {tried:?}", hook.name, entry.signature(), entry.doc.example));
+                wrong.push(format!("{} {}: {}\n    {tried:?}", hook.name, entry.signature, entry.doc.example));
             }
         }
     }
@@ -264,12 +264,23 @@ fn every_registration_is_documented_once() {
     for hook in HOOKS.iter() {
         let mut seen = BTreeSet::new();
         for entry in &(hook.library)().entries {
-            let name = format!("{}: {}", hook.name, entry.doc.signature);
+            let name = format!("{}: {}", hook.name, entry.signature);
             assert!(!entry.doc.about.is_empty(), "{name}");
-            assert!(seen.insert((entry.receiver, entry.name, entry.arity)), "{name} stands twice");
-            assert!(entry.kind != Kind::Property || entry.doc.signature.contains(": "), "{name} has no type");
+            assert!(
+                seen.insert((entry.receiver(), entry.name(), entry.signature.params().len())),
+                "{name} stands twice"
+            );
+            assert!(entry.kind != Kind::Property || entry.signature.to_string().contains(": "), "{name} has no type");
         }
         assert!(seen.contains(&(None, hook.request, 0)), "{} does not register {}", hook.name, hook.request);
+    }
+}
+
+#[test]
+fn every_signature_says_what_its_function_takes_and_gives() {
+    for hook in HOOKS.iter() {
+        let wrong = registered::disagreements((hook.library)(), &[prelude::library()]);
+        assert!(wrong.is_empty(), "{}:\n{}", hook.name, wrong.join("\n"));
     }
 }
 
@@ -279,16 +290,16 @@ fn every_property_of_the_request_can_be_read() {
         let properties = (hook.library)()
             .entries
             .iter()
-            .filter(|entry| entry.kind == Kind::Property && entry.receiver == Some(hook.request));
+            .filter(|entry| entry.kind == Kind::Property && entry.receiver() == Some(hook.request));
         for sample in hook.samples {
             let request = (hook.decode)(&sample.request.into()).unwrap();
             for property in properties.clone() {
                 let parameter = if hook.events { "event" } else { "request" };
-                let script = wrap(hook, &format!("{parameter}.{}", property.name));
+                let script = wrap(hook, &format!("{parameter}.{}", property.name()));
                 let read = run(hook, &request, &script);
-                assert!(read.is_ok(), "{} {}: {:?}", hook.name, property.name, read.err());
-                let write = wrap(hook, &format!("{parameter}.{} = 1", property.name));
-                assert!(run(hook, &request, &write).is_err(), "{}.{} can be written", hook.request, property.name);
+                assert!(read.is_ok(), "{} {}: {:?}", hook.name, property.name(), read.err());
+                let write = wrap(hook, &format!("{parameter}.{} = 1", property.name()));
+                assert!(run(hook, &request, &write).is_err(), "{}.{} can be written", hook.request, property.name());
             }
         }
     }

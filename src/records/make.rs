@@ -7,12 +7,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::command::Action;
 use crate::decision::outcome;
 use crate::decision::redact;
-use crate::decision::{Capture, FileLines, Kept, LookupLine, Record, Subject, Times};
-use crate::hooks::text;
+use crate::decision::{ActionLine, Capture, Failure, FileLines, Kept, LookupLine, Record, Subject, Times};
+use crate::hooks::{Hook, text};
+use crate::outcome::{RunFailure, RunOutcome};
 use crate::records::subject::Subjects;
-use crate::records::{Ran, Seen};
+use crate::records::{RunInput, Seen};
 use crate::script::context::World;
 use crate::script::journal::Lookup;
 use crate::script::run::Call;
@@ -37,7 +39,7 @@ pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Runtime) -> Kept {
     let subject = subjects.shown(bounded(subject), runtime);
     let capture = captured(&seen, &body);
     let mut record = Record {
-        id: seen.id,
+        id: seen.id().to_owned(),
         at: seen.at,
         route: seen.route,
         hook: seen.hook.map(|hook| hook.name.to_owned()).unwrap_or_default(),
@@ -47,12 +49,7 @@ pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Runtime) -> Kept {
         unsampled: seen.parent.is_some_and(|parent| !parent.sampled),
         release: seen.release,
         preview: seen.preview,
-        status: seen.status,
         subject,
-        actions: seen.actions.into_iter().take(MAX_LINES).collect(),
-        failure: seen
-            .failure
-            .map(|failure| crate::decision::Failure { text: redact::short(&failure.text, MAX_TEXT), ..failure }),
         times: Times { decode_us: seen.decoded_us, total_us: micros(seen.took), ..Times::default() },
         captured: capture.is_some(),
         ..Record::default()
@@ -60,27 +57,65 @@ pub(super) fn kept(seen: Seen, subjects: &Subjects, runtime: &Runtime) -> Kept {
     if let Some(rule) = seen.rule {
         (record.rule, record.event, record.attempt) = (Some(rule.name), Some(rule.event), Some(rule.attempt));
     }
-    let unread = seen.ran.iter().flat_map(|ran| &ran.request.facts.notes);
-    let left_out = seen.reply.iter().filter(|_| record.rule.is_none()).flat_map(|reply| &reply.notes);
-    record.notes = unread.chain(left_out).take(MAX_LINES).map(|note| redact::short(note, MAX_TEXT)).collect();
-    if let Some(reply) = seen.reply.as_ref().filter(|_| record.rule.is_none()) {
-        record.effect = seen.hook.map(|hook| redact::short(&(hook.effect)(reply), MAX_TEXT));
-    }
-    record.outcome = match (&record.failure, &seen.ran, &seen.reply, recorded) {
-        (Some(_), None, ..) if record.rule.is_none() => outcome::REFUSED,
-        (Some(_), ..) => outcome::FAILED,
-        _ if record.rule.is_some() && record.actions.is_empty() => outcome::NOTHING,
-        _ if record.rule.is_some() => outcome::ACTED,
-        (_, _, Some(reply), Some(recorded)) => (recorded.outcome)(reply),
-        _ => "answered",
-    }
-    .to_owned();
-    if let Some(ran) = seen.ran {
-        fill(&mut record, ran, seen.hook);
+    match seen.outcome {
+        Ok(outcome) => decided(&mut record, outcome, seen.input, seen.hook),
+        Err(refused) => {
+            record.status = Some(refused.status);
+            record.failure = Some(shortened(refused.failure));
+            record.outcome = outcome::REFUSED.to_owned();
+        }
     }
     let handles = [&record.event_id, &record.request_id, &record.trace_id, &record.subject.id, &record.subject.login];
     let handles = handles.into_iter().flatten().cloned().collect();
     Kept { record, capture, handles }
+}
+
+/// What came of the run of a script, or of a call whose script was not run.
+fn decided(record: &mut Record, outcome: RunOutcome, input: Option<RunInput>, hook: Option<&'static Hook>) {
+    record.failure = outcome.failure.as_ref().map(failure);
+    record.actions = outcome.actions.iter().take(MAX_LINES).map(action).collect();
+    let unread = input.iter().flat_map(|input| &input.request.facts.notes);
+    let left_out = Some(&outcome.reply).filter(|_| record.rule.is_none()).into_iter().flat_map(|reply| &reply.notes);
+    record.notes = unread.chain(left_out).take(MAX_LINES).map(|note| redact::short(note, MAX_TEXT)).collect();
+    if record.rule.is_none() {
+        record.status = Some(outcome.reply.status);
+        record.effect = hook.map(|hook| redact::short(&(hook.effect)(&outcome.reply), MAX_TEXT));
+    }
+    record.outcome = ended(record, &outcome, input.is_some(), hook).to_owned();
+    if let Some(input) = input {
+        fill(record, outcome, input, hook);
+    }
+}
+
+/// How it ended, in one word.
+fn ended(record: &Record, outcome: &RunOutcome, was_read: bool, hook: Option<&'static Hook>) -> &'static str {
+    match (&outcome.failure, record.rule.is_some()) {
+        (Some(_), false) if !was_read => outcome::REFUSED,
+        (Some(_), _) => outcome::FAILED,
+        (None, true) if outcome.actions.is_empty() => outcome::NOTHING,
+        (None, true) => outcome::ACTED,
+        (None, false) => hook.map_or("answered", |hook| (hook.recorded.outcome)(&outcome.reply)),
+    }
+}
+
+/// A failure as a record has it: the label of metrics, a text for operators, and the place if it is a script's.
+fn failure(failure: &RunFailure) -> Failure {
+    let place = failure.script_error().map(|error| &error.finding);
+    shortened(Failure {
+        reason: failure.reason().to_owned(),
+        text: failure.to_string(),
+        file: place.map(|finding| finding.file.clone()),
+        line: place.and_then(|finding| u32::try_from(finding.line).ok()).filter(|line| *line > 0),
+        quotes: failure.quotes(),
+    })
+}
+
+fn shortened(failure: Failure) -> Failure {
+    Failure { text: redact::short(&failure.text, MAX_TEXT), ..failure }
+}
+
+fn action(action: &Action) -> ActionLine {
+    ActionLine { name: action.name().to_owned(), connector: action.connector.clone() }
 }
 
 /// The body as JSON, without faults of its text; `null` if it is none.
@@ -90,27 +125,27 @@ fn read(body: &[u8]) -> Value {
 }
 
 /// What is known of the run itself.
-fn fill(record: &mut Record, ran: Ran, hook: Option<&'static crate::hooks::Hook>) {
-    let facts = &ran.request.facts;
-    record.event_id = facts.id.as_deref().map(id);
+fn fill(record: &mut Record, outcome: RunOutcome, input: RunInput, hook: Option<&'static Hook>) {
+    let facts = &input.request.facts;
+    record.event_id = facts.provider_id.as_deref().map(id);
     record.request_id = facts.request_id.as_deref().map(id).or(record.request_id.take());
     record.event_type = facts.event_type.as_deref().map(id);
-    record.reason = ran.reason.as_deref().map(str::to_owned);
-    record.script = Some(ran.script.file().to_owned());
-    record.script_hash = Some(ran.script.hash().to_owned());
-    record.lookups = ran.journal.lookups().take(MAX_LINES).map(looked_up).collect();
-    record.times.lookups_us = ran.journal.lookups().map(|lookup| micros(lookup.took)).sum();
-    record.times.script_us = micros(ran.took);
-    if !ran.begun {
+    record.reason = outcome.reason.as_deref().map(str::to_owned);
+    record.script = Some(input.script.file().to_owned());
+    record.script_hash = Some(input.script.hash().to_owned());
+    record.lookups = outcome.journal.lookups().take(MAX_LINES).map(looked_up).collect();
+    record.times.lookups_us = outcome.journal.lookups().map(|lookup| micros(lookup.took)).sum();
+    record.times.script_us = micros(outcome.took);
+    if !outcome.begun {
         return;
     }
     let call = Call {
-        request: ran.request.request,
-        surroundings: ran.surroundings,
+        request: input.request.request,
+        surroundings: input.surroundings,
         world: World::Real,
         deadline: Instant::now() + TIME,
     };
-    let (lines, returned) = trace::lines(&ran.script, &call, ran.journal, OPERATIONS);
+    let (lines, returned) = trace::lines(&input.script, &call, outcome.journal, OPERATIONS);
     // Without its end it is not known which lines are missing; of a failed run the lines to the failure are all there are.
     if returned.is_some() || record.failure.is_some() {
         record.lines = Some(by_file(lines));
@@ -141,7 +176,7 @@ fn looked_up(lookup: &Lookup) -> LookupLine {
 fn captured(seen: &Seen, body: &Value) -> Option<Capture> {
     let (wanted, hook) = (seen.capture.as_ref()?, seen.hook?);
     let until = Timestamp::now().as_millisecond() + i64::from(wanted.keep_days) * 86_400_000;
-    let reply = seen.reply.as_ref()?;
+    let reply = &seen.outcome.as_ref().ok()?.reply;
     if seen.body.len() + reply.body.len() > wanted.max_bytes {
         return Some(Capture { too_large: true, until, ..Capture::default() });
     }

@@ -18,7 +18,7 @@ use crate::release::access::Access;
 use crate::release::convert::{declared, own_limits, retry_of};
 use crate::release::params::ParamSecrets;
 use crate::release::wanted::Wanted;
-use crate::release::{Destination, Order, Plan, Reconcile, Route, Rule};
+use crate::release::{Destination, InlineScript, Order, Plan, Reconcile, Route, Rule};
 use crate::script::budget::Limits;
 use crate::script::context::{Surroundings, Tables};
 use crate::script::run::Script;
@@ -55,11 +55,11 @@ impl Parts<'_> {
         let plan = if hook.events {
             Plan::Rules(self.rules(name, hook, route)?)
         } else {
-            Plan::Reply {
+            Plan::Inline(InlineScript {
                 script: self.script(route.script.as_ref()?, hook, &limits)?,
                 surroundings: self.surroundings(&route.params),
                 on_failure: declared(hook, route.on_failure.as_ref()?)?,
-            }
+            })
         };
         let named = |auth: &String| Some((auth.clone(), self.accesses.get(auth)?.scheme.clone()));
         let way = |names: &[String]| names.iter().map(named).collect::<Option<Vec<_>>>();

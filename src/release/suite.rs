@@ -14,7 +14,7 @@ use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, Wants, 
 use crate::harness::test;
 use crate::hooks;
 use crate::release::convert::{own_limits, table_kind};
-use crate::release::{Plan, Release, Route};
+use crate::release::{InlineScript, Plan, Release, Route};
 use crate::script::budget::Limits;
 use crate::script::compile::{Compiler, Role, TEST_SUFFIX};
 use crate::script::context::Surroundings;
@@ -286,7 +286,7 @@ impl Release {
 pub fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
     let hook = route.hook;
     match &route.plan {
-        Plan::Reply { script, surroundings, on_failure } => vec![Binding {
+        Plan::Inline(InlineScript { script, surroundings, on_failure }) => vec![Binding {
             name: route.name.clone(),
             hook,
             script: script.clone(),

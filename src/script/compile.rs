@@ -109,12 +109,12 @@ impl Roles {
 
 /// Commands of other hooks that this one does not have, with the hook each belongs to.
 fn foreign_commands(side: &Side, sides: &[Side]) -> BTreeMap<String, String> {
-    let own = |name: &str| side.library.entries.iter().any(|entry| entry.name == name);
+    let own = |name: &str| side.library.entries.iter().any(|entry| entry.name() == name);
     let named = |entry: &Entry| entry.effect == Effect::Command || entry.kind == Kind::Constant;
     let mut foreign = BTreeMap::new();
     for other in sides.iter().filter(|other| other.hook != side.hook) {
-        for entry in other.library.entries.iter().filter(|entry| named(entry) && !own(entry.name)) {
-            foreign.entry(entry.name.to_owned()).or_insert_with(|| other.hook.to_owned());
+        for entry in other.library.entries.iter().filter(|entry| named(entry) && !own(entry.name())) {
+            foreign.entry(entry.name().to_owned()).or_insert_with(|| other.hook.to_owned());
         }
     }
     foreign

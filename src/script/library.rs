@@ -3,9 +3,15 @@
 //! One call registers the Rust function in a Rhai module *and* records its [`Entry`]; the engine, the lint, the error
 //! messages ("did you mean"), the reference pages and the completion lists are all made from these two.
 
+use std::any::TypeId;
+
 use rhai::{Dynamic, EvalAltResult, FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
 
+use crate::script::library::registered::Registration;
 use crate::script::natives;
+use crate::script::signature::Signature;
+
+pub mod registered;
 
 /// What an [`Entry`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +40,10 @@ pub enum Effect {
 }
 
 /// The documentation of one registration.
-///
-/// `signature` is the single source of name, receiver and arity: `matches(text: string, pattern: string) -> bool`,
-/// `Email.domain_in(list: array) -> bool`, `Email.domain: string`.
 #[derive(Clone, Copy, Debug)]
 pub struct Doc {
-    pub signature: &'static str,
+    /// As it is written; [`Entry::signature`] is what it says.
+    signature: &'static str,
     pub about: &'static str,
     /// Rhai that a test runs. What has a value of its own: an expression that is true; in a hook, of one of its samples; of
     /// what tests use, in a test. A command: what a script returns. Empty for types.
@@ -51,27 +55,25 @@ pub struct Doc {
 pub struct Entry {
     pub kind: Kind,
     pub effect: Effect,
-    /// The type a property or method belongs to.
-    pub receiver: Option<&'static str>,
-    pub name: &'static str,
-    /// Number of arguments that a script writes; the receiver does not count.
-    pub arity: usize,
+    /// With the name of its type where the registration says `Self`.
+    pub signature: Signature,
     pub family: &'static str,
     pub doc: Doc,
 }
 
 impl Entry {
+    pub fn name(&self) -> &'static str {
+        self.signature.name
+    }
+
+    /// The type a property or method belongs to.
+    pub fn receiver(&self) -> Option<&'static str> {
+        self.signature.receiver
+    }
+
     /// How an example is introduced: a command is returned, everything else is part of something true.
     pub fn example_title(&self) -> &'static str {
         if self.effect == Effect::Command { "A script returns" } else { "Holds" }
-    }
-
-    /// The signature with the name of its type where the registration says `Self`.
-    pub fn signature(&self) -> String {
-        match (self.doc.signature.strip_prefix("Self."), self.receiver) {
-            (Some(rest), Some(receiver)) => format!("{receiver}.{rest}"),
-            _ => self.doc.signature.to_owned(),
-        }
     }
 }
 
@@ -80,6 +82,8 @@ pub struct Library {
     module: Module,
     entries: Vec<Entry>,
     constants: Vec<(&'static str, Dynamic)>,
+    types: Vec<(&'static str, TypeId)>,
+    registrations: Vec<Registration>,
     family: &'static str,
     current: Option<&'static str>,
 }
@@ -87,7 +91,15 @@ pub struct Library {
 impl Library {
     /// An empty library whose first entries belong to `family` (the heading of their reference page).
     pub fn new(family: &'static str) -> Self {
-        Self { module: Module::new(), entries: Vec::new(), constants: Vec::new(), family, current: None }
+        Self {
+            module: Module::new(),
+            entries: Vec::new(),
+            constants: Vec::new(),
+            types: Vec::new(),
+            registrations: Vec::new(),
+            family,
+            current: None,
+        }
     }
 
     /// Sets the heading for the entries that follow.
@@ -101,6 +113,7 @@ impl Library {
     pub fn value<T: Variant + Clone>(&mut self, name: &'static str, about: &'static str) -> &mut Self {
         self.module.set_custom_type::<T>(name);
         self.current = Some(name);
+        self.types.push((name, TypeId::of::<T>()));
         self.push(Kind::Value, Effect::Pure, Doc { signature: name, about, example: "" })
     }
 
@@ -110,8 +123,9 @@ impl Library {
         T: Variant + Clone,
         R: Variant + Clone,
     {
-        let entry = self.push(Kind::Property, Effect::Pure, doc).last_name();
-        FuncRegistration::new_getter(entry).with_purity(true).set_into_module(&mut self.module, getter);
+        let name = self.push(Kind::Property, Effect::Pure, doc).last_name();
+        self.note::<R>(name, self.last_row(), vec![TypeId::of::<T>()]);
+        FuncRegistration::new_getter(name).with_purity(true).set_into_module(&mut self.module, getter);
         self
     }
 
@@ -125,8 +139,9 @@ impl Library {
         T: Variant + Clone,
         R: Variant + Clone,
     {
-        let entry = self.push(Kind::Property, Effect::Pure, doc).last_name();
-        FuncRegistration::new_getter(entry).with_purity(true).set_into_module(&mut self.module, getter);
+        let name = self.push(Kind::Property, Effect::Pure, doc).last_name();
+        self.note::<R>(name, self.last_row(), vec![TypeId::of::<T>()]);
+        FuncRegistration::new_getter(name).with_purity(true).set_into_module(&mut self.module, getter);
         self
     }
 
@@ -179,7 +194,7 @@ impl Library {
         R: Variant + Clone,
         FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
     {
-        self.register(name, true, function)
+        self.register(name, None, true, function)
     }
 
     /// Makes `name` a constant of every script that uses this library.
@@ -197,7 +212,13 @@ impl Library {
     /// Closes the library: the module to register in engines, and the rest.
     pub fn finish(mut self) -> Finished {
         self.module.build_index();
-        Finished { module: self.module.into(), entries: self.entries, constants: self.constants }
+        Finished {
+            module: self.module.into(),
+            entries: self.entries,
+            constants: self.constants,
+            types: self.types,
+            registrations: self.registrations,
+        }
     }
 
     fn callable<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
@@ -210,15 +231,16 @@ impl Library {
         R: Variant + Clone,
         FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
     {
-        let kind = if doc.receiver().is_some() { Kind::Method } else { Kind::Function };
+        let kind = if doc.signature().receiver.is_some() { Kind::Method } else { Kind::Function };
         let name = self.push(kind, effect, doc).last_name();
-        self.register(name, effect != Effect::Pure, function)
+        self.register(name, self.last_row(), effect != Effect::Pure, function)
     }
 
     /// Registers the function with the check of what it costs ([`natives`]) before it.
     fn register<A: 'static, const N: usize, const X: bool, R, const F: bool, FN>(
         &mut self,
         name: &'static str,
+        row: Option<usize>,
         volatile: bool,
         function: FN,
     ) -> &mut Self
@@ -227,6 +249,7 @@ impl Library {
         FN: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
     {
         let parameters = FN::param_types();
+        self.note::<R>(name, row, parameters.to_vec());
         let cost = natives::table::of_ours(name, &parameters);
         let function = natives::guarded(function.into_rhai_function(true, volatile), cost);
         FuncRegistration::new(name).in_global_namespace().set_into_module_raw(&mut self.module, parameters, function);
@@ -234,17 +257,25 @@ impl Library {
     }
 
     fn push(&mut self, kind: Kind, effect: Effect, doc: Doc) -> &mut Self {
-        let (name, arity) = (doc.name(), doc.arity());
-        let receiver = match doc.receiver() {
-            Some("Self") => self.current,
-            receiver => receiver,
-        };
-        self.entries.push(Entry { kind, effect, receiver, name, arity, family: self.family, doc });
+        let mut signature = doc.signature();
+        if signature.receiver == Some("Self") {
+            signature.receiver = self.current;
+        }
+        self.entries.push(Entry { kind, effect, signature, family: self.family, doc });
         self
     }
 
+    /// Keeps the types of a function, for the check of its signature.
+    fn note<R: 'static>(&mut self, name: &'static str, row: Option<usize>, takes: Vec<TypeId>) {
+        self.registrations.push(Registration { name, row, takes, gives: TypeId::of::<R>() });
+    }
+
+    fn last_row(&self) -> Option<usize> {
+        self.entries.len().checked_sub(1)
+    }
+
     fn last_name(&self) -> &'static str {
-        self.entries.last().map_or("", |entry| entry.name)
+        self.entries.last().map_or("", Entry::name)
     }
 }
 
@@ -253,6 +284,9 @@ pub struct Finished {
     pub module: Shared<Module>,
     pub entries: Vec<Entry>,
     pub constants: Vec<(&'static str, Dynamic)>,
+    /// The Rust type of each type of value.
+    types: Vec<(&'static str, TypeId)>,
+    registrations: Vec<Registration>,
 }
 
 impl Doc {
@@ -260,43 +294,9 @@ impl Doc {
         Self { signature, about, example }
     }
 
-    /// The part before the dot.
-    pub fn receiver(&self) -> Option<&'static str> {
-        let head = self.head();
-        head.split_once('.').map(|(receiver, _)| receiver)
-    }
-
-    /// The bare name.
-    pub fn name(&self) -> &'static str {
-        let head = self.head();
-        head.split_once('.').map_or(head, |(_, name)| name)
-    }
-
-    /// How many arguments the signature lists.
-    pub fn arity(&self) -> usize {
-        let Some((_, rest)) = self.signature.split_once('(') else { return 0 };
-        let list = rest.split(')').next().unwrap_or_default().trim();
-        if list.is_empty() { 0 } else { list.split(',').count() }
-    }
-
-    fn head(&self) -> &'static str {
-        let end = self.signature.find(['(', ':', ' ']).unwrap_or(self.signature.len());
-        &self.signature[..end]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signature_gives_name_receiver_and_arity() {
-        let method = Doc::new("Email.domain_in(list: array) -> bool", "", "");
-        assert_eq!((method.receiver(), method.name(), method.arity()), (Some("Email"), "domain_in", 1));
-        let property = Doc::new("Email.domain: string", "", "");
-        assert_eq!((property.receiver(), property.name(), property.arity()), (Some("Email"), "domain", 0));
-        let function = Doc::new("uuid() -> string", "", "");
-        assert_eq!((function.receiver(), function.name(), function.arity()), (None, "uuid", 0));
-        assert_eq!(Doc::new("capture(text: string, pattern: string) -> map", "", "").arity(), 2);
+    /// What it says. A library is the same in every process, so any test finds a wrong one.
+    fn signature(self) -> Signature {
+        Signature::parse(self.signature)
+            .unwrap_or_else(|problem| panic!("`{}` is no signature: {problem}", self.signature))
     }
 }

@@ -19,7 +19,7 @@ use crate::files::fence::{Fence, Purpose};
 use crate::finding::unknown;
 use crate::harness::cases;
 use crate::harness::cases::{Golden, Looked};
-use crate::harness::stage::Stage;
+use crate::harness::stage::TestCall;
 use crate::harness::subject::{Binding, stem};
 use crate::harness::test;
 use crate::release::suite;
@@ -92,7 +92,7 @@ impl Draft {
         let now = Timestamp::from_second(Timestamp::now().as_second());
         let now = Time(now.map_err(|error| format!("the clock of this machine is off: {error}"))?);
         let lookups: Vec<Looked> = asked.iter().filter_map(looked).collect();
-        let stage = Stage {
+        let call = TestCall {
             world: cases::world(&binding, now, &lookups)?,
             compiler: Arc::clone(&release.compiler),
             connectors: Some(Arc::clone(&release.connectors)),
@@ -103,14 +103,14 @@ impl Draft {
         };
         let request = serde_json::from_slice(&order.body);
         let golden = Golden {
-            route: Some(stage.binding.name.clone()),
+            route: Some(call.binding.name.clone()),
             request: request.map_err(|error| format!("a case needs a body that is JSON: {error}"))?,
-            params: params(&stage.binding)?,
+            params: params(&call.binding)?,
             now: Some(now.0.to_string()),
             lookups,
             ..Golden::default()
         };
-        let golden = cases::record(&stage, golden).map_err(|error| error.to_string())?;
+        let golden = cases::record(&call, golden).map_err(|error| error.to_string())?;
         Ok(Self { file, text: cases::written(&golden), redacted: Vec::new() })
     }
 

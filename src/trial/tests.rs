@@ -97,6 +97,21 @@ async fn each_subject_gives_its_own_answer_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_reply_of_a_trial_says_what_that_of_a_call_says() {
+    let fixture = Fixture::new();
+    let noted = edited("fn on_registration(_request) { note(\"new partner\"); deny(\"no\") }");
+    let tried = fixture.run(noted, &order("signup", BODY)).await.expect("tried");
+    assert_eq!(tried.reply["debugContext"]["note"], "new partner", "{}", tried.reply);
+    let failing = edited("fn on_registration(_request) { note(\"on its way\"); throw \"no\" }");
+    let tried = fixture.run(failing, &order("signup", BODY)).await.expect("tried");
+    let debug = &tried.reply["debugContext"];
+    assert_eq!((&debug["note"], &debug["fallback"]), (&"on its way".into(), &"script_error".into()), "{}", tried.reply);
+    let failure = tried.ran.and_then(|ran| ran.failure).expect("it failed");
+    assert_eq!(failure.reason, "script_error");
+    assert!(failure.finding.is_some_and(|finding| finding.line == 1), "{}", failure.message);
+}
+
+#[tokio::test]
 async fn what_cannot_be_tried_says_why() {
     let fixture = Fixture::new();
     let broken = fixture.run(edited("fn on_registration(request) {"), &order("signup", BODY)).await;

@@ -7,10 +7,9 @@ use utoipa::ToSchema;
 use crate::command::Action;
 use crate::finding::Finding;
 use crate::hooks::{Decoded, Facts};
+use crate::outcome::{RunFailure, RunOutcome};
 use crate::script::context::LogLine;
-use crate::script::diagnose::ScriptError;
 use crate::script::journal::Lookup;
-use crate::script::run::Run;
 use crate::script::trace::steps::{Step, Trace};
 use crate::trial::micros;
 
@@ -181,19 +180,22 @@ impl Tried {
 impl TriedEvent {
     pub(super) fn of(event: &Decoded, rules: Vec<TriedRule>) -> Self {
         let text = |text: &Option<rhai::ImmutableString>| text.as_ref().map(ToString::to_string);
-        let Facts { event_type, id, preview, .. } = &event.facts;
-        Self { kind: text(event_type).unwrap_or_default(), id: text(id), preview: *preview, rules }
+        let Facts { event_type, provider_id, preview, .. } = &event.facts;
+        Self { kind: text(event_type).unwrap_or_default(), id: text(provider_id), preview: *preview, rules }
     }
 }
 
 impl Ran {
-    pub(super) fn of(script: &str, run: &Run) -> Self {
+    /// Without its commands, which are in what the script returned.
+    pub(super) fn of(script: &str, run: &RunOutcome) -> Self {
         let asked: Vec<Lookup> = run.journal.lookups().cloned().collect();
         let lookups: Vec<TriedLookup> = asked.iter().map(TriedLookup::of).collect();
         let lookups_us = lookups.iter().map(|lookup| lookup.us).sum();
         Self {
             script: script.to_owned(),
             reason: run.reason.as_deref().map(str::to_owned),
+            actions: run.actions.clone(),
+            failure: run.failure.as_ref().map(Failure::of),
             logs: run.logs.iter().map(TriedLog::of).collect(),
             times: Times { script_us: micros(run.took), lookups_us, total_us: 0 },
             lookups,
@@ -228,12 +230,11 @@ impl TriedLog {
 }
 
 impl Failure {
-    pub(super) fn script(error: &ScriptError) -> Self {
-        Self { reason: error.reason().to_owned(), message: error.to_string(), finding: Some(error.finding.clone()) }
-    }
-
-    pub(super) fn busy() -> Self {
-        let message = "no thread was free for this script before its deadline".to_owned();
-        Self { reason: "busy".to_owned(), message, finding: None }
+    fn of(failure: &RunFailure) -> Self {
+        Self {
+            reason: failure.reason().to_owned(),
+            message: failure.to_string(),
+            finding: failure.script_error().map(|error| error.finding.clone()),
+        }
     }
 }

@@ -9,7 +9,7 @@ use hookgate::admin;
 use hookgate::admin::access::Access;
 use hookgate::admin::desk::{Desk, Parts};
 use hookgate::admin::health::Samples;
-use hookgate::admin::live::Stage;
+use hookgate::admin::live::DecisionFeed;
 use hookgate::history::History;
 use hookgate::script::lanes::Lanes;
 use hookgate::secret::Secret;
@@ -106,7 +106,7 @@ impl Office {
         let desk = Desk::new(Parts {
             live: gateway.live.clone(),
             history: History::start(delivery.store().clone(), gateway.live.clone(), gateway.place.clone()),
-            stage: Stage::new(records.clone()),
+            feed: DecisionFeed::new(records.clone()),
             health: Samples::start(metrics.clone(), delivery.clone()),
             bench: Bench::new(Lanes::start().unwrap(), delivery.lookups().clone()),
             delivery,

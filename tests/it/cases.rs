@@ -129,7 +129,8 @@ fn ruled(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
     });
     let returned = run.result.unwrap_or_else(|error| panic!("the rule failed: {error:?}"));
     let mark = Mark::new("d", "r", "s");
-    let encoded = release.encode(route, &event, returned, &mark).expect("the rule asks for what can be done");
+    let mut encoded = (hook.encode)(&event, returned, &mark).expect("the rule returns commands of its hook");
+    release.check(&mut encoded).expect("the rule asks for what can be done");
     let lines: Vec<Value> = run.logs.iter().map(|line| json!({"text": line.text, "fields": line.fields})).collect();
     json!({ "logs": lines, "actions": encoded.actions })
 }

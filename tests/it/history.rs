@@ -88,8 +88,8 @@ impl Rig {
     fn version(&self) -> u64 {
         let release = self.live.current().unwrap();
         let route = release.routes.first().unwrap();
-        let hookgate::release::Plan::Reply { script, .. } = &route.plan else { panic!("a route with a script") };
-        let source = release.compiler.source(&format!("scripts/{}", script.file())).unwrap().to_string();
+        let hookgate::release::Plan::Inline(inline) = &route.plan else { panic!("a route with a script") };
+        let source = release.compiler.source(&format!("scripts/{}", inline.script.file())).unwrap().to_string();
         source.split_once("version ").unwrap().1.split('"').next().unwrap().parse().unwrap()
     }
 

@@ -62,11 +62,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("editor", &["release", "harness", "config", "hooks", "script", "files", "finding"]),
     (
         "trial",
-        &["lookup", "decision", "release", "harness", "hooks", "script", "command", "telemetry", "files", "finding"],
+        &[
+            "outcome",
+            "lookup",
+            "decision",
+            "release",
+            "harness",
+            "hooks",
+            "script",
+            "command",
+            "telemetry",
+            "files",
+            "finding",
+        ],
     ),
     (
         "gateway",
         &[
+            "outcome",
             "delivery",
             "lookup",
             "records",
@@ -89,9 +102,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "delivery",
         &[
+            "outcome",
             "lookup",
             "records",
-            "decision",
             "release",
             "hooks",
             "script",
@@ -108,6 +121,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "release",
         &[
+            "outcome",
             "harness",
             "config",
             "auth",
@@ -126,9 +140,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("history", &["release", "store", "finding"]),
     ("spans", &["decision", "telemetry"]),
-    ("records", &["command", "decision", "finding", "hooks", "pressure", "release", "script", "store", "telemetry"]),
+    ("records", &["outcome", "command", "decision", "hooks", "pressure", "release", "script", "store", "telemetry"]),
     ("lookup", &["script", "connectors", "store", "question", "telemetry"]),
-    ("harness", &["hooks", "script", "connectors", "command", "message", "question", "finding"]),
+    ("outcome", &["hooks", "script", "store", "command", "message"]),
+    ("harness", &["outcome", "hooks", "script", "connectors", "command", "message", "question", "finding"]),
     ("config", &["files", "finding", "secret", "store"]),
     ("auth", &["files", "secret"]),
     ("hooks", &["script", "command", "decision", "message", "question", "secret"]),

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use hookgate::cli::docs::codes;
 use hookgate::finding::Finding;
 use hookgate::gateway::decide;
-use hookgate::gateway::decide::{Asked, Failure};
+use hookgate::gateway::decide::{Asked, InlineRoute};
 use hookgate::harness::run;
 use hookgate::harness::run::Options;
 use hookgate::harness::trial::Trial;
 use hookgate::hooks;
 use hookgate::hooks::Hook;
 use hookgate::lookup::Lookups;
+use hookgate::outcome::RunFailure;
 use hookgate::release::Release;
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
@@ -145,15 +146,14 @@ impl Bundle {
         match decide::decide(
             &lanes,
             &Lookups::on_trial(Metrics::new()),
-            &release,
-            &release.routes[0],
+            InlineRoute::of(&release, &release.routes[0]).expect("an inline route"),
             &request,
             Asked { deadline, parent: None },
         )
         .await
         .failure
         {
-            Some(Failure::Script(error)) => Some(error.finding.code),
+            Some(RunFailure::Script(error)) => Some(error.finding.code),
             Some(other) => panic!("{other}"),
             None => None,
         }

@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 use annotate_snippets::Renderer;
 use hookgate::finding::{Finding, Severity};
 use hookgate::gateway::decide;
-use hookgate::gateway::decide::{Asked, Failure};
+use hookgate::gateway::decide::{Asked, InlineRoute};
 use hookgate::hooks;
 use hookgate::hooks::Hook;
 use hookgate::lookup::Lookups;
+use hookgate::outcome::RunFailure;
+use hookgate::release::Release;
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
 use hookgate::release::bundle::Place;
-use hookgate::release::{Plan, Release};
 use hookgate::script::lanes::Lanes;
 use hookgate::telemetry::metrics::Metrics;
 use regex::Regex;
@@ -165,23 +166,23 @@ impl Mistake {
     fn called(&self, release: &Release, lanes: &Lanes) -> Option<Said> {
         self.call.as_ref()?;
         let route = &release.routes[0];
-        let Plan::Reply { .. } = &route.plan else { panic!("{}: an event is not called here", self.name) };
+        let at = InlineRoute::of(release, route);
+        let at = at.unwrap_or_else(|| panic!("{}: an event is not called here", self.name));
         let name = self.asked("sample `").unwrap_or(route.hook.samples[0].name);
         let sample = route.hook.samples.iter().find(|sample| sample.name == name);
         let sample = sample.unwrap_or_else(|| panic!("{}: there is no sample `{name}`", self.name));
         let request = (route.hook.decode)(&sample.request.into()).expect("samples are calls");
         let deadline = Instant::now() + Duration::from_millis(route.limits.deadline_ms);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let decision = runtime.block_on(decide::decide(
+        let outcome = runtime.block_on(decide::decide(
             lanes,
             &Lookups::on_trial(Metrics::new()),
-            release,
-            route,
+            at,
             &request,
             Asked { deadline, parent: None },
         ));
-        match decision.failure? {
-            Failure::Script(error) => Some(Said::from(&error.finding)),
+        match outcome.failure? {
+            RunFailure::Script(error) => Some(Said::from(&error.finding)),
             other => panic!("{}: {other}", self.name),
         }
     }

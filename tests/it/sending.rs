@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
+use hookgate::decision::{ActionLine, Query};
 use hookgate::harness::run;
 use hookgate::harness::run::Options;
 use hookgate::harness::trial::Trial;
@@ -144,6 +145,19 @@ async fn who_did_not_send_is_followed_by_the_next() {
         assert!(metrics.contains(&format!("{{connector=\"one\",result=\"{result}\"}}")), "{metrics}");
     }
     assert_eq!((one.begun(), two.begun()), (3, 3));
+}
+
+#[tokio::test]
+async fn the_record_of_a_message_that_nobody_took_has_the_actions_that_were_kept() {
+    let (one, two) = (Provider::new(503, "").await, Provider::new(400, "").await);
+    let script = "fn on_telephony(request) { [send([via(\"one\"), via(\"two\")]), notify(\"chat\", \"a code\")] }";
+    let gateway = TestGateway::bundle(&config(&one.url, &two.url), &[("scripts/hook.rhai", script)]);
+    gateway.post(call("a")).await;
+    gateway.delivery.records().flush().await;
+    let kept = gateway.delivery.store().decisions(Query::default()).await.unwrap().records;
+    let [record] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!(record.failure.as_ref().map(|failure| failure.reason.as_str()), Some("not_sent"));
+    assert_eq!(record.actions, [ActionLine { name: "notify".to_owned(), connector: "chat".to_owned() }]);
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ pub fn all(desk: &Desk) -> Vec<RouteLine> {
 fn line(release: &InForce, route: &Route) -> RouteLine {
     let written = release.written(&route.name);
     let (script, rules) = match &route.plan {
-        Plan::Reply { script, .. } => (Some(script.file().to_owned()), None),
+        Plan::Inline(inline) => (Some(inline.script.file().to_owned()), None),
         Plan::Rules(rules) => {
             let rules = rules.iter().map(|rule| RuleLine {
                 name: rule.name.clone(),

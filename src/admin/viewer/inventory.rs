@@ -51,7 +51,7 @@ pub(super) async fn get_routes(State(desk): State<Arc<Desk>>, Extension(who): Ex
 fn route_line(release: &InForce, route: &Route) -> RouteLine {
     let written = release.written(&route.name);
     let runs = match &route.plan {
-        Plan::Reply { script, .. } => vec![Runs { rule: None, script: script.file().to_owned(), wants: Vec::new() }],
+        Plan::Inline(inline) => vec![Runs { rule: None, script: inline.script.file().to_owned(), wants: Vec::new() }],
         Plan::Rules(rules) => {
             let runs = |rule: &crate::release::Rule| Runs {
                 rule: Some(rule.name.clone()),

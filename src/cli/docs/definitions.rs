@@ -8,6 +8,8 @@ use crate::harness;
 use crate::hooks;
 use crate::script::library::{Entry, Kind};
 use crate::script::prelude;
+use crate::script::shape::Shape;
+use crate::script::signature::Param;
 
 /// Name and text of each file: what every script may name, what each hook adds, and what tests add.
 pub(super) fn all() -> Vec<(String, String)> {
@@ -29,9 +31,9 @@ fn file(about: &str, entries: &[Entry]) -> String {
         format!("// {about}\n// Written by `hookgate docs --definitions`, version {version}.\n\nmodule static;\n");
     for entry in entries {
         text.push('\n');
-        if entry.kind == Kind::Value || !entry.name.starts_with(|first: char| first.is_alphabetic()) {
+        if entry.kind == Kind::Value || !entry.name().starts_with(|first: char| first.is_alphabetic()) {
             // Rhai has no word for types, or for properties of any name.
-            let _ = writeln!(text, "// {}: {}", entry.signature(), entry.doc.about);
+            let _ = writeln!(text, "// {}: {}", entry.signature, entry.doc.about);
             continue;
         }
         for (number, line) in definitions(entry).into_iter().enumerate() {
@@ -56,65 +58,40 @@ fn comment(entry: &Entry) -> String {
 
 /// One line for each number of arguments.
 fn definitions(entry: &Entry) -> Vec<String> {
-    let signature = entry.doc.signature;
-    let after_name = |sign| signature.split_once(sign).map_or("?", |(_, shape)| word(shape));
-    let receiver = entry.receiver.map(|name| format!("{}: {}", name.to_lowercase(), word(name)));
+    let (name, signature, result) = (entry.name(), &entry.signature, word(entry.signature.result_shape()));
+    let receiver = entry.receiver().map(|of| format!("{}: {}", of.to_lowercase(), word(Shape::Value(of))));
     match entry.kind {
-        Kind::Constant => vec![format!("const {}: {};", entry.name, after_name(':'))],
-        Kind::Property => {
-            vec![format!("fn get {}({}) -> {};", entry.name, receiver.unwrap_or_default(), after_name(':'))]
-        }
+        Kind::Constant => vec![format!("const {name}: {result};")],
+        Kind::Property => vec![format!("fn get {name}({}) -> {result};", receiver.unwrap_or_default())],
         Kind::Value => Vec::new(),
         Kind::Function | Kind::Method => {
-            let result = signature.rsplit_once("->").map_or("?", |(_, shape)| word(shape));
-            let (least, parameters) = parameters(signature);
+            let params: Vec<String> = signature.params().iter().map(parameter).collect();
             let form = |count: usize| {
-                let written: Vec<String> =
-                    receiver.iter().cloned().chain(parameters[..count].iter().cloned()).collect();
-                format!("fn {}({}) -> {result};", entry.name, written.join(", "))
+                let written: Vec<String> = receiver.iter().chain(&params[..count]).cloned().collect();
+                format!("fn {name}({}) -> {result};", written.join(", "))
             };
-            (least..=parameters.len()).map(form).collect()
+            (signature.required()..=params.len()).map(form).collect()
         }
     }
 }
 
-/// `text: String` for each parameter, and how many of them must be there.
-fn parameters(signature: &'static str) -> (usize, Vec<String>) {
-    let inside = signature.split_once('(').map_or("", |(_, rest)| rest);
-    let inside = inside.rsplit_once("->").map_or(inside, |(inside, _)| inside).trim_end();
-    let inside = inside.strip_suffix(')').unwrap_or(inside);
-    let mut least = None;
-    let mut all = Vec::new();
-    for piece in inside.split(',').filter(|piece| !piece.trim().is_empty()) {
-        let piece = match piece.trim_start().strip_prefix('[') {
-            Some(optional) => {
-                least.get_or_insert(all.len());
-                optional
-            }
-            None => piece,
-        };
-        let (name, shape) = piece.split_once(':').unwrap_or((piece, "any"));
-        all.push(format!("{}: {}", name.trim(), word(shape.trim().trim_end_matches(['[', ']']))));
-        if piece.trim_end().ends_with('[') {
-            least.get_or_insert(all.len());
-        }
-    }
-    (least.unwrap_or(all.len()), all)
+/// `text: String`
+fn parameter(param: &Param) -> String {
+    format!("{}: {}", param.name, word(param.takes.shape()))
 }
 
-/// A shape of our signatures as Rhai's definitions write it; `?` is anything.
-fn word(shape: &'static str) -> &'static str {
-    let shape = shape.trim().trim_end_matches('?');
-    match shape.strip_suffix("or ()").unwrap_or(shape).trim() {
-        "string" | "text" => "String",
-        "array" | "list" => "Array",
-        "map" => "Map",
-        "int" | "integer" => "int",
-        "float" => "float",
-        "bool" => "bool",
-        "()" | "nothing" => "()",
-        plain if plain.chars().all(char::is_alphanumeric) && plain.starts_with(char::is_uppercase) => plain,
-        _ => "?",
+/// A shape as Rhai's definitions write it; `?` is anything.
+fn word(shape: Shape<'static>) -> &'static str {
+    match shape {
+        Shape::Text => "String",
+        Shape::Array(_) => "Array",
+        Shape::Map => "Map",
+        Shape::Integer => "int",
+        Shape::Float => "float",
+        Shape::Bool => "bool",
+        Shape::Nothing => "()",
+        Shape::Value(name) => name,
+        Shape::Unknown => "?",
     }
 }
 
@@ -152,12 +129,12 @@ mod tests {
         for hook in hooks::HOOKS.iter() {
             let (_, text) = files.iter().find(|(name, _)| *name == format!("{}.d.rhai", hook.name)).expect("a file");
             for entry in &(hook.library)().entries {
-                assert!(text.contains(entry.name), "{} is missing in that of {}", entry.signature(), hook.name);
+                assert!(text.contains(entry.name()), "{} is missing in that of {}", entry.signature, hook.name);
             }
         }
         let (_, tests) = files.last().expect("files");
         for entry in &harness::library().entries {
-            assert!(tests.contains(entry.name), "{} is missing in that of tests", entry.signature());
+            assert!(tests.contains(entry.name()), "{} is missing in that of tests", entry.signature);
         }
         let registration = &files.iter().find(|(name, _)| name == "okta.registration.d.rhai").expect("a file").1;
         for line in [

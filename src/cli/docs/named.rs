@@ -23,10 +23,10 @@ pub(super) enum Place {
 impl Named {
     /// `domain`, `Email.domain`, or `Email` with everything it has.
     pub(super) fn is_meant(&self, name: &str) -> bool {
-        match (name.split_once('.'), self.entry.receiver) {
-            (Some((receiver, name)), Some(owner)) => owner.eq_ignore_ascii_case(receiver) && self.entry.name == name,
+        match (name.split_once('.'), self.entry.receiver()) {
+            (Some((receiver, name)), Some(owner)) => owner.eq_ignore_ascii_case(receiver) && self.entry.name() == name,
             (Some(_), None) => false,
-            (None, owner) => self.entry.name == name || owner == Some(name),
+            (None, owner) => self.entry.name() == name || owner == Some(name),
         }
     }
 
@@ -50,10 +50,7 @@ fn of_hooks() -> Vec<Named> {
     let mut all: Vec<(&'static Entry, Vec<&'static str>)> = Vec::new();
     for hook in hooks::HOOKS.iter() {
         for entry in &(hook.library)().entries {
-            let same = |known: &Entry| {
-                (known.receiver, known.doc.signature, known.doc.about)
-                    == (entry.receiver, entry.doc.signature, entry.doc.about)
-            };
+            let same = |known: &Entry| known.signature == entry.signature && known.doc.about == entry.doc.about;
             match all.iter_mut().find(|(known, _)| same(known)) {
                 Some((_, hooks)) => hooks.push(hook.name),
                 None => all.push((entry, vec![hook.name])),

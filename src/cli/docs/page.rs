@@ -24,13 +24,13 @@ pub(super) fn of_hook(hook: &Hook) -> String {
             let _ = writeln!(text, "\n{}", paint(BOLD, title));
         }
         for entry in rows {
-            let _ = writeln!(text, "  {}\n      {}", entry.signature(), paint(DIM, entry.doc.about));
+            let _ = writeln!(text, "  {}\n      {}", entry.signature, paint(DIM, entry.doc.about));
             if entry.effect == Effect::Command && !entry.doc.example.is_empty() {
                 let _ = writeln!(text, "      {} {}", paint(DIM, "so:"), entry.doc.example);
             }
         }
     }
-    let types: Vec<&str> = parts.types.iter().map(|(entry, _)| entry.name).collect();
+    let types: Vec<&str> = parts.types.iter().map(|(entry, _)| entry.name()).collect();
     if !types.is_empty() {
         let _ = writeln!(text, "\n{} {}", paint(DIM, "its types:"), types.join(", "));
     }
@@ -43,7 +43,7 @@ pub(super) fn of_hook(hook: &Hook) -> String {
 /// One registration.
 pub(super) fn of_entry(named: &Named) -> String {
     let entry: &Entry = named.entry;
-    let mut text = format!("{}\n    {}\n", paint(BOLD, entry.signature()), entry.doc.about);
+    let mut text = format!("{}\n    {}\n", paint(BOLD, &entry.signature), entry.doc.about);
     match &named.place {
         Place::Everywhere => {}
         Place::Hooks(hooks) => {

@@ -86,7 +86,7 @@ pub fn of_hook(hook: &Hook) -> String {
         table(&mut text, "Constant", &parts.constants);
     }
     for (entry, members) in &parts.types {
-        let _ = writeln!(text, "\n## {}\n\n{}\n", entry.name, entry.doc.about);
+        let _ = writeln!(text, "\n## {}\n\n{}\n", entry.name(), entry.doc.about);
         table(&mut text, "Property", members);
     }
     let _ = writeln!(text, "\nEvery script has [these functions and types](../reference.md#every-script), too.");
@@ -163,16 +163,14 @@ fn table(text: &mut String, title: &str, entries: &[&Entry]) {
     for entry in entries {
         let signature = match entry.kind {
             // The heading names the type.
-            Kind::Property | Kind::Method => {
-                entry.doc.signature.split_once('.').map_or(entry.doc.signature, |(_, rest)| rest)
-            }
-            _ => entry.doc.signature,
+            Kind::Property | Kind::Method => entry.signature.without_receiver(),
+            _ => entry.signature.to_string(),
         };
         let example = match entry.doc.example {
             "" => String::new(),
             example => format!("`{}`", cell(example)),
         };
-        let _ = writeln!(text, "| `{}` | {} | {example} |", cell(signature), cell(entry.doc.about));
+        let _ = writeln!(text, "| `{}` | {} | {example} |", cell(&signature), cell(entry.doc.about));
     }
 }
 
@@ -236,7 +234,7 @@ impl Part {
         let intro = if entries().any(|entry| entry.effect == Effect::Command) { COMMANDS } else { self.intro };
         let mut text = format!("{GENERATED}# {family}\n\n{intro}\n");
         for entry in entries() {
-            let _ = writeln!(text, "\n## `{}`\n\n{}", entry.signature(), entry.doc.about);
+            let _ = writeln!(text, "\n## `{}`\n\n{}", entry.signature, entry.doc.about);
             if !entry.doc.example.is_empty() {
                 fenced(&mut text, "rhai", entry.doc.example);
             }
@@ -250,7 +248,7 @@ impl Part {
         for family in self.families() {
             let mut names: Vec<String> = Vec::new();
             for entry in self.entries().iter().filter(|entry| entry.family == family) {
-                let name = format!("`{}`", entry.name);
+                let name = format!("`{}`", entry.name());
                 if !names.contains(&name) {
                     names.push(name);
                 }

@@ -17,14 +17,14 @@ pub(super) struct Parts {
 pub(super) fn of(hook: &Hook) -> Parts {
     let entries = &(hook.library)().entries;
     let members = |owner: &str| -> Vec<&'static Entry> {
-        entries.iter().filter(|entry| entry.receiver == Some(owner) && entry.effect != Effect::Command).collect()
+        entries.iter().filter(|entry| entry.receiver() == Some(owner) && entry.effect != Effect::Command).collect()
     };
-    let types = entries.iter().filter(|entry| entry.kind == Kind::Value && entry.name != hook.request);
+    let types = entries.iter().filter(|entry| entry.kind == Kind::Value && entry.name() != hook.request);
     Parts {
         commands: entries.iter().filter(|entry| entry.effect == Effect::Command).collect(),
         constants: entries.iter().filter(|entry| entry.kind == Kind::Constant).collect(),
         request: members(hook.request),
-        types: types.map(|entry| (entry, members(entry.name))).collect(),
+        types: types.map(|entry| (entry, members(entry.name()))).collect(),
     }
 }
 

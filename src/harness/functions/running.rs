@@ -10,7 +10,7 @@ use crate::harness::outcome;
 use crate::harness::outcome::Outcome;
 use crate::harness::session;
 use crate::harness::session::Fallible;
-use crate::harness::stage::{Stage, merge};
+use crate::harness::stage::{TestCall, merge};
 use crate::hooks::Hook;
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
@@ -92,8 +92,8 @@ fn run(body: &Value) -> Fallible<Outcome> {
 }
 
 fn perform(function: &str, body: &Value) -> Fallible<Vec<Outcome>> {
-    let stage = session::with(function, |session| Stage::of(session))??;
-    let outcomes = stage.perform(body).map_err(|error| format!("the gateway refuses this call: {error}"))?;
+    let call = session::with(function, |session| TestCall::of(session))??;
+    let outcomes = call.perform(body).map_err(|error| format!("the gateway refuses this call: {error}"))?;
     session::with(function, |session| outcomes.iter().for_each(|outcome| session.note_run(outcome)))?;
     Ok(outcomes)
 }
@@ -140,7 +140,7 @@ fn run_over_sample(overrides: Map) -> Fallible<Outcome> {
 pub(crate) fn register(library: &mut Library) {
     library.reader(
         Doc::new(
-            "run([body: map or Body [, overrides: map]]) -> Outcome",
+            "run([body: map or Body]) -> Outcome",
             "Runs the script that the file is named after, through decode, script, check and encode. A map is merged over the body of the hook's first sample: maps member by member, everything else replaces; `()` is JSON's null. Without it the sample is run as it is; a `Body` is run instead of the sample.",
             r#"run(#{ data: #{ userProfile: #{ email: "x@mailinator.com" } } }).commands != ["allow"]"#,
         ),
@@ -148,7 +148,14 @@ pub(crate) fn register(library: &mut Library) {
     );
     library.overload("run", || run_over_sample(Map::new()));
     library.overload("run", |body: Body| run(&body.0));
-    library.overload("run", |body: Body, overrides: Map| run(&body.merged(overrides)?.0));
+    library.reader(
+        Doc::new(
+            "run(body: Body, overrides: map) -> Outcome",
+            "The same with the overrides merged over that body, not over the sample.",
+            r#"run(sample("classic"), #{ data: #{ userProfile: #{ email: "x@mailinator.com" } } }).commands != ["allow"]"#,
+        ),
+        |body: Body, overrides: Map| run(&body.merged(overrides)?.0),
+    );
     library.reader(
         Doc::new(
             "run_event([overrides: map]) -> Outcome",

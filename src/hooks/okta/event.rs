@@ -16,7 +16,7 @@ use crate::hooks::okta;
 use crate::hooks::okta::event::delivery::Delivery;
 use crate::hooks::okta::event::reading::Reading;
 use crate::hooks::okta::wire::Text;
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError,
     Judgement, Mark, Parcel, Provider, Reply, Sample,
@@ -99,7 +99,7 @@ impl Contract for EventHook {
     const CATALOGUE: Catalogue = Catalogue::of(include_str!("catalogue.txt"), 300);
     const CALLER: Caller = Caller { latest_ms: None, has_tokens: false, ..Caller::INLINE };
 
-    const RECORDED: &'static Recorded = &recorded::RECORDED;
+    const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Event;
     type Command = Command;
@@ -167,7 +167,7 @@ impl Contract for EventHook {
 
     fn facts(event: &Event) -> Facts {
         Facts {
-            id: event.key(),
+            provider_id: event.key(),
             request_id: event.text("/debugContext/debugData/requestId"),
             event_type: event.event_type(),
             preview: event.preview(),

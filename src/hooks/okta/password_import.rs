@@ -17,7 +17,7 @@ use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Path, Text, WebRequest};
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
     Reply, Sample,
@@ -147,7 +147,7 @@ fn on_password_import(request) {
         checked: okta::CHECKED,
     };
 
-    const RECORDED: &'static Recorded = &recorded::RECORDED;
+    const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
     type Command = Command;

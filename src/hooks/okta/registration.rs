@@ -20,7 +20,7 @@ use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Attributes, Path, Text, WebRequest};
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
     Reply, Sample,
@@ -119,7 +119,7 @@ impl Contract for Registration {
         checked: okta::CHECKED,
     };
 
-    const RECORDED: &'static Recorded = &recorded::RECORDED;
+    const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
     type Command = Command;

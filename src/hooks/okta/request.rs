@@ -123,7 +123,7 @@ impl<D: Payload> Call<D> {
     pub fn facts(&self) -> Facts {
         let request_id = self.request_id();
         Facts {
-            id: self.inner.id.clone().or_else(|| request_id.clone()),
+            provider_id: self.inner.id.clone().or_else(|| request_id.clone()),
             request_id,
             event_type: None,
             preview: self.preview(),

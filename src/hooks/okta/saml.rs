@@ -16,7 +16,7 @@ use crate::hooks::okta::patch::{Draft, Misfit, Operation, Pointer};
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
 use crate::hooks::okta::saml::request::Data;
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
     Provider, Reply, Sample,
@@ -121,7 +121,7 @@ impl Contract for Saml {
         checked: okta::CHECKED,
     };
 
-    const RECORDED: &'static Recorded = &recorded::RECORDED;
+    const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
     type Command = Command;

@@ -16,7 +16,7 @@ use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Path, Text, WebRequest};
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
     Provider, Reply, Sample,
@@ -146,7 +146,7 @@ impl Contract for Telephony {
         give the route a `preview_path`, or a header with `preview = \"header:x-hookgate-preview\"`.";
     const CALLER: Caller = Caller { needs_secret: true, ..Caller::INLINE };
 
-    const RECORDED: &'static Recorded = &recorded::RECORDED;
+    const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
     type Command = Verdict;

@@ -18,7 +18,7 @@ use crate::hooks::okta::request::Call;
 use crate::hooks::okta::token::request::values;
 use crate::hooks::okta::token::request::{Data, TokenData};
 use crate::hooks::okta::wire::Attributes;
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
     Provider, Reply, Sample,
@@ -88,7 +88,7 @@ impl Contract for Token {
         checked: okta::CHECKED,
     };
 
-    const RECORDED: &'static Recorded = &recorded::RECORDED;
+    const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
     type Command = Command;

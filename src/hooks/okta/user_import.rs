@@ -13,7 +13,7 @@ use crate::hooks::okta::profile;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
 use crate::hooks::okta::user_import::request::Data;
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
     Reply, Sample,
@@ -80,7 +80,7 @@ impl Contract for UserImport {
         checked: okta::CHECKED,
     };
 
-    const RECORDED: &'static Recorded = &recorded::RECORDED;
+    const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
     type Command = Command;

@@ -71,22 +71,21 @@ fn absent_argument(given: &[&str]) -> Option<String> {
 fn table_function(name: &str, given: &[&str], types: &[&str], method: bool, known: &Known) -> Option<Said> {
     let receiver = types.first().copied().filter(|receiver| method && known.describes(receiver));
     let fits_receiver = |wanted: Option<&str>| receiver.is_none() || wanted.is_none() || wanted == receiver;
-    let forms: Vec<_> = known.forms(name).iter().filter(|form| fits_receiver(form.entry.receiver)).collect();
-    let signatures: Vec<String> = forms.iter().map(|form| form.call().to_owned()).collect();
+    let forms: Vec<_> = known.forms(name).iter().filter(|form| fits_receiver(form.receiver())).collect();
+    let signatures: Vec<String> = forms.iter().map(|form| form.signature.call()).collect();
     if forms.is_empty() {
         return None;
     }
     let help = Some(format!("it is {}", alternatives(&signatures)));
-    if !forms.iter().any(|form| form.fits(given.len(), method)) {
+    if !forms.iter().any(|form| form.signature.fits(given.len(), method)) {
         return Some((format!("`{name}` is called with {}", arguments(given.len())), help));
     }
-    if method && forms.iter().all(|form| form.entry.receiver.is_some_and(|wanted| Some(&wanted) != types.first())) {
+    if method && forms.iter().all(|form| form.receiver().is_some_and(|wanted| Some(&wanted) != types.first())) {
         let receiver = described(types.first().copied().unwrap_or("anything"));
         return Some((format!("`{name}` cannot be called on {receiver}"), help));
     }
     if let [form] = forms.as_slice() {
-        let wanted = form.call().split_once('(').map_or("", |(_, wanted)| wanted);
-        let message = format!("`{name}` takes ({wanted}, you gave ({})", given.join(", "));
+        let message = format!("`{name}` takes {}, you gave ({})", form.signature.brackets(), given.join(", "));
         return Some((message, absent_argument(given)));
     }
     let help = absent_argument(given).or(help);
@@ -157,7 +156,7 @@ fn unknown_method(name: &str, receiver: &str, known: &Known) -> Said {
         return (message, Some(format!("it is {owner}")));
     }
     let methods = known.methods_of(receiver);
-    let properties = || known.properties_of(receiver).iter().map(|row| row.name);
+    let properties = || known.properties_of(receiver).iter().map(|row| row.name());
     let names = || methods.iter().copied().chain(properties());
     let help = did_you_mean(nearest(name, names())).unwrap_or_else(|| format!("it has {}", listed(names())));
     (message, Some(help))
@@ -222,7 +221,7 @@ pub(crate) fn property(text: &str, around: &Around, known: &Known) -> Said {
             Some(READ_ONLY.to_owned()),
         );
     }
-    let names = || known.properties_of(word).iter().map(|row| row.name);
+    let names = || known.properties_of(word).iter().map(|row| row.name());
     if names().next().is_none() {
         let callable = known.standard().has_method(name);
         let help = callable.then(|| format!("it is a method: write `.{name}{}`", known.standard().brackets(name)));

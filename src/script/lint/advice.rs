@@ -10,11 +10,12 @@ use crate::command::Action;
 use crate::script::budget::Limits;
 use crate::script::engine;
 use crate::script::engine::Dialect;
-use crate::script::library::Finished;
+use crate::script::library::{Entry, Finished};
 use crate::script::lint::codes::Code;
-use crate::script::lint::known::Form;
 use crate::script::modules::Modules;
 use crate::script::prelude;
+use crate::script::shape::Shape;
+use crate::script::signature::Param;
 
 /// The advice of one hook. Data only.
 #[derive(Clone, Copy, Debug)]
@@ -93,14 +94,19 @@ impl Review {
 
     /// Makes a command on trial. An argument that is not known stands for anything: it is tried with two values, and only
     /// what is refused in the same words for both, and for a path, too, is a refusal of the others.
-    pub(crate) fn refused(&self, form: &Form, receiver: Option<Dynamic>, given: &[Option<Dynamic>]) -> Option<Refused> {
+    pub(crate) fn refused(
+        &self,
+        form: &Entry,
+        receiver: Option<Dynamic>,
+        given: &[Option<Dynamic>],
+    ) -> Option<Refused> {
         if given.iter().all(Option::is_none) {
             return None;
         }
         let filled = |which: usize| -> Option<Vec<Dynamic>> {
             let known = given.iter().enumerate().map(|(index, value)| match value {
                 Some(value) => Some(value.clone()),
-                None => anything(form.parameters.get(index)?, which),
+                None => anything(form.signature.params().get(index)?, which),
             });
             receiver.clone().map(Some).into_iter().chain(known).collect()
         };
@@ -121,8 +127,8 @@ impl Review {
     }
 
     /// What the constructor says is wrong: its error, or the problem of an action that cannot be made.
-    fn text(&self, form: &Form, arguments: Vec<Dynamic>) -> Option<String> {
-        let pointer = FnPtr::new(form.entry.name).ok()?;
+    fn text(&self, form: &Entry, arguments: Vec<Dynamic>) -> Option<String> {
+        let pointer = FnPtr::new(form.name()).ok()?;
         match pointer.call::<Dynamic>(&self.engine, &AST::empty(), arguments) {
             Ok(made) => made.read_lock::<Action>().and_then(|action| action.problem().map(str::to_owned)),
             Err(error) => own_text(*error),
@@ -138,12 +144,11 @@ fn own_text(error: EvalAltResult) -> Option<String> {
     }
 }
 
-/// One of three values that a parameter of this written shape takes.
-fn anything(shape: &str, which: usize) -> Option<Dynamic> {
-    let shape = shape.split(" or ").next().unwrap_or(shape).trim();
-    match shape {
-        "string" | "any" => Some(["one", "two", "/three"][which].into()),
-        "int" | "integer" => Some(Dynamic::from([1_i64, 2, 3][which])),
+/// One of three values that a parameter takes.
+fn anything(param: &Param, which: usize) -> Option<Dynamic> {
+    match param.takes.shapes().first()? {
+        Shape::Text | Shape::Unknown => Some(["one", "two", "/three"][which].into()),
+        Shape::Integer => Some(Dynamic::from([1_i64, 2, 3][which])),
         _ => None,
     }
 }

@@ -3,11 +3,13 @@
 use rhai::{Expr, FnCallExpr, Position};
 
 use crate::script::diagnose::foreign_command;
+use crate::script::library::Entry;
 use crate::script::lint::foreign::{FOREIGN_CALLS, instead_of};
-use crate::script::lint::known::{Form, Shape, listed};
+use crate::script::lint::known::listed;
 use crate::script::lint::values::article;
 use crate::script::lint::walk::Walker;
 use crate::script::lint::{arguments, did_you_mean};
+use crate::script::shape::Shape;
 
 /// A call as written: the receiver is not among the arguments.
 struct Call<'c, 'a> {
@@ -83,14 +85,15 @@ impl<'a> Walker<'a, '_> {
             return Shape::Unknown;
         }
         let known = self.input.known;
-        let forms: Vec<&'a Form<'a>> =
-            known.forms(call.name).iter().filter(|form| matches_receiver(form, call)).collect();
-        let fitting: Vec<&Form> =
-            forms.iter().copied().filter(|form| form.fits(call.arity(), call.is_method())).collect();
+        let forms: Vec<&'a Entry> =
+            known.forms(call.name).iter().copied().filter(|form| matches_receiver(form, call)).collect();
+        let fitting: Vec<&Entry> =
+            forms.iter().copied().filter(|form| form.signature.fits(call.arity(), call.is_method())).collect();
         if !fitting.is_empty() {
             self.argument_types(call, &fitting);
-            let same = fitting.iter().all(|form| form.result == fitting[0].result);
-            return if same { fitting[0].result } else { Shape::Unknown };
+            let result = fitting[0].signature.result_shape();
+            let same = fitting.iter().all(|form| form.signature.result_shape() == result);
+            return if same { result } else { Shape::Unknown };
         }
         let all = call.arity() + usize::from(call.is_method());
         if known.standard().takes(call.name, all) {
@@ -108,7 +111,7 @@ impl<'a> Walker<'a, '_> {
     }
 
     /// Nothing fits: say why.
-    fn refuse(&mut self, call: &Call<'_, 'a>, forms: &[&Form<'a>]) {
+    fn refuse(&mut self, call: &Call<'_, 'a>, forms: &[&Entry]) {
         if let Some(hook) = self.input.known.hook_of(call.name) {
             let (message, help) = foreign_command(call.name, hook, self.input.known);
             return self.report.error("script/unknown-function", call.position, message, help);
@@ -124,7 +127,7 @@ impl<'a> Walker<'a, '_> {
             return self.wrong_arity(call, &own);
         }
         if !forms.is_empty() {
-            let signatures: Vec<String> = forms.iter().map(|form| form.call().to_owned()).collect();
+            let signatures: Vec<String> = forms.iter().map(|form| form.signature.call()).collect();
             return self.wrong_arity(call, &signatures);
         }
         if let Some(Shape::Value(receiver)) = call.receiver
@@ -184,7 +187,7 @@ impl<'a> Walker<'a, '_> {
     fn unknown_method(&mut self, call: &Call, receiver: &str) {
         let known = self.input.known;
         let methods = known.methods_of(receiver);
-        let properties = || known.properties_of(receiver).iter().map(|row| row.name);
+        let properties = || known.properties_of(receiver).iter().map(|row| row.name());
         let near = self.report.nearest(call.name, methods.iter().copied().chain(properties()));
         let help = if properties().any(|name| name == call.name) {
             format!("it is a property: write `.{}` without parentheses", call.name)
@@ -207,18 +210,18 @@ impl<'a> Walker<'a, '_> {
     }
 
     /// Complains about literals that no form of the function takes.
-    fn argument_types(&mut self, call: &Call, forms: &[&Form]) {
-        let accepts = |form: &&Form| {
-            let skipped = usize::from(form.entry.receiver.is_none() && call.is_method());
-            let extra = usize::from(form.entry.receiver.is_some() && !call.is_method());
+    fn argument_types(&mut self, call: &Call, forms: &[&Entry]) {
+        let accepts = |form: &&Entry| {
+            let skipped = usize::from(form.receiver().is_none() && call.is_method());
+            let extra = usize::from(form.receiver().is_some() && !call.is_method());
             let given = call.given.iter().skip(extra).enumerate();
-            given.into_iter().all(|(index, shape)| form.accepts(index + skipped, *shape))
+            given.into_iter().all(|(index, shape)| form.signature.accepts(index + skipped, *shape))
         };
         if forms.iter().any(accepts) {
             return;
         }
         let given: Vec<&str> = call.given.iter().map(|shape| shape.word()).collect();
-        let signatures: Vec<String> = forms.iter().map(|form| form.call().to_owned()).collect();
+        let signatures: Vec<String> = forms.iter().map(|form| form.signature.call()).collect();
         let message = format!("`{}` does not take ({})", call.name, given.join(", "));
         let with_text = given.iter().find(|word| self.input.known.property(word, "text").is_some());
         let text = with_text.map_or(String::new(), |word| format!("; the text of the {word} is `.text`"));
@@ -290,8 +293,8 @@ impl<'a> Walker<'a, '_> {
 }
 
 /// A method of another type is not meant.
-fn matches_receiver(form: &Form, call: &Call) -> bool {
-    match (form.entry.receiver, call.receiver) {
+fn matches_receiver(form: &Entry, call: &Call) -> bool {
+    match (form.receiver(), call.receiver) {
         (Some(wanted), Some(Shape::Value(receiver))) => wanted == receiver,
         _ => true,
     }

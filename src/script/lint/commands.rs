@@ -3,9 +3,8 @@
 use rhai::{Dynamic, Expr, FnCallExpr, Position};
 
 use crate::command::{Action, Task};
-use crate::script::library::Effect;
+use crate::script::library::{Effect, Entry};
 use crate::script::lint::advice::Conflict;
-use crate::script::lint::known::Form;
 use crate::script::lint::values::links;
 use crate::script::lint::walk::Walker;
 
@@ -22,7 +21,7 @@ impl Walker<'_, '_> {
             None => None,
         };
         let (name, arity) = (call.name.as_str(), call.args.len());
-        let fits = |form: &&Form| form.entry.effect == Effect::Command && form.fits(arity, receiver.is_some());
+        let fits = |form: &&&Entry| form.effect == Effect::Command && form.signature.fits(arity, receiver.is_some());
         let Some(form) = self.input.known.forms(name).iter().find(fits) else { return };
         for hint in review.advice.hints.iter().filter(|hint| hint.command == name) {
             self.report.warning(hint.code, position, hint.message.to_owned(), hint.help.to_owned());
@@ -36,7 +35,7 @@ impl Walker<'_, '_> {
     /// A call of a method on what is surely an action: when it is done, and how often.
     pub(crate) fn action_method(&mut self, call: &FnCallExpr, position: Position) {
         let Some(review) = self.input.review else { return };
-        let fits = |form: &&Form| form.entry.receiver == Some("Action") && form.fits(call.args.len(), true);
+        let fits = |form: &&&Entry| form.receiver() == Some("Action") && form.signature.fits(call.args.len(), true);
         let Some(form) = self.input.known.forms(&call.name).iter().find(fits) else { return };
         let given: Vec<Option<Dynamic>> = call.args.iter().map(|argument| self.literal(argument)).collect();
         let any = Dynamic::from(Action::new("any", Task::Notify { message: serde_json::Value::Null }));

@@ -54,8 +54,8 @@ impl Walker<'_, '_> {
             let help = "did you forget `return`?".to_owned();
             return self.report.error("script/dropped-command", position, message, help);
         }
-        let forms = self.input.known.forms(name).iter().filter(|form| form.fits(arity, method));
-        let mut effects = forms.map(|form| form.entry.effect).filter(|effect| *effect != Effect::Command).peekable();
+        let forms = self.input.known.forms(name).iter().filter(|form| form.signature.fits(arity, method));
+        let mut effects = forms.map(|form| form.effect).filter(|effect| *effect != Effect::Command).peekable();
         if effects.peek().is_some() && effects.all(|effect| effect == Effect::Pure) {
             self.no_effect(position, &format!("the result of `{name}` is not used"), None);
         }

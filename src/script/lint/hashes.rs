@@ -5,16 +5,17 @@ use rhai::{FnCallExpr, Position};
 use crate::password;
 use crate::password::Options;
 use crate::script::lint::walk::Walker;
+use crate::script::signature::Signature;
 
 impl Walker<'_, '_> {
     /// Looks at the argument that the table calls `hash`, or `like` where a hash is an example.
     pub(crate) fn hashes(&mut self, call: &FnCallExpr, method: bool) {
-        let forms = self.input.known.forms(&call.name).iter().filter(|form| form.fits(call.args.len(), method));
-        let receives = |signature: &str| {
-            signature.starts_with("Secret.")
-                && (signature.contains("(hash: string)") || signature.contains("(like: string)"))
+        let mut forms = self.input.known.forms(&call.name).iter();
+        let receives = |signature: &Signature| {
+            let [param] = signature.params() else { return false };
+            signature.receiver == Some("Secret") && matches!(param.name, "hash" | "like")
         };
-        if !forms.map(|form| form.entry.doc.signature).any(receives) {
+        if !forms.any(|form| form.signature.fits(call.args.len(), method) && receives(&form.signature)) {
             return;
         }
         let Some(argument) = call.args.last() else { return };

@@ -10,6 +10,7 @@ use rhai::{Dynamic, Engine};
 use crate::script::library::{Effect, Entry, Kind};
 use crate::script::lint::foreign::FOREIGN_WORDS;
 use crate::script::prelude::actions;
+use crate::script::shape::Shape;
 
 /// Functions that Rhai brings along: name → how many arguments they take, a method's receiver included.
 #[derive(Clone, Debug, Default)]
@@ -86,177 +87,9 @@ impl Standard {
     }
 }
 
-/// What is known of a value's type from reading alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape<'a> {
-    Unknown,
-    Nothing,
-    Text,
-    Bool,
-    Integer,
-    Float,
-    /// With the written shape of its items, or nothing.
-    Array(&'a str),
-    Map,
-    /// A type of the table.
-    Value(&'a str),
-}
-
-impl<'a> Shape<'a> {
-    /// Reads a shape as signatures write it: `string`, `Email or ()`, `array of User`, `[User]`.
-    ///
-    /// The `or ()` is dropped: using the value is what the author means; whether it is there shows at run time.
-    pub(crate) fn parse(text: &'a str) -> Self {
-        let text = text.trim().trim_end_matches('?');
-        let text = text.strip_suffix("or ()").or_else(|| text.strip_suffix("| ()")).unwrap_or(text).trim();
-        match text {
-            "string" | "text" => Shape::Text,
-            "bool" => Shape::Bool,
-            "integer" | "int" => Shape::Integer,
-            "float" => Shape::Float,
-            "array" | "list" => Shape::Array(""),
-            "map" => Shape::Map,
-            "()" | "nothing" => Shape::Nothing,
-            _ if text.contains([' ', '|']) && !text.contains(" of ") => Shape::Unknown,
-            _ => Self::composed(text),
-        }
-    }
-
-    fn composed(text: &'a str) -> Self {
-        if let Some(items) = text.strip_prefix("array of ").or_else(|| text.strip_prefix("list of ")) {
-            return Shape::Array(items);
-        }
-        if let Some(items) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            return Shape::Array(items);
-        }
-        match text.chars().next() {
-            Some(first) if first.is_ascii_uppercase() && !text.contains(' ') => Shape::Value(text),
-            _ => Shape::Unknown,
-        }
-    }
-
-    /// The word that messages use.
-    pub(crate) fn word(self) -> &'a str {
-        match self {
-            Shape::Unknown => "anything",
-            Shape::Nothing => "nothing",
-            Shape::Text => "string",
-            Shape::Bool => "bool",
-            Shape::Integer => "integer",
-            Shape::Float => "float",
-            Shape::Array(_) => "array",
-            Shape::Map => "map",
-            Shape::Value(name) => name,
-        }
-    }
-
-    /// Whether both are plain values and `==` can never hold between them.
-    pub(crate) fn never_equals(self, other: Self) -> bool {
-        let scalar = |shape| matches!(shape, Shape::Bool | Shape::Integer | Shape::Float);
-        let plain = |shape| scalar(shape) || matches!(shape, Shape::Text | Shape::Array(_) | Shape::Map);
-        let number = |shape| matches!(shape, Shape::Integer | Shape::Float);
-        // A value of the table may compare with its text, but none does with a number.
-        let value = |shape| matches!(shape, Shape::Value(_));
-        let same = std::mem::discriminant(&self) == std::mem::discriminant(&other);
-        let plains = plain(self) && plain(other) && !same && !(number(self) && number(other));
-        plains || (value(self) && scalar(other)) || (scalar(self) && value(other))
-    }
-}
-
-/// One way to call something.
-#[derive(Clone, Debug)]
-pub(crate) struct Form<'a> {
-    pub(crate) entry: &'a Entry,
-    /// The written shape of each argument.
-    pub(crate) parameters: Vec<&'a str>,
-    /// How many of them may be left out, counted from the end (`deny_field(a, b [, c])`).
-    optional: usize,
-    pub(crate) result: Shape<'a>,
-}
-
-impl<'a> Form<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        let signature = entry.doc.signature;
-        let inside = signature.split_once('(').map_or("", |(_, rest)| matching(rest));
-        let parameters: Vec<&str> = arguments(inside);
-        let result = signature.rsplit_once("->").map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape));
-        Self { entry, parameters, optional: optional(inside), result }
-    }
-
-    /// The names of the parameters.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
-        let inside = self.entry.doc.signature.split_once('(').map_or("", |(_, rest)| matching(rest));
-        inside.split(',').map(|piece| piece.split(':').next().unwrap_or_default().trim_matches(['[', ' ']))
-    }
-
-    fn takes(&self, arity: usize) -> bool {
-        let most = self.parameters.len();
-        (most.saturating_sub(self.optional)..=most).contains(&arity)
-    }
-
-    /// Whether a call with `arity` written arguments, `method`-style or not, can mean this form.
-    pub(crate) fn fits(&self, arity: usize, method: bool) -> bool {
-        match (self.entry.receiver.is_some(), method) {
-            (true, true) | (false, false) => self.takes(arity),
-            (true, false) => arity > 0 && self.takes(arity - 1),
-            (false, true) => self.takes(arity + 1),
-        }
-    }
-
-    /// Whether a value that is surely of this shape can stand for the parameter at `index`.
-    pub(crate) fn accepts(&self, index: usize, given: Shape) -> bool {
-        let Some(written) = self.parameters.get(index) else { return true };
-        let mut parts = written.split([',', '|']).flat_map(|part| part.split(" or ")).map(str::trim);
-        parts.any(|part| accepts_part(part, given))
-    }
-
-    /// The signature without its receiver and result: `deny(text: string)`.
-    pub(crate) fn call(&self) -> &'a str {
-        let signature = self.entry.doc.signature;
-        signature.split(" ->").next().unwrap_or(signature).trim()
-    }
-}
-
-fn accepts_part(part: &str, given: Shape) -> bool {
-    match Shape::parse(part) {
-        Shape::Unknown | Shape::Value(_) => true,
-        Shape::Float => matches!(given, Shape::Float | Shape::Integer | Shape::Unknown),
-        _ if part.ends_with('?') && given == Shape::Nothing => true,
-        wanted => given == Shape::Unknown || std::mem::discriminant(&wanted) == std::mem::discriminant(&given),
-    }
-}
-
-/// `text` up to the `)` that closes it.
-fn matching(text: &str) -> &str {
-    let mut depth = 0;
-    for (index, letter) in text.char_indices() {
-        match letter {
-            '(' => depth += 1,
-            ')' if depth == 0 => return &text[..index],
-            ')' => depth -= 1,
-            _ => {}
-        }
-    }
-    text
-}
-
-/// How many of the arguments stand in brackets.
-fn optional(inside: &str) -> usize {
-    if inside.contains("[,") || inside.starts_with('[') { inside.matches('[').count() } else { 0 }
-}
-
-/// The shapes in `text: string, pattern: string`.
-fn arguments(inside: &str) -> Vec<&str> {
-    if inside.trim().is_empty() {
-        return Vec::new();
-    }
-    let pieces = inside.split(',').map(|piece| piece.trim().trim_start_matches('[').trim_end_matches([']', '[', ' ']));
-    pieces.map(|piece| piece.split_once(':').map_or("any", |(_, shape)| shape.trim())).collect()
-}
-
 /// Everything that a script of one hook can name.
 pub struct Known<'a> {
-    forms: HashMap<&'a str, Vec<Form<'a>>>,
+    forms: HashMap<&'a str, Vec<&'a Entry>>,
     properties: HashMap<&'a str, Vec<&'a Entry>>,
     constants: BTreeMap<&'a str, Shape<'a>>,
     standard: &'a Standard,
@@ -275,10 +108,10 @@ impl<'a> Known<'a> {
         for entry in entries {
             match entry.kind {
                 Kind::Value => {}
-                Kind::Property => known.properties.entry(entry.receiver.unwrap_or_default()).or_default().push(entry),
-                Kind::Method | Kind::Function => known.forms.entry(entry.name).or_default().push(Form::of(entry)),
+                Kind::Property => known.properties.entry(entry.receiver().unwrap_or_default()).or_default().push(entry),
+                Kind::Method | Kind::Function => known.forms.entry(entry.name()).or_default().push(entry),
                 Kind::Constant => {
-                    known.constants.insert(entry.name, result_of_property(entry));
+                    known.constants.insert(entry.name(), entry.signature.result_shape());
                 }
             }
         }
@@ -289,7 +122,8 @@ impl<'a> Known<'a> {
         self.standard
     }
 
-    pub(crate) fn forms(&self, name: &str) -> &[Form<'a>] {
+    /// Every way to call something of that name.
+    pub(crate) fn forms(&self, name: &str) -> &[&'a Entry] {
         self.forms.get(name).map_or(&[], Vec::as_slice)
     }
 
@@ -306,45 +140,44 @@ impl<'a> Known<'a> {
         self.foreign.get(name).map(String::as_str)
     }
 
-    /// The properties of a type; empty if the table lists none or says that any name is fine (`Profile.*`).
+    /// The properties of a type; empty if the table lists none.
     pub(crate) fn properties_of(&self, receiver: &str) -> &[&'a Entry] {
         let rows = self.properties.get(receiver).map_or(&[][..], Vec::as_slice);
-        let open = rows.iter().any(|row| row.name.starts_with(['*', '<']));
-        if open { &[] } else { rows }
+        rows
     }
 
     pub(crate) fn property(&self, receiver: &str, name: &str) -> Option<Shape<'a>> {
-        self.properties.get(receiver)?.iter().find(|row| row.name == name).map(|row| result_of_property(row))
+        self.properties.get(receiver)?.iter().find(|row| row.name() == name).map(|row| row.signature.result_shape())
     }
 
     /// Every property name of every type.
     pub(crate) fn property_names(&self) -> impl Iterator<Item = &'a str> {
-        self.properties.values().flatten().map(|row| row.name)
+        self.properties.values().flatten().map(|row| row.name())
     }
 
     /// Whether every value that has this property has a map there.
     pub(crate) fn is_always_a_map(&self, name: &str) -> bool {
-        let mut rows = self.properties.values().flatten().filter(|row| row.name == name).peekable();
-        rows.peek().is_some() && rows.all(|row| matches!(result_of_property(row), Shape::Map))
+        let mut rows = self.properties.values().flatten().filter(|row| row.name() == name).peekable();
+        rows.peek().is_some() && rows.all(|row| matches!(row.signature.result_shape(), Shape::Map))
     }
 
     /// The methods of a type, by name.
     pub(crate) fn methods_of(&self, receiver: &str) -> BTreeSet<&'a str> {
-        let forms = self.forms.values().flatten().filter(|form| form.entry.receiver == Some(receiver));
-        forms.map(|form| form.entry.name).collect()
+        let forms = self.forms.values().flatten().filter(|form| form.receiver() == Some(receiver));
+        forms.map(|form| form.name()).collect()
     }
 
     /// The form of a method that only another type has, in the words of its signature.
     pub(crate) fn owner_of_method(&self, name: &str) -> Option<String> {
-        let form = self.forms(name).iter().find(|form| form.entry.receiver.is_some())?;
-        Some(format!("`{}`", form.call()))
+        let form = self.forms(name).iter().find(|form| form.receiver().is_some())?;
+        Some(format!("`{}`", form.signature.call()))
     }
 
     /// The names of this hook's commands; actions are everybody's.
     pub(crate) fn commands(&self) -> BTreeSet<&'a str> {
-        let forms = self.forms.values().flatten().filter(|form| form.entry.effect == Effect::Command);
-        let forms = forms.filter(|form| form.entry.family != actions::FAMILY);
-        forms.filter(|form| form.entry.receiver.is_none()).map(|form| form.entry.name).collect()
+        let forms = self.forms.values().flatten().filter(|form| form.effect == Effect::Command);
+        let forms = forms.filter(|form| form.family != actions::FAMILY);
+        forms.filter(|form| form.receiver().is_none()).map(|form| form.name()).collect()
     }
 
     /// The same in a sentence.
@@ -369,14 +202,14 @@ impl<'a> Known<'a> {
     }
 
     pub(crate) fn is_command(&self, name: &str, arity: usize, method: bool) -> bool {
-        let mut forms = self.forms(name).iter().filter(|form| form.fits(arity, method));
-        forms.any(|form| form.entry.effect == Effect::Command)
+        let mut forms = self.forms(name).iter().filter(|form| form.signature.fits(arity, method));
+        forms.any(|form| form.effect == Effect::Command)
     }
 
     /// Whether such a call asks the gateway for something, not the provider.
     pub(crate) fn is_action(&self, name: &str, arity: usize, method: bool) -> bool {
-        let mut forms = self.forms(name).iter().filter(|form| form.fits(arity, method));
-        forms.any(|form| form.entry.family == actions::FAMILY)
+        let mut forms = self.forms(name).iter().filter(|form| form.signature.fits(arity, method));
+        forms.any(|form| form.family == actions::FAMILY)
     }
 
     /// The known spelling of what other languages call `name`.
@@ -385,10 +218,6 @@ impl<'a> Known<'a> {
         let exists = self.forms.contains_key(ours) || self.standard.functions.contains_key(*ours);
         exists.then_some(*ours)
     }
-}
-
-fn result_of_property(entry: &Entry) -> Shape<'static> {
-    entry.doc.signature.split_once(':').map_or(Shape::Unknown, |(_, shape)| Shape::parse(shape))
 }
 
 /// `"`a`, `b` and `c`"`, at most eight names.

@@ -4,9 +4,9 @@ use rhai::{Expr, Position};
 
 use crate::script::lint::did_you_mean;
 use crate::script::lint::foreign::{FOREIGN_OBJECTS, instead_of};
-use crate::script::lint::known::Shape;
 use crate::script::lint::values::{Link, root_name};
 use crate::script::lint::walk::Walker;
+use crate::script::shape::Shape;
 
 impl Walker<'_, '_> {
     pub(crate) fn unknown_variable(&mut self, name: &str, position: Position) {
@@ -42,7 +42,7 @@ impl Walker<'_, '_> {
         }
         let known = self.input.known;
         if let Some(form) = known.forms(name).first() {
-            return Some(format!("it is a function: write `{}`", form.call()));
+            return Some(format!("it is a function: write `{}`", form.signature.call()));
         }
         if known.standard().has_method(name) {
             return Some(format!("it is a function: write `|x| x.{name}()`"));

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use rhai::{ASTNode, Expr};
 
-use crate::script::lint::known::{Form, Known};
+use crate::script::library::Entry;
+use crate::script::lint::known::Known;
 use crate::script::lint::source::Function;
 use crate::script::lint::{Input, Report, arguments};
 
@@ -32,12 +33,12 @@ fn methods(input: &Input) -> BTreeSet<(String, usize)> {
 fn hidden(known: &Known, function: &Function, methods: &BTreeSet<(String, usize)>, report: &mut Report) {
     let (name, arity) = (function.name.as_str(), function.parameters.len());
     let help = || Some(format!("give `{name}` another name"));
-    let hides = |form: &&Form| match form.entry.receiver {
-        Some(_) => form.fits(arity, true) && methods.contains(&(name.to_owned(), arity)),
-        None => form.fits(arity, true) || form.fits(arity, false),
+    let hides = |form: &&&Entry| match form.receiver() {
+        Some(_) => form.signature.fits(arity, true) && methods.contains(&(name.to_owned(), arity)),
+        None => form.signature.fits(arity, true) || form.signature.fits(arity, false),
     };
     if let Some(form) = known.forms(name).iter().find(hides) {
-        let message = format!("this function hides the built-in `{}`", form.call());
+        let message = format!("this function hides the built-in `{}`", form.signature.call());
         return report.error("script/hides-builtin", function.position, message, help());
     }
     if known.standard().takes(name, arity) {

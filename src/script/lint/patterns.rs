@@ -9,8 +9,9 @@ use crate::script::prelude::pattern;
 impl Walker<'_, '_> {
     /// Looks at the arguments of a call that the table calls `pattern`.
     pub(crate) fn patterns(&mut self, call: &FnCallExpr, method: bool) {
-        let forms = self.input.known.forms(&call.name).iter().filter(|form| form.fits(call.args.len(), method));
-        let Some(place) = forms.filter_map(|form| place_of_pattern(form.entry.doc.signature)).next() else { return };
+        let mut forms = self.input.known.forms(&call.name).iter().filter(|form| form.receiver().is_none());
+        let Some(form) = forms.find(|form| form.signature.fits(call.args.len(), method)) else { return };
+        let Some(place) = form.signature.params().iter().position(|param| param.name == "pattern") else { return };
         let place = if method { place.checked_sub(1) } else { Some(place) };
         let Some(argument) = place.and_then(|place| call.args.get(place)) else { return };
         if let Some(text) = self.literal(argument).and_then(|value| value.into_immutable_string().ok()) {
@@ -35,12 +36,6 @@ impl Walker<'_, '_> {
             Ok(_) => {}
         }
     }
-}
-
-/// Which argument of `matches(text: string, pattern: string)` is the pattern.
-fn place_of_pattern(signature: &str) -> Option<usize> {
-    let inside = signature.split_once('(')?.1.split(')').next()?;
-    inside.split(',').position(|argument| argument.trim().starts_with("pattern:"))
 }
 
 /// Whether it is certain that no text matches.

@@ -31,7 +31,7 @@ pub(crate) fn library() -> Finished {
     library.property(doc("Email.domain: string"), |_: &mut Email| ImmutableString::from("a.example"));
     library.property(doc("Email.text: string"), |_: &mut Email| ImmutableString::from("me@a.example"));
     library.property(doc("User.id: string"), |_: &mut User| ImmutableString::from("7"));
-    library.property(doc("User.age: integer"), |_: &mut User| 7_i64);
+    library.property(doc("User.age: int"), |_: &mut User| 7_i64);
     library.function(doc("Email.domain_in(list: array) -> bool"), |_: &mut Email, _: rhai::Array| true);
     library.function(doc("matches(text: string, pattern: string) -> bool"), |_: &str, _: &str| true);
     library.function(doc("lookup(key: string) -> map"), |key: &str| -> Result<Map, Box<rhai::EvalAltResult>> {

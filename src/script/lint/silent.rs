@@ -2,10 +2,10 @@
 
 use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 
-use crate::script::lint::known::Shape;
 use crate::script::lint::source::Function;
 use crate::script::lint::values::{Link, article, links, written};
 use crate::script::lint::walk::{Walker, leftmost};
+use crate::script::shape::Shape;
 
 impl<'a> Walker<'a, '_> {
     /// Walks what must be `true` or `false`, and complains where it never is.
@@ -95,9 +95,9 @@ impl<'a> Walker<'a, '_> {
     /// Two texts of which the one looks like the other's.
     pub(crate) fn swapped(&mut self, call: &FnCallExpr, position: Position) {
         let forms = self.input.known.forms(&call.name).iter();
-        let form = forms.clone().find(|form| form.entry.receiver.is_none() && form.fits(call.args.len(), false));
+        let form = forms.clone().find(|form| form.receiver().is_none() && form.signature.fits(call.args.len(), false));
         let Some(form) = form else { return };
-        let place = |wanted: &str| form.names().position(|name| name == wanted);
+        let place = |wanted: &str| form.signature.params().iter().position(|param| param.name == wanted);
         let text_at = |place: Option<usize>| match call.args.get(place?)? {
             Expr::StringConstant(text, _) => Some(text.as_str()),
             _ => None,
@@ -111,7 +111,12 @@ impl<'a> Walker<'a, '_> {
             return;
         };
         let message = format!("the text and the {other} of `{}` seem to be swapped", call.name);
-        self.report.warning("script/swapped-arguments", position, message, format!("it is `{}`", form.call()));
+        self.report.warning(
+            "script/swapped-arguments",
+            position,
+            message,
+            format!("it is `{}`", form.signature.call()),
+        );
     }
 
     /// The result of a function of this file is dropped, and it is a command.

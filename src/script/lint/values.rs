@@ -4,8 +4,9 @@ use rhai::{ASTFlags, Expr, ImmutableString, Position};
 
 use crate::script::diagnose::{PARAMS_READ_ONLY, READ_ONLY};
 use crate::script::lint::did_you_mean;
-use crate::script::lint::known::{Shape, listed};
+use crate::script::lint::known::listed;
 use crate::script::lint::walk::{Role, Walker};
+use crate::script::shape::Shape;
 
 /// One piece of `request.user["x"].name`.
 pub(crate) struct Link<'e> {
@@ -262,7 +263,7 @@ impl<'a> Walker<'a, '_> {
 
     fn unknown_property(&mut self, receiver: &'a str, name: &str, position: Position, owner: Option<String>) {
         let known = self.input.known;
-        let names = || known.properties_of(receiver).iter().map(|row| row.name);
+        let names = || known.properties_of(receiver).iter().map(|row| row.name());
         let owner = owner.unwrap_or_else(|| receiver.to_owned());
         // `userProfile` is how a provider calls what is `profile` here.
         let tail = names()

@@ -11,7 +11,7 @@ use super::*;
 use crate::command::Action;
 use crate::question::{Answer, Ask};
 use crate::script::context::{self, Context, Mock, Mocked, Surroundings, World};
-use crate::script::library::{Effect, Kind};
+use crate::script::library::{Effect, Kind, registered};
 use crate::script::prelude::secret::Hidden;
 use crate::script::table::{self as tables, Table};
 
@@ -113,13 +113,13 @@ fn fails(script: &str, part: &str) {
 fn every_entry_has_an_example_that_holds() {
     for entry in &library().entries {
         if entry.kind != Kind::Value {
-            assert!(!entry.doc.example.is_empty(), "{} has no example", entry.doc.signature);
+            assert!(!entry.doc.example.is_empty(), "{} has no example", entry.signature);
             match entry.effect {
                 Effect::Command => makes_an_action(entry.doc.example),
                 Effect::Pure | Effect::Reads => holds(entry.doc.example),
             }
         }
-        assert!(!entry.doc.about.is_empty(), "{} is not described", entry.doc.signature);
+        assert!(!entry.doc.about.is_empty(), "{} is not described", entry.signature);
     }
 }
 
@@ -128,11 +128,17 @@ fn signatures_are_unique() {
     let mut seen = BTreeSet::new();
     for entry in &library().entries {
         assert!(
-            seen.insert((entry.receiver, entry.name, entry.arity, entry.kind)),
+            seen.insert((entry.receiver(), entry.name(), entry.signature.params().len(), entry.kind)),
             "{} is there twice",
-            entry.doc.signature
+            entry.signature
         );
     }
+}
+
+#[test]
+fn every_signature_says_what_its_function_takes_and_gives() {
+    let wrong = registered::disagreements(library(), &[]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn tests(of_events: bool) -> String {
 
 /// How the example of an entry must end.
 fn expected(entry: &Entry, verdict: &Verdict) -> bool {
-    match entry.name {
+    match entry.name() {
         "todo" => matches!(verdict, Verdict::Todo(_)),
         "skip" => matches!(verdict, Verdict::Skipped(_)),
         _ => *verdict == Verdict::Passed,
@@ -67,9 +67,9 @@ fn every_example_of_a_test_is_one() {
         .unwrap_or_else(|findings| panic!("{findings:#?}"));
     let report = run::run(&suite::suite(&release), &Options::default(), &|_| {});
     for (place, entry) in shown().enumerate() {
-        assert!(!entry.doc.example.is_empty(), "{} has no example", entry.signature());
+        assert!(!entry.doc.example.is_empty(), "{} has no example", entry.signature);
         let name = format!("test_{place}");
         let trial = report.trials.iter().find(|trial| trial.name == name).unwrap_or_else(|| panic!("{report:#?}"));
-        assert!(expected(entry, &trial.verdict), "{}\n{}\n{trial:#?}", entry.signature(), entry.doc.example);
+        assert!(expected(entry, &trial.verdict), "{}\n{}\n{trial:#?}", entry.signature, entry.doc.example);
     }
 }

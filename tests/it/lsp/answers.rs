@@ -99,6 +99,18 @@ fn a_function_is_inserted_with_places_for_its_arguments() {
     assert_eq!(denial["insertText"], "deny(${1:text})$0");
     assert_eq!(denial["insertTextFormat"], 2);
     assert!(denial["documentation"]["value"].as_str().unwrap().contains("A command"), "{denial}");
+    let file = "scripts/registration_test.rhai";
+    let items = editor.ask_at("textDocument/completion", file, "fn test_it() { | }");
+    for inserted in [
+        "run()$0",
+        "run(${1:body}, ${2:overrides})$0",
+        "run_event()$0",
+        "assert_eq(${1:actual}, ${2:expected})$0",
+        "assert(${1:condition})$0",
+    ] {
+        let found = items.as_array().unwrap().iter().any(|item| item["insertText"] == inserted);
+        assert!(found, "what may be left out has no place: {inserted}");
+    }
     let entry = editor.ask_at("textDocument/completion", "scripts/fresh.rhai", "fn |");
     let labels: Vec<&Value> = entry.as_array().unwrap().iter().map(|item| &item["label"]).collect();
     assert!(labels.contains(&&json!("on_token")), "{labels:?}");

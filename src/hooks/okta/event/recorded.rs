@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::decision::Subject;
-use crate::hooks::recorded::{Recorded, subject_at};
+use crate::hooks::recorded::{RecordedParts, subject_at};
 
-pub(super) const RECORDED: Recorded = Recorded { subject, ..Recorded::NONE };
+pub(super) const RECORDED: RecordedParts = RecordedParts { subject, ..RecordedParts::NONE };
 
 /// The user that it was done to; else who did it. The body is the event alone.
 fn subject(event: &Value) -> Subject {

@@ -114,7 +114,11 @@ fn a_bad_event_costs_no_other() {
         .iter()
         .map(|event| {
             let facts = EventHook::facts(event);
-            (facts.id.unwrap().to_string(), facts.event_type.map(|kind| kind.to_string()), event.problem().is_some())
+            (
+                facts.provider_id.unwrap().to_string(),
+                facts.event_type.map(|kind| kind.to_string()),
+                event.problem().is_some(),
+            )
         })
         .collect();
     let row = |id: &str, kind: Option<&str>, bad| (id.to_owned(), kind.map(str::to_owned), bad);
@@ -138,7 +142,7 @@ fn seen(body: impl Into<Bytes>) -> Vec<(String, Option<String>, bool)> {
     let row = |event: &Event| {
         let facts = EventHook::facts(event);
         let text = |text: Text| text.map(|text| text.to_string());
-        (text(facts.id).unwrap_or_default(), text(facts.event_type), facts.problem.is_none())
+        (text(facts.provider_id).unwrap_or_default(), text(facts.event_type), facts.problem.is_none())
     };
     events.iter().map(row).collect()
 }
@@ -223,7 +227,7 @@ fn a_batch_needs_a_list_of_events() {
 #[test]
 fn one_event_is_read_with_and_without_envelope() {
     let event = EventHook::decode(&r#"{"uuid":"u-1","eventType":"user.session.start"}"#.into()).unwrap();
-    assert_eq!(EventHook::facts(&event).id.as_deref(), Some("u-1"));
+    assert_eq!(EventHook::facts(&event).provider_id.as_deref(), Some("u-1"));
     assert_eq!(EventHook::facts(&event).event_type.as_deref(), Some("user.session.start"));
     for (events, count) in [("[]", 0), (r#"[{"eventType":"a.b"},{"eventType":"a.c"}]"#, 2)] {
         let error = EventHook::decode(&batch(events)).unwrap_err().to_string();

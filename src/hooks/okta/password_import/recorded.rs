@@ -2,9 +2,9 @@
 
 use crate::hooks::Reply;
 use crate::hooks::okta::recorded;
-use crate::hooks::recorded::{Recorded, subject_at};
+use crate::hooks::recorded::{RecordedParts, subject_at};
 
-pub(super) const RECORDED: Recorded = Recorded {
+pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject: |body| subject_at(body, &[], &["/data/context/credential/username"]),
     outcome,
     outcomes: &[

@@ -6,9 +6,9 @@ use crate::decision::Subject;
 use crate::hooks::Reply;
 use crate::hooks::okta::recorded;
 use crate::hooks::okta::registration::ACTION;
-use crate::hooks::recorded::{Recorded, subject_at};
+use crate::hooks::recorded::{RecordedParts, subject_at};
 
-pub(super) const RECORDED: Recorded = Recorded {
+pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject,
     outcome,
     outcomes: &[

@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::decision::Subject;
 use crate::hooks::Reply;
 use crate::hooks::okta::recorded;
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 
-pub(super) const RECORDED: Recorded = Recorded {
+pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject,
     outcome,
     outcomes: &[

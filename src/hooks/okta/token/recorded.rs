@@ -2,9 +2,9 @@
 
 use crate::hooks::Reply;
 use crate::hooks::okta::recorded;
-use crate::hooks::recorded::Recorded;
+use crate::hooks::recorded::RecordedParts;
 
-pub(super) const RECORDED: Recorded = Recorded {
+pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject: recorded::user,
     outcome,
     outcomes: &[

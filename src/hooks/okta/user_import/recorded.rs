@@ -3,9 +3,9 @@
 use crate::hooks::Reply;
 use crate::hooks::okta::recorded;
 use crate::hooks::okta::user_import::{ACTION, USER};
-use crate::hooks::recorded::{Recorded, subject_at};
+use crate::hooks::recorded::{RecordedParts, subject_at};
 
-pub(super) const RECORDED: Recorded = Recorded {
+pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject: |body| {
         let logins = ["/data/user/profile/login", "/data/appUser/profile/userName", "/data/appUser/profile/email"];
         subject_at(body, &["/data/user/id"], &logins)
