@@ -142,8 +142,7 @@ impl<'a> Known<'a> {
 
     /// The properties of a type; empty if the table lists none.
     pub(crate) fn properties_of(&self, receiver: &str) -> &[&'a Entry] {
-        let rows = self.properties.get(receiver).map_or(&[][..], Vec::as_slice);
-        rows
+        self.properties.get(receiver).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn property(&self, receiver: &str, name: &str) -> Option<Shape<'a>> {
