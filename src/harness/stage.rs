@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rhai::Dynamic;
+use rhai::{Dynamic, ImmutableString};
 use serde_json::Value;
 
+use crate::connectors;
 use crate::connectors::Connectors;
+use crate::finding::Finding;
 use crate::harness::functions::sending;
 use crate::harness::outcome;
 use crate::harness::outcome::Parts;
@@ -17,7 +19,10 @@ use crate::harness::subject::Binding;
 use crate::hooks::{Decoded, Encoded, HookError, Mark, Reply};
 use crate::message::{Outcome, Sending};
 use crate::script::compile::Compiler;
-use crate::script::context::{Surroundings, World};
+use crate::script::context::{LogLine, Surroundings, World};
+use crate::script::diagnose::{ErrorKind, ScriptError};
+use crate::script::journal::Journal;
+use crate::script::parameters::{Around, Misfit};
 use crate::script::run::Call;
 
 /// What a call is made in.
@@ -26,7 +31,8 @@ pub struct Stage {
     pub compiler: Arc<Compiler>,
     /// What actions may name; `None` where a test leaves `gateway.toml` out: then every connector takes every action.
     pub connectors: Option<Arc<Connectors>>,
-    pub surroundings: Arc<Surroundings>,
+    /// Or what of the parameters does not fit what the script declares: then nothing runs, as such a release does not go live.
+    pub surroundings: Result<Arc<Surroundings>, String>,
     pub world: World,
     /// How connectors take a message that they are to send, if they fail: the others take it.
     pub sends: BTreeMap<String, Option<Fails>>,
@@ -45,8 +51,22 @@ pub enum Fails {
     NotDelivered,
 }
 
+/// How a run ended, or that there was none.
+struct StageRun {
+    result: Result<Dynamic, ScriptError>,
+    logs: Vec<LogLine>,
+    reason: Option<ImmutableString>,
+    note: Option<ImmutableString>,
+    journal: Journal,
+    operations: u64,
+    took: Duration,
+}
+
 /// What replies of tests point back at.
 const MARK: &str = "test";
+
+/// Mistakes in parameters that one message tells.
+const MOST_MISFITS: usize = 10;
 
 /// The word of the gateway for a message that no provider took.
 const NOT_SENT: &str = "not_sent";
@@ -54,11 +74,12 @@ const NOT_SENT: &str = "not_sent";
 impl Stage {
     pub(super) fn of(session: &Session) -> Fallible<Self> {
         let binding = session.bound()?;
+        let connectors = (!session.ignores_config).then(|| session.connectors.clone());
         Ok(Self {
             binding: binding.clone(),
             compiler: session.compiler.clone(),
-            connectors: (!session.ignores_config).then(|| session.connectors.clone()),
-            surroundings: session.surroundings.clone(),
+            surroundings: completed(binding, &session.surroundings, connectors.as_deref()),
+            connectors,
             world: session.world(binding),
             sends: session.sends.clone(),
             deadline: session.deadline,
@@ -78,15 +99,12 @@ impl Stage {
 
     fn answer(&self, request: &Decoded) -> outcome::Outcome {
         let Binding { hook, script, on_failure, wants, .. } = &self.binding;
-        let deadline = Instant::now() + Duration::from_millis(self.binding.limits.deadline_ms);
-        let run = script.run(&Call {
-            request: request.request.clone(),
-            surroundings: self.surroundings.clone(),
-            world: self.world.clone(),
-            deadline: deadline.min(self.deadline),
-        });
+        let run = match &self.surroundings {
+            Ok(surroundings) => self.run(request, surroundings),
+            Err(problem) => self.not_run(problem),
+        };
         let mark = Mark { note: run.note.as_deref(), ..Mark::new(MARK, MARK, script.file()) };
-        let returned = run.result.map_err(|failed| self.compiler.explain(script, *failed));
+        let returned = run.result;
         let commands = returned.as_ref().map(|returned| (hook.describe)(returned)).unwrap_or_default();
         let encoded = match returned {
             Ok(returned) => {
@@ -122,6 +140,39 @@ impl Stage {
         })
     }
 
+    fn run(&self, request: &Decoded, surroundings: &Arc<Surroundings>) -> StageRun {
+        let deadline = Instant::now() + Duration::from_millis(self.binding.limits.deadline_ms);
+        let script = &self.binding.script;
+        let run = script.run(&Call {
+            request: request.request.clone(),
+            surroundings: surroundings.clone(),
+            world: self.world.clone(),
+            deadline: deadline.min(self.deadline),
+        });
+        StageRun {
+            result: run.result.map_err(|failed| self.compiler.explain(script, *failed)),
+            logs: run.logs,
+            reason: run.reason,
+            note: run.note,
+            journal: run.journal,
+            operations: run.operations,
+            took: run.took,
+        }
+    }
+
+    fn not_run(&self, problem: &str) -> StageRun {
+        let finding = Finding::error(Misfit::WRONG, self.binding.script.label(), problem);
+        StageRun {
+            result: Err(ScriptError { kind: ErrorKind::Failed, finding }),
+            logs: Vec::new(),
+            reason: None,
+            note: None,
+            journal: Journal::default(),
+            operations: 0,
+            took: Duration::ZERO,
+        }
+    }
+
     /// The reply to a message that no provider gets: the first one takes it whom the test did not let fail.
     fn sent(&self, sending: &Sending, mark: &Mark) -> Reply {
         let outcome = sending::pretend(sending, &self.sends);
@@ -153,6 +204,32 @@ impl Stage {
         ways.try_for_each(|way| connectors.check_way(way))?;
         Ok(encoded)
     }
+}
+
+/// The surroundings with the parameters as the script gets them: held against what it declares, and with what is absent filled in.
+///
+/// # Errors
+/// Everything that does not fit, as a release would be refused for it.
+pub fn completed(
+    binding: &Binding,
+    surroundings: &Arc<Surroundings>,
+    connectors: Option<&Connectors>,
+) -> Result<Arc<Surroundings>, String> {
+    let Some(declaration) = binding.script.declaration() else { return Ok(surroundings.clone()) };
+    let kind = |name: &str| Some(connectors?.get(name)?.connector.kind());
+    let around = Around {
+        // A test without the configuration may make its tables later.
+        tables: connectors.map(|_| surroundings.tables.keys().map(String::as_str).collect()),
+        connectors: connectors.map(|all| all.iter().map(|connected| connected.name.as_str()).collect()),
+        problem: &|name, function| connectors::unfit(kind(name)?, function),
+    };
+    let (params, misfits) = declaration.complete((*surroundings.params).clone(), &around);
+    if misfits.is_empty() {
+        let tables = surroundings.tables.clone();
+        return Ok(Arc::new(Surroundings { params: Arc::new(params), tables }));
+    }
+    let told: Vec<String> = misfits.iter().take(MOST_MISFITS).map(Misfit::one_line).collect();
+    Err(told.join("; "))
 }
 
 /// Lays `overrides` over `base`: maps member by member, everything else replaces.
