@@ -304,6 +304,20 @@ pub fn sends_codes(name: &str) -> bool {
     kind(name).is_some_and(|kind| kind.sends_codes)
 }
 
+/// Why a connector of this kind does not go with a function to which scripts give its name; nothing if it does, or there is no
+/// such function.
+pub fn unfit(name: &str, function: &str) -> Option<String> {
+    // A kind that is none was complained about.
+    let kind = kind(name)?;
+    if function == "via" {
+        return (!kind.sends_codes).then(|| no_codes(name));
+    }
+    if KINDS.iter().any(|kind| kind.answers == Some(function)) {
+        return (kind.answers != Some(function)).then(|| "it is of another kind".to_owned());
+    }
+    takes::problem(name, function)
+}
+
 /// What is said of a connector in `via` that is none of them.
 pub fn no_codes(kind: &str) -> String {
     let senders: Vec<&str> = KINDS.iter().filter(|kind| kind.sends_codes).map(|kind| kind.name).collect();

@@ -34,6 +34,7 @@ pub mod attempts;
 pub mod build;
 pub mod bundle;
 mod convert;
+mod declared;
 mod fence;
 pub mod gate;
 pub mod git;

@@ -15,6 +15,7 @@ pub mod library;
 pub mod lint;
 pub mod modules;
 pub mod natives;
+pub mod parameters;
 pub mod prelude;
 pub mod run;
 pub mod shape;

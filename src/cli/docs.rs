@@ -6,6 +6,7 @@ mod definitions;
 mod named;
 mod page;
 pub mod pages;
+pub mod parameters;
 mod parts;
 mod subscribe;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::cli::bundle;
 use crate::cli::docs::named::{Named, Place};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, paint};
@@ -25,6 +27,7 @@ use crate::harness;
 use crate::hooks;
 use crate::hooks::Hook;
 use crate::release;
+use crate::release::build::survey;
 use crate::script::library::{Entry, Kind};
 use crate::script::lint::codes::Code;
 use crate::script::prelude;
@@ -32,15 +35,15 @@ use crate::script::prelude;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// A hook, function, property, type or code of a finding, such as `okta.token`, `deny_field`, `Email`, `Email.domain`,
-    /// `assert_eq` or `script/comparison`.
+    /// `assert_eq` or `script/comparison`; or a script of the bundle, such as `registration.rhai`: its parameters.
     name: Option<String>,
-    /// Print the JSON schema of gateway.toml.
+    /// Print the JSON schema of gateway.toml, with the parameters of the scripts of the bundle.
     #[arg(long, conflicts_with = "name")]
     schema: bool,
     /// Write Rhai definition files into a folder: one of what every script may name, one per hook, and one of what tests add.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["name", "schema"])]
     definitions: Option<PathBuf>,
-    /// Of a hook: print its page as Markdown.
+    /// Of a hook or a script: print its page as Markdown.
     #[arg(long, requires = "name", conflicts_with = "json")]
     markdown: bool,
     /// Of an event hook: print the event types that the rules of gateway.toml want, to be ticked in the provider's console; with
@@ -57,13 +60,21 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         return Ok(Status::Good);
     }
     match &args.name {
-        _ if args.schema => output::json(release::schema()),
+        _ if args.schema => output::json(&schema(global)),
         Some(name) if args.subscribe => subscribe::run(global, hook_named(name)?)?,
         Some(name) => named(global, name, args.markdown)?,
         None if global.json => output::json(&all_json()),
         None => topics(),
     }
     Ok(Status::Good)
+}
+
+/// Without a bundle no script is known.
+fn schema(global: &Global) -> Value {
+    match bundle::place(global) {
+        Ok(place) => survey::survey(&place, None).schema(),
+        Err(_) => release::schema().clone(),
+    }
 }
 
 fn define(global: &Global, folder: &Path) -> Result<()> {
@@ -94,8 +105,14 @@ fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
         }
         return Ok(());
     }
+    if name.ends_with(".rhai") {
+        if !parameters::run(global, name, markdown)? {
+            bail!("the bundle has no script `{name}` that declares its parameters with `const PARAMS = #{{ … }};`");
+        }
+        return Ok(());
+    }
     if markdown {
-        bail!("only hooks have a page in Markdown; `hookgate docs` lists them");
+        bail!("only hooks and scripts have a page in Markdown; `hookgate docs` lists the hooks");
     }
     if let Some(code) = codes::find(name).filter(|code| code.code == name) {
         if global.json {

@@ -7,11 +7,12 @@ use gen_lsp_types::{CompletionItem, CompletionItemKind, InsertTextFormat, TextEd
 use crate::editor::hover;
 use crate::editor::outline::{Constant, Function, Outline};
 use crate::editor::tokens::Kind;
-use crate::editor::types::Typed;
+use crate::editor::types::{ParameterMap, Typed};
 use crate::editor::view::View;
 use crate::editor::vocabulary::{is_command, methods_of, plain_word};
 use crate::script::library;
 use crate::script::library::Entry;
+use crate::script::parameters;
 use crate::script::shape::Shape;
 use crate::script::standard::{Builtin, builtins};
 
@@ -86,12 +87,7 @@ fn in_text(view: &View, index: usize, offset: usize) -> Vec<CompletionItem> {
 
 fn members(view: &View, dot: usize, insert: Insert) -> Vec<CompletionItem> {
     let items = match view.type_before(dot) {
-        Typed::Parameters(maps) => {
-            let names: BTreeSet<&String> = maps.iter().flat_map(|map| map.keys()).collect();
-            let value = |name: &String| maps.iter().find_map(|map| map.get(name)).map(ToString::to_string);
-            let item = |name: &String| CompletionItem { detail: value(name), ..plain(name, CompletionItemKind::Field) };
-            names.into_iter().map(item).collect()
-        }
+        Typed::Parameters(map) => of_parameters(&map),
         Typed::Shape(Shape::Value(receiver)) => {
             view.vocabulary.members(receiver).filter(is_named).map(|entry| of_entry(entry, insert)).collect()
         }
@@ -107,6 +103,21 @@ fn members(view: &View, dot: usize, insert: Insert) -> Vec<CompletionItem> {
         },
     };
     once_each(items)
+}
+
+/// What is declared, in that order, and then what `gateway.toml` has besides.
+fn of_parameters(map: &ParameterMap) -> Vec<CompletionItem> {
+    let declared = map.declared.iter().map(|parameter| CompletionItem {
+        detail: Some(parameter.form.label().replace('`', "")),
+        documentation: Some(hover::markdown(hover::of_parameter(parameter)).into()),
+        ..plain(&parameter.name, CompletionItemKind::Field)
+    });
+    let names: BTreeSet<&String> = map.written.iter().flat_map(|map| map.keys()).collect();
+    let value = |name: &String| map.written.iter().find_map(|map| map.get(name)).map(ToString::to_string);
+    let is_declared = |name: &&String| parameters::find(&map.declared, name).is_some();
+    let others = names.into_iter().filter(|name| !is_declared(name));
+    let item = |name: &String| CompletionItem { detail: value(name), ..plain(name, CompletionItemKind::Field) };
+    declared.chain(others.map(item)).collect()
 }
 
 /// Rows such as `Profile.*` name no property.

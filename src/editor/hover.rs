@@ -8,6 +8,9 @@ use crate::editor::types::Typed;
 use crate::editor::view::View;
 use crate::editor::vocabulary::{is_command, methods_of, plain_word};
 use crate::script::library::Entry;
+use crate::script::parameters;
+use crate::script::parameters::Parameter;
+use crate::script::prelude::json;
 use crate::script::shape::Shape;
 use crate::script::standard::{Builtin, builtins};
 
@@ -48,9 +51,11 @@ fn members(view: &View, index: usize, name: &str) -> Vec<String> {
         pages
     };
     match view.type_before(index - 1) {
-        Typed::Parameters(maps) => {
-            let values = maps.iter().filter_map(|map| map.get(name));
-            unique(values.map(|value| format!("```json\n{value:#}\n```\nFrom `gateway.toml`.")).collect())
+        Typed::Parameters(map) => {
+            let values = map.written.iter().filter_map(|map| map.get(name));
+            let values = values.map(|value| format!("```json\n{value:#}\n```\nFrom `gateway.toml`."));
+            let declared = parameters::find(&map.declared, name).map(of_parameter);
+            unique(declared.into_iter().chain(values).collect())
         }
         Typed::Shape(Shape::Value(receiver)) => {
             view.vocabulary.members(receiver).filter(|entry| entry.name() == name).map(of_entry).collect()
@@ -116,6 +121,18 @@ pub(super) fn of_entry(entry: &'static Entry) -> String {
 
 pub(super) fn of_builtin(row: &Builtin) -> String {
     page(&row.signature(), &row.about, None)
+}
+
+/// The page of a parameter that a script declares.
+pub(super) fn of_parameter(parameter: &Parameter) -> String {
+    let mut text = format!("**{}**: {}", parameter.name, parameter.form.label());
+    if let Some(value) = &parameter.if_absent {
+        text.push_str(&format!("; if absent: `{}`", json::shown(value)));
+    }
+    if parameter.required {
+        text.push_str("; required");
+    }
+    format!("{text}\n\n{}", parameter.text)
 }
 
 /// The page of a script's own function.

@@ -8,14 +8,25 @@ use crate::editor::tokens::{Kind, closer, opener};
 use crate::editor::view::View;
 use crate::editor::vocabulary::{methods_of, plain_word};
 use crate::script::library;
+use crate::script::parameters;
+use crate::script::parameters::{Form, Parameter};
 use crate::script::shape::Shape;
 
 /// What is known of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Typed<'a> {
     Shape(Shape<'static>),
-    /// One of the values that `gateway.toml` has for this parameter, or `params` itself.
-    Parameters(Vec<&'a Map<String, Value>>),
+    /// `params` itself, or a map below it.
+    Parameters(ParameterMap<'a>),
+}
+
+/// What is known of `params`, or of a map below it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ParameterMap<'a> {
+    /// As `gateway.toml` has it, for each route and rule that uses the script.
+    pub(super) written: Vec<&'a Map<String, Value>>,
+    /// As the script declares it.
+    pub(super) declared: Vec<Parameter>,
 }
 
 /// A variable that can be seen.
@@ -251,7 +262,7 @@ impl<'a> View<'a> {
 
     fn member(&self, of: &Typed<'a>, name: &str) -> Typed<'a> {
         match of {
-            Typed::Parameters(maps) => below(maps, name),
+            Typed::Parameters(map) => below(map, name),
             Typed::Shape(Shape::Value(receiver)) => {
                 let found = self.vocabulary.members(receiver).find(|entry| entry.name() == name);
                 found.map_or(UNKNOWN, |entry| Typed::Shape(entry.signature.result_shape()))
@@ -275,15 +286,34 @@ fn item_of<'a>(list: &Typed<'a>) -> Typed<'a> {
     }
 }
 
-fn below<'a>(maps: &[&'a Map<String, Value>], name: &str) -> Typed<'a> {
-    let values: Vec<&'a Value> = maps.iter().filter_map(|map| map.get(name)).collect();
-    let inner: Vec<_> = values.iter().filter_map(|value| value.as_object()).collect();
+fn below<'a>(map: &ParameterMap<'a>, name: &str) -> Typed<'a> {
+    let values: Vec<&'a Value> = map.written.iter().filter_map(|map| map.get(name)).collect();
+    let written = values.iter().filter_map(|value| value.as_object()).collect();
+    match parameters::find(&map.declared, name).map(|parameter| &parameter.form) {
+        Some(Form::Members(members)) => {
+            return Typed::Parameters(ParameterMap { written, declared: members.parameters.clone() });
+        }
+        Some(form) => return Typed::Shape(of_form(form)),
+        None => {}
+    }
     match values.first() {
-        Some(Value::Object(_)) => Typed::Parameters(inner),
+        Some(Value::Object(_)) => Typed::Parameters(ParameterMap { written, declared: Vec::new() }),
         Some(Value::String(_)) => Typed::Shape(Shape::Text),
         Some(Value::Array(_)) => Typed::Shape(Shape::Array("")),
         Some(Value::Bool(_)) => Typed::Shape(Shape::Bool),
         Some(Value::Number(_)) => Typed::Shape(Shape::Integer),
         _ => UNKNOWN,
+    }
+}
+
+fn of_form(form: &Form) -> Shape<'static> {
+    match form {
+        Form::Any | Form::Either(..) | Form::Secret => Shape::Unknown,
+        Form::Int(_) => Shape::Integer,
+        Form::Float(_) => Shape::Float,
+        Form::Bool => Shape::Bool,
+        Form::List(_) => Shape::Array(""),
+        Form::Map(..) | Form::Members(_) => Shape::Map,
+        _ => Shape::Text,
     }
 }

@@ -8,20 +8,23 @@ use serde_json::{Map, Value};
 
 use crate::editor::outline::{Import, Outline};
 use crate::editor::text::Text;
+use crate::editor::types::ParameterMap;
 use crate::editor::vocabulary::Vocabulary;
 use crate::hooks;
 use crate::hooks::Hook;
 use crate::release::build::survey::Survey;
 use crate::script::compile::TEST_SUFFIX;
 use crate::script::modules::Modules;
+use crate::script::parameters;
+use crate::script::parameters::Parameter;
 
 /// A script and its surroundings.
 pub(super) struct View<'a> {
     pub(super) text: Text,
     pub(super) outline: Outline,
     pub(super) vocabulary: Vocabulary,
-    /// The parameters of each route and rule that uses the script.
-    pub(super) params: Vec<&'a Map<String, Value>>,
+    /// The parameters of each route and rule that uses the script, and those that it declares.
+    pub(super) params: ParameterMap<'a>,
     /// Names of the tables of the bundle.
     pub(super) tables: Vec<&'a str>,
     /// Path below the scripts folder.
@@ -43,7 +46,12 @@ impl<'a> View<'a> {
     pub(super) fn new(name: String, text: Text, folder: PathBuf, survey: &'a Survey) -> Self {
         let outline = Outline::of(&text.text);
         let tested = name.strip_suffix(TEST_SUFFIX).map(|stem| format!("{stem}.rhai"));
-        let (routed, params) = uses(survey, tested.as_deref().unwrap_or(&name));
+        let (routed, written) = uses(survey, tested.as_deref().unwrap_or(&name));
+        let declared = match &tested {
+            Some(script) => survey.scripts.get(script).map(|text| declared(text, &Outline::of(text))),
+            None => Some(declared(&text.text, &outline)),
+        };
+        let params = ParameterMap { written, declared: declared.unwrap_or_default() };
         let vocabulary = Vocabulary::of(&name, &routed, &outline);
         let config = survey.document.as_ref().map(|document| &document.config);
         let tables = config.into_iter().flat_map(|config| config.tables.keys().map(String::as_str)).collect();
@@ -89,4 +97,11 @@ fn uses<'a>(survey: &'a Survey, name: &str) -> (Vec<&'static Hook>, Vec<&'a Map<
         params.extend(uses);
     }
     (found, params)
+}
+
+/// The parameters that a script declares, also while it does not parse.
+fn declared(source: &str, outline: &Outline) -> Vec<Parameter> {
+    let constant = outline.constant(parameters::NAME);
+    let written = constant.and_then(|constant| source.get(constant.span.clone()));
+    written.and_then(parameters::of_statement).unwrap_or_default().parameters
 }

@@ -14,6 +14,7 @@ use crate::harness::diff;
 use crate::harness::outcome::Outcome;
 use crate::harness::run::Suite;
 use crate::harness::session::NOON;
+use crate::harness::stage;
 use crate::harness::stage::TestCall;
 use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::harness::test;
@@ -263,13 +264,15 @@ fn call(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<TestCall, S
         tables.insert(name.clone(), Arc::new(table(shape, name, value)?));
     }
     surroundings.tables = Arc::new(tables);
+    let connectors = (!golden.ignore_config).then(|| suite.connectors.clone());
+    let surroundings = stage::completed(&binding, &Arc::new(surroundings), connectors.as_deref());
     let now = Time::parse(golden.now.as_deref().unwrap_or(NOON)).map_err(|problem| format!("`now`: {problem}"))?;
     Ok(TestCall {
         world: world(&binding, now, &golden.lookups)?,
         binding,
         compiler: suite.compiler.clone(),
-        connectors: (!golden.ignore_config).then(|| suite.connectors.clone()),
-        surroundings: Arc::new(surroundings),
+        connectors,
+        surroundings,
         sends: std::collections::BTreeMap::default(),
         deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),
     })

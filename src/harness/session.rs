@@ -14,7 +14,7 @@ use crate::connectors::Connectors;
 use crate::finding::Finding;
 use crate::harness::outcome::{Outcome, Seen};
 use crate::harness::run::Suite;
-use crate::harness::stage::Fails;
+use crate::harness::stage::{Fails, completed};
 use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::script::compile::Compiler;
 use crate::script::context::{Mocked, Surroundings, World};
@@ -141,6 +141,13 @@ impl Session {
             mocked.remaining_ms = i64::try_from(binding.limits.deadline_ms).unwrap_or(i64::MAX);
         }
         World::Mocked(Arc::new(mocked))
+    }
+
+    /// What the test itself reads, and the functions of scripts that it calls: the parameters completed, where they are good.
+    pub(super) fn surroundings_of_test(&self) -> Arc<Surroundings> {
+        let connectors = (!self.ignores_config).then_some(&*self.connectors);
+        let completed = self.bound().ok().and_then(|binding| completed(binding, &self.surroundings, connectors).ok());
+        completed.unwrap_or_else(|| self.surroundings.clone())
     }
 
     pub(super) fn set_params(&mut self, params: Map) {

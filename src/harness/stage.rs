@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::connectors;
 use crate::connectors::Connectors;
+use crate::finding::Finding;
 use crate::harness::functions::sending;
 use crate::harness::outcome;
 use crate::harness::session::{Fallible, Session};
@@ -16,7 +18,9 @@ use crate::hooks::{Decoded, Encoded, HookError};
 use crate::outcome::{RunFailure, RunOutcome, ScriptUse};
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, World};
-use crate::script::run::Call;
+use crate::script::diagnose::{ErrorKind, ScriptError};
+use crate::script::parameters::{Around, Misfit};
+use crate::script::run::{Call, Script};
 
 /// What a call is made in.
 pub struct TestCall {
@@ -24,7 +28,8 @@ pub struct TestCall {
     pub compiler: Arc<Compiler>,
     /// What actions may name; `None` where a test leaves `gateway.toml` out: then every connector takes every action.
     pub connectors: Option<Arc<Connectors>>,
-    pub surroundings: Arc<Surroundings>,
+    /// Or what of the parameters does not fit what the script declares: then nothing runs, as such a release does not go live.
+    pub surroundings: Result<Arc<Surroundings>, String>,
     pub world: World,
     /// How connectors take a message that they are to send, if they fail: the others take it.
     pub sends: BTreeMap<String, Option<Fails>>,
@@ -46,14 +51,18 @@ pub enum Fails {
 /// What replies of tests point back at.
 const MARK: &str = "test";
 
+/// Mistakes in parameters that one message tells.
+const MOST_MISFITS: usize = 10;
+
 impl TestCall {
     pub(super) fn of(session: &Session) -> Fallible<Self> {
         let binding = session.bound()?;
+        let connectors = (!session.ignores_config).then(|| session.connectors.clone());
         Ok(Self {
             binding: binding.clone(),
             compiler: session.compiler.clone(),
-            connectors: (!session.ignores_config).then(|| session.connectors.clone()),
-            surroundings: session.surroundings.clone(),
+            surroundings: completed(binding, &session.surroundings, connectors.as_deref()),
+            connectors,
             world: session.world(binding),
             sends: session.sends.clone(),
             deadline: session.deadline,
@@ -73,21 +82,34 @@ impl TestCall {
 
     fn answer(&self, request: &Decoded) -> outcome::Outcome {
         let Binding { hook, script, on_failure, wants, .. } = &self.binding;
-        let deadline = Instant::now() + Duration::from_millis(self.binding.limits.deadline_ms);
-        let run = script.run(&Call {
-            request: request.request.clone(),
-            surroundings: self.surroundings.clone(),
-            world: self.world.clone(),
-            deadline: deadline.min(self.deadline),
-        });
-        let commands = run.result.as_ref().map(hook.describe).unwrap_or_default();
         let place =
             ScriptUse { hook, script, compiler: &self.compiler, release: MARK, on_failure: on_failure.as_ref() };
-        let run = place.outcome(MARK.to_owned(), request, run, |encoded| self.check(encoded));
-        let run = self.sent(place, run);
+        let (run, commands) = match &self.surroundings {
+            Ok(surroundings) => self.run(place, request, surroundings),
+            Err(problem) => (place.not_run(MARK.to_owned(), misfit(script, problem)), Vec::new()),
+        };
         let wanted = wants.as_ref().is_none_or(|wants| (wants.check)(request));
         let effect = (hook.effect)(&run.reply);
         outcome::Outcome::new(run, commands, effect, wanted)
+    }
+
+    /// What came of the run, and the commands that the script returned.
+    fn run(
+        &self,
+        place: ScriptUse<'_>,
+        request: &Decoded,
+        surroundings: &Arc<Surroundings>,
+    ) -> (RunOutcome, Vec<Value>) {
+        let deadline = Instant::now() + Duration::from_millis(self.binding.limits.deadline_ms);
+        let run = place.script.run(&Call {
+            request: request.request.clone(),
+            surroundings: surroundings.clone(),
+            world: self.world.clone(),
+            deadline: deadline.min(self.deadline),
+        });
+        let commands = run.result.as_ref().map(place.hook.describe).unwrap_or_default();
+        let run = place.outcome(MARK.to_owned(), request, run, |encoded| self.check(encoded));
+        (self.sent(place, run), commands)
     }
 
     /// The same with the reply to a message that no provider gets: the first one takes it whom the test did not let fail.
@@ -115,6 +137,38 @@ impl TestCall {
         let mut ways = ways.filter(|way| !self.sends.contains_key(*way));
         ways.try_for_each(|way| connectors.check_way(way))
     }
+}
+
+/// The surroundings with the parameters as the script gets them: held against what it declares, and with what is absent filled in.
+///
+/// # Errors
+/// Everything that does not fit, as a release would be refused for it.
+pub fn completed(
+    binding: &Binding,
+    surroundings: &Arc<Surroundings>,
+    connectors: Option<&Connectors>,
+) -> Result<Arc<Surroundings>, String> {
+    let Some(declaration) = binding.script.declaration() else { return Ok(surroundings.clone()) };
+    let kind = |name: &str| Some(connectors?.get(name)?.connector.kind());
+    let around = Around {
+        // A test without the configuration may make its tables later.
+        tables: connectors.map(|_| surroundings.tables.keys().map(String::as_str).collect()),
+        connectors: connectors.map(|all| all.iter().map(|connected| connected.name.as_str()).collect()),
+        problem: &|name, function| connectors::unfit(kind(name)?, function),
+    };
+    let (params, misfits) = declaration.complete((*surroundings.params).clone(), &around);
+    if misfits.is_empty() {
+        let tables = surroundings.tables.clone();
+        return Ok(Arc::new(Surroundings { params: Arc::new(params), tables }));
+    }
+    let told: Vec<String> = misfits.iter().take(MOST_MISFITS).map(Misfit::one_line).collect();
+    Err(told.join("; "))
+}
+
+/// Why a script does not run whose parameters do not fit what it declares.
+fn misfit(script: &Script, problem: &str) -> RunFailure {
+    let finding = Finding::error(Misfit::WRONG, script.label(), problem);
+    RunFailure::Script(Box::new(ScriptError { kind: ErrorKind::Failed, finding }))
 }
 
 /// Lays `overrides` over `base`: maps member by member, everything else replaces.

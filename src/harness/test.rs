@@ -85,7 +85,7 @@ impl Attempt<'_> {
     fn call(session: &Session) -> Call {
         Call {
             request: Dynamic::UNIT,
-            surroundings: session.surroundings.clone(),
+            surroundings: session.surroundings_of_test(),
             world: World::Mocked(Arc::new(session.mocked.clone())),
             deadline: session.deadline,
         }

@@ -17,6 +17,7 @@ use crate::hooks::Hook;
 use crate::release::bundle;
 use crate::release::bundle::{Content, Place, Texts};
 use crate::release::convert::{known, own_limits, table_kind};
+use crate::release::declared;
 use crate::release::fence;
 use crate::release::fence::World;
 use crate::release::operating;
@@ -209,6 +210,7 @@ fn assemble_now(
         work.findings.extend(compiler.check_shared(&wanted));
         work.findings.extend(compiler.unused_files(&wanted));
         work.findings.extend(outside::wrong(&document.config, compiler, &wanted));
+        work.findings.extend(declared::wrong(&document, compiler));
         work.findings.extend(unused::settings(&document, compiler));
     }
     let Work { findings, .. } = work;

@@ -21,6 +21,7 @@ use crate::release::wanted::Wanted;
 use crate::release::{Destination, InlineScript, Order, Plan, Reconcile, Route, Rule};
 use crate::script::budget::Limits;
 use crate::script::context::{Surroundings, Tables};
+use crate::script::parameters::Around;
 use crate::script::run::Script;
 use crate::telemetry::metrics::Metrics;
 
@@ -55,9 +56,10 @@ impl Parts<'_> {
         let plan = if hook.events {
             Plan::Rules(self.rules(name, hook, route)?)
         } else {
+            let script = self.script(route.script.as_ref()?, hook, &limits)?;
             Plan::Inline(InlineScript {
-                script: self.script(route.script.as_ref()?, hook, &limits)?,
-                surroundings: self.surroundings(&route.params),
+                surroundings: self.surroundings(&script, &route.params),
+                script,
                 on_failure: declared(hook, route.on_failure.as_ref()?)?,
             })
         };
@@ -88,11 +90,12 @@ impl Parts<'_> {
         let given = self.config.limits.with(&route.limits);
         let mut rules = Vec::new();
         if let Some(script) = &route.script {
+            let script = self.script(script, hook, &own_limits(&given))?;
             rules.push(Rule {
                 name: name.to_owned(),
                 wanted: Wanted::everything(hook),
-                script: self.script(script, hook, &own_limits(&given))?,
-                surroundings: self.surroundings(&route.params),
+                surroundings: self.surroundings(&script, &route.params),
+                script,
                 lane: lane(name, name),
                 concurrent: own_limits(&given).concurrent,
                 order: None,
@@ -103,11 +106,12 @@ impl Parts<'_> {
             let mut params = route.params.clone();
             params.extend(rule.params.clone());
             let limits = own_limits(&given.with(&rule.limits));
+            let script = self.script(&rule.script, hook, &limits)?;
             rules.push(Rule {
                 name: rule_name.clone(),
                 wanted: Wanted::of(hook, rule),
-                script: self.script(&rule.script, hook, &limits)?,
-                surroundings: self.surroundings(&params),
+                surroundings: self.surroundings(&script, &params),
+                script,
                 lane: lane(name, rule_name),
                 concurrent: limits.concurrent,
                 order: rule.order_by.clone().map(|by| Order { by, hold: Duration::from_millis(rule.hold_ms) }),
@@ -121,8 +125,14 @@ impl Parts<'_> {
         self.scripts.get(&(script.to_owned(), hook.name, limits.clone())).cloned().flatten()
     }
 
-    fn surroundings(&self, params: &Map<String, Value>) -> Arc<Surroundings> {
-        Arc::new(Surroundings { params: Arc::new(self.secrets.map(params)), tables: self.tables.clone() })
+    /// What does not fit the declaration of the script was reported elsewhere.
+    fn surroundings(&self, script: &Script, params: &Map<String, Value>) -> Arc<Surroundings> {
+        let given = self.secrets.map(params);
+        let params = match script.declaration() {
+            Some(declaration) => declaration.complete(given, &Around::ANY).0,
+            None => given,
+        };
+        Arc::new(Surroundings { params: Arc::new(params), tables: self.tables.clone() })
     }
 }
 

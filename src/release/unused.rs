@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::config::Document;
-use crate::config::routes::Route;
+use crate::config::routes::{Route, Rule};
 use crate::finding::{Finding, nearest};
 use crate::script::compile::Compiler;
 use crate::script::lint::reads::{Names, Reads};
@@ -38,9 +38,10 @@ impl<'a> Work<'a> {
         self.known.entry(script).or_insert_with(|| self.compiler.reads(script)).clone()
     }
 
-    /// What all scripts of a route together do not read. Most routes have no parameters, and cost nothing.
+    /// What all scripts of a route together do not read. Most routes have no parameters, and cost nothing. What a script
+    /// declares is looked at elsewhere.
     fn of_route(&mut self, name: &str, route: &'a Route) -> Vec<Finding> {
-        if route.params.is_empty() {
+        if route.params.is_empty() || scripts_of(route).any(|script| self.compiler.declaration(script).is_some()) {
             return Vec::new();
         }
         let reads = scripts_of(route).fold(Reads::nothing(), |all, script| all.and(self.reads(script)));
@@ -48,7 +49,9 @@ impl<'a> Work<'a> {
     }
 
     fn of_rules(&mut self, name: &str, route: &'a Route) -> Vec<Finding> {
-        let rules = route.rules.iter().filter(|(_, rule)| !rule.params.is_empty());
+        let compiler = self.compiler;
+        let is_open = |rule: &Rule| !rule.params.is_empty() && compiler.declaration(&rule.script).is_none();
+        let rules = route.rules.iter().filter(|(_, rule)| is_open(rule));
         let rules = rules.flat_map(|(rule_name, rule)| {
             let reads = self.reads(&rule.script);
             self.parameters(&rule.params, &format!("routes.{name}.rules.{rule_name}.params"), &reads.parameters)

@@ -25,10 +25,13 @@ use crate::script::lanes;
 use crate::script::library::{Effect, Entry, Finished, Kind};
 use crate::script::lint;
 use crate::script::lint::advice::{Advice, Review};
+use crate::script::lint::declared::Parameters;
 use crate::script::lint::known::{Known, Standard};
 use crate::script::lint::{Entrypoint, Input, ModuleFacts};
 use crate::script::modules;
 use crate::script::modules::Modules;
+use crate::script::parameters;
+use crate::script::parameters::{Declaration, Declared};
 use crate::script::prelude;
 use crate::script::run::{Cause, Failed, Pace, Script};
 use crate::script::stack;
@@ -130,6 +133,8 @@ struct File {
     imports: Vec<Import>,
     /// Whether a closure in it captures a variable.
     captures: bool,
+    /// The parameters that it declares.
+    declared: Option<Arc<Declared>>,
     /// Of this file and everything it imports.
     hash: String,
 }
@@ -256,6 +261,11 @@ impl Compiler {
         self.files.contains_key(name) || self.unsound.contains(name)
     }
 
+    /// The parameters that a script declares, if it does and nothing is wrong with that.
+    pub fn declaration(&self, name: &str) -> Option<&Declaration> {
+        self.files.get(name)?.declared.as_ref()?.whole()
+    }
+
     /// The names of all files.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
@@ -346,7 +356,13 @@ impl Compiler {
             used_elsewhere,
             imports: &imports,
             ceilings,
+            parameters: self.parameters(file, subject),
         })
+    }
+
+    fn parameters<'f>(&self, file: &'f File, subject: &Subject<'_>) -> Option<Parameters<'f>> {
+        let declared = file.declared.as_deref().filter(|_| matches!(subject, Subject::Script(_)))?;
+        Some(Parameters { declared, reads: self.reads_of(file) })
     }
 
     /// Runs the top level once and keeps what it made.
@@ -395,6 +411,7 @@ impl Compiler {
             hash: file.hash.clone(),
             limits: limits.clone(),
             captures,
+            declared: file.declared.clone(),
             pace: Pace::default(),
             turns: Turns::new(lanes::slow_threads().div_ceil(2)),
             alive: Arc::new(()),
@@ -521,5 +538,6 @@ fn parse(parser: &Engine, label: String, source: &Arc<str>) -> Result<File, Box<
     }
     ast.set_source(&label);
     let (imports, captures) = (imports(&ast), cells::has_captures(&ast));
-    Ok(File { label, source: source.clone(), ast, imports, captures, hash: String::new() })
+    let declared = parameters::declared(&ast).map(Arc::new);
+    Ok(File { label, source: source.clone(), ast, imports, captures, declared, hash: String::new() })
 }

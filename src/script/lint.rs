@@ -10,6 +10,7 @@ pub(crate) mod calls;
 pub mod codes;
 mod commands;
 mod conditions;
+pub mod declared;
 mod emails;
 mod entry;
 mod flow;
@@ -17,7 +18,7 @@ pub(crate) mod foreign;
 mod hashes;
 pub mod known;
 mod link;
-mod literal;
+pub(crate) mod literal;
 mod loops;
 mod meant;
 mod names;
@@ -41,6 +42,7 @@ pub(crate) use report::Report;
 use crate::finding::Finding;
 use crate::password::Ceilings;
 use crate::script::lint::advice::Review;
+use crate::script::lint::declared::Parameters;
 use crate::script::lint::known::Known;
 
 /// One file to check, with what it may name.
@@ -61,6 +63,8 @@ pub struct Input<'a> {
     pub imports: &'a BTreeMap<String, ModuleFacts>,
     /// What verifying a password may take.
     pub ceilings: Ceilings,
+    /// The parameters of a script that declares them.
+    pub parameters: Option<Parameters<'a>>,
 }
 
 /// The function by which the gateway enters the file.
@@ -110,6 +114,7 @@ pub fn check(input: &Input) -> Vec<Finding> {
     if !foreign {
         names::check(input, &functions, &mut report);
         walk::check(input, &functions, &mut report);
+        declared::check(input, &mut report);
     }
     let mut findings = report.end();
     let own = input.review.map(|review| review.advice.codes);

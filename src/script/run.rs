@@ -22,6 +22,7 @@ use crate::script::depth;
 use crate::script::depth::TooDeep;
 use crate::script::journal::Journal;
 use crate::script::lint::known::Known;
+use crate::script::parameters::{Declaration, Declared};
 use crate::script::stack;
 use crate::script::trace;
 use crate::script::trace::{Chamber, Spot};
@@ -48,6 +49,8 @@ pub struct Script {
     pub(super) limits: Limits,
     /// Whether a closure in it, or in what it imports, captures variables.
     pub(super) captures: bool,
+    /// The parameters that it declares.
+    pub(super) declared: Option<Arc<Declared>>,
     pub(super) pace: Pace,
     /// Its turns on the slow threads.
     pub(super) turns: Arc<Turns>,
@@ -206,6 +209,11 @@ impl Script {
     /// Path below the bundle: what findings call it.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// The parameters that it declares, if it does.
+    pub fn declaration(&self) -> Option<&Declaration> {
+        self.declared.as_ref()?.whole()
     }
 
     /// Hash of this file and all it imports.

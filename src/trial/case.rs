@@ -96,7 +96,7 @@ impl Draft {
             world: cases::world(&binding, now, &lookups)?,
             compiler: Arc::clone(&release.compiler),
             connectors: Some(Arc::clone(&release.connectors)),
-            surroundings: binding.surroundings.clone(),
+            surroundings: Ok(binding.surroundings.clone()),
             sends: BTreeMap::default(),
             deadline: Instant::now() + Duration::from_millis(test::limits().deadline_ms),
             binding,

@@ -10,7 +10,10 @@ use std::sync::LazyLock;
 use hookgate::admin;
 use hookgate::cli::docs::pages;
 use hookgate::cli::docs::pages::Page;
+use hookgate::cli::output;
 use hookgate::hooks;
+use hookgate::release::build::survey;
+use hookgate::release::bundle::Place;
 use hookgate::script::engine;
 use hookgate::telemetry::metrics::Metrics;
 
@@ -84,7 +87,10 @@ static STALE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mistakes = Page { path: "mistakes.md".into(), text: mistakes::page() };
     let api = admin::api::document().to_pretty_json().expect("the document is JSON") + "\n";
     let api = Page { path: "openapi.json".into(), text: api };
-    for page in pages::all().into_iter().chain([mistakes, api]) {
+    let place = Place::of(&root().join("gateway.toml"));
+    let schema = output::pretty(&survey::survey(&place, None).schema()) + "\n";
+    let schema = Page { path: "gateway.schema.json".into(), text: schema };
+    for page in pages::all().into_iter().chain([mistakes, api, schema]).chain(scripts::filled()) {
         let path = docs.join(&page.path);
         wanted.insert(path.clone());
         if fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
@@ -187,6 +193,12 @@ fn goes_live(hook: &hooks::Hook, script: &str) {
         true => format!("{{ {} = \"Later.\" }}", form.word),
         false => format!("\"{}\"", form.word),
     };
+    // A script that declares parameters says at its top which it is given.
+    let params = match script.lines().next().and_then(|line| line.strip_prefix("// gateway.toml: ")) {
+        Some(written) => written,
+        None if script.contains("const PARAMS") => "",
+        None => "params = { partner_domains = [\"partner.example\"] }",
+    };
     let config = format!(
         "[auth.test]\nscheme = \"none\"\n[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n\
          [connectors.chat]\nkind = \"file\"\npath = \"chat.jsonl\"\n\
@@ -194,7 +206,7 @@ fn goes_live(hook: &hooks::Hook, script: &str) {
          [connectors.hr]\nkind = \"http\"\nbase_url = \"https://hr.example\"\n\
          [connectors.shop]\nkind = \"http\"\nbase_url = \"https://shop.example\"\n\
          [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n\
-         on_failure = {on_failure}\n[routes.hook.params]\npartner_domains = [\"partner.example\"]\n",
+         on_failure = {on_failure}\n{params}\n",
         hook.name,
     );
     let config = format!("{config}{}", ["acme", "other", "codes"].map(sender).concat());

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use hookgate::finding::{Finding, Severity};
 use hookgate::release::Release;
-use hookgate::release::build::{self, Reading, Secrets};
+use hookgate::release::build::{self, Reading, Secrets, survey};
 use hookgate::release::bundle::{Content, Place};
 use hookgate::release::gate::{Gate, Pace};
 use hookgate::release::suite;
@@ -63,6 +63,15 @@ impl Shipped {
         let release = self.check(content)?;
         let errors = self.gate.examine(&release, Pace::Start).errors;
         if errors.is_empty() { Ok(()) } else { Err(told(errors)) }
+    }
+
+    /// The errors for which the content would not go live.
+    fn refused(&self, content: Content) -> Vec<Finding> {
+        let reading = build::again(&self.place, content).unwrap_or_else(|findings| panic!("{findings:#?}"));
+        let reading = Reading { was_live: false, ..reading };
+        let built = build::assemble(&self.place, reading, Some(&self.release), Secrets::Skip, &Metrics::new());
+        let findings = built.err().unwrap_or_default();
+        findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
     }
 
     /// The same without running the tests.
@@ -151,6 +160,41 @@ fn eight_natural_edits_for_each_script_hold() {
     }
 }
 
+/// What a parameter names that is not there any more.
+fn is_of_a_name(errors: &[String], name: &str) -> bool {
+    let told = |error: &String| error.contains(".params") && error.contains(&format!("there is no {name}"));
+    !errors.is_empty() && errors.iter().all(told)
+}
+
+#[test]
+fn mistakes_in_parameters_are_refused_with_a_remedy() {
+    let shipped = Shipped::new();
+    let mut told = Vec::new();
+    let mut wanted = Vec::new();
+    for (path, mistakes) in natural::MISTAKES {
+        for (edit, problem) in mistakes {
+            let mut config = shipped.config.clone();
+            lay(edit.parse().unwrap_or_else(|error| panic!("{edit}: {error}")), section(&mut config, path));
+            let findings = shipped.refused(shipped.with_config(&config));
+            assert!(findings.iter().all(|finding| finding.line > 0 && finding.excerpt.is_some()), "{findings:#?}");
+            told.extend(findings.iter().map(|finding| {
+                let place = format!("{}:{}:{}: ", finding.file, finding.line, finding.column);
+                format!("{path}: {edit}\n{}", finding.one_line().trim_start_matches(&place))
+            }));
+            wanted.push(format!("{path}: {edit}\n`{path}.params.{problem}"));
+        }
+    }
+    let sections = bound(&shipped.config).into_iter().filter(|(_, script)| script.is_some()).count();
+    // The smallest rule takes no parameters.
+    assert_eq!(natural::MISTAKES.len(), sections - 1);
+    same_texts(&told, &wanted);
+}
+
+fn same_texts(found: &[String], wanted: &[String]) {
+    let wrong: Vec<_> = found.iter().zip(wanted).filter(|(found, wanted)| found != wanted).collect();
+    assert!(wrong.is_empty() && found.len() == wanted.len(), "{wrong:#?}");
+}
+
 #[test]
 fn each_part_of_the_configuration_can_be_removed() {
     let shipped = Shipped::tested();
@@ -165,7 +209,17 @@ fn each_part_of_the_configuration_can_be_removed() {
     for path in paths {
         let mut config = shipped.config.clone();
         remove(&mut config, &path);
-        wrong.extend(shipped.judge(shipped.with_config(&config)).err().map(|errors| (path, errors)));
+        let judged = shipped.judge(shipped.with_config(&config)).err().unwrap_or_default();
+        // What a parameter names has to be there, and a forwarder needs to know where to.
+        let is_meant = match path.as_str() {
+            "connectors" => is_of_a_name(&judged, "connector"),
+            "tables.legacy_users" | "tables.siem_types" => is_of_a_name(&judged, "table"),
+            "routes.events.rules.siem-forward.params" => judged.len() == 1 && judged[0].contains("`sinks` is missing"),
+            _ => judged.is_empty(),
+        };
+        if !is_meant {
+            wrong.push((path, judged));
+        }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -216,4 +270,33 @@ fn each_row_of_each_table_can_be_removed() {
     }
     assert!(removed > 40, "{removed} rows");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a schema cannot know: which connectors and tables there are, and that an entry of a list is empty.
+const BEYOND_SCHEMA: [&str; 4] = ["there is no connector", "there is no table", "does not go with", "not \"\""];
+
+#[test]
+fn the_schema_for_editors_knows_the_parameters_of_each_script() {
+    let shipped = Shipped::new();
+    let schema = survey::survey(&shipped.place, None).schema();
+    let validator = jsonschema::draft7::new(&schema).expect("it is a schema");
+    let is_valid = |config: &Table| validator.is_valid(&serde_json::to_value(config).expect("TOML becomes JSON"));
+    assert!(is_valid(&shipped.config));
+    for (path, edits) in natural::EDITS {
+        for edit in edits {
+            let mut config = shipped.config.clone();
+            lay(edit.parse().expect("it is TOML"), section(&mut config, path));
+            assert!(is_valid(&config), "{path}: {edit}");
+        }
+    }
+    let mut refused = 0;
+    for (path, mistakes) in natural::MISTAKES {
+        for (edit, told) in mistakes.iter().filter(|(_, told)| !BEYOND_SCHEMA.iter().any(|part| told.contains(part))) {
+            let mut config = shipped.config.clone();
+            lay(edit.parse().expect("it is TOML"), section(&mut config, path));
+            assert!(!is_valid(&config), "{path}: {edit}: {told}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 30, "{refused}");
 }

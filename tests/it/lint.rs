@@ -100,7 +100,8 @@ impl Bundle {
     /// The bundle of an example of a code: a script, or tests of the script that they are all about.
     fn example(code: &Code, text: &str) -> Self {
         if !code.is_of_tests() {
-            return Self::new(hook_of(code), text.trim(), "");
+            let first = text.trim().lines().next().and_then(|line| line.strip_prefix("// gateway.toml: "));
+            return Self::new(hook_of(code), text.trim(), &first.map(|line| format!("{line}\n")).unwrap_or_default());
         }
         let bundle = Self::new(hooks::find("okta.registration").unwrap(), TESTED.trim(), "");
         fs::write(bundle.folder.path().join("scripts/hook_test.rhai"), text.trim()).unwrap();
@@ -171,7 +172,7 @@ fn found(findings: &[Finding]) -> Vec<String> {
 
 #[test]
 fn every_code_of_the_sources_has_one_row_and_every_row_a_source() {
-    let written = regex::Regex::new("\"((?:script|test)/[a-z-]+)\"").unwrap();
+    let written = regex::Regex::new("\"((?:script|test)/[a-z-]+|config/[a-z]+-parameter)\"").unwrap();
     let mut emitted = BTreeSet::new();
     let mut files = Vec::new();
     crate::docs::files(&root().join("src"), ".rs", &mut files);

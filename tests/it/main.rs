@@ -32,6 +32,7 @@ mod mistakes;
 mod mutants;
 mod mutated;
 mod overload;
+mod parameters;
 mod passwords;
 mod pauses;
 mod payloads;

@@ -39,7 +39,6 @@ pub fn all() -> Vec<Page> {
         page("cli.md".into(), command_line()),
         page("lint.md".into(), codes::markdown(GENERATED)),
         page("configuration-keys.md".into(), keys::of(release::schema())),
-        page("gateway.schema.json".into(), format!("{}\n", output::pretty(release::schema()))),
     ];
     pages.extend(hooks::HOOKS.iter().map(|hook| page(hook_path(hook), of_hook(hook))));
     pages.extend(connectors::KINDS.iter().map(|kind| page(format!("connectors/{}.md", kind.name), of_connector(kind))));

@@ -19,7 +19,7 @@ use crate::script::prelude::time::Time;
 pub(super) fn change(name: &str, body: impl FnOnce(&mut Session) -> Fallible<()>) -> Fallible<()> {
     let (surroundings, mocked) = session::with(name, |session| {
         body(session)?;
-        Ok::<_, Box<rhai::EvalAltResult>>((session.surroundings.clone(), session.mocked.clone()))
+        Ok::<_, Box<rhai::EvalAltResult>>((session.surroundings_of_test(), session.mocked.clone()))
     })??;
     context::with(name, |run| {
         run.surroundings = surroundings;

@@ -13,10 +13,12 @@ use crate::finding::Finding;
 use crate::release::build::files::read_table;
 use crate::release::build::{Work, dedupe, parse, roles};
 use crate::release::bundle::{Place, Texts};
+use crate::release::declared;
 use crate::release::fence;
 use crate::release::outside;
 use crate::release::unused;
 use crate::script::compile::Compiler;
+use crate::script::parameters::Declaration;
 
 /// A bundle as far as it can be read. Secrets are not looked for.
 pub struct Survey {
@@ -37,6 +39,18 @@ struct Tables {
     written: BTreeMap<String, config::tables::Table>,
     read: BTreeMap<String, Arc<[u8]>>,
     findings: Vec<Finding>,
+}
+
+impl Survey {
+    /// The parameters that a script declares.
+    pub fn declaration(&self, script: &str) -> Option<&Declaration> {
+        self.compiler.declaration(script)
+    }
+
+    /// The JSON schema of `gateway.toml` with the parameters of the scripts of this bundle.
+    pub fn schema(&self) -> serde_json::Value {
+        declared::schema(&self.compiler)
+    }
 }
 
 /// Looks at everything. `before` lends what did not change.
@@ -86,6 +100,7 @@ pub fn of_scripts(
         findings.append(&mut work.findings);
         findings.extend(compiler.unused_files(&files(&wanted)));
         findings.extend(outside::wrong(&document.config, &compiler, &files(&wanted)));
+        findings.extend(declared::wrong(document, &compiler));
         findings.extend(unused::settings(document, &compiler));
     }
     findings.extend(compiler.check_shared(&files(&wanted)));

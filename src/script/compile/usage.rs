@@ -56,6 +56,12 @@ impl Compiler {
         files.fold(Reads::nothing(), |all, file| all.and(Reads::of(&file.ast)))
     }
 
+    /// The same of a file.
+    pub(super) fn reads_of(&self, file: &File) -> Reads {
+        let imports = file.imports.iter().map(|import| self.reads(&Modules::file_of(&import.path)));
+        imports.fold(Reads::of(&file.ast), Reads::and)
+    }
+
     /// Connectors that a script of `wanted`, or what it imports, asks for something and that are not among `known`, or that
     /// cannot do what they are asked for (`problem` says why one does not go with a function). Names that are computed
     /// are found when the script runs.

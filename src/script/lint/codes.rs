@@ -6,6 +6,7 @@
 mod calls;
 mod flow;
 mod names;
+mod parameters;
 mod running;
 pub mod testing;
 mod unused;
@@ -69,7 +70,15 @@ impl Code {
 
 /// The codes that scripts of every hook can have, in the order of the reference.
 pub fn general() -> impl Iterator<Item = &'static Code> {
-    let groups =
-        [names::CODES, calls::CODES, flow::CODES, values::CODES, unused::CODES, running::CODES, testing::CODES];
+    let groups = [
+        names::CODES,
+        calls::CODES,
+        flow::CODES,
+        values::CODES,
+        unused::CODES,
+        parameters::CODES,
+        running::CODES,
+        testing::CODES,
+    ];
     groups.into_iter().flatten()
 }

@@ -196,7 +196,7 @@ pub(crate) fn qualified(ast: &AST) -> BTreeSet<(String, String)> {
     found
 }
 
-fn is_parameters(expression: &Expr) -> bool {
+pub(super) fn is_parameters(expression: &Expr) -> bool {
     matches!(expression, Expr::Variable(variable, ..) if variable.1 == "params" && variable.2.is_empty())
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn check_ast(source: &str, ast: &AST, entry: Option<Entrypoint<'stati
         review: None,
         used_elsewhere: None,
         ceilings: Ceilings::default(),
+        parameters: None,
     })
 }
 

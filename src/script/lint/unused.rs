@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::script::lint::source;
 use crate::script::lint::walk::{Role, Variable, Walker};
+use crate::script::parameters;
 
 impl Walker<'_, '_> {
     /// Ends a scope and complains about what was declared in it for nothing.
@@ -40,7 +41,7 @@ impl Walker<'_, '_> {
             }
         }
         let elsewhere = |name: &str| match (&self.input.entry, self.input.used_elsewhere) {
-            (Some(_), _) => false,
+            (Some(_), _) => name == parameters::NAME,
             (None, used) => used.is_none_or(|used| used.contains(name)),
         };
         let constants = self.top.constants.values();

@@ -165,7 +165,7 @@ fn register_params(library: &mut Library) {
     library.constant(
         Doc::new(
             "params: Params",
-            "The parameters of the route or rule, from `[routes.NAME.params]`: `params.partner_domains`; absent is `()`. Read-only.",
+            "The parameters of the route or rule, from `[routes.NAME.params]`: `params.partner_domains`; absent is `()`, or what `const PARAMS` of the script has for it. Read-only.",
             r#"params.partner_domains == ["partner.example"] && params["nothing"] == () && "partner_domains" in params"#,
         ),
         Dynamic::from(Params),

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 
+use hookgate::cli::docs::pages::Page;
+use hookgate::cli::docs::parameters;
 use hookgate::release::Release;
 use hookgate::release::build;
 use hookgate::release::build::Secrets;
@@ -75,37 +78,67 @@ fn what_a_page_has_for_gateway_toml_loads_with_its_script() {
     }
 }
 
-/// The words in code of the first column of the page's table.
-fn explained(name: &str, text: &str) -> BTreeSet<String> {
-    let table =
-        text.split("\n## Parameters\n").nth(1).unwrap_or_else(|| panic!("docs/scripts/{name}.md: no `## Parameters`"));
-    let table = table.split("\n## ").next().unwrap();
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
-    rows.filter_map(|row| row.split('`').next()).map(str::to_owned).collect()
-}
+/// What stands before and after the table of a script's parameters.
+const BEFORE: &str =
+    "<!-- This table is made from `PARAMS` of the script: `UPDATE=1 cargo test --test it docs` writes it anew. -->\n";
+const AFTER: &str = "<!-- The end of the table. -->\n";
 
-/// The parameters at the head of the script: `//   name  what it is`, three blanks in.
-fn listed(script: &str) -> BTreeSet<String> {
-    let head = script.lines().take_while(|line| line.starts_with("//"));
-    let rows = head.skip_while(|line| !line.starts_with("// Parameters")).filter_map(|line| line.strip_prefix("//   "));
-    let rows = rows.filter(|row| row.starts_with(|letter: char| letter.is_ascii_lowercase()) && row.contains(' '));
-    rows.filter_map(|row| row.split([' ', ',']).next()).map(str::to_owned).collect()
+/// The pages with the tables that their scripts declare.
+pub(super) fn filled() -> Vec<Page> {
+    let fill = |(name, text): (String, String)| {
+        let parts = text.split_once(BEFORE).and_then(|(head, rest)| Some((head, rest.split_once(AFTER)?.1)));
+        let (head, tail) = parts.unwrap_or_else(|| panic!("docs/scripts/{name}.md has no place for the table"));
+        let table = parameters::table(&script(&name)).unwrap_or_else(|| panic!("scripts/{name}.rhai declares nothing"));
+        Page { path: format!("scripts/{name}.md"), text: format!("{head}{BEFORE}{table}{AFTER}{tail}") }
+    };
+    pages().into_iter().map(fill).collect()
 }
 
 #[test]
-fn a_page_explains_the_parameters_that_its_script_has() {
-    for (name, text) in pages() {
-        let (explained, listed) = (explained(&name, &text), listed(&script(&name)));
-        assert!(!listed.is_empty(), "scripts/{name}.rhai lists no parameters");
-        assert_eq!(explained, listed, "docs/scripts/{name}.md and the head of scripts/{name}.rhai");
-        let mut code = script(&name);
-        let mut shared = Vec::new();
-        files(&root().join("scripts/lib"), ".rhai", &mut shared);
-        code.extend(shared.iter().map(|path| fs::read_to_string(path).unwrap()));
-        for parameter in listed {
-            assert!(code.contains(&format!("params.{parameter}")), "scripts/{name}.rhai never reads `{parameter}`");
-        }
+fn the_program_prints_the_parameters_of_a_script() {
+    let docs = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_hookgate"));
+        program.current_dir(root()).arg("docs").args(arguments).output().unwrap()
+    };
+    let text = |output: Output| String::from_utf8(output.stdout).unwrap();
+    let page = text(docs(&["telephony.rhai"]));
+    for part in
+        ["Parameters of telephony.rhai", "limits.per_number  rate", "providers[].via  connector for `via`; required"]
+    {
+        assert!(page.contains(part), "`{part}` is missing in\n{page}");
     }
+    let table = parameters::table(&script("telephony")).unwrap();
+    assert_eq!(text(docs(&["telephony.rhai", "--markdown"])), table);
+    let json: serde_json::Value = serde_json::from_str(&text(docs(&["telephony.rhai", "--json"]))).unwrap();
+    assert_eq!(json["parameters"][0]["name"], "default_region");
+    assert_eq!(json["schema"]["properties"]["block_mode"]["enum"], serde_json::json!(["swallow", "let_okta_send"]));
+    let schema: serde_json::Value = serde_json::from_str(&text(docs(&["--schema"]))).unwrap();
+    let conditions = schema["definitions"]["Route"]["allOf"].as_array().unwrap();
+    assert!(
+        conditions.iter().any(|one| one["if"]["properties"]["script"]["const"] == "telephony.rhai"),
+        "{conditions:#?}"
+    );
+    let unknown = docs(&["group_joined.rhai"]);
+    assert!(!unknown.status.success());
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("no script `group_joined.rhai` that declares"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn every_shipped_script_that_reads_parameters_declares_them() {
+    let mut found = Vec::new();
+    files(&root().join("scripts"), ".rhai", &mut found);
+    let mut declared = 0;
+    for path in found.iter().filter(|path| !path.to_string_lossy().ends_with("_test.rhai")) {
+        let text = fs::read_to_string(path).unwrap();
+        let is_shared = path.parent().unwrap().ends_with("lib");
+        let declares = parameters::table(&text).is_some();
+        declared += usize::from(declares);
+        assert!(declares || !text.contains("params.") || is_shared, "{} declares nothing", path.display());
+    }
+    assert!(declared >= 13, "only {declared} scripts declare parameters");
 }
 
 #[test]

@@ -185,7 +185,6 @@ page = "pager"
     let files = [
         ("scripts/deprovision.rhai", include_str!("../../../scripts/deprovision.rhai")),
         ("scripts/lib/people.rhai", include_str!("../../../scripts/lib/people.rhai")),
-        ("scripts/lib/settings.rhai", include_str!("../../../scripts/lib/settings.rhai")),
         ("scripts/lib/steps.rhai", include_str!("../../../scripts/lib/steps.rhai")),
     ];
     TestGateway::bundle(&config, &files)

@@ -18,7 +18,6 @@ pub(super) const SCRIPTS: &[(&str, &str)] = &[
     ("scripts/lib/ocsf.rhai", include_str!("../../../scripts/lib/ocsf.rhai")),
     ("scripts/lib/raw.rhai", include_str!("../../../scripts/lib/raw.rhai")),
     ("scripts/lib/redact.rhai", include_str!("../../../scripts/lib/redact.rhai")),
-    ("scripts/lib/settings.rhai", include_str!("../../../scripts/lib/settings.rhai")),
 ];
 
 /// Refuses the first requests, as a collector does whose queues are full; then takes them. What it took.

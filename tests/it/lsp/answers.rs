@@ -224,3 +224,25 @@ fn tests_have_lenses_and_a_command_behind_them() {
     let uri = editor.uri(FILE);
     assert_eq!(editor.ask("textDocument/codeLens", json!({ "textDocument": { "uri": uri } })), json!([]));
 }
+
+#[test]
+fn declared_parameters_are_offered_and_explained_also_in_a_broken_script() {
+    let mut editor = Editor::example();
+    let declared = "const PARAMS = #{\n    plus: #{ words: [\"allow\", \"deny\"], if_absent: \"deny\", text: \"addresses with a tag\" },\n    \
+                    extra: #{ text: \"more\", members: #{ depth: #{ type: \"int\", min: 1, text: \"how deep\" } } },\n};\n";
+    let text = |body: &str| format!("{declared}fn on_registration(request) {{ {body}");
+    let offered = editor.offered(FILE, &text("params.|"));
+    // Those that are declared, in their order, and then what gateway.toml has besides.
+    assert_eq!(offered[..2], ["plus", "extra"], "{offered:?}");
+    assert!(offered.iter().any(|label| label == "disposable"), "{offered:?}");
+    assert_eq!(editor.offered(FILE, &text("params.extra?.|")), ["depth"]);
+    for (body, wanted) in [
+        ("params.pl|us }", ["\"allow\"`, `\"deny\"", "if absent: `\"deny\"`", "addresses with a tag"]),
+        ("params.extra?.de|pth }", ["**depth**", "whole number, 1 or more", "how deep"]),
+    ] {
+        let hover = editor.ask_at("textDocument/hover", FILE, &text(body));
+        for part in wanted {
+            assert!(text_of(&hover).contains(part), "`{part}` is missing at {body}: {hover}");
+        }
+    }
+}
