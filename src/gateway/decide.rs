@@ -12,6 +12,7 @@ use crate::message::{Outcome, Sending, Tried};
 use crate::release::{Plan, Release, Route};
 use crate::script::context::{LogLine, World};
 use crate::script::diagnose::ScriptError;
+use crate::script::diagnose::reasons;
 use crate::script::journal::Journal;
 use crate::script::lanes::Lanes;
 use crate::script::run::{Call, Cause};
@@ -66,17 +67,17 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The label in metrics and logs.
+    /// The label in metrics and logs, one of [`reasons::FAILURE_REASONS`].
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Busy(_) | Self::NoThread => "busy",
-            Self::Overload => "overload",
-            Self::Crashed => "crashed",
-            Self::Unread(HookError::UnknownType { .. }) => "other_hook",
-            Self::Unread(_) => "bad_body",
+            Self::Busy(_) | Self::NoThread => reasons::BUSY,
+            Self::Overload => reasons::OVERLOAD,
+            Self::Crashed => reasons::CRASHED,
+            Self::Unread(HookError::UnknownType { .. }) => reasons::OTHER_HOOK,
+            Self::Unread(_) => reasons::BAD_BODY,
             Self::Script(error) => error.reason(),
-            Self::NotSent(_) => "not_sent",
-            Self::Store(_) => "store",
+            Self::NotSent(_) => reasons::NOT_SENT,
+            Self::Store(_) => reasons::STORE,
         }
     }
 }
@@ -206,5 +207,43 @@ impl Decision {
     #[cfg(test)]
     pub fn for_tests(reply: Reply) -> Self {
         Self::of(reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Finding;
+    use crate::script::diagnose::{ErrorKind, Limit};
+
+    #[test]
+    fn every_reason_of_a_failure_is_in_the_table() {
+        let script = |kind| {
+            let finding = Finding::error("script/failed", "a.rhai", "it failed");
+            Failure::Script(Box::new(ScriptError { kind, finding }))
+        };
+        let failures = [
+            Failure::Busy(1),
+            Failure::Overload,
+            Failure::NoThread,
+            Failure::Crashed,
+            Failure::Unread(HookError::PostOnly),
+            Failure::Unread(HookError::UnknownType { expected: "a", found: "b".to_owned() }),
+            Failure::NotSent(Vec::new()),
+            Failure::Store(StoreError::Busy),
+            script(ErrorKind::Limit(Limit::Deadline)),
+            script(ErrorKind::Limit(Limit::Memory)),
+            script(ErrorKind::Thrown),
+            script(ErrorKind::Failed),
+            script(ErrorKind::Panic),
+            script(ErrorKind::BadReturn),
+            script(ErrorKind::NotSent),
+        ];
+        let mut told: Vec<&str> = failures.iter().map(Failure::reason).collect();
+        told.sort_unstable();
+        told.dedup();
+        let mut rows: Vec<&str> = reasons::FAILURE_REASONS.iter().map(|reason| reason.word).collect();
+        rows.sort_unstable();
+        assert_eq!(told, rows);
     }
 }

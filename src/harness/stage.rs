@@ -18,6 +18,8 @@ use crate::hooks::{Decoded, Encoded, HookError, Mark, Reply};
 use crate::message::{Outcome, Sending};
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, World};
+use crate::script::diagnose::ScriptError;
+use crate::script::diagnose::reasons;
 use crate::script::run::Call;
 
 /// What a call is made in.
@@ -47,9 +49,6 @@ pub enum Fails {
 
 /// What replies of tests point back at.
 const MARK: &str = "test";
-
-/// The word of the gateway for a message that no provider took.
-const NOT_SENT: &str = "not_sent";
 
 impl Stage {
     pub(super) fn of(session: &Session) -> Fallible<Self> {
@@ -96,7 +95,10 @@ impl Stage {
         };
         let (reply, actions, error) = match encoded {
             Ok(Encoded { reply, actions, sending: None, .. }) => (reply, actions, None),
-            Ok(Encoded { actions, sending: Some(sending), .. }) => (self.sent(&sending, &mark), actions, None),
+            Ok(Encoded { actions, sending: Some(sending), .. }) => match self.sent(&sending, &mark) {
+                (reply, None) => (reply, actions, None),
+                (reply, error) => (reply, Vec::new(), error),
+            },
             Err(error) => {
                 let mark = Mark { fallback: Some(error.reason()), ..mark };
                 let declared = on_failure.as_ref().map(|declared| (hook.failed)(declared, &mark));
@@ -122,18 +124,25 @@ impl Stage {
         })
     }
 
-    /// The reply to a message that no provider gets: the first one takes it whom the test did not let fail.
-    fn sent(&self, sending: &Sending, mark: &Mark) -> Reply {
+    /// The reply to a message that no provider gets: the first one takes it whom the test did not let fail. With the error, if
+    /// there is none.
+    fn sent(&self, sending: &Sending, mark: &Mark) -> (Reply, Option<ScriptError>) {
         let outcome = sending::pretend(sending, &self.sends);
-        let mut reply = (self.binding.hook.settled)(&outcome, mark).unwrap_or_else(|| {
-            let declared = self.binding.on_failure.as_ref();
-            let mark = Mark { fallback: Some(NOT_SENT), ..*mark };
-            declared.map_or(Reply::empty(503), |declared| (self.binding.hook.failed)(declared, &mark))
+        let Binding { hook, script, on_failure, .. } = &self.binding;
+        let settled = (hook.settled)(&outcome, mark);
+        let tried = match &outcome {
+            Outcome::Failed(tried) => Outcome::reasons(tried),
+            _ => String::new(),
+        };
+        let error = settled.is_none().then(|| ScriptError::not_sent(script.label(), &tried));
+        let mut reply = settled.unwrap_or_else(|| {
+            let mark = Mark { fallback: Some(reasons::NOT_SENT), ..*mark };
+            on_failure.as_ref().map_or(Reply::empty(503), |declared| (hook.failed)(declared, &mark))
         });
-        if let Outcome::Failed(tried) = &outcome {
-            reply.notes.push(format!("no provider took the message ({})", Outcome::reasons(tried)));
+        if !tried.is_empty() {
+            reply.notes.push(format!("no provider took the message ({tried})"));
         }
-        reply
+        (reply, error)
     }
 
     /// As the gateway does: the hook takes it, and the connectors do.
