@@ -51,6 +51,9 @@ struct Check<'a> {
     findings: Vec<Finding>,
 }
 
+/// What to write instead of an address that is none.
+const STORE_URL: &str = "write `sqlite:data/hookgate.db`";
+
 impl Check<'_> {
     fn error(&mut self, code: &'static str, path: &str, message: impl Into<String>) {
         if self.findings.len() < MOST_FINDINGS {
@@ -108,7 +111,6 @@ impl Check<'_> {
 
     fn store(&mut self) {
         let Some(url) = self.root.get("store").and_then(|store| text(store, "url")) else { return };
-        let known = ["sqlite:", "postgres://", "postgresql://"];
         if has_password(url) || secret_in_url(url).is_some() {
             self.error_with_help(
                 "config/literal-secret",
@@ -116,13 +118,11 @@ impl Check<'_> {
                 "a password is never written into the file",
                 "put the whole address into a variable: `url = { env = \"DATABASE_URL\" }`",
             );
-        } else if !known.iter().any(|start| url.len() > start.len() && url.starts_with(start)) {
-            self.error_with_help(
-                "config/bad-value",
-                "store.url",
-                "is not the address of a store",
-                "write `sqlite:data/hookgate.db` or `postgres://host/database`",
-            );
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let text = "names a PostgreSQL database, and this version keeps events in SQLite only";
+            self.error_with_help("config/bad-value", "store.url", text, STORE_URL);
+        } else if url.strip_prefix("sqlite:").is_none_or(str::is_empty) {
+            self.error_with_help("config/bad-value", "store.url", "is not the address of a store", STORE_URL);
         }
     }
 
