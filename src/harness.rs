@@ -16,6 +16,7 @@ mod functions;
 pub mod outcome;
 pub mod run;
 mod session;
+pub mod shapes;
 pub mod stage;
 pub mod subject;
 pub mod test;

@@ -28,6 +28,7 @@ mod mark;
 pub mod okta;
 mod provider;
 pub mod recorded;
+pub mod results;
 mod returned;
 pub mod text;
 
@@ -37,6 +38,7 @@ pub use crate::hooks::judgement::{Answer, Judgement};
 pub use crate::hooks::mark::Mark;
 pub use crate::hooks::provider::{BatchForm, Caller, FailureForm, Provider};
 use crate::hooks::recorded::RecordedParts;
+pub use crate::hooks::results::ResultShape;
 pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
 
 /// What the author of a hook writes.
@@ -55,6 +57,8 @@ pub trait Contract: Sized + 'static {
     const ON_FAILURE: &'static [FailureForm];
     /// Calls with scripts and the replies they must give. The first is the one tests merge their overrides over.
     const SAMPLES: &'static [Sample];
+    /// What tests find in `outcome` after each kind of result that this hook has.
+    const RESULTS: &'static [ResultShape] = &[];
     /// What the people behind the hook meet at the provider, for the reference page.
     const PROVIDER: Provider;
     /// How a call that is only tried out is told from one that counts, for the reference page.
@@ -254,6 +258,7 @@ pub struct Hook {
     pub silence: &'static str,
     pub on_failure: &'static [FailureForm],
     pub samples: &'static [Sample],
+    pub results: &'static [ResultShape],
     pub provider: Provider,
     pub trying: &'static str,
     pub advice: &'static Advice,
@@ -322,6 +327,7 @@ impl Hook {
             silence: C::SILENCE,
             on_failure: C::ON_FAILURE,
             samples: C::SAMPLES,
+            results: C::RESULTS,
             provider: C::PROVIDER,
             trying: C::TRYING,
             advice: C::ADVICE,

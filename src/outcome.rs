@@ -14,6 +14,7 @@ use crate::message::{Sending, Tried};
 use crate::script::compile::Compiler;
 use crate::script::context::LogLine;
 use crate::script::diagnose::ScriptError;
+use crate::script::diagnose::reasons;
 use crate::script::journal::Journal;
 use crate::script::run::{Cause, Failed, Run, Script};
 use crate::store::StoreError;
@@ -68,17 +69,17 @@ pub enum RunFailure {
 }
 
 impl RunFailure {
-    /// The label in metrics and logs.
+    /// The label in metrics and logs, one of [`reasons::FAILURE_REASONS`].
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Busy(_) | Self::NoThread => "busy",
-            Self::Overload => "overload",
-            Self::Crashed => "crashed",
-            Self::Unread(HookError::UnknownType { .. }) => "other_hook",
-            Self::Unread(_) => "bad_body",
+            Self::Busy(_) | Self::NoThread => reasons::BUSY,
+            Self::Overload => reasons::OVERLOAD,
+            Self::Crashed => reasons::CRASHED,
+            Self::Unread(HookError::UnknownType { .. }) => reasons::OTHER_HOOK,
+            Self::Unread(_) => reasons::BAD_BODY,
             Self::Script(error) => error.reason(),
-            Self::NotSent(_) => "not_sent",
-            Self::Store(_) => "store",
+            Self::NotSent(_) => reasons::NOT_SENT,
+            Self::Store(_) => reasons::STORE,
         }
     }
 
@@ -229,5 +230,43 @@ impl RunOutcome {
             operations: 0,
             took: Duration::ZERO,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Finding;
+    use crate::script::diagnose::{ErrorKind, Limit};
+
+    #[test]
+    fn every_reason_of_a_failure_is_in_the_table() {
+        let script = |kind| {
+            let finding = Finding::error("script/failed", "a.rhai", "it failed");
+            RunFailure::Script(Box::new(ScriptError { kind, finding }))
+        };
+        let failures = [
+            RunFailure::Busy(1),
+            RunFailure::Overload,
+            RunFailure::NoThread,
+            RunFailure::Crashed,
+            RunFailure::Unread(HookError::PostOnly),
+            RunFailure::Unread(HookError::UnknownType { expected: "a", found: "b".to_owned() }),
+            RunFailure::NotSent(Vec::new()),
+            RunFailure::Store(StoreError::Busy),
+            script(ErrorKind::Limit(Limit::Deadline)),
+            script(ErrorKind::Limit(Limit::Memory)),
+            script(ErrorKind::Thrown),
+            script(ErrorKind::Failed),
+            script(ErrorKind::Panic),
+            script(ErrorKind::BadReturn),
+            script(ErrorKind::NotSent),
+        ];
+        let mut told: Vec<&str> = failures.iter().map(RunFailure::reason).collect();
+        told.sort_unstable();
+        told.dedup();
+        let mut rows: Vec<&str> = reasons::FAILURE_REASONS.iter().map(|reason| reason.word).collect();
+        rows.sort_unstable();
+        assert_eq!(told, rows);
     }
 }

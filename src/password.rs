@@ -133,7 +133,7 @@ impl Problem {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// In nanoseconds: the CPU time measured on one core of a server (AMD EPYC), but for SHA-1 and SHA-256, which are taken
-    /// three to four times as dear as where the processor has instructions for them. An estimate, good to a factor of two.
+    /// three to four times as expensive as where the processor has instructions for them. An estimate, good to a factor of two.
     pub nanos: u64,
     pub memory_bytes: u64,
 }

@@ -13,6 +13,7 @@ use crate::question::verify::Credentials;
 use crate::secret::Secret;
 
 pub mod digits;
+pub mod fit;
 pub mod state;
 pub mod verify;
 
@@ -186,15 +187,6 @@ impl Question {
         Trouble::new(Reason::Rejected, format!("a connector of kind `{kind}` answers no `{}`", self.family()))
     }
 
-    /// Whether the question has what a test says of it besides its words: all parameters of a statement, or some members of
-    /// what is to be verified.
-    pub fn fits(&self, wanted: &[Value]) -> bool {
-        match &self.ask {
-            Ask::Verify(asked) => wanted.iter().all(|members| asked.include(members)),
-            _ => wanted == self.parameters(),
-        }
-    }
-
     /// Drops the secrets in it. What is remembered of a question that is answered holds none.
     pub fn forget_secrets(&mut self) {
         match &mut self.ask {
@@ -209,14 +201,6 @@ impl Question {
         match &self.ask {
             Ask::Verify(asked) => format!("mock_http_verify({:?}, {:?}", self.connector, asked.path),
             _ => format!("mock_{}({:?}, {:?}", self.family(), self.connector, self.words()),
-        }
-    }
-
-    /// The parameters of a statement.
-    pub fn parameters(&self) -> &[Value] {
-        match &self.ask {
-            Ask::Sql { parameters, .. } => parameters,
-            _ => &[],
         }
     }
 

@@ -76,6 +76,11 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
 fn save(place: &Place, draft: &Draft) -> Result<()> {
     draft.write(&place.root)?;
     output::note(format_args!("{} {}; `hookgate test` runs it from now on", paint(GOOD, "saved"), draft.file));
+    if let Some(reason) = &draft.failed {
+        output::note(format_args!(
+            "the call failed ({reason}), and the case expects that; mend the script, and `hookgate test --accept` updates the case"
+        ));
+    }
     if !draft.redacted.is_empty() {
         let members = draft.redacted.join(", ");
         output::note(format_args!("what may be secret is *** in it: {members}"));

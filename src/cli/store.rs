@@ -37,7 +37,8 @@ pub fn address(place: &Place, config: &Config) -> Result<StoreAddress> {
         StoreUrl::Env { env } => anyhow!("`store.url` is in the variable `{env}`, which is not set"),
         StoreUrl::Text(_) => anyhow!("there is no `store.url`"),
     })?;
-    StoreAddress::parse(&url, &place.root).map_err(|problem| anyhow!("`store.url` {problem}"))
+    StoreAddress::parse(&url, &place.root)
+        .map_err(|problem| anyhow!("`store.url` {problem}: write `sqlite:data/hookgate.db`"))
 }
 
 /// The store there, beside the gateway that may run on it.

@@ -4,6 +4,7 @@
 //! What has the wrong type is passed over here, because `shape` reports it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::config::source::{Source, has_password, is_bare, join};
 use crate::config::{HookFacts, Known, MOST_FINDINGS};
 use crate::finding::{Finding, nearest};
 use crate::secret::literal::secret_in_url;
-use crate::store::open;
+use crate::store::open::StoreAddress;
 
 mod auth;
 mod connectors;
@@ -51,6 +52,9 @@ struct Check<'a> {
     hooks: &'a [HookFacts],
     findings: Vec<Finding>,
 }
+
+/// What to write instead of an address that is none.
+const STORE_URL: &str = "write `sqlite:data/hookgate.db`";
 
 impl Check<'_> {
     fn error(&mut self, code: &'static str, path: &str, message: impl Into<String>) {
@@ -116,13 +120,8 @@ impl Check<'_> {
                 "a password is never written into the file",
                 "put the whole address into a variable: `url = { env = \"DATABASE_URL\" }`",
             );
-        } else if !open::is_address(url) {
-            self.error_with_help(
-                "config/bad-value",
-                "store.url",
-                "is not the address of a store",
-                "write `sqlite:data/hookgate.db` or `postgres://host/database`",
-            );
+        } else if let Err(problem) = StoreAddress::parse(url, Path::new(".")) {
+            self.error_with_help("config/bad-value", "store.url", problem.to_string(), STORE_URL);
         }
     }
 

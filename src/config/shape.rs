@@ -179,7 +179,7 @@ impl<'a> Report<'a> {
             return;
         };
         if PLANNED_SCHEMES.contains(&written) && allowed.contains(&"none") {
-            let message = format!("scheme `{written}` is not built yet");
+            let message = format!("scheme `{written}` is not in this version");
             let finding = self.source.at_value("config/bad-value", &place, message);
             self.findings.push(finding.help(format!("this version knows {}", quoted(&allowed))));
             return;

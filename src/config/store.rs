@@ -9,7 +9,7 @@ use crate::config;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite:FILE` on one machine, `postgres://…` for several; `{ env = … }` where it holds a password.
+    /// `sqlite:FILE`, on a local disk; `{ env = … }` where a variable holds it.
     pub url: StoreUrl,
     /// Days after which records are removed: events counted from the end of the last of their jobs.
     #[schemars(range(min = 1))]

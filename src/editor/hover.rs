@@ -7,6 +7,9 @@ use crate::editor::tokens::Kind;
 use crate::editor::types::Typed;
 use crate::editor::view::View;
 use crate::editor::vocabulary::{is_command, methods_of, plain_word};
+use crate::harness;
+use crate::harness::shapes;
+use crate::hooks::ResultShape;
 use crate::script::library::Entry;
 use crate::script::parameters;
 use crate::script::parameters::Parameter;
@@ -58,7 +61,8 @@ fn members(view: &View, index: usize, name: &str) -> Vec<String> {
             unique(declared.into_iter().chain(values).collect())
         }
         Typed::Shape(Shape::Value(receiver)) => {
-            view.vocabulary.members(receiver).filter(|entry| entry.name() == name).map(of_entry).collect()
+            let entries = view.vocabulary.members(receiver).filter(|entry| entry.name() == name);
+            entries.map(|entry| [of_entry(entry), results(view, entry)].concat()).collect()
         }
         Typed::Shape(shape) => match plain_word(shape) {
             Some(word) => methods_of(word).filter(|row| row.name == name).map(of_builtin).collect(),
@@ -69,6 +73,20 @@ fn members(view: &View, index: usize, name: &str) -> Vec<String> {
             }
         },
     }
+}
+
+/// What a member of the outcome of a run is after each kind of result, for a test of one hook.
+fn results(view: &View, entry: &Entry) -> String {
+    let [hook] = view.vocabulary.hooks[..] else { return String::new() };
+    if entry.receiver() != Some("Outcome") || !harness::library().entries.iter().any(|own| std::ptr::eq(own, entry)) {
+        return String::new();
+    }
+    let row = |shape: &ResultShape| {
+        let holds: Vec<String> = shape.of_member(entry.name()).map(|condition| format!("`{condition}`")).collect();
+        (!holds.is_empty()).then(|| format!("\n- {}: {}", shape.result, holds.join(", ")))
+    };
+    let rows: String = shapes::of(hook).filter_map(row).collect();
+    if rows.is_empty() { rows } else { format!("\n\nIn tests of `{}`:\n{rows}", hook.name) }
 }
 
 /// A word of unknown meaning gets no more pages than this.

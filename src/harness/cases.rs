@@ -1,7 +1,7 @@
 //! Golden cases: `scripts/cases/<script>/<name>.json`, a call and what must come of it. A case is run like a test;
 //! `hookgate test --accept` writes what came of it, and the difference is what people review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,10 @@ use crate::harness::stage::TestCall;
 use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::harness::test;
 use crate::harness::trial::{Complaint, Trial, Verdict};
-use crate::question::{Answer, KV, Reason, Trouble};
+use crate::question::fit::Stated;
+use crate::question::{Answer, Ask, KV, Reason, Trouble};
 use crate::script::context::{Mock, Mocked, World};
+use crate::script::diagnose::ScriptError;
 use crate::script::journal::Lookup;
 use crate::script::prelude::json::dynamic_from_json;
 use crate::script::prelude::time::Time;
@@ -36,6 +38,10 @@ pub struct Golden {
     /// What the case shows, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+    /// The call failed when the case was saved, and why: one of the words of `hookgate_fallback_total`. So the case expects that
+    /// failure, until somebody mends the script and accepts what comes of it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_when_saved: Option<String>,
     /// The route, or `route.rule`, that runs the script; the first of them if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
@@ -61,6 +67,14 @@ pub struct Golden {
     pub expected: Option<Vec<Expected>>,
 }
 
+impl Golden {
+    /// What readers of a report should know of a case that was saved from a call that failed.
+    fn mark(&self) -> Option<String> {
+        let reason = self.failed_when_saved.as_ref()?;
+        Some(format!("saved from a call that failed ({reason}), so it expects that failure"))
+    }
+}
+
 /// The answer to one question, or why there was none.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +85,9 @@ pub struct Looked {
     /// Of a statement; whatever they are, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Value>>,
+    /// Of a POST; whatever it is, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub answer: Value,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -87,12 +104,24 @@ impl Looked {
         if question.family() == KV {
             return None;
         }
-        let parameters = (!question.parameters().is_empty()).then(|| question.parameters().to_vec());
+        let (body, parameters) = match (&question.ask, question.sent()) {
+            (Ask::Http { .. }, body) => (body, None),
+            (Ask::Sql { .. }, Some(Value::Array(parameters))) => (None, Some(parameters)),
+            _ => (None, None),
+        };
         let (answer, stale, fails) = match &lookup.answered {
             Ok(answer) => (answer.value.clone(), answer.stale, None),
             Err(trouble) => (Value::Null, false, Some(trouble.reason.name().to_owned())),
         };
-        Some(Self { connector: question.connector.clone(), asked: question.words(), parameters, answer, stale, fails })
+        Some(Self {
+            connector: question.connector.clone(),
+            asked: question.words(),
+            parameters,
+            body,
+            answer,
+            stale,
+            fails,
+        })
     }
 
     fn mock(&self) -> Result<Mock, String> {
@@ -104,7 +133,8 @@ impl Looked {
             }
         };
         let (connector, words) = (self.connector.clone(), self.asked.clone());
-        Ok(Mock { family: None, connector, words, parameters: self.parameters.clone(), answered })
+        let sent = self.parameters.clone().or_else(|| self.body.clone().map(|body| vec![body]));
+        Ok(Mock { stated: Stated { family: None, connector, words, sent }, answered })
     }
 }
 
@@ -157,6 +187,7 @@ pub(super) fn run(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Trial {
     let started = Instant::now();
     let ran = perform(suite, subject, name);
     let about = ran.as_ref().ok().and_then(|ran| ran.golden.about.clone()).unwrap_or_default();
+    let mark = ran.as_ref().ok().and_then(|ran| ran.golden.mark());
     let complaint = match ran {
         Err(finding) => Some(Complaint::of(*finding)),
         Ok(ran) => compare(subject, name, &ran),
@@ -167,6 +198,7 @@ pub(super) fn run(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Trial {
         file: subject.cases.get(name).map(|case| case.label.clone()).unwrap_or_default(),
         name: format!("case/{name}"),
         about,
+        mark,
         line: 1,
         verdict: if complaint.is_some() { Verdict::Failed } else { Verdict::Passed },
         rows: Vec::new(),
@@ -187,6 +219,9 @@ pub fn accepted(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Opt
     if agrees(ran.golden.expected.as_deref(), &found) {
         return Ok(None);
     }
+    if found.iter().all(|run| run.failure.is_none()) {
+        ran.golden.failed_when_saved = None;
+    }
     ran.golden.expected = Some(found);
     Ok(Some(written(&ran.golden)))
 }
@@ -204,6 +239,8 @@ pub fn written(golden: &Golden) -> String {
 pub fn record(call: &TestCall, mut golden: Golden) -> Result<Golden, crate::hooks::HookError> {
     let outcomes = call.perform(&golden.request)?;
     let of_events = call.binding.hook.events;
+    let failed: BTreeSet<&str> = outcomes.iter().filter_map(Outcome::error).map(ScriptError::reason).collect();
+    golden.failed_when_saved = (!failed.is_empty()).then(|| failed.into_iter().collect::<Vec<_>>().join(", "));
     golden.expected = Some(outcomes.iter().map(|outcome| Expected::of(outcome, of_events)).collect());
     Ok(golden)
 }

@@ -128,6 +128,7 @@ fn broken(id: String, findings: &[Finding]) -> Trial {
         file: first.map(|finding| finding.file.clone()).unwrap_or_default(),
         script: String::new(),
         about: String::new(),
+        mark: None,
         line: first.map_or(0, |finding| finding.line),
         verdict: Verdict::Failed,
         rows: Vec::new(),

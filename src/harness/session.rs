@@ -18,7 +18,7 @@ use crate::harness::stage::{Fails, completed};
 use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::script::compile::Compiler;
 use crate::script::context::{Mocked, Surroundings, World};
-use crate::script::diagnose::ScriptError;
+use crate::script::diagnose::{ErrorKind, ScriptError};
 use crate::script::trace::values::Noted;
 
 /// What a test fakes and finds.
@@ -175,8 +175,10 @@ impl Session {
     }
 
     pub(super) fn note_run(&mut self, outcome: &Outcome) {
-        self.last_failed = outcome.error().map(|error| (outcome.seen(), error.finding.clone()));
-        if let Some(error) = outcome.error() {
+        // A message is not sent because the test says so: that is nothing to find out.
+        let error = outcome.error().filter(|error| error.kind != ErrorKind::NotSent);
+        self.last_failed = error.map(|error| (outcome.seen(), error.finding.clone()));
+        if let Some(error) = error {
             self.failed_runs.push((outcome.seen(), error.clone()));
         } else if let Some(why) = outcome.first_refused() {
             self.refused_runs.push((outcome.seen(), why.to_owned()));

@@ -15,6 +15,7 @@ use crate::harness::outcome;
 use crate::harness::session::{Fallible, Session};
 use crate::harness::subject::Binding;
 use crate::hooks::{Decoded, Encoded, HookError};
+use crate::message;
 use crate::outcome::{RunFailure, RunOutcome, ScriptUse};
 use crate::script::compile::Compiler;
 use crate::script::context::{Surroundings, World};
@@ -116,8 +117,10 @@ impl TestCall {
     fn sent(&self, place: ScriptUse<'_>, mut run: RunOutcome) -> RunOutcome {
         let Some(sending) = run.sending.take() else { return run };
         let mut run = place.settled(run, sending::pretend(&sending, &self.sends));
-        if let Some(failure @ RunFailure::NotSent(_)) = &run.failure {
+        if let Some(failure @ RunFailure::NotSent(tried)) = &run.failure {
             run.reply.notes.push(failure.to_string());
+            let error = ScriptError::not_sent(place.script.label(), &message::Outcome::reasons(tried));
+            run.failure = Some(RunFailure::Script(Box::new(error)));
         }
         run
     }

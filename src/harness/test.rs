@@ -40,6 +40,7 @@ pub(super) fn run(suite: &Suite, subject: &Arc<Subject>, place: usize, until: Op
         file: subject.test_label.clone(),
         name: function.name.clone(),
         about: function.about.clone(),
+        mark: None,
         line: function.line,
         verdict,
         rows: Vec::new(),

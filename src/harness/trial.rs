@@ -21,6 +21,8 @@ pub struct Trial {
     pub name: String,
     /// Its `///` lines.
     pub about: String,
+    /// What readers of a report should know of it whether it passes or not.
+    pub mark: Option<String>,
     pub line: usize,
     pub verdict: Verdict,
     /// The rows of a table, if the test has named any.

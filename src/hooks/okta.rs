@@ -25,6 +25,7 @@ mod recorded;
 pub mod registration;
 pub mod reply;
 pub mod request;
+mod results;
 pub mod saml;
 pub mod telephony;
 pub mod token;

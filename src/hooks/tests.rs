@@ -154,7 +154,7 @@ fn every_hook_takes_actions_beside_its_commands() {
             let encoded = encoded(hook, entry.doc.example).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
             assert_eq!(encoded.actions.len(), 1, "{}: {}", hook.name, entry.doc.example);
         }
-        // Whether the hook has an answer when nothing is returned is its own affair.
+        // Each hook defines whether it has an answer when nothing is returned.
         let nothing = encoded(hook, "()");
         let names = |expression| -> Vec<String> {
             let encoded = encoded(hook, expression).unwrap_or_else(|error| panic!("{}: {error}", hook.name));

@@ -133,7 +133,7 @@ fn whole(description: &Description, salt: Option<&[u8]>) -> Result<Expression, P
     };
     if !hashed.has(&Expression::Password) || hashed.has(&Expression::Previous) {
         return Err(Problem::malformed(
-            "there is no `password` in `pattern`, or there is `digest`, which belongs into `again`",
+            "there is no `password` in `pattern`, or there is `digest`, which goes into `again`",
         ));
     }
     let hashed = hashed.bare_digest();

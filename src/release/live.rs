@@ -66,7 +66,7 @@ pub enum Reloaded {
     Waiting,
 }
 
-/// Whose wish it is that the files are looked at.
+/// Who requested the reload.
 #[derive(Clone, Copy)]
 enum Asked<'a> {
     /// Nobody's: they may have changed.
@@ -117,7 +117,8 @@ impl Live {
         &self.attempts
     }
 
-    /// Has this one told of the release in force, and of every one from now on. The first witness to come stays.
+    /// Registers the observer that is notified of every activation, and of the release in force now. Only the first call has an
+    /// effect.
     pub fn tell(&self, witness: Box<dyn Witness>) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.witness.set(witness);

@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use rhai::{EvalAltResult, ImmutableString, Map};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::password::Ceilings;
+use crate::question::fit::{Difference, Stated};
 use crate::question::state::State;
 use crate::question::{Answer, Answered, Ask, Question};
 use crate::script::budget;
@@ -57,13 +57,8 @@ pub struct Mocked {
 /// The answer to a question, as a test gives it.
 #[derive(Clone, Debug)]
 pub struct Mock {
-    /// Of any family, if none.
-    pub family: Option<&'static str>,
-    pub connector: String,
-    /// [`Question::words`]
-    pub words: String,
-    /// Of a statement: with these parameters only. Of what is verified: with these members.
-    pub parameters: Option<Vec<Value>>,
+    /// The question that it answers.
+    pub stated: Stated,
     /// Of a statement: its rows, one row, or one value.
     pub answered: Answered,
 }
@@ -99,6 +94,12 @@ pub struct Context {
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
 }
+
+/// Mocks that are named to somebody whose question has none.
+const MOST_NEAR: usize = 3;
+
+/// Parts in which a mock may differ that is still named.
+const MOST_DIFFERENCES: usize = 2;
 
 /// Lines of log that one run may write; what is over is dropped.
 pub const MAX_LOG_LINES: usize = 100;
@@ -240,25 +241,37 @@ impl Mocked {
 
     /// The answer to a question, if the test gives one.
     fn answer(&self, question: &Question) -> Option<Answered> {
+        let mock = self.answers.iter().rfind(|mock| question.fits(&mock.stated));
         if let Ask::Kv(step) = &question.ask {
+            // The state answers, unless the test lets it fail.
+            if let Some(Mock { answered: Err(trouble), .. }) = mock {
+                return Some(Err(trouble.clone()));
+            }
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             return Some(Ok(Answer::fresh(state.step(step, self.now.as_millisecond()))));
         }
-        let (family, words) = (question.family(), question.words());
-        let fits = |mock: &&Mock| {
-            mock.family.is_none_or(|one| one == family)
-                && mock.connector == question.connector
-                && mock.words == words
-                && mock.parameters.as_ref().is_none_or(|wanted| question.fits(wanted))
-        };
-        let mock = self.answers.iter().rfind(fits)?;
+        let mock = mock?;
         let answered = mock.answered.clone();
         Some(match &question.ask {
             // What a test writes is rows; what was recorded is what was wanted of them.
-            Ask::Sql { take, .. } if mock.family.is_some() => {
+            Ask::Sql { take, .. } if mock.stated.family.is_some() => {
                 answered.map(|answer| Answer { value: take.of(answer.value), stale: answer.stale })
             }
             _ => answered,
         })
+    }
+
+    /// Mocks that nearly fit a question: those with the fewest other parts, each with what differs. The last ones come first.
+    pub fn near(&self, question: &Question) -> Vec<String> {
+        let compared = |mock: &Mock| Some((question.compared(&mock.stated)?, mock.stated.clone()));
+        let mut near: Vec<_> = self.answers.iter().rev().filter_map(compared).collect();
+        near.retain(|(differences, _)| differences.len() <= MOST_DIFFERENCES);
+        near.sort_by_key(|(differences, _)| differences.len());
+        let told = |(differences, stated): &(Vec<Difference>, Stated)| {
+            let parts = differences.iter().map(|difference| format!("the {}: {}", difference.part, difference.detail));
+            let parts = parts.collect::<Vec<_>>().join(", and ");
+            format!("near it is the mock of `{}` at `{}`: {parts}", stated.words, stated.connector)
+        };
+        near.iter().take(MOST_NEAR).map(told).collect()
     }
 }

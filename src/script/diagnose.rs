@@ -5,6 +5,7 @@
 mod brackets;
 mod parse;
 pub(crate) mod place;
+pub mod reasons;
 mod runtime;
 mod statement;
 mod unknown;
@@ -31,6 +32,8 @@ pub enum ErrorKind {
     Panic,
     /// It ended, but not with commands.
     BadReturn,
+    /// It ended, and no provider took the message that it sends.
+    NotSent,
 }
 
 /// What a run may use only so much of.
@@ -60,6 +63,12 @@ impl ScriptError {
         Self { kind: ErrorKind::Panic, finding }
     }
 
+    /// No provider took the message of a script; `reasons` says which ones were tried.
+    pub fn not_sent(file: &str, reasons: &str) -> Self {
+        let message = format!("no provider took the message ({reasons})");
+        Self { kind: ErrorKind::NotSent, finding: Finding::error("script/failed", file, message) }
+    }
+
     /// Whether its message may hold something of a call or of an answer: what the script gave to `throw`, what a native
     /// function or a lookup said, a key that was not found. All other messages are made of the script's own text.
     pub fn quotes(&self) -> bool {
@@ -71,14 +80,15 @@ impl ScriptError {
         }
     }
 
-    /// The label in metrics, logs and tests.
+    /// The label in metrics, logs and tests, one of [`reasons::FAILURE_REASONS`].
     pub fn reason(&self) -> &'static str {
         match self.kind {
-            ErrorKind::Limit(Limit::Deadline) => "timeout",
-            ErrorKind::Limit(_) => "limit",
-            ErrorKind::Panic => "panic",
-            ErrorKind::BadReturn => "bad_command",
-            _ => "script_error",
+            ErrorKind::Limit(Limit::Deadline) => reasons::TIMEOUT,
+            ErrorKind::Limit(_) => reasons::LIMIT,
+            ErrorKind::Panic => reasons::PANIC,
+            ErrorKind::BadReturn => reasons::BAD_COMMAND,
+            ErrorKind::NotSent => reasons::NOT_SENT,
+            ErrorKind::Thrown | ErrorKind::Failed => reasons::SCRIPT_ERROR,
         }
     }
 }

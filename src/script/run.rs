@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, ImmutableString, Position, Scope};
 
 use crate::question::Question;
+use crate::question::fit;
 use crate::script::budget;
 use crate::script::budget::{Budget, Limits, Stopped};
 use crate::script::cells;
 use crate::script::context;
-use crate::script::context::{Context, LogLine, Surroundings, World};
+use crate::script::context::{Context, LogLine, Mocked, Surroundings, World};
 use crate::script::depth;
 use crate::script::depth::TooDeep;
 use crate::script::journal::Journal;
@@ -362,12 +363,20 @@ impl Ended {
     /// What is wrong with a question where nobody answers. It cannot be caught: a test that mocks nothing would pass.
     fn unanswered(&self, call: &Call) -> Option<Cause> {
         let question = self.asked.as_ref().filter(|_| self.stopped == Some(Stopped::Asked))?;
-        let text = match call.world {
+        let text = match &call.world {
             World::Real => "connectors cannot be asked here".to_owned(),
-            World::Mocked(_) => format!("a lookup has no mock: add {}, …) to the test", question.mock()),
+            World::Mocked(mocked) => without_mock(question, mocked),
         };
         Some(Cause::Error(EvalAltResult::ErrorRuntime(text.into(), Position::NONE).into()))
     }
+}
+
+/// What a test lacks: the mock to add, what went with the question, and the mocks that nearly fit.
+fn without_mock(question: &Question, mocked: &Mocked) -> String {
+    let add = format!("a lookup has no mock: add {}, …) to the test", question.mock());
+    let sent = question.sent().map(|sent| format!("it sends {}", fit::short(&sent)));
+    let parts: Vec<String> = [add].into_iter().chain(sent).chain(mocked.near(question)).collect();
+    parts.join("; ")
 }
 
 impl Runtimes {

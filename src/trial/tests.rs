@@ -182,7 +182,8 @@ fn a_case_makes_no_folder_outside_the_bundle() {
     let (bundle, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     std::fs::create_dir_all(bundle.path().join("scripts")).expect("a folder");
     std::os::unix::fs::symlink(outside.path(), bundle.path().join("scripts/cases")).expect("a link");
-    let case = Draft { file: "scripts/cases/signup/one.json".to_owned(), text: "{}".to_owned(), redacted: Vec::new() };
+    let (file, text) = ("scripts/cases/signup/one.json".to_owned(), "{}".to_owned());
+    let case = Draft { file, text, redacted: Vec::new(), failed: None };
     let error = case.write(bundle.path()).expect_err("it leads out").to_string();
     assert!(error.contains("scripts/cases/signup/one.json"), "{error}");
     assert_eq!(std::fs::read_dir(outside.path()).expect("the folder is there").count(), 0);

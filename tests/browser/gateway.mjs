@@ -43,10 +43,17 @@ class Desk {
   constructor() {
     this.taken = [];
     this.status = 200;
+    /** What is there to be read: a path, with or without its query, and its JSON. */
+    this.answers = {};
     this.server = createServer((request, response) => {
       let body = '';
       request.on('data', (chunk) => { body += chunk; });
       request.on('end', () => {
+        const answer = this.answers[request.url] ?? this.answers[request.url.split('?')[0]];
+        if (request.method === 'GET' && answer) {
+          response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+          return;
+        }
         if (this.status === 200) this.taken.push({ path: request.url, body: JSON.parse(body || 'null') });
         response.writeHead(this.status).end();
       });
@@ -67,32 +74,68 @@ class Desk {
 export class Gateway {
   /** @param {string} access lines of [admin] that say who may look: none for everybody on this machine */
   static async start(access = '') {
+    const gateway = await Gateway.made(async (bundle) => { await cp(join(HERE, 'bundle'), bundle, { recursive: true }); });
+    await gateway.edit('gateway.toml', (text) => gateway.placed(text).replace('{ACCESS}', access));
+    return gateway.served();
+  }
+
+  /**
+   * The bundle that ships with the program.
+   * @param {(toml: string) => string} change what is written into its gateway.toml before the start
+   * @param {(gateway: Gateway) => Promise<void>} edit what else changes before the start
+   */
+  static async shipped(change, edit = async () => {}) {
+    const gateway = await Gateway.made(async (bundle) => {
+      await mkdir(bundle);
+      for (const part of ['gateway.toml', 'scripts', 'tables']) await cp(join(HERE, '../..', part), join(bundle, part), { recursive: true });
+    });
+    const ports = (text) => text.replace('127.0.0.1:8080', '127.0.0.1:{PUBLIC}').replace('127.0.0.1:8081', '127.0.0.1:{ADMIN}');
+    await gateway.edit('gateway.toml', (text) => gateway.placed(change(ports(text))));
+    await edit(gateway);
+    return gateway.served();
+  }
+
+  /** One that does not run yet. */
+  static async made(copy) {
     const gateway = new Gateway();
     gateway.desk = new Desk();
     gateway.folder = await mkdtemp(join(tmpdir(), 'hookgate-browser-'));
     gateway.bundle = join(gateway.folder, 'bundle');
-    await cp(join(HERE, 'bundle'), gateway.bundle, { recursive: true });
+    await copy(gateway.bundle);
     await mkdir(join(gateway.bundle, 'secrets'));
     await writeFile(join(gateway.bundle, 'secrets/okta'), SECRET);
-    const [desk, open, admin] = [await gateway.desk.start(), await freePort(), await freePort()];
-    gateway.public = `http://127.0.0.1:${open}`;
-    gateway.admin = `http://127.0.0.1:${admin}`;
-    await gateway.edit('gateway.toml', (text) => text
-      .replace('{PUBLIC}', open).replace('{ADMIN}', admin).replace('{DESK}', desk).replace('{ACCESS}', access));
+    gateway.ports = { DESK: await gateway.desk.start(), PUBLIC: await freePort(), ADMIN: await freePort() };
+    gateway.public = `http://127.0.0.1:${gateway.ports.PUBLIC}`;
+    gateway.admin = `http://127.0.0.1:${gateway.ports.ADMIN}`;
+    return gateway;
+  }
+
+  /** The text with the ports in it. */
+  placed(text) {
+    return Object.entries(this.ports).reduce((text, [name, port]) => text.replaceAll(`{${name}}`, port), text);
+  }
+
+  async served() {
+    const gateway = this;
     gateway.log = '';
     gateway.process = spawn(BINARY, ['serve'], { cwd: gateway.bundle, env: { PATH: process.env.PATH, HOOKGATE_LOG: 'info' } });
     for (const out of [gateway.process.stdout, gateway.process.stderr]) out.on('data', (text) => { gateway.log += text; });
     gateway.process.on('exit', (code) => { gateway.ended = code ?? 'a signal'; });
-    await until('ready', async () => {
+    const ready = until('ready', async () => {
       if (gateway.ended !== undefined) throw new Error(`the gateway ended with ${gateway.ended}:\n${gateway.log}`);
       return (await fetch(`${gateway.admin}/readyz`).catch(() => null))?.ok;
     }, START_MS);
+    await ready.catch(async (error) => {
+      // Nothing stays open that keeps the tests from ending.
+      await gateway.stop();
+      throw error;
+    });
     return gateway;
   }
 
   async stop() {
-    const gone = new Promise((resolve) => this.process.once('exit', resolve));
     if (this.ended === undefined) {
+      const gone = new Promise((resolve) => this.process.once('exit', resolve));
       this.process.kill('SIGTERM');
       await gone;
     }

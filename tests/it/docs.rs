@@ -22,12 +22,14 @@ use crate::mistakes;
 
 mod api;
 mod checked;
+mod claims;
 mod connectors;
 mod deploying;
 mod examples;
 mod first_rule;
 mod readme;
 mod scripts;
+mod shapes;
 mod testing;
 
 fn root() -> &'static Path {

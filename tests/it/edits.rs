@@ -204,6 +204,9 @@ fn each_part_of_the_configuration_can_be_removed() {
     paths.extend(bound.iter().flat_map(|(path, _)| params(path)));
     paths.extend(members(&shipped.config, "tables"));
     paths.push("connectors".to_owned());
+    paths.extend(members(&shipped.config, "connectors"));
+    // What has a default.
+    paths.extend(["server", "admin", "store", "scripts", "limits"].map(str::to_owned));
     assert!(paths.len() > 25, "{paths:#?}");
     let mut wrong = Vec::new();
     for path in paths {

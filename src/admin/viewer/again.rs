@@ -161,13 +161,16 @@ pub(super) async fn save(
         Ok(draft) => draft,
         Err(error) => return saved(&desk, &who, &id, &trouble(&error)),
     };
-    let (file, redacted) = (draft.file.clone(), draft.redacted.len());
+    let (file, redacted, failed) = (draft.file.clone(), draft.redacted.len(), draft.failed.clone());
     let shown = match desk.save(&operator, draft).await {
         Ok(()) => {
             desk.note(&operator, "test saved", &file, &json!({ "decision": record.id })).await;
             html! {
                 p.lead { "Saved as " code { (parts::text(&file)) } "." }
                 @if redacted > 0 { p { (parts::counted(redacted as u64, "member")) " of the request that may be secret replaced by ***." } }
+                @if let Some(reason) = &failed {
+                    p { "The call failed (" code { (parts::text(reason)) } "), and the test expects that: " code { "failed_when_saved" } " in the file says so." }
+                }
                 p { "It goes live with the release, and this runs it:" }
                 (parts::copied("hookgate test"))
             }

@@ -144,7 +144,8 @@ fn head(record: &Record) -> Markup {
         @if record.failure.is_some() && record.rule.is_none() && record.outcome != outcome::REFUSED {
             p.lead { "The script gave no answer, so the declared one was given." }
         }
-        @if let Some(effect) = record.effect.as_ref().filter(|effect| **effect != record.headline()) { p.lead { (parts::long(effect)) } }
+        @if let Some(effect) = record.effect.as_ref().filter(|effect| **effect != record.headline()) { p.lead { (parts::sentence(effect)) } }
+        @if let Some(asked) = asked(record) { p.lead { (parts::sentence(&asked)) } }
         p.sub {
             (parts::moment(record.at)) " · " (parts::text(&record.hook))
             @if let Some(login) = &record.subject.login { " · " a href=(parts::address("/", &[("find", login)])) { (parts::text(login)) } }
@@ -154,6 +155,28 @@ fn head(record: &Record) -> Markup {
         }
     }
 }
+
+/// What a rule of events did, where nothing else says it: it has no effect at the provider, and its reason is often one word.
+fn asked(record: &Record) -> Option<String> {
+    if record.rule.is_none() || record.failure.is_some() || record.effect.is_some() {
+        return None;
+    }
+    let mut asked: Vec<String> = Vec::new();
+    for action in &record.actions {
+        let words = format!("{} through {}", action.name.replace('_', " "), action.connector);
+        if !asked.contains(&words) {
+            asked.push(words);
+        }
+    }
+    Some(match asked.len() {
+        0 => "It asked for no action.".to_owned(),
+        1..=MOST_ASKED => format!("It asked for {}.", asked.join(", ")),
+        more => format!("It asked for {}, and {} more.", asked[..MOST_ASKED].join(", "), more - MOST_ASKED),
+    })
+}
+
+/// Kinds of actions that are named at the top.
+const MOST_ASKED: usize = 3;
 
 /// Why, in a sentence. What the script said stands for itself, and so does an error that names its place.
 fn why(record: &Record) -> String {
@@ -289,7 +312,7 @@ mod tests {
 
     use super::*;
     use crate::admin::access::sight::{ContentKind, PerRole};
-    use crate::decision::{Failure, Subject};
+    use crate::decision::{ActionLine, Failure, Subject};
 
     fn page(record: &Record, capture: Option<&Disclosure<Capture>>) -> String {
         let sources = [Source { file: "scripts/a.rhai".to_owned(), text: "one\ntwo\n".to_owned() }];
@@ -323,6 +346,21 @@ mod tests {
         assert!(page.contains("a.rhai failed at scripts/a.rhai:2"), "{page}");
         assert!(page.contains(r#"<tr class="failed"><td class="no" title="failed here">2"#), "{page}");
         assert!(page.contains("capture = true"), "{page}");
+    }
+
+    #[test]
+    fn a_rule_says_at_the_top_what_it_asked_for() {
+        let rule =
+            Record { rule: Some("watch".to_owned()), failure: None, outcome: outcome::ACTED.to_owned(), ..record() };
+        assert!(page(&rule, None).contains(r#"<p class="lead">It asked for no action.</p>"#), "{}", page(&rule, None));
+        let action = |name: &str, connector: &str| ActionLine {
+            name: name.into(),
+            connector: connector.into(),
+            ..ActionLine::default()
+        };
+        let actions = vec![action("notify", "alerts"), action("notify", "alerts"), action("clear_sessions", "org")];
+        let page = page(&Record { actions, ..rule }, None);
+        assert!(page.contains("It asked for notify through alerts, clear sessions through org."), "{page}");
     }
 
     #[test]

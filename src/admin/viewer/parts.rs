@@ -28,7 +28,12 @@ pub(super) fn prose(sentence: &str) -> Markup {
     html! { @for (index, piece) in pieces.iter().enumerate() { @if index % 2 == 1 { code { (text(piece)) } } @else { (escaped(piece)) } } }
 }
 
-/// The same, folded where it is long.
+/// The same, which may hold a long text of somebody else.
+pub(super) fn sentence(raw: &str) -> Markup {
+    if raw.chars().count() <= FOLD_AT { prose(raw) } else { long(raw) }
+}
+
+/// A text, folded where it is long.
 pub(super) fn long(raw: &str) -> Markup {
     let count = raw.chars().count();
     if count <= FOLD_AT {

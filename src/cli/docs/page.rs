@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::cli::docs::named::{Named, Place};
 use crate::cli::docs::parts;
 use crate::cli::output::{BOLD, DIM, paint};
+use crate::harness::shapes;
 use crate::hooks::Hook;
 use crate::script::library::{Effect, Entry};
 
@@ -33,6 +34,17 @@ pub(super) fn of_hook(hook: &Hook) -> String {
     let types: Vec<&str> = parts.types.iter().map(|(entry, _)| entry.name()).collect();
     if !types.is_empty() {
         let _ = writeln!(text, "\n{} {}", paint(DIM, "its types:"), types.join(", "));
+    }
+    let _ =
+        writeln!(text, "\n{} {}", paint(BOLD, "In tests"), paint(DIM, format!("let outcome = {};", parts::run(hook))));
+    for shape in shapes::of(hook) {
+        let _ = writeln!(text, "  {}", shape.result);
+        for line in [shape.before, shape.script].into_iter().filter(|line| !line.is_empty()) {
+            let _ = writeln!(text, "      {line}");
+        }
+        for condition in shape.holds {
+            let _ = writeln!(text, "      {} {condition}", paint(DIM, "holds:"));
+        }
     }
     if let Some(sample) = hook.samples.first() {
         let _ = writeln!(text, "\n{}\n{}", paint(BOLD, "Example"), sample.script.trim());

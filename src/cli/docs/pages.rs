@@ -12,6 +12,7 @@ use crate::cli::docs::parts;
 use crate::cli::output;
 use crate::connectors;
 use crate::harness;
+use crate::harness::shapes;
 use crate::hooks;
 use crate::hooks::{Hook, Sample};
 use crate::release;
@@ -89,8 +90,27 @@ pub fn of_hook(hook: &Hook) -> String {
         table(&mut text, "Property", members);
     }
     let _ = writeln!(text, "\nEvery script has [these functions and types](../reference.md#every-script), too.");
+    outcomes(&mut text, hook);
     samples(&mut text, hook.samples);
     text
+}
+
+/// What a test finds in `outcome`, by what the script does.
+fn outcomes(text: &mut String, hook: &Hook) {
+    let run = parts::run(hook);
+    let _ = writeln!(
+        text,
+        "\n## In tests\n\nWhat `let outcome = {run};` gives in a [test](../testing.md), by what the body of `{}` does.\n\
+         Members that a row does not name are empty or `()`; [all members](../tests/running.md#outcome). A test of hookgate runs\n\
+         each row.\n\n| Result | The script | True of `outcome` |\n| --- | --- | --- |",
+        hook.entry
+    );
+    for shape in shapes::of(hook) {
+        let before = if shape.before.is_empty() { String::new() } else { format!(" after `{}`", cell(shape.before)) };
+        let script = if shape.script.is_empty() { "nothing".to_owned() } else { format!("`{}`", cell(shape.script)) };
+        let holds = shape.holds.iter().map(|condition| format!("`{}`", cell(condition))).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "| {} | {script}{before} | {holds} |", shape.result);
+    }
 }
 
 fn on_failure(text: &mut String, hook: &Hook) {

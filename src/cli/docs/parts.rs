@@ -34,6 +34,11 @@ pub(super) fn entry(hook: &Hook) -> String {
     format!("{}({parameter}: {})", hook.entry, hook.request)
 }
 
+/// How a test runs a script of the hook.
+pub(super) fn run(hook: &Hook) -> &'static str {
+    if hook.events { "run_event()" } else { "run()" }
+}
+
 /// A form of `on_failure` as `gateway.toml` has it.
 pub(super) fn failure(form: &FailureForm) -> String {
     if form.takes_text { format!("{{ {} = \"…\" }}", form.word) } else { format!("\"{}\"", form.word) }

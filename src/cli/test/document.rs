@@ -55,6 +55,7 @@ fn trial(trial: &Trial) -> Value {
         "line": trial.line,
         "name": trial.name,
         "about": trial.about,
+        "mark": trial.mark,
         "verdict": verdict,
         "why": why,
         "rows": trial.rows,

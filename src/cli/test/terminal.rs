@@ -26,6 +26,7 @@ pub(super) fn summary(report: &Report) -> String {
     }
     parts.extend(report.failed().map(failure));
     parts.extend(waiting(report));
+    parts.extend(marked(report));
     parts.extend(slowest(report));
     parts.push(count(report));
     parts.join("\n")
@@ -96,6 +97,12 @@ fn waiting(report: &Report) -> Vec<String> {
     report.trials.iter().filter_map(line).collect()
 }
 
+/// Tests that passed, and of which something must be known even so.
+fn marked(report: &Report) -> Vec<String> {
+    let line = |trial: &Trial| Some(format!("{} {}: {}", paint(ODD, "marked"), trial.id, trial.mark.as_ref()?));
+    report.trials.iter().filter(|trial| !trial.failed()).filter_map(line).collect()
+}
+
 fn slowest(report: &Report) -> Vec<String> {
     let mut slow: Vec<&Trial> = report.trials.iter().filter(|trial| trial.took > SLOW).collect();
     slow.sort_by_key(|trial| std::cmp::Reverse(trial.took));
@@ -110,6 +117,9 @@ pub(super) fn failure(trial: &Trial) -> String {
     let about = trial.about.lines().next().unwrap_or_default();
     let about = if about.is_empty() { String::new() } else { paint(DIM, format!(": {about}")) };
     let mut text = format!("{} {}{about}\n", paint(BAD, "failed"), paint(BOLD, &trial.id));
+    if let Some(mark) = &trial.mark {
+        text.push_str(&format!("  {} {mark}\n", paint(ODD, "marked:")));
+    }
     let mut before = None;
     for complaint in &trial.complaints {
         text.push_str(&complained(complaint, before));

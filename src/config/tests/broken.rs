@@ -314,8 +314,15 @@ token = {}
         r#"[store]
 url = "mysql://host/db"
 "#,
+        &[r#"2:7 config/bad-value `store.url`: is not the address of a store (write `sqlite:data/hookgate.db`)"#],
+    ),
+    (
+        "store that this version does not have",
+        r#"[store]
+url = "postgres://host/db"
+"#,
         &[
-            r#"2:7 config/bad-value `store.url`: is not the address of a store (write `sqlite:data/hookgate.db` or `postgres://host/database`)"#,
+            r#"2:7 config/bad-value `store.url`: names a PostgreSQL database, and this version keeps events in SQLite only (write `sqlite:data/hookgate.db`)"#,
         ],
     ),
     (
@@ -333,7 +340,7 @@ url = "postgres://me:hunter2@host/db"
 url = 5
 "#,
         &[
-            r#"2:7 config/wrong-type `store.url`: must be a text or `{ env = … }`, not a number (`sqlite:FILE` on one machine, `postgres://…` for several; `{ env = … }` where it holds a password.)"#,
+            r#"2:7 config/wrong-type `store.url`: must be a text or `{ env = … }`, not a number (`sqlite:FILE`, on a local disk; `{ env = … }` where a variable holds it.)"#,
         ],
     ),
     (
@@ -362,7 +369,7 @@ scheme = "hmac"
 secrets = [{ env = "A" }]
 "#,
         &[
-            r#"2:10 config/bad-value `auth.a.scheme`: scheme `hmac` is not built yet (this version knows `header`, `basic`, `jwt`, `mtls` and `none`)"#,
+            r#"2:10 config/bad-value `auth.a.scheme`: scheme `hmac` is not in this version (this version knows `header`, `basic`, `jwt`, `mtls` and `none`)"#,
         ],
     ),
     (

@@ -1,12 +1,17 @@
 //! What a test claims. A claim that does not hold is noted with both sides, and ends the test, or the row it stands in.
 
+use std::sync::LazyLock;
+
 use rhai::{Dynamic, EvalAltResult, ImmutableString, NativeCallContext};
 use serde_json::Value;
 
+use crate::finding::unknown;
 use crate::harness::diff;
 use crate::harness::outcome::Outcome;
 use crate::harness::session;
 use crate::harness::session::{Failure, Fallible};
+use crate::script::diagnose::reasons;
+use crate::script::diagnose::reasons::{FAILURE_REASONS, FailureReason};
 use crate::script::library::{Doc, Library};
 use crate::script::prelude::json::{json_for_reading, shown};
 use crate::script::prelude::secret::Hidden;
@@ -116,18 +121,49 @@ fn has_part(actual: &Dynamic, wanted: &Dynamic) -> Fallible<Option<Broken>> {
     Ok(missing.map(|missing| Broken::new(missing, format!("  in       {}", short(&actual)))))
 }
 
-fn fails(outcome: &Outcome, text: &str) -> Fallible<Option<Broken>> {
+fn fails(outcome: &Outcome, text: &str) -> Option<Broken> {
     outcome.seen().set();
     let Some(error) = outcome.error() else {
-        return Ok(Some(Broken::new("the script did not fail", format!("  reply    {}", short(&outcome.reply())))));
+        let message = format!("the script did not fail{}", about_word(text));
+        return Some(Broken::new(message, format!("  reply    {}", short(&outcome.reply()))));
     };
     let message = error.finding.one_line();
     if error.reason() == text || message.contains(text) {
-        return Ok(None);
+        return None;
     }
     let detail = format!("  expected {text:?}\n  actual   {}: {message}", error.reason());
-    Ok(Some(Broken::new("the script failed for another reason", detail)))
+    Some(Broken::new(format!("the script failed for another reason{}", about_word(text)), detail))
 }
+
+/// What there is to say of a word that was to be the reason: that it is none, or none that a test can bring about. Nothing of
+/// other texts, which may be part of a message.
+fn about_word(text: &str) -> String {
+    let is_word =
+        !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter));
+    match reasons::find(text) {
+        _ if !is_word => String::new(),
+        Some(reason) if reason.in_tests => String::new(),
+        Some(reason) => format!("; `{text}` ({}) comes of a running gateway, and of no test", reason.about),
+        None => {
+            let words: Vec<&str> = FAILURE_REASONS.iter().map(|reason| reason.word).collect();
+            format!("; {}", unknown("reason", text, &words))
+        }
+    }
+}
+
+/// The documentation of `assert_fails`, from the table of reasons.
+static ASSERT_FAILS: LazyLock<String> = LazyLock::new(|| {
+    let told = |reason: &FailureReason| format!("`{}` ({})", reason.word, reason.about);
+    let list = |in_tests: bool| {
+        FAILURE_REASONS.iter().filter(|reason| reason.in_tests == in_tests).map(told).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "Fails unless the script failed, so that `on_failure` was taken; with a text, unless that is the reason or stands in the \
+         message. The reasons are those of the metric `hookgate_fallback_total`: {}. Only a running gateway fails with {}.",
+        list(true),
+        list(false)
+    )
+});
 
 fn short(value: &Value) -> String {
     const MOST: usize = 400;
@@ -219,12 +255,12 @@ fn register_parts(library: &mut Library) {
     library.reader(
         Doc::new(
             "assert_fails(outcome: Outcome [, text: string])",
-            "Fails unless the script failed, so that `on_failure` was taken; with a text, unless that is the reason (`timeout`, `limit`, `script_error`, `bad_command`) or stands in the message.",
+            &ASSERT_FAILS,
             r#"set_params(#{}); assert_fails(run(), "script_error") == ()"#,
         ),
-        |context: NativeCallContext, outcome: Outcome| claim(&context, "", || fails(&outcome, "")),
+        |context: NativeCallContext, outcome: Outcome| claim(&context, "", || Ok(fails(&outcome, ""))),
     );
     library.overload("assert_fails", |context: NativeCallContext, outcome: Outcome, text: ImmutableString| {
-        claim(&context, "", || fails(&outcome, &text))
+        claim(&context, "", || Ok(fails(&outcome, &text)))
     });
 }

@@ -15,11 +15,12 @@ use serde_json::Value;
 use crate::hooks::okta;
 use crate::hooks::okta::event::delivery::Delivery;
 use crate::hooks::okta::event::reading::Reading;
+use crate::hooks::okta::results;
 use crate::hooks::okta::wire::Text;
 use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError,
-    Judgement, Mark, Parcel, Provider, Reply, Sample,
+    Judgement, Mark, Parcel, Provider, Reply, ResultShape, Sample,
 };
 use crate::script::library::Library;
 
@@ -65,6 +66,7 @@ impl Contract for EventHook {
     const SILENCE: &'static str =
         "Okta tries once more and then drops the event; it can be read from the System Log only.";
     const ON_FAILURE: &'static [FailureForm] = &[];
+    const RESULTS: &'static [ResultShape] = results::EVENT;
     const SAMPLES: &'static [Sample] = SAMPLES;
     const PROVIDER: Provider = Provider {
         fails: "open: after one more try Okta drops the event",

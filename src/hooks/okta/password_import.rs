@@ -15,12 +15,13 @@ use crate::hooks::okta::judge;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
+use crate::hooks::okta::results;
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Path, Text, WebRequest};
 use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, Sample,
+    Reply, ResultShape, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::{Advice, Conflict};
@@ -97,6 +98,7 @@ impl Contract for PasswordImport {
     const SILENCE: &'static str = "Okta refuses the sign-in and asks again at the user's next attempt.";
     const ON_FAILURE: &'static [FailureForm] =
         &[FailureForm { word: "unverified", takes_text: false, about: "refuse the sign-in" }];
+    const RESULTS: &'static [ResultShape] = results::PASSWORD_IMPORT;
     const SAMPLES: &'static [Sample] = &[
         Sample {
             name: "verified",

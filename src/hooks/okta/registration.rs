@@ -18,12 +18,13 @@ use crate::hooks::okta::reply;
 use crate::hooks::okta::reply::{Cause, Failure, Members};
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
+use crate::hooks::okta::results;
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Attributes, Path, Text, WebRequest};
 use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, Sample,
+    Reply, ResultShape, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::Advice;
@@ -100,6 +101,7 @@ impl Contract for Registration {
         FailureForm { word: "allow", takes_text: false, about: "let the registration pass unchecked" },
         FailureForm { word: "deny", takes_text: true, about: "deny it; the text goes to Okta's System Log" },
     ];
+    const RESULTS: &'static [ResultShape] = results::REGISTRATION;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &advice::ADVICE;
     const PROVIDER: Provider = Provider {

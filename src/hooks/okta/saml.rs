@@ -15,11 +15,12 @@ use crate::hooks::okta::patch;
 use crate::hooks::okta::patch::{Draft, Misfit, Operation, Pointer};
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
+use crate::hooks::okta::results;
 use crate::hooks::okta::saml::request::Data;
 use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
-    Provider, Reply, Sample,
+    Provider, Reply, ResultShape, Sample,
 };
 use crate::script::library::Library;
 use crate::script::lint::advice::{Advice, Conflict, Refusal};
@@ -104,6 +105,7 @@ impl Contract for Saml {
         FailureForm { word: "unchanged", takes_text: false, about: "let Okta send the assertion as it is" },
         FailureForm { word: "refuse", takes_text: true, about: "let the sign-in fail; the user reads the text" },
     ];
+    const RESULTS: &'static [ResultShape] = results::SAML;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &ADVICE;
     const PROVIDER: Provider = Provider {

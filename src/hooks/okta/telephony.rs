@@ -14,12 +14,13 @@ use crate::hooks::okta::advice;
 use crate::hooks::okta::judge;
 use crate::hooks::okta::request;
 use crate::hooks::okta::request::{Call, Payload};
+use crate::hooks::okta::results;
 use crate::hooks::okta::wire;
 use crate::hooks::okta::wire::{Path, Text, WebRequest};
 use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
-    Provider, Reply, Sample,
+    Provider, Reply, ResultShape, Sample,
 };
 use crate::message;
 use crate::message::{Outcome, Sending};
@@ -123,6 +124,7 @@ impl Contract for Telephony {
             about: "nobody sends the code, and Okta believes that it was sent",
         },
     ];
+    const RESULTS: &'static [ResultShape] = results::TELEPHONY;
     const SAMPLES: &'static [Sample] = SAMPLES;
     const ADVICE: &'static Advice = &ADVICE;
     const PROVIDER: Provider = Provider {

@@ -15,13 +15,14 @@ use crate::hooks::okta::patch;
 use crate::hooks::okta::patch::{Draft, Misfit, Op, Operation, Pointer};
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
+use crate::hooks::okta::results;
 use crate::hooks::okta::token::request::values;
 use crate::hooks::okta::token::request::{Data, TokenData};
 use crate::hooks::okta::wire::Attributes;
 use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
-    Provider, Reply, Sample,
+    Provider, Reply, ResultShape, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::Advice;
@@ -69,6 +70,7 @@ impl Contract for Token {
         FailureForm { word: "unchanged", takes_text: false, about: "let Okta issue the tokens as they are" },
         FailureForm { word: "refuse", takes_text: true, about: "issue no token; the client reads the text" },
     ];
+    const RESULTS: &'static [ResultShape] = results::TOKEN;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &advice::ADVICE;
     const PROVIDER: Provider = Provider {

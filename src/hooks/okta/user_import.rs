@@ -12,11 +12,12 @@ use crate::hooks::okta::judge;
 use crate::hooks::okta::profile;
 use crate::hooks::okta::reply;
 use crate::hooks::okta::request::Call;
+use crate::hooks::okta::results;
 use crate::hooks::okta::user_import::request::Data;
 use crate::hooks::recorded::RecordedParts;
 use crate::hooks::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, Sample,
+    Reply, ResultShape, Sample,
 };
 use crate::script::library::{Doc, Library};
 use crate::script::lint::advice::Advice;
@@ -63,6 +64,7 @@ impl Contract for UserImport {
     const SILENCE: &'static str = "Okta goes on with the import and creates the user.";
     const ON_FAILURE: &'static [FailureForm] =
         &[FailureForm { word: "unchanged", takes_text: false, about: "let Okta do what it was going to do" }];
+    const RESULTS: &'static [ResultShape] = results::USER_IMPORT;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &advice::ADVICE;
     const PROVIDER: Provider = Provider {

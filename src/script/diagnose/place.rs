@@ -20,6 +20,11 @@ impl<'s> Around<'s> {
         Self { line, offset }
     }
 
+    /// No place: nothing stands there.
+    pub(crate) const fn nowhere() -> Self {
+        Self { line: "", offset: 0 }
+    }
+
     pub(crate) fn of(source: &'s str, position: Position) -> Self {
         Self::new(source, position.line().unwrap_or(1), position.position().unwrap_or(1).max(1))
     }

@@ -96,6 +96,8 @@ fn said(error: &EvalAltResult, run: &Run, source: &str, known: &Known) -> (Error
         return if around.word() == "throw" {
             (ErrorKind::Thrown, "script/thrown", thrown(value))
         } else {
+            // What happened nowhere in particular is no function's failure.
+            let around = if error.position().is_none() { Around::nowhere() } else { around };
             (ErrorKind::Failed, "script/failed", native(value, &around))
         };
     }
@@ -173,7 +175,7 @@ fn too_large(what: &str) -> Said {
         _ if what.contains("map") => ("a map became too large", "max_map_items"),
         _ => ("a value became too large", "max_string_bytes"),
     };
-    let help = format!("does it grow in a loop? Large lists belong into a table; the limit is `limits.{limit}`");
+    let help = format!("does it grow in a loop? put large lists in a table; the limit is `limits.{limit}`");
     (message.to_owned(), Some(help))
 }
 

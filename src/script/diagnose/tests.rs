@@ -241,11 +241,11 @@ const RUNTIME: &[(&str, &str)] = &[
     ),
     (
         "let list = []; loop { list.push(1); }",
-        "signup.rhai: an array became too long (does it grow in a loop? Large lists belong into a table; the limit is `limits.max_array_items`)",
+        "signup.rhai: an array became too long (does it grow in a loop? put large lists in a table; the limit is `limits.max_array_items`)",
     ),
     (
         "let text = \"xx\"; loop { text += text; }",
-        "signup.rhai: a string became too long (does it grow in a loop? Large lists belong into a table; the limit is `limits.max_string_bytes`)",
+        "signup.rhai: a string became too long (does it grow in a loop? put large lists in a table; the limit is `limits.max_string_bytes`)",
     ),
     ("nope", "signup.rhai:2:1: unknown variable `nope` (a function sees its parameters and the constants of its file)"),
     (

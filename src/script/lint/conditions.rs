@@ -10,7 +10,7 @@ impl Walker<'_, '_> {
     pub(crate) fn condition(&mut self, condition: &Expr) {
         if let Some(truth) = settled(condition) {
             let message = format!("this condition is always {truth}");
-            let help = "a switch for later belongs into a constant or a parameter".to_owned();
+            let help = "write a switch for later as a constant or a parameter".to_owned();
             self.report.warning("script/constant-condition", leftmost(condition), message, help);
         }
     }

@@ -360,8 +360,8 @@ const CASES: &[(&str, &[&str])] = &[
     (
         "fn on_signup(request) { if true || request.user.id == \"7\" { allow() } else if 1 != 1 { deny(\"x\") } }",
         &[
-            "warning script/constant-condition signup.rhai:1:28: this condition is always true (a switch for later belongs into a constant or a parameter)",
-            "warning script/constant-condition signup.rhai:1:79: this condition is always false (a switch for later belongs into a constant or a parameter)",
+            "warning script/constant-condition signup.rhai:1:28: this condition is always true (write a switch for later as a constant or a parameter)",
+            "warning script/constant-condition signup.rhai:1:79: this condition is always false (write a switch for later as a constant or a parameter)",
         ],
     ),
     (

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::command::Action;
+use crate::question::fit::Stated;
 use crate::question::{Answer, Ask};
 use crate::script::context::{self, Context, Mock, Mocked, Surroundings, World};
 use crate::script::library::{Effect, Kind, registered};
@@ -42,10 +43,7 @@ fn context() -> Context {
 /// What the examples of lookups find.
 fn answers() -> Vec<Mock> {
     let answered = |family, connector: &str, words: &str, value: Value| Mock {
-        family: Some(family),
-        connector: connector.to_owned(),
-        words: words.to_owned(),
-        parameters: None,
+        stated: Stated { family: Some(family), connector: connector.to_owned(), words: words.to_owned(), sent: None },
         answered: Ok(Answer::fresh(value)),
     };
     let said =

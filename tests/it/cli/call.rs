@@ -296,6 +296,36 @@ fn a_call_becomes_a_case_that_is_run_as_a_test() {
     assert_eq!(bundle.run(&["test", "--filter", "case/first"]).status, 0);
 }
 
+/// Issue 16: who saves a failing call makes the failure the expectation, and every report says so until it is mended.
+#[test]
+fn a_case_that_was_saved_from_a_call_that_failed_is_marked() {
+    let bundle = Bundle::new();
+    let script = bundle.read("scripts/registration.rhai");
+    bundle.write("scripts/registration.rhai", "fn on_registration(_request) { throw \"no contract\" }\n");
+    bundle.write("call.json", crate::process::sample("okta.registration"));
+    let saved = bundle.run(&["call", "signup", "call.json", "--save-case", "broken"]);
+    assert_eq!(saved.status, 1, "{}", saved.err);
+    assert!(saved.err.contains("the call failed (script_error), and the case expects that"), "{}", saved.err);
+    let file = "scripts/cases/registration/broken.json";
+    let case: serde_json::Value = serde_json::from_str(&bundle.read(file)).unwrap();
+    assert_eq!(case["failed_when_saved"], "script_error");
+
+    let mark = "saved from a call that failed (script_error), so it expects that failure";
+    let run = |args: &[&str]| bundle.run(&[&["test", "--filter", "case/broken"], args].concat());
+    let passed = run(&[]);
+    assert_eq!(passed.status, 0, "{}", passed.out);
+    assert!(passed.out.contains(&format!("marked registration::case/broken: {mark}\n")), "{}", passed.out);
+    assert_eq!(run(&["--json"]).json()["trials"][0]["mark"], mark);
+
+    bundle.write("scripts/registration.rhai", &script);
+    let failed = run(&[]);
+    assert_eq!(failed.status, 1, "{}", failed.out);
+    assert!(failed.out.contains(&format!("failed registration::case/broken\n  marked: {mark}\n")), "{}", failed.out);
+    let accepted = run(&["--accept"]);
+    assert_eq!((accepted.status, accepted.out.contains("marked")), (0, false), "{}", accepted.out);
+    assert!(!bundle.read(file).contains("failed_when_saved"));
+}
+
 #[test]
 fn a_saved_case_has_no_secrets_in_it_and_is_a_call_all_the_same() {
     let bundle = Bundle::new();
@@ -318,7 +348,7 @@ fn a_case_keeps_the_answers_of_its_lookups() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let serving = std::thread::spawn(move || {
-        for body in ["{\"team\":\"payroll\",\"api_token\":\"c4n4ry\"}", ""] {
+        for body in ["{\"team\":\"payroll\",\"api_token\":\"c4n4ry\"}", "", "{\"room\":1}", "{\"room\":2}"] {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 4096];
             assert!(stream.read(&mut request).unwrap() > 0);
@@ -335,7 +365,8 @@ fn a_case_keeps_the_answers_of_its_lookups() {
         "scripts/registration.rhai",
         "fn on_registration(request) {\n    let found = http(\"hr\").get(\"/people\", #{ email: request.email.text });\n    \
          let second = \"\";\n    try { http(\"hr\").get(\"/more\"); } catch (error) { second = error.kind; }\n    \
-         set_profile(\"team\", `${found.json.team} ${second}`)\n}\n",
+         let rooms = [\"a\", \"b\"].map(|floor| http(\"hr\").query(\"/rooms\", #{ floor: floor }).json.room);\n    \
+         set_profile(\"team\", `${found.json.team} ${second} ${rooms[0]}${rooms[1]}`)\n}\n",
     );
     bundle.write("call.json", crate::process::sample("okta.registration"));
     let saved = bundle.run(&["call", "signup", "call.json", "--save-case", "asked"]);
@@ -344,7 +375,10 @@ fn a_case_keeps_the_answers_of_its_lookups() {
     let case: serde_json::Value = serde_json::from_str(&bundle.read("scripts/cases/registration/asked.json")).unwrap();
     assert_eq!(case["lookups"][0]["answer"]["text"], "{\"team\":\"payroll\",\"api_token\":\"***\"}");
     assert_eq!(case["lookups"][1], json!({ "connector": "hr", "asked": "GET /more", "fails": "unreachable" }));
-    assert_eq!(case["expected"][0]["reply"]["commands"][0]["value"]["team"], "payroll unreachable");
+    // Two questions to one path are told apart by their bodies.
+    let bodies = [&case["lookups"][2]["body"], &case["lookups"][3]["body"]];
+    assert_eq!(bodies, [&json!({ "floor": "a" }), &json!({ "floor": "b" })]);
+    assert_eq!(case["expected"][0]["reply"]["commands"][0]["value"]["team"], "payroll unreachable 12");
     let tested = bundle.run(&["test", "--filter", "case/asked"]);
     assert_eq!((tested.status, tested.out.contains("1 passed")), (0, true), "{}", tested.out);
 }

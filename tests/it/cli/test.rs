@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Bundle, Ran};
 
+mod causes;
 mod coverage;
+mod reasons;
 mod reports;
 mod watch;
 

@@ -211,6 +211,43 @@ fn what_the_readme_says_to_type_works_in_a_clone() {
     }
 }
 
+/// The bundle of the repository, of which its user has deleted every route and rule but two, their scripts with tests and cases,
+/// the rows of examples, and the connectors that nothing names any more.
+fn without_examples(folder: &Path) {
+    clone(folder);
+    let config = folder.join("gateway.toml");
+    let mut toml: toml::Table = fs::read_to_string(&config).unwrap().parse().unwrap();
+    let routes = toml["routes"].as_table_mut().unwrap();
+    routes.retain(|name, _| ["signup", "events"].contains(&name));
+    routes["events"]["rules"].as_table_mut().unwrap().retain(|name, _| name == "group-joined");
+    toml["tables"].as_table_mut().unwrap().retain(|name, _| name == "disposable");
+    toml.remove("connectors");
+    fs::write(&config, toml::to_string(&toml).unwrap()).unwrap();
+    let kept = ["registration", "group_joined"];
+    for entry in fs::read_dir(folder.join("scripts")).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_string_lossy().trim_end_matches("_test").to_owned();
+        if path.is_file() && !kept.contains(&stem.as_str()) {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    for cases in ["group_watch", "saml"] {
+        fs::remove_dir_all(folder.join("scripts/cases").join(cases)).unwrap();
+    }
+    for table in ["legacy_users.csv", "siem_types.csv"] {
+        fs::remove_file(folder.join("tables").join(table)).unwrap();
+    }
+}
+
+#[test]
+fn a_clone_without_its_examples_checks_tests_and_serves() {
+    let running = Running::start(without_examples);
+    for command in ["hookgate check", "hookgate test", "hookgate simulate okta.registration"] {
+        let output = running.run(command);
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
 #[test]
 fn the_first_minute_of_the_readme_works_after_init() {
     let running = Running::start(first_bundle);

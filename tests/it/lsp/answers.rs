@@ -84,6 +84,11 @@ fn tests_are_offered_what_tests_may_use() {
         ("fn test_it() { assert_e|q(1, 1); }", "assert_eq(actual: any, expected: any"),
         ("fn test_it() { ru|n(); }", "-> Outcome"),
         ("fn test_it() { let outcome = run(); outcome.rep|ly }", "Outcome.reply"),
+        ("fn test_it() { let outcome = run(); outcome.com|mands }", "- denied at a field: `outcome.commands"),
+        (
+            "fn test_it() { let outcome = run(); outcome.fail|ure }",
+            "- the script fails: `outcome.failure.reason == \"script_error\"`",
+        ),
     ] {
         let hover = editor.ask_at("textDocument/hover", file, text);
         assert!(text_of(&hover).contains(wanted), "at {text}: {hover}");

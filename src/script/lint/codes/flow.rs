@@ -93,7 +93,7 @@ fn on_registration(request) {
         code: "script/constant-condition",
         title: "A condition that is always the same",
         why: "Nothing of the request can change what this condition says, so one side never runs. Often it is left over from a \
-              try-out. A switch for later belongs into a constant or a parameter, which is not complained about.",
+              try-out. Write a switch for later as a constant or a parameter, which is not complained about.",
         bad: r#"
 fn on_registration(request) {
     if false && request.email.domain == "rival.example" {

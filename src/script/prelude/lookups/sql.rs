@@ -36,7 +36,7 @@ pub(super) fn register(library: &mut Library) {
         Doc::new(
             "Sql.row(statement: string [, parameters: array]) -> map or ()",
             "The first row by name of column; `()` if there is none. Parameters stand in the statement as the database writes \
-             them: `$1` for PostgreSQL, `?` for MySQL and SQLite. Never build a statement from text: what users typed belongs \
+             them: `$1` for PostgreSQL, `?` for MySQL and SQLite. Never build a statement from text: what users typed goes \
              into the parameters. They are texts and numbers, as the column holds them, and `()`; PostgreSQL takes truth values, \
              too.",
             r#"sql("legacy").row("select name from users where id = ?", [7]).name == "Ann""#,
