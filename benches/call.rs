@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use hookgate::hooks::Mark;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::release::{InlineScript, Plan, Release, build};
-use hookgate::script::context::World;
-use hookgate::script::journal::Journal;
-use hookgate::script::run::{Attempted, Call, Run, Script, Where};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::{InlineScript, Plan, Release, build};
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::Mark;
+use hookgate_script::context::World;
+use hookgate_script::journal::Journal;
+use hookgate_script::run::{Attempted, Call, Run, Script, Where};
 
 const CONFIG: &str = r#"
 [auth.open]

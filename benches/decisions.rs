@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use hookgate::decision::{FileLines, Kept, Query, Record, Subject};
-use hookgate::store::Store;
-use hookgate::store::sqlite::{Options, Sqlite};
+use hookgate_model::decision::{FileLines, Kept, Query, Record, Subject};
+use hookgate_store::Store;
+use hookgate_store::sqlite::{Options, Sqlite};
 
 const BATCH: usize = 256;
 

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::store::{Intake, JobKind, NewEvent, NewJob, Store};
+use hookgate_store::sqlite::{Options, Sqlite};
+use hookgate_store::{Intake, JobKind, NewEvent, NewJob, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

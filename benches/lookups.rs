@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hookgate::hooks::Decoded;
-use hookgate::lookup::Lookups;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::release::{InlineScript, Plan, Release, build};
-use hookgate::script::context::World;
-use hookgate::script::lanes::Lanes;
-use hookgate::script::run::Call;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::lookup::Lookups;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::{InlineScript, Plan, Release, build};
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::Decoded;
+use hookgate_script::context::World;
+use hookgate_script::lanes::Lanes;
+use hookgate_script::run::Call;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

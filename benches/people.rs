@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hookgate::decision::{Kept, Record};
-use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::store::{Intake, NewEvent, NewJob, Store};
+use hookgate_model::decision::{Kept, Record};
+use hookgate_store::sqlite::{Options, Sqlite};
+use hookgate_store::{Intake, NewEvent, NewJob, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::admin::access::Access;
 use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
-use crate::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
+use hookgate_engine::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
 
 pub mod access;
 pub mod api;

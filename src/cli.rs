@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config;
-use crate::failpoint;
+use hookgate_model::environment;
+use hookgate_model::failpoint;
 
 pub mod body;
 pub mod bundle;
@@ -104,7 +104,7 @@ impl CommandLine {
     pub fn run(self) -> ExitCode {
         output::colour(self.global.color);
         let global = self.global;
-        failpoint::arm(&config::environment("HOOKGATE_FAILPOINT").unwrap_or_default());
+        failpoint::arm(&environment::variable("HOOKGATE_FAILPOINT").unwrap_or_default());
         let result = match self.command.unwrap_or_else(|| Command::Serve(serve::Args::default())) {
             Command::Serve(args) => serve::run(&global, &args),
             Command::Check(args) => check::run(&global, &args),

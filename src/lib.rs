@@ -24,37 +24,6 @@
 //! - [`command`], [`decision`], [`message`], [`moment`], [`question`], [`finding`], [`files`], [`secret`], [`password`], [`pressure`], [`telemetry`], [`allocator`], [`failpoint`], [`suspects`]: below everything
 
 pub mod admin;
-pub mod allocator;
-pub mod auth;
 pub mod cli;
-pub mod command;
-pub mod config;
-pub mod connectors;
-pub mod decision;
-pub mod delivery;
 pub mod editor;
-pub mod failpoint;
-pub mod files;
-pub mod finding;
-pub mod gateway;
-pub mod harness;
-pub mod history;
-pub mod hooks;
-pub mod lookup;
-pub mod message;
-pub mod moment;
-pub mod outcome;
-pub mod password;
-pub mod pressure;
-pub mod question;
-pub mod records;
-pub mod release;
-pub mod script;
-pub mod secret;
 pub mod server;
-#[cfg(feature = "otel")]
-pub mod spans;
-pub mod store;
-pub mod suspects;
-pub mod telemetry;
-pub mod trial;

@@ -18,7 +18,7 @@ use crate::admin::access::failures::Failures;
 use crate::admin::access::session::{Session, Sessions};
 use crate::admin::access::sight::Sight;
 use crate::admin::problem::Problem;
-use crate::secret::Secret;
+use hookgate_model::secret::Secret;
 
 pub mod failures;
 pub mod origin;

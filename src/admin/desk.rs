@@ -16,14 +16,14 @@ use crate::admin::access::{Identity, Operator};
 use crate::admin::desk::inventory::InForce;
 use crate::admin::health::{Sample, Samples};
 use crate::admin::live::DecisionFeed;
-use crate::delivery::Delivery;
-use crate::history::History;
-use crate::records::Recorder;
-use crate::release::bundle::Place;
-use crate::release::live::Live;
-use crate::store::{Health, Millis, Store};
-use crate::telemetry::metrics::Metrics;
-use crate::trial::Bench;
+use hookgate_engine::delivery::Delivery;
+use hookgate_engine::history::History;
+use hookgate_engine::records::Recorder;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::live::Live;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_engine::trial::Bench;
+use hookgate_store::{Health, Millis, Store};
 
 pub mod decisions;
 pub mod events;
@@ -84,7 +84,7 @@ impl Desk {
         self.parts.live.current().map(InForce::new)
     }
 
-    /// All metrics, as [`CONTENT_TYPE`](crate::telemetry::metrics::CONTENT_TYPE).
+    /// All metrics, as [`CONTENT_TYPE`](hookgate_engine::telemetry::metrics::CONTENT_TYPE).
     pub fn metrics(&self) -> String {
         self.parts.metrics.encode()
     }

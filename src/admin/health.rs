@@ -8,11 +8,11 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use utoipa::ToSchema;
 
-use crate::delivery::Delivery;
-use crate::moment;
-use crate::store::clock;
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::metrics::totals::Totals;
+use hookgate_engine::delivery::Delivery;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_engine::telemetry::metrics::totals::Totals;
+use hookgate_model::moment;
+use hookgate_store::clock;
 
 /// From one sample to the next.
 pub const EVERY: Duration = Duration::from_secs(10);

@@ -18,8 +18,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
 use crate::admin::access::sight::{PerRole, Sight};
 use crate::admin::access::{Identity, Role};
 use crate::admin::api::decisions::DecisionLine;
-use crate::decision::{Record, outcome};
-use crate::records::Recorder;
+use hookgate_engine::records::Recorder;
+use hookgate_model::decision::{Record, outcome};
 
 /// Watchers of one role at once: readers take no place of an operator.
 pub const MOST: usize = 32;
@@ -254,7 +254,7 @@ async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::Failure;
+    use hookgate_model::decision::Failure;
 
     fn record(at: i64, outcome: &str) -> Arc<Record> {
         Arc::new(Record { id: format!("{at}"), at, outcome: outcome.to_owned(), ..Record::default() })

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::admin::access::Denied;
-use crate::store::StoreError;
+use hookgate_store::StoreError;
 
 /// The media type of problem documents.
 pub const CONTENT: &str = "application/problem+json";

@@ -15,17 +15,17 @@ use super::*;
 use crate::admin::desk::Parts;
 use crate::admin::health::Samples;
 use crate::admin::live::DecisionFeed;
-use crate::delivery::Delivery;
-use crate::history::History;
-use crate::records::{Recorder, Settings};
-use crate::release::bundle::Place;
-use crate::release::live::{Live, Reloaded};
-use crate::script::lanes::Lanes;
-use crate::secret::Secret;
-use crate::store::Store;
-use crate::store::sqlite::{Options, Sqlite};
-use crate::telemetry::metrics::Metrics;
-use crate::trial::Bench;
+use hookgate_engine::delivery::Delivery;
+use hookgate_engine::history::History;
+use hookgate_engine::records::{Recorder, Settings};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::live::{Live, Reloaded};
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_engine::trial::Bench;
+use hookgate_model::secret::Secret;
+use hookgate_script::lanes::Lanes;
+use hookgate_store::Store;
+use hookgate_store::sqlite::{Options, Sqlite};
 
 /// A bundle of one route.
 const CONFIG: &str = "[auth.open]\nscheme = \"none\"\n[routes.signup]\npath = \"/signup\"\nhook = \"okta.registration\"\n\

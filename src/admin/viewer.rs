@@ -19,8 +19,8 @@ use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
 use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout::{Here, Seen, Trouble};
-use crate::finding::Severity;
-use crate::release::live::status;
+use hookgate_engine::release::live::status;
+use hookgate_model::finding::Severity;
 
 mod again;
 mod call;

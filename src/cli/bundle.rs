@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 
 use crate::cli::Global;
 use crate::cli::output;
-use crate::finding::Finding;
-use crate::release::Release;
-use crate::release::build;
-use crate::release::build::{Reading, Secrets};
-use crate::release::bundle::Place;
-use crate::secret::SecretSource;
-use crate::secret::Source;
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::{Reading, Secrets};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::SecretSource;
+use hookgate_model::secret::Source;
 
 /// The bundle of `--config`.
 ///

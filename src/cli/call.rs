@@ -14,18 +14,18 @@ use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
 use crate::cli::{Global, Status};
-use crate::command::{Action, Task};
-use crate::config::Config;
-use crate::finding::unknown;
-use crate::lookup::Lookups;
-use crate::release::Release;
-use crate::release::bundle::Place;
-use crate::script::lanes::Lanes;
-use crate::telemetry::escape::visible;
-use crate::telemetry::metrics::Metrics;
-use crate::trial::case::Draft;
-use crate::trial::tried::{Failure, Ran, Tried, TriedLog, TriedLookup};
-use crate::trial::{Bench, Order};
+use hookgate_engine::config::Config;
+use hookgate_engine::lookup::Lookups;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::escape::visible;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_engine::trial::case::Draft;
+use hookgate_engine::trial::tried::{Failure, Ran, Tried, TriedLog, TriedLookup};
+use hookgate_engine::trial::{Bench, Order};
+use hookgate_model::command::{Action, Task};
+use hookgate_model::finding::unknown;
+use hookgate_script::lanes::Lanes;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

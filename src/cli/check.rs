@@ -14,17 +14,17 @@ use crate::cli::docs::codes;
 use crate::cli::output;
 use crate::cli::output::{DIM, GOOD, counted, paint};
 use crate::cli::{Global, Status};
-use crate::config::scripts;
-use crate::finding::{Finding, Severity, unknown};
-use crate::release::Release;
-use crate::release::build;
-use crate::release::build::{Reading, Secrets};
-use crate::release::bundle::Place;
-use crate::release::gate::{Gate, Pace};
-use crate::release::manifest;
-use crate::release::suite;
-use crate::script::compile::is_test;
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::config::scripts;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::{Reading, Secrets};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::gate::{Gate, Pace};
+use hookgate_engine::release::manifest;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::finding::{Finding, Severity, unknown};
+use hookgate_script::compile::is_test;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

@@ -22,15 +22,14 @@ use crate::cli::docs::named::{Named, Place};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, paint};
 use crate::cli::{Global, Status};
-use crate::finding::unknown;
-use crate::harness;
-use crate::hooks;
-use crate::hooks::Hook;
-use crate::release;
-use crate::release::build::survey;
-use crate::script::library::{Entry, Kind};
-use crate::script::lint::codes::Code;
-use crate::script::prelude;
+use hookgate_engine::harness;
+use hookgate_engine::release;
+use hookgate_engine::release::build::survey;
+use hookgate_hooks::Hook;
+use hookgate_model::finding::unknown;
+use hookgate_script::library::{Entry, Kind};
+use hookgate_script::lint::codes::Code;
+use hookgate_script::prelude;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -94,7 +93,7 @@ fn define(global: &Global, folder: &Path) -> Result<()> {
 }
 
 fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
-    let hook = hooks::HOOKS.iter().find(|hook| hook.name == name || hook.entry == name);
+    let hook = hookgate_hooks::HOOKS.iter().find(|hook| hook.name == name || hook.entry == name);
     if let Some(hook) = hook {
         if global.json {
             output::json(&hook_json(hook));
@@ -136,12 +135,12 @@ fn named(global: &Global, name: &str, markdown: bool) -> Result<()> {
 }
 
 fn hook_named(name: &str) -> Result<&'static Hook> {
-    let names: Vec<&str> = hooks::HOOKS.iter().map(|hook| hook.name).collect();
-    hooks::find(name).with_context(|| unknown("hook", name, &names))
+    let names: Vec<&str> = hookgate_hooks::HOOKS.iter().map(|hook| hook.name).collect();
+    hookgate_hooks::find(name).with_context(|| unknown("hook", name, &names))
 }
 
 fn names() -> Vec<String> {
-    let hooks = hooks::HOOKS.iter().map(|hook| hook.name.to_owned());
+    let hooks = hookgate_hooks::HOOKS.iter().map(|hook| hook.name.to_owned());
     let entries = named::all().into_iter().map(|named| named.entry.name().to_owned());
     let codes = codes::all().into_iter().map(|code| code.code.to_owned());
     hooks.chain(entries).chain(codes).collect::<BTreeSet<_>>().into_iter().collect()
@@ -149,7 +148,7 @@ fn names() -> Vec<String> {
 
 fn topics() {
     output::line(paint(BOLD, "Hooks"));
-    for hook in hooks::HOOKS.iter() {
+    for hook in hookgate_hooks::HOOKS.iter() {
         let entry = format!("{}({})", hook.entry, if hook.events { "event" } else { "request" });
         output::line(format_args!("  {:<22} {entry:<30} {}", hook.name, paint(DIM, hook.about)));
     }
@@ -180,7 +179,7 @@ fn families(title: &str, entries: &[Entry]) {
 
 fn all_json() -> Value {
     json!({
-        "hooks": hooks::HOOKS.iter().map(hook_json).collect::<Value>(),
+        "hooks": hookgate_hooks::HOOKS.iter().map(hook_json).collect::<Value>(),
         "entries": named::all().iter().map(entry_json).collect::<Value>(),
     })
 }
@@ -252,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_hook_has_a_page_with_its_commands() {
-        for hook in hooks::HOOKS.iter() {
+        for hook in hookgate_hooks::HOOKS.iter() {
             let page = page::of_hook(hook);
             for part in [hook.name, hook.entry, hook.silence] {
                 assert!(page.contains(part), "`{part}` is missing on the page of {}", hook.name);

@@ -16,9 +16,9 @@ use anyhow::Result;
 
 use crate::cli::store;
 use crate::cli::{Global, Status};
-use crate::store::Millis;
-use crate::store::Store;
-use crate::store::open::StoreAddress;
+use hookgate_store::Millis;
+use hookgate_store::Store;
+use hookgate_store::open::StoreAddress;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

@@ -11,10 +11,10 @@ use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, paint};
 use crate::cli::store;
 use crate::cli::{Global, Status};
-use crate::decision::{FileLines, LookupLine, Query, Record, outcome};
-use crate::moment::{When, exact, when};
-use crate::records::subject;
-use crate::store::Store;
+use hookgate_engine::records::subject;
+use hookgate_model::decision::{FileLines, LookupLine, Query, Record, outcome};
+use hookgate_model::moment::{When, exact, when};
+use hookgate_store::Store;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::output;
 use crate::cli::output::{BOLD, GOOD, paint};
 use crate::cli::{Global, Status};
-use crate::release;
+use hookgate_engine::release;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

@@ -10,10 +10,10 @@ use anyhow::Result;
 
 use crate::cli::store;
 use crate::cli::{Global, Status};
-use crate::question::OWN_KEY;
-use crate::script::prelude::lookups::kv::{stored_beginning, stored_key};
-use crate::store::KeyChoice;
-use crate::store::Store;
+use hookgate_model::question::OWN_KEY;
+use hookgate_script::prelude::lookups::kv::{stored_beginning, stored_key};
+use hookgate_store::KeyChoice;
+use hookgate_store::Store;
 
 mod clear;
 mod entry;

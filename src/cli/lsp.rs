@@ -11,16 +11,16 @@ use crate::cli::{Global, Status};
 use crate::editor::lens::Trial;
 use crate::editor::server;
 use crate::editor::server::Setup;
-use crate::finding::Finding;
-use crate::harness;
-use crate::harness::run;
-use crate::harness::run::{Options, Report};
-use crate::harness::trial::Verdict;
-use crate::release::build;
-use crate::release::build::Secrets;
-use crate::release::bundle::Place;
-use crate::release::suite;
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::harness;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::{Options, Report};
+use hookgate_engine::harness::trial::Verdict;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::finding::Finding;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

@@ -9,8 +9,8 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde_json::Value;
 
 use crate::cli::Colour;
-use crate::finding::{Finding, Severity};
-use crate::telemetry::escape::visible;
+use hookgate_engine::telemetry::escape::visible;
+use hookgate_model::finding::{Finding, Severity};
 
 pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();

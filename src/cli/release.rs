@@ -12,14 +12,14 @@ use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, counted, paint};
 use crate::cli::store;
 use crate::cli::{Global, Status};
-use crate::history;
-use crate::history::content;
-use crate::history::diff::{Fate, FileDiff};
-use crate::history::shown;
-use crate::history::shown::{Release, Standing};
-use crate::release::bundle::Place;
-use crate::store::Store;
-use crate::store::archive::{Pin, Verified};
+use hookgate_engine::history;
+use hookgate_engine::history::content;
+use hookgate_engine::history::diff::{Fate, FileDiff};
+use hookgate_engine::history::shown;
+use hookgate_engine::history::shown::{Release, Standing};
+use hookgate_engine::release::bundle::Place;
+use hookgate_store::Store;
+use hookgate_store::archive::{Pin, Verified};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -186,7 +186,7 @@ impl Work<'_> {
 
     /// Whether a row of the log has this hash.
     async fn holds(&self, hash: &str) -> Result<bool> {
-        let mut query = crate::store::archive::ChangeQuery { limit: usize::MAX, ..Default::default() };
+        let mut query = hookgate_store::archive::ChangeQuery { limit: usize::MAX, ..Default::default() };
         loop {
             let page = self.store.archive().changes(query.clone()).await?;
             if page.changes.iter().any(|change| change.hash == hash) {

@@ -27,7 +27,6 @@ use crate::admin::Admin;
 use crate::admin::desk::{Desk, Parts};
 use crate::admin::health::Samples;
 use crate::admin::live::DecisionFeed;
-use crate::allocator;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::serve::first::Starting;
@@ -38,31 +37,32 @@ use crate::cli::serve::sockets::{Inherited, Spare};
 #[cfg(feature = "otel")]
 use crate::cli::serve::traces::Traces;
 use crate::cli::{Global, Status};
-use crate::config;
-use crate::config::server::Server;
-use crate::delivery::Delivery;
-use crate::delivery::{reconcile, upkeep, work};
-use crate::finding::Finding;
-use crate::gateway::Gateway;
-use crate::history::History;
-use crate::records;
-use crate::records::Recorder;
-use crate::release::attempts::Attempts;
-use crate::release::build::Reading;
-use crate::release::bundle::Place;
-use crate::release::live::Live;
-use crate::release::live::told;
-use crate::release::watch;
-use crate::script::lanes::Lanes;
-use crate::script::stack;
 use crate::server;
 use crate::server::{Budget, Calls};
-use crate::store::clock::Clock;
-use crate::store::open::{self, Opener};
-use crate::suspects::Suspects;
-use crate::telemetry;
-use crate::telemetry::metrics::Metrics;
-use crate::trial::Bench;
+use hookgate_engine::config::server::Server;
+use hookgate_engine::delivery::Delivery;
+use hookgate_engine::delivery::{reconcile, upkeep, work};
+use hookgate_engine::gateway::Gateway;
+use hookgate_engine::history::History;
+use hookgate_engine::records;
+use hookgate_engine::records::Recorder;
+use hookgate_engine::release::attempts::Attempts;
+use hookgate_engine::release::build::Reading;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::live::Live;
+use hookgate_engine::release::live::told;
+use hookgate_engine::release::watch;
+use hookgate_engine::telemetry;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_engine::trial::Bench;
+use hookgate_model::environment;
+use hookgate_model::finding::Finding;
+use hookgate_model::suspects::Suspects;
+use hookgate_script::allocator;
+use hookgate_script::lanes::Lanes;
+use hookgate_script::stack;
+use hookgate_store::clock::Clock;
+use hookgate_store::open::{self, Opener};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
@@ -104,7 +104,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
         Log::Human => telemetry::Format::Human,
         Log::Json => telemetry::Format::Json,
     };
-    let filter = config::environment("HOOKGATE_LOG").unwrap_or_else(|| "info".to_owned());
+    let filter = environment::variable("HOOKGATE_LOG").unwrap_or_else(|| "info".to_owned());
     let lines = telemetry::init(format, &filter).context("HOOKGATE_LOG")?;
     // Fetching token keys needs one; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -25,11 +25,10 @@ use crate::cli::simulate::deliveries::{Manner, Many};
 use crate::cli::simulate::made::Maker;
 use crate::cli::simulate::report::Report;
 use crate::cli::{Global, Status};
-use crate::config::Config;
-use crate::config::routes::Route;
-use crate::finding::unknown;
-use crate::hooks;
-use crate::hooks::Hook;
+use hookgate_engine::config::Config;
+use hookgate_engine::config::routes::Route;
+use hookgate_hooks::Hook;
+use hookgate_model::finding::unknown;
 
 #[derive(Clone, Debug, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
@@ -134,8 +133,8 @@ fn okta_retries(hook: &Hook) -> bool {
 }
 
 fn find_hook(args: &Args) -> Result<&'static Hook> {
-    let names: Vec<String> = hooks::HOOKS.iter().map(|hook| hook.name.to_owned()).collect();
-    let hook = hooks::find(&args.hook).with_context(|| unknown("hook", &args.hook, &names))?;
+    let names: Vec<String> = hookgate_hooks::HOOKS.iter().map(|hook| hook.name.to_owned()).collect();
+    let hook = hookgate_hooks::find(&args.hook).with_context(|| unknown("hook", &args.hook, &names))?;
     if !hook.events && args.event_type.is_some() {
         bail!("`{}` has no event types; only event hooks have them", hook.name);
     }
@@ -204,7 +203,7 @@ mod tests {
 
     #[test]
     fn token_and_telephony_are_never_retried() {
-        for hook in hooks::HOOKS.iter() {
+        for hook in hookgate_hooks::HOOKS.iter() {
             let expected = !matches!(hook.name, "okta.token" | "okta.telephony");
             assert_eq!(okta_retries(hook), expected, "{}", hook.name);
         }

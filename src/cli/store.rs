@@ -7,12 +7,12 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::cli::Global;
 use crate::cli::bundle;
-use crate::config::Config;
-use crate::config::store::StoreUrl;
-use crate::release::bundle::Place;
-use crate::store::Store;
-use crate::store::clock::Clock;
-use crate::store::open::{self, OpenError, Opener, StoreAddress};
+use hookgate_engine::config::Config;
+use hookgate_engine::config::store::StoreUrl;
+use hookgate_engine::release::bundle::Place;
+use hookgate_store::Store;
+use hookgate_store::clock::Clock;
+use hookgate_store::open::{self, OpenError, Opener, StoreAddress};
 
 /// The store in the file that was named on the command line, else the one of `gateway.toml`.
 ///

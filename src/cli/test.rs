@@ -20,16 +20,16 @@ use regex::Regex;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::{Global, Status};
-use crate::finding::{Finding, nearest};
-use crate::harness::coverage::Coverage;
-use crate::harness::run;
-use crate::harness::run::{Options, Report, Suite};
-use crate::release::Release;
-use crate::release::build;
-use crate::release::build::{Reading, Secrets};
-use crate::release::bundle::Place;
-use crate::release::suite;
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::harness::coverage::Coverage;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::{Options, Report, Suite};
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::{Reading, Secrets};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::finding::{Finding, nearest};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

@@ -10,11 +10,11 @@ use crate::editor::tokens::Kind;
 use crate::editor::types::{ParameterMap, Typed};
 use crate::editor::view::View;
 use crate::editor::vocabulary::{is_command, methods_of, plain_word};
-use crate::script::library;
-use crate::script::library::Entry;
-use crate::script::parameters;
-use crate::script::shape::Shape;
-use crate::script::standard::{Builtin, builtins};
+use hookgate_script::library;
+use hookgate_script::library::Entry;
+use hookgate_script::parameters;
+use hookgate_script::shape::Shape;
+use hookgate_script::standard::{Builtin, builtins};
 
 /// How an editor inserts what was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn exports(view: &View, colons: usize, insert: Insert) -> Vec<CompletionItem> {
 /// Entry functions of hooks, whole.
 fn entries(view: &View, insert: Insert) -> Vec<CompletionItem> {
     let missing = view.vocabulary.hooks.iter().filter(|hook| view.outline.function(hook.entry).is_none());
-    let item = |hook: &&crate::hooks::Hook| {
+    let item = |hook: &&hookgate_hooks::Hook| {
         let parameter = if hook.events { "event" } else { "request" };
         let text = match insert {
             Insert::Snippets => format!("{}({parameter}) {{\n    $0\n}}", hook.entry),

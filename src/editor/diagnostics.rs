@@ -9,9 +9,8 @@ use gen_lsp_types::{
 
 use crate::editor::text::characters;
 use crate::editor::workspace::Open;
-use crate::finding::{Finding, Severity};
-use crate::hooks;
-use crate::script::lint::codes;
+use hookgate_model::finding::{Finding, Severity};
+use hookgate_script::lint::codes;
 
 /// By file; a file without findings is not in it. `page` is the address of the page that explains codes.
 pub(super) fn by_file(
@@ -32,7 +31,7 @@ pub(super) fn by_file(
 
 /// The part of the page about a code; the page explains codes of scripts and of tests only.
 fn link(page: Option<&Uri>, code: &str) -> Option<CodeDescription> {
-    let of_hooks = hooks::HOOKS.iter().flat_map(|hook| hook.advice.codes).copied();
+    let of_hooks = hookgate_hooks::HOOKS.iter().flat_map(|hook| hook.advice.codes).copied();
     let explained = codes::general().chain(of_hooks).find(|known| known.code == code)?;
     let mut href = page?.clone();
     href.set_fragment(Some(&explained.anchor()));

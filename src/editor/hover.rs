@@ -7,15 +7,15 @@ use crate::editor::tokens::Kind;
 use crate::editor::types::Typed;
 use crate::editor::view::View;
 use crate::editor::vocabulary::{is_command, methods_of, plain_word};
-use crate::harness;
-use crate::harness::shapes;
-use crate::hooks::ResultShape;
-use crate::script::library::Entry;
-use crate::script::parameters;
-use crate::script::parameters::Parameter;
-use crate::script::prelude::json;
-use crate::script::shape::Shape;
-use crate::script::standard::{Builtin, builtins};
+use hookgate_engine::harness;
+use hookgate_engine::harness::shapes;
+use hookgate_hooks::ResultShape;
+use hookgate_script::library::Entry;
+use hookgate_script::parameters;
+use hookgate_script::parameters::Parameter;
+use hookgate_script::prelude::json;
+use hookgate_script::shape::Shape;
+use hookgate_script::standard::{Builtin, builtins};
 
 /// The page of the word at a byte.
 pub(super) fn hover(view: &View, offset: usize) -> Option<Hover> {

@@ -8,9 +8,9 @@ use gen_lsp_types::{CodeLens, Command, Position, Range};
 use serde_json::json;
 
 use crate::editor::view::View;
-use crate::finding::Finding;
-use crate::release::bundle::Place;
-use crate::script::compile;
+use hookgate_engine::release::bundle::Place;
+use hookgate_model::finding::Finding;
+use hookgate_script::compile;
 
 /// The command behind the lenses: `[file]` or `[file, test]`, the file as a `file:` address.
 pub const COMMAND: &str = "hookgate.test";

@@ -23,8 +23,8 @@ use crate::editor::lens::{Runner, Trial};
 use crate::editor::wire;
 use crate::editor::wire::Incoming;
 use crate::editor::workspace::{Home, Job, Workspace};
-use crate::release::build::survey::Survey;
-use crate::script::stack;
+use hookgate_engine::release::build::survey::Survey;
+use hookgate_script::stack;
 
 mod documents;
 mod requests;

@@ -10,8 +10,8 @@ use crate::editor::tokens::Kind;
 use crate::editor::types::Typed;
 use crate::editor::view::View;
 use crate::editor::vocabulary::plain_word;
-use crate::script::shape::Shape;
-use crate::script::standard::builtins;
+use hookgate_script::shape::Shape;
+use hookgate_script::standard::builtins;
 
 /// One way to call something.
 struct Form {
@@ -98,7 +98,7 @@ fn methods(view: &View, callee: usize, name: &str) -> Vec<Form> {
     }
 }
 
-fn of_entry(entry: &'static crate::script::library::Entry) -> Form {
+fn of_entry(entry: &'static hookgate_script::library::Entry) -> Form {
     let names = entry.signature.params().iter().map(|param| param.name.to_owned());
     Form { label: entry.signature.to_string(), parameters: names.collect(), about: entry.doc.about.to_owned() }
 }

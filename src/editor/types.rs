@@ -7,10 +7,10 @@ use crate::editor::outline::{Function, Named};
 use crate::editor::tokens::{Kind, closer, opener};
 use crate::editor::view::View;
 use crate::editor::vocabulary::{methods_of, plain_word};
-use crate::script::library;
-use crate::script::parameters;
-use crate::script::parameters::{Form, Parameter};
-use crate::script::shape::Shape;
+use hookgate_script::library;
+use hookgate_script::parameters;
+use hookgate_script::parameters::{Form, Parameter};
+use hookgate_script::shape::Shape;
 
 /// What is known of a value.
 #[derive(Clone, Debug)]

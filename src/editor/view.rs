@@ -10,13 +10,12 @@ use crate::editor::outline::{Import, Outline};
 use crate::editor::text::Text;
 use crate::editor::types::ParameterMap;
 use crate::editor::vocabulary::Vocabulary;
-use crate::hooks;
-use crate::hooks::Hook;
-use crate::release::build::survey::Survey;
-use crate::script::compile::TEST_SUFFIX;
-use crate::script::modules::Modules;
-use crate::script::parameters;
-use crate::script::parameters::Parameter;
+use hookgate_engine::release::build::survey::Survey;
+use hookgate_hooks::Hook;
+use hookgate_script::compile::TEST_SUFFIX;
+use hookgate_script::modules::Modules;
+use hookgate_script::parameters;
+use hookgate_script::parameters::Parameter;
 
 /// A script and its surroundings.
 pub(super) struct View<'a> {
@@ -89,7 +88,7 @@ fn uses<'a>(survey: &'a Survey, name: &str) -> (Vec<&'static Hook>, Vec<&'a Map<
         let rules = route.rules.values().filter(|rule| rule.script == name).map(|rule| &rule.params);
         let own = Some(&route.params).filter(|_| route.script.as_deref() == Some(name));
         let uses: Vec<_> = rules.chain(own).collect();
-        if let Some(hook) = hooks::find(&route.hook).filter(|_| !uses.is_empty())
+        if let Some(hook) = hookgate_hooks::find(&route.hook).filter(|_| !uses.is_empty())
             && !found.iter().any(|known| known.name == hook.name)
         {
             found.push(hook);

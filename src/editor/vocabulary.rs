@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::editor::outline::Outline;
-use crate::harness;
-use crate::hooks;
-use crate::hooks::Hook;
-use crate::script::compile::is_test;
-use crate::script::library::{Effect, Entry, Finished, Kind};
-use crate::script::prelude;
-use crate::script::shape::Shape;
-use crate::script::standard::{Builtin, builtins};
+use hookgate_engine::harness;
+use hookgate_hooks::Hook;
+use hookgate_script::compile::is_test;
+use hookgate_script::library::{Effect, Entry, Finished, Kind};
+use hookgate_script::prelude;
+use hookgate_script::shape::Shape;
+use hookgate_script::standard::{Builtin, builtins};
 
 /// The rows of the table that a file may use.
 pub(super) struct Vocabulary {
@@ -31,10 +30,10 @@ impl Vocabulary {
         let has_entry = |hook: &&'static Hook| outline.function(hook.entry).is_some();
         let mut hooks = routed.to_vec();
         if hooks.is_empty() {
-            hooks = hooks::HOOKS.iter().filter(has_entry).collect();
+            hooks = hookgate_hooks::HOOKS.iter().filter(has_entry).collect();
         }
         if hooks.is_empty() {
-            hooks = hooks::HOOKS.iter().collect();
+            hooks = hookgate_hooks::HOOKS.iter().collect();
         }
         let mut seen = BTreeSet::new();
         let all = libraries(&hooks, is_test(name)).into_iter().flat_map(|library| &library.entries);

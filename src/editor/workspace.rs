@@ -9,11 +9,11 @@ use gen_lsp_types::Uri;
 use crate::editor::outline::Outline;
 use crate::editor::text::Text;
 use crate::editor::view::View;
-use crate::files::fence::{Fence, Purpose};
-use crate::release::build::survey;
-use crate::release::build::survey::Survey;
-use crate::release::bundle::Place;
-use crate::script::modules::Modules;
+use hookgate_engine::release::build::survey;
+use hookgate_engine::release::build::survey::Survey;
+use hookgate_engine::release::bundle::Place;
+use hookgate_model::files::fence::{Fence, Purpose};
+use hookgate_script::modules::Modules;
 
 /// A file that the editor shows.
 pub(super) struct Open {

@@ -14,7 +14,7 @@ use crate::server::connection::{self, Shared};
 use crate::server::pace::Pace;
 use crate::server::places::{Place, Places};
 use crate::server::{Respond, Settings, Waiting};
-use crate::telemetry::fields;
+use hookgate_engine::telemetry::fields;
 
 /// How long to wait when the process is out of files or memory: closing connections is what helps.
 const BACK_OFF: Duration = Duration::from_millis(100);

@@ -20,13 +20,13 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
-use crate::auth::mtls::PeerCertificates;
 use crate::server::accept::Phase;
 use crate::server::body::CallBody;
 use crate::server::pace::Pace;
 use crate::server::wire::Wire;
 use crate::server::{Caller, Respond, Settings, Transport};
-use crate::telemetry::fields;
+use hookgate_engine::auth::mtls::PeerCertificates;
+use hookgate_engine::telemetry::fields;
 
 /// Headers and request line together; more is answered with 431. hyper's default of 100 headers stays: stating it
 /// would cost an allocation per call.

@@ -10,8 +10,8 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::auth::mtls::PeerCertificates;
 use crate::server::tls::{Tls, TlsError, TlsFiles};
+use hookgate_engine::auth::mtls::PeerCertificates;
 
 mod stops;
 mod strangers;

@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
-use crate::files;
-use crate::files::{FileError, MAX_CERTIFICATE_BYTES};
-use crate::telemetry::fields;
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::telemetry::fields;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::files;
+use hookgate_model::files::{FileError, MAX_CERTIFICATE_BYTES};
 
 /// Where certificate and key are: `[server.tls]`, with paths resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]

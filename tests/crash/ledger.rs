@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use hookgate::store::sqlite::Sqlite;
-use hookgate::store::{EventLine, EventRef, JobState, Operation, Query, Selection, Store, StoreError};
+use hookgate_store::sqlite::Sqlite;
+use hookgate_store::{EventLine, EventRef, JobState, Operation, Query, Selection, Store, StoreError};
 
 use crate::gateway::CONCURRENT;
 use crate::receiver::Receiver;

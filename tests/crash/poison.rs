@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use hookgate::store::sqlite::Sqlite;
-use hookgate::store::{Dossier, EventRef, MOST_DEATHS, Store};
+use hookgate_store::sqlite::Sqlite;
+use hookgate_store::{Dossier, EventRef, MOST_DEATHS, Store};
 
 use crate::Fallible;
 use crate::gateway::{Bundle, Gateway};

@@ -1,10 +1,10 @@
 //! What scripts ask for beside their answer: checked with the connectors that there are, in the gateway and in tests alike.
 
-use hookgate::finding::Severity;
-use hookgate::harness::run;
-use hookgate::harness::run::Options;
-use hookgate::harness::trial::Trial;
-use hookgate::release::suite;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::Options;
+use hookgate_engine::harness::trial::Trial;
+use hookgate_engine::release::suite;
+use hookgate_model::finding::Severity;
 
 use crate::harness::TestGateway;
 use crate::process::sample;
@@ -96,7 +96,8 @@ fn a_case_says_what_the_gateway_would_do() {
     gateway.reload();
     let release = gateway.live.current().expect("a release is live");
     let suite = suite::suite(&release);
-    let text = hookgate::harness::cases::accepted(&suite, &suite.subjects[0], "refused").unwrap().expect("it is new");
+    let text =
+        hookgate_engine::harness::cases::accepted(&suite, &suite.subjects[0], "refused").unwrap().expect("it is new");
     let case: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(case["expected"][0]["actions"][0]["do"], "notify", "{text}");
 }

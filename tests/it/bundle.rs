@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use hookgate::hooks::HOOKS;
-use hookgate::release::Release;
-use hookgate::release::build::{Secrets, check};
-use hookgate::release::bundle::Place;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build::{Secrets, check};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::HOOKS;
 use http::Method;
 
 use crate::cases;

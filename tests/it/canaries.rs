@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hookgate::hooks::HOOKS;
+use hookgate_hooks::HOOKS;
 use serde_json::{Value, json};
 
 use crate::harness::SECRET;

@@ -12,11 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookgate::hooks;
-use hookgate::hooks::{Hook, Mark, Reply};
-use hookgate::release::Plan;
-use hookgate::script::context::{Mocked, World};
-use hookgate::script::run::Call;
+use hookgate_engine::release::Plan;
+use hookgate_hooks::{Hook, Mark, Reply};
+use hookgate_script::context::{Mocked, World};
+use hookgate_script::run::Call;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -64,7 +63,8 @@ async fn the_scripts_answer_as_their_cases_say() {
         let mut cases: Cases =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let folder = path.parent().and_then(Path::file_name).expect("cases are in a folder").to_string_lossy();
-        let hook = hooks::find(&folder).unwrap_or_else(|| panic!("{}: no hook is called `{folder}`", path.display()));
+        let hook =
+            hookgate_hooks::find(&folder).unwrap_or_else(|| panic!("{}: no hook is called `{folder}`", path.display()));
         for index in 0..cases.rows.len() {
             let got = outcome(hook, &cases, &cases.rows[index]).await;
             let row = &mut cases.rows[index];

@@ -5,8 +5,8 @@ use std::fs;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use hookgate::release::attempts;
-use hookgate::suspects;
+use hookgate_engine::release::attempts;
+use hookgate_model::suspects;
 use serde_json::Value;
 
 use crate::harness::SECRET;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hookgate::decision::{Capture, Query, Record};
-use hookgate::hooks::{HOOKS, find};
+use hookgate_hooks::{HOOKS, find};
+use hookgate_model::decision::{Capture, Query, Record};
 use serde_json::{Value, json};
 
 use crate::harness::{SECRET, TestGateway};
@@ -130,7 +130,8 @@ async fn a_rule_leaves_a_record_for_each_run() {
     let gateway = TestGateway::bundle(&config, &files);
     gateway.post(sample("okta.event").to_string()).await;
     let (stop, stopping) = tokio::sync::watch::channel(false);
-    let work = tokio::spawn(hookgate::delivery::work::run(gateway.delivery.clone(), stopping, Duration::from_secs(5)));
+    let work =
+        tokio::spawn(hookgate_engine::delivery::work::run(gateway.delivery.clone(), stopping, Duration::from_secs(5)));
     let mut all = Vec::new();
     for _ in 0..1_000 {
         all = records(&gateway).await;
@@ -221,7 +222,7 @@ async fn logins_are_hashed_where_that_is_wanted() {
     let logins: Vec<&str> = all.iter().filter_map(|record| record.subject.login.as_deref()).collect();
     assert!(logins.len() == 3 && logins[0] == logins[1] && logins[0] != logins[2], "{logins:?}");
     assert!(logins.iter().all(|login| login.starts_with('~') && !login.contains("ann")), "{logins:?}");
-    let names = hookgate::records::subject::names(&**gateway.delivery.store(), "Ann@X.example").await.unwrap();
+    let names = hookgate_engine::records::subject::names(&**gateway.delivery.store(), "Ann@X.example").await.unwrap();
     assert!(names.iter().any(|name| name == logins[0]), "{names:?}");
     let database = std::fs::read(gateway.place.root.join("data/hookgate.db-wal")).unwrap();
     let needle = b"ann@x.example";

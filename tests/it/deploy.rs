@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::telemetry::metrics::Metrics;
 use regex::Regex;
 use serde_json::Value;
 

@@ -11,11 +11,10 @@ use hookgate::admin;
 use hookgate::cli::docs::pages;
 use hookgate::cli::docs::pages::Page;
 use hookgate::cli::output;
-use hookgate::hooks;
-use hookgate::release::build::survey;
-use hookgate::release::bundle::Place;
-use hookgate::script::engine;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::build::survey;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_script::engine;
 
 use crate::harness::{TestGateway, sender};
 use crate::mistakes;
@@ -125,7 +124,7 @@ fn generated_pages_are_fresh() {
 
 #[test]
 fn the_program_prints_the_page_of_a_hook() {
-    let hook = hooks::find("okta.token").unwrap();
+    let hook = hookgate_hooks::find("okta.token").unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_hookgate"));
     let output = program.args(["docs", "--markdown", hook.name]).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), pages::of_hook(hook));
@@ -170,7 +169,7 @@ fn scripts_in_the_documents_compile() {
     let mut whole = 0;
     for (path, text) in markdown() {
         for block in blocks(&text, "rhai") {
-            let hook = hooks::HOOKS.iter().find(|hook| block.contains(&format!("fn {}(", hook.entry)));
+            let hook = hookgate_hooks::HOOKS.iter().find(|hook| block.contains(&format!("fn {}(", hook.entry)));
             match hook.filter(|hook| !hook.events) {
                 Some(hook) => {
                     whole += 1;
@@ -189,7 +188,7 @@ fn scripts_in_the_documents_compile() {
 }
 
 /// Fails unless the script passes everything that a release must pass.
-fn goes_live(hook: &hooks::Hook, script: &str) {
+fn goes_live(hook: &hookgate_hooks::Hook, script: &str) {
     let form = hook.on_failure.first().unwrap();
     let on_failure = match form.takes_text {
         true => format!("{{ {} = \"Later.\" }}", form.word),

@@ -7,14 +7,14 @@ mod natural;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use hookgate::finding::{Finding, Severity};
-use hookgate::release::Release;
-use hookgate::release::build::{self, Reading, Secrets, survey};
-use hookgate::release::bundle::{Content, Place};
-use hookgate::release::gate::{Gate, Pace};
-use hookgate::release::suite;
-use hookgate::script::compile::is_test;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build::{self, Reading, Secrets, survey};
+use hookgate_engine::release::bundle::{Content, Place};
+use hookgate_engine::release::gate::{Gate, Pace};
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::finding::{Finding, Severity};
+use hookgate_script::compile::is_test;
 use toml::{Table, Value};
 
 /// The bundle as it is shipped, live, with some connectors more.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use std::{fs, slice};
 
-use hookgate::store::{Dossier, EventRef, JobKind, JobState, Operation, Query, Selection};
+use hookgate_store::{Dossier, EventRef, JobKind, JobState, Operation, Query, Selection};
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
@@ -319,7 +319,8 @@ async fn a_rule_that_went_leaves_dead_letters_that_say_so() {
     gateway.delivery.look().await;
     let store = gateway.delivery.store().clone();
     let (stop, stopping) = tokio::sync::watch::channel(false);
-    let work = tokio::spawn(hookgate::delivery::work::run(gateway.delivery.clone(), stopping, Duration::from_secs(1)));
+    let work =
+        tokio::spawn(hookgate_engine::delivery::work::run(gateway.delivery.clone(), stopping, Duration::from_secs(1)));
     let mut seen = Vec::new();
     while seen.is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;

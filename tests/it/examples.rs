@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use hookgate::harness::run;
-use hookgate::harness::run::{Options, Report, Suite};
-use hookgate::harness::trial::Verdict;
-use hookgate::release::build;
-use hookgate::release::build::{Reading, Secrets};
-use hookgate::release::bundle::Place;
-use hookgate::release::suite;
-use hookgate::script::compile::{Compiler, is_test};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::{Options, Report, Suite};
+use hookgate_engine::harness::trial::Verdict;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::{Reading, Secrets};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_script::compile::{Compiler, is_test};
 
 use crate::harness::write;
 

@@ -4,8 +4,8 @@ mod fuzz;
 
 use std::time::{Duration, Instant};
 
-use hookgate::release::live::Reloaded;
-use hookgate::release::live::status::Status;
+use hookgate_engine::release::live::Reloaded;
+use hookgate_engine::release::live::status::Status;
 
 use crate::harness::TestGateway;
 use crate::process::{Served, sample};

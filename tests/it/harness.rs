@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookgate::delivery::{Delivery, work};
-use hookgate::gateway::Gateway;
-use hookgate::records::{Recorder, Settings};
-use hookgate::release::build;
-use hookgate::release::bundle::Place;
-use hookgate::release::live::{Live, Reloaded};
-use hookgate::script::lanes::Lanes;
-use hookgate::store::clock::Clock;
-use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::store::{Dossier, EventRef, Store};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::delivery::{Delivery, work};
+use hookgate_engine::gateway::Gateway;
+use hookgate_engine::records::{Recorder, Settings};
+use hookgate_engine::release::build;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::live::{Live, Reloaded};
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_script::lanes::Lanes;
+use hookgate_store::clock::Clock;
+use hookgate_store::sqlite::{Options, Sqlite};
+use hookgate_store::{Dossier, EventRef, Store};
 use http::{Method, Request, Response};
 use serde_json::Value;
 

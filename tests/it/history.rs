@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookgate::history::diff::Fate;
-use hookgate::history::shown::{Named, Standing};
-use hookgate::history::{Beginning, Failure, History};
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::release::gate::Pace;
-use hookgate::release::live::status::State;
-use hookgate::release::live::{Live, Reloaded};
-use hookgate::store::Store;
-use hookgate::store::archive::{Change, ChangeQuery};
-use hookgate::store::open::OpenError;
-use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::history::diff::Fate;
+use hookgate_engine::history::shown::{Named, Standing};
+use hookgate_engine::history::{Beginning, Failure, History};
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::gate::Pace;
+use hookgate_engine::release::live::status::State;
+use hookgate_engine::release::live::{Live, Reloaded};
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_store::Store;
+use hookgate_store::archive::{Change, ChangeQuery};
+use hookgate_store::open::OpenError;
+use hookgate_store::sqlite::{Options, Sqlite};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -88,7 +88,7 @@ impl Rig {
     fn version(&self) -> u64 {
         let release = self.live.current().unwrap();
         let route = release.routes.first().unwrap();
-        let hookgate::release::Plan::Inline(inline) = &route.plan else { panic!("a route with a script") };
+        let hookgate_engine::release::Plan::Inline(inline) = &route.plan else { panic!("a route with a script") };
         let source = release.compiler.source(&format!("scripts/{}", inline.script.file())).unwrap().to_string();
         source.split_once("version ").unwrap().1.split('"').next().unwrap().parse().unwrap()
     }

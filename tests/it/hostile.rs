@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookgate::lookup::Lookups;
-use hookgate::release::Release;
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::script::lanes::Lanes;
-use hookgate::telemetry::metrics::Metrics;
-use hookgate::trial::{Bench, Order};
+use hookgate_engine::lookup::Lookups;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_engine::trial::{Bench, Order};
+use hookgate_script::lanes::Lanes;
 use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -238,9 +238,9 @@ fn on_registration(request) {
     );
     let release = build::check(&Place::of(&folder.path().join("gateway.toml")), Secrets::Skip, &Metrics::new())
         .unwrap_or_else(|findings| panic!("{findings:#?}"));
-    let report = hookgate::harness::run::run(
-        &hookgate::release::suite::suite(&release),
-        &hookgate::harness::run::Options::default(),
+    let report = hookgate_engine::harness::run::run(
+        &hookgate_engine::release::suite::suite(&release),
+        &hookgate_engine::harness::run::Options::default(),
         &|_| {},
     );
     let failed: Vec<_> = report.trials.iter().filter(|trial| trial.failed()).map(|trial| &trial.complaints).collect();

@@ -8,25 +8,24 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hookgate::cli::docs::codes;
-use hookgate::finding::Finding;
-use hookgate::gateway::decide;
-use hookgate::gateway::decide::{Asked, InlineRoute};
-use hookgate::harness::run;
-use hookgate::harness::run::Options;
-use hookgate::harness::trial::Trial;
-use hookgate::hooks;
-use hookgate::hooks::Hook;
-use hookgate::lookup::Lookups;
-use hookgate::outcome::RunFailure;
-use hookgate::release::Release;
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::release::suite;
-use hookgate::script::lanes::Lanes;
-use hookgate::script::lint::codes::testing::TESTED;
-use hookgate::script::lint::codes::{Code, Stage};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::gateway::decide;
+use hookgate_engine::gateway::decide::{Asked, InlineRoute};
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::Options;
+use hookgate_engine::harness::trial::Trial;
+use hookgate_engine::lookup::Lookups;
+use hookgate_engine::outcome::RunFailure;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::Hook;
+use hookgate_model::finding::Finding;
+use hookgate_script::lanes::Lanes;
+use hookgate_script::lint::codes::testing::TESTED;
+use hookgate_script::lint::codes::{Code, Stage};
 
 use crate::harness::{TestGateway, sender};
 
@@ -103,7 +102,7 @@ impl Bundle {
             let first = text.trim().lines().next().and_then(|line| line.strip_prefix("// gateway.toml: "));
             return Self::new(hook_of(code), text.trim(), &first.map(|line| format!("{line}\n")).unwrap_or_default());
         }
-        let bundle = Self::new(hooks::find("okta.registration").unwrap(), TESTED.trim(), "");
+        let bundle = Self::new(hookgate_hooks::find("okta.registration").unwrap(), TESTED.trim(), "");
         fs::write(bundle.folder.path().join("scripts/hook_test.rhai"), text.trim()).unwrap();
         bundle
     }
@@ -163,7 +162,10 @@ impl Bundle {
 
 fn hook_of(code: &Code) -> &'static Hook {
     let entry = |hook: &&Hook| code.good.contains(&format!("fn {}(", hook.entry));
-    hooks::HOOKS.iter().find(entry).unwrap_or_else(|| panic!("{}: the good example has no entry function", code.code))
+    hookgate_hooks::HOOKS
+        .iter()
+        .find(entry)
+        .unwrap_or_else(|| panic!("{}: the good example has no entry function", code.code))
 }
 
 fn found(findings: &[Finding]) -> Vec<String> {
@@ -176,6 +178,7 @@ fn every_code_of_the_sources_has_one_row_and_every_row_a_source() {
     let mut emitted = BTreeSet::new();
     let mut files = Vec::new();
     crate::docs::files(&root().join("src"), ".rs", &mut files);
+    crate::docs::files(&root().join("crates"), ".rs", &mut files);
     for path in files {
         let relative = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
         if relative.contains("/tests") || relative.contains("/codes/") {
@@ -248,7 +251,7 @@ fn every_finding_of_a_bad_example_can_be_allowed_with_a_reason() {
 
 #[test]
 fn an_exception_for_a_code_that_does_not_exist_is_named() {
-    let hook = hooks::find("okta.token").unwrap();
+    let hook = hookgate_hooks::find("okta.token").unwrap();
     let script =
         "// hookgate: allow script/reserved-clame because it was so\nfn on_token(_request) { refuse(\"no\") }\n";
     let wanted = "script/unused-allow scripts/hook.rhai:1:1: there is no code `script/reserved-clame` \
@@ -271,14 +274,14 @@ fn exceptions_in_tests_are_judged_once_their_script_is_known() {
     assert!(bare.iter().any(|line| line.starts_with("script/allow-without-reason ")), "{bare:#?}");
     // In a script there is nothing of the kind.
     let script = format!("{}{}", exception(code.code), TESTED.trim());
-    let hook = hooks::find("okta.registration").unwrap();
+    let hook = hookgate_hooks::find("okta.registration").unwrap();
     let wanted = "script/unused-allow scripts/hook.rhai:1:1: line 2 has no finding `test/no-assertion` to allow (remove this comment)";
     assert_eq!(found(&Bundle::new(hook, &script, "").findings()), [wanted]);
 }
 
 #[test]
 fn samples_of_hooks_and_the_scripts_of_this_repository_raise_no_alarm() {
-    for hook in hooks::HOOKS.iter() {
+    for hook in hookgate_hooks::HOOKS.iter() {
         for sample in hook.samples {
             let findings = Bundle::new(hook, sample.script, "").findings();
             let real: Vec<_> =
@@ -294,7 +297,7 @@ fn samples_of_hooks_and_the_scripts_of_this_repository_raise_no_alarm() {
 
 #[test]
 fn settings_that_no_script_reads_are_named() {
-    let hook = hooks::find("okta.registration").unwrap();
+    let hook = hookgate_hooks::find("okta.registration").unwrap();
     let found = |script: &str| {
         let more =
             "params = { blocked = [\"a.example\"], unread = 1 }\n[tables.old]\nfile = \"old.txt\"\nkind = \"lines\"\n";
@@ -317,7 +320,7 @@ fn settings_that_no_script_reads_are_named() {
 
 #[test]
 fn what_a_shared_file_offers_for_nothing_is_named() {
-    let hook = hooks::find("okta.registration").unwrap();
+    let hook = hookgate_hooks::find("okta.registration").unwrap();
     let script =
         "import \"lib/own\" as own;\nfn on_registration(request) { if own::used(request.email) { allow() } }\n";
     let bundle = Bundle::new(hook, script, "");
@@ -483,7 +486,7 @@ const COMMANDS: &[(&str, &str, &[&str])] = &[
 fn what_a_hook_knows_of_its_commands_is_said_in_these_words() {
     let mut wrong = Vec::new();
     for (name, body, wanted) in COMMANDS {
-        let hook = hooks::find(name).unwrap();
+        let hook = hookgate_hooks::find(name).unwrap();
         let mut script = format!("fn {}(request) {{\n{body}\n}}\n", hook.entry);
         for (used, line) in [
             ("NAME", "const NAME = \"exp\";\n"),

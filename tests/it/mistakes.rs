@@ -13,19 +13,18 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use annotate_snippets::Renderer;
-use hookgate::finding::{Finding, Severity};
-use hookgate::gateway::decide;
-use hookgate::gateway::decide::{Asked, InlineRoute};
-use hookgate::hooks;
-use hookgate::hooks::Hook;
-use hookgate::lookup::Lookups;
-use hookgate::outcome::RunFailure;
-use hookgate::release::Release;
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::script::lanes::Lanes;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::gateway::decide;
+use hookgate_engine::gateway::decide::{Asked, InlineRoute};
+use hookgate_engine::lookup::Lookups;
+use hookgate_engine::outcome::RunFailure;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::Hook;
+use hookgate_model::finding::{Finding, Severity};
+use hookgate_script::lanes::Lanes;
 use regex::Regex;
 
 use crate::harness::write;
@@ -98,9 +97,9 @@ fn mistakes() -> Vec<Mistake> {
 
 impl Mistake {
     fn hook(&self) -> &'static Hook {
-        let meant = hooks::HOOKS.iter().find(|hook| self.source.contains(&format!("\nfn {}(", hook.entry)));
+        let meant = hookgate_hooks::HOOKS.iter().find(|hook| self.source.contains(&format!("\nfn {}(", hook.entry)));
         let entry = self.source.contains("The entry function of another hook");
-        let default = hooks::find("okta.registration").expect("the hook is there");
+        let default = hookgate_hooks::find("okta.registration").expect("the hook is there");
         if entry { default } else { meant.unwrap_or(default) }
     }
 

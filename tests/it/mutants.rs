@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hookgate::harness::run;
-use hookgate::harness::run::Options;
-use hookgate::release::Release;
-use hookgate::release::build;
-use hookgate::release::build::{Reading, Secrets};
-use hookgate::release::bundle::Place;
-use hookgate::release::suite;
-use hookgate::script::compile::{TEST_SUFFIX, is_test};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::Options;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::{Reading, Secrets};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_script::compile::{TEST_SUFFIX, is_test};
 
 use changes::{Change, changes};
 

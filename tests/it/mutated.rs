@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use hookgate::hooks::{self, Hook};
-use hookgate::script::library::Kind;
+use hookgate_hooks::Hook;
+use hookgate_script::library::Kind;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{TestGateway, without_debug};
@@ -184,7 +184,7 @@ async fn no_spoilt_call_is_answered_against_its_route() {
     let mut dice = Dice(15);
     let mut answered: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     for (name, command, on_failure) in ANSWERS {
-        let hook = hooks::find(name).unwrap();
+        let hook = hookgate_hooks::find(name).unwrap();
         let gateway = TestGateway::of(name, on_failure, &reads_all(hook, command));
         let by_script = without_debug(gateway.post(hook.samples[0].request).await.1);
         let by_route = without_debug(gateway.post("no JSON").await.1);
@@ -231,7 +231,7 @@ script = "hook.rhai"
 
 /// Three events, of which the second is spoilt; or what stands around them is.
 fn spoilt_delivery(number: usize, dice: &mut Dice) -> Vec<u8> {
-    let hook = hooks::find("okta.event").unwrap();
+    let hook = hookgate_hooks::find("okta.event").unwrap();
     let sample: Value = serde_json::from_str(hook.samples[0].request).unwrap();
     let event = |name: &str| {
         let mut event = sample["data"]["events"][0].clone();

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use hookgate::finding::Finding;
-use hookgate::release::build::{self, Secrets};
-use hookgate::release::bundle::Place;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::build::{self, Secrets};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::finding::Finding;
 
 const FIRST: &str = r#"
 const PARAMS = #{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use hookgate::store::{JobState, Query};
+use hookgate_store::{JobState, Query};
 use serde_json::Value;
 
 use crate::harness::{TestGateway, skipped, without_debug};
@@ -261,7 +261,7 @@ async fn every_documented_reply_can_be_produced_to_the_letter() {
             continue;
         };
         let (hook, entry, on_failure) = hook_of(name).expect("the name begins with the hook");
-        let row = hookgate::hooks::find(hook).expect("the hook is there");
+        let row = hookgate_hooks::find(hook).expect("the hook is there");
         let mut request: Value = serde_json::from_str(row.samples[0].request).expect("samples are JSON");
         // An id of its own, so that no guard answers.
         merge(&mut request, &serde_json::from_str(overrides).expect("overrides are JSON"));

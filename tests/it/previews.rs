@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use hookgate::decision;
-use hookgate::store::{JobKind, JobState};
+use hookgate_model::decision;
+use hookgate_store::{JobKind, JobState};
 use http::Method;
 use serde_json::{Value, json};
 

@@ -40,7 +40,7 @@ impl Ran {
 
 /// The first sample call of a hook.
 pub fn sample(hook: &str) -> &'static str {
-    hookgate::hooks::find(hook).expect("a hook of that name").samples[0].request
+    hookgate_hooks::find(hook).expect("a hook of that name").samples[0].request
 }
 
 /// A gateway in a process of its own, logging JSON at the level `trace`. Killed at the end whatever happens.

@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hookgate::connectors::What;
-use hookgate::decision;
-use hookgate::decision::{Capture, Kept, Record};
-use hookgate::delivery::Delivery;
-use hookgate::delivery::reconcile;
-use hookgate::delivery::reconcile::{Cycle, Failure};
-use hookgate::release::live::Reloaded;
-use hookgate::script::lanes::Lanes;
-use hookgate::store::archive::Archive;
-use hookgate::store::backups::Backups;
-use hookgate::store::{
+use hookgate_connectors::What;
+use hookgate_engine::delivery::Delivery;
+use hookgate_engine::delivery::reconcile;
+use hookgate_engine::delivery::reconcile::{Cycle, Failure};
+use hookgate_engine::release::live::Reloaded;
+use hookgate_model::decision;
+use hookgate_model::decision::{Capture, Kept, Record};
+use hookgate_script::lanes::Lanes;
+use hookgate_store::archive::Archive;
+use hookgate_store::backups::Backups;
+use hookgate_store::{
     Accepted, Attempt, Claimed, Dossier, End, EventRef, Health, Intake, Leased, Millis, Operation, Page, Query,
     Settled, Share, StatePage, StateQuery, Step, Store, StoreError, Token,
 };

@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use hookgate::gateway::Gateway;
-use hookgate::release::bundle::Place;
-use hookgate::release::live::status::State;
-use hookgate::release::live::{Live, Reloaded};
-use hookgate::release::watch;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::gateway::Gateway;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::live::status::State;
+use hookgate_engine::release::live::{Live, Reloaded};
+use hookgate_engine::release::watch;
+use hookgate_engine::telemetry::metrics::Metrics;
 use http::Request;
 use serde_json::Value;
 use tempfile::TempDir;

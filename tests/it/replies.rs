@@ -1,8 +1,6 @@
 //! Whatever arrays of whatever a script returns: what leaves is valid by the contract or the declared answer, never a 5xx.
-
-use hookgate::hooks;
-use hookgate::hooks::Answer;
-use hookgate::release::live::Reloaded;
+use hookgate_engine::release::live::Reloaded;
+use hookgate_hooks::Answer;
 use http::Method;
 use proptest::collection::vec;
 use proptest::sample::select;
@@ -179,7 +177,7 @@ const CONTRACTS: &[Contract] = &[
 fn problem(contract: &Contract, call: &Value, status: u16, reply: &Value) -> Option<String> {
     let body = if reply.is_null() { String::new() } else { reply.to_string() };
     let content_type = (!body.is_empty()).then_some("application/json");
-    let hook = hooks::find(contract.hook).expect("a hook of the table");
+    let hook = hookgate_hooks::find(contract.hook).expect("a hook of the table");
     let violations = (hook.judge)(call, Some(&Answer { status, content_type, body: body.as_bytes() })).violations;
     if !violations.is_empty() {
         return Some(violations.join("; "));

@@ -4,10 +4,10 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::live::Reloaded;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::live::Reloaded;
+use hookgate_engine::telemetry::metrics::Metrics;
 
 use crate::harness::TestGateway;
 

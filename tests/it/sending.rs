@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
-use hookgate::decision::{ActionLine, Query};
-use hookgate::harness::run;
-use hookgate::harness::run::Options;
-use hookgate::harness::trial::Trial;
-use hookgate::release::suite;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::Options;
+use hookgate_engine::harness::trial::Trial;
+use hookgate_engine::release::suite;
+use hookgate_model::decision::{ActionLine, Query};
 use http::StatusCode;
 use serde_json::{Value, json};
 

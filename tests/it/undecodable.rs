@@ -4,8 +4,8 @@
 use std::fs;
 
 use bytes::Bytes;
-use hookgate::decision;
-use hookgate::store::{JobKind, Query};
+use hookgate_model::decision;
+use hookgate_store::{JobKind, Query};
 use serde_json::{Value, json};
 
 use crate::harness::{TestGateway, without_debug};

@@ -55,7 +55,7 @@ impl Breaker {
         self.lock().all.room(now)
     }
 
-    /// The same for questions of one kind ([`Question::class`](crate::question::Question::class)).
+    /// The same for questions of one kind ([`Question::class`](hookgate_model::question::Question::class)).
     pub fn room_for(&self, class: u64, now: Instant) -> Room {
         let states = self.lock();
         match states.all.room(now) {

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache as Bounded;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::question::{Answered, Reason, Trouble};
+use hookgate_model::question::{Answered, Reason, Trouble};
 
 /// How long answers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

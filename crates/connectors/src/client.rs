@@ -1,9 +1,9 @@
 //! The HTTP client under all connectors that speak it: one a connector, for one target.
 //!
 //! Follows no redirect, uses no proxy but that of its settings, reads little of an answer, and never says an address or a
-//! header: both may hold secrets. What happened is told in a few words ([`What`](crate::connectors::What)), and only a request that certainly did not
+//! header: both may hold secrets. What happened is told in a few words ([`What`](crate::What)), and only a request that certainly did not
 //! go out, or an answer that says so, counts as not delivered. Who only asks is told why there is no answer
-//! ([`Reason`](crate::question::Reason)).
+//! ([`Reason`](hookgate_model::question::Reason)).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,22 +17,22 @@ use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use url::Url;
 
-use crate::command;
-use crate::connectors::client::answer::{is_text, wait};
-use crate::connectors::client::identity::Identity;
-use crate::connectors::client::silence::Broken;
-use crate::connectors::egress;
-use crate::connectors::egress::Egress;
-use crate::connectors::proxy::Proxy;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Problem, Setup};
-use crate::connectors::time_limit::{TimeLimit, TimeLimitExceeded};
-use crate::connectors::{Order, Trouble};
-use crate::files::MAX_CERTIFICATE_BYTES;
-use crate::files::fence::Purpose;
-use crate::question;
-use crate::secret::{Ring, Secret};
-use crate::telemetry::trace;
+use crate::client::answer::{is_text, wait};
+use crate::client::identity::Identity;
+use crate::client::silence::Broken;
+use crate::egress;
+use crate::egress::Egress;
+use crate::proxy::Proxy;
+use crate::redact::Redact;
+use crate::setup::{Problem, Setup};
+use crate::time_limit::{TimeLimit, TimeLimitExceeded};
+use crate::{Order, Trouble};
+use hookgate_model::command;
+use hookgate_model::files::MAX_CERTIFICATE_BYTES;
+use hookgate_model::files::fence::Purpose;
+use hookgate_model::question;
+use hookgate_model::secret::{Ring, Secret};
+use hookgate_model::trace;
 
 mod answer;
 pub mod identity;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::command::Action;
-use crate::connectors::breaker::Breaker;
-use crate::connectors::cache::Cache;
-use crate::connectors::guard::Guard;
-use crate::connectors::redact::Redact;
-use crate::connectors::{Connector, no_codes, sends_codes};
-use crate::finding::nearest;
-use crate::secret::Ring;
+use crate::breaker::Breaker;
+use crate::cache::Cache;
+use crate::guard::Guard;
+use crate::redact::Redact;
+use crate::{Connector, no_codes, sends_codes};
+use hookgate_model::command::Action;
+use hookgate_model::finding::nearest;
+use hookgate_model::secret::Ring;
 
 /// The connectors of a release, by name.
 #[derive(Default)]

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use crate::connectors::Trouble;
-use crate::connectors::egress::path::check_path;
+use crate::Trouble;
+use crate::egress::path::check_path;
 
 pub mod path;
 #[cfg(test)]

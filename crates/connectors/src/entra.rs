@@ -13,17 +13,17 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::command::{Account, Action, Task, Verb};
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::oauth::assertion;
-use crate::connectors::oauth::assertion::Statement;
-use crate::connectors::oauth::{Grant, Presented, Proof, Tokens};
-use crate::connectors::setup::{Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
-use crate::question;
-use crate::secret::{Ring, SecretSource};
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::oauth::assertion;
+use crate::oauth::assertion::Statement;
+use crate::oauth::{Grant, Presented, Proof, Tokens};
+use crate::setup::{Kind, Problem, Setup};
+use crate::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use hookgate_model::command::{Account, Action, Task, Verb};
+use hookgate_model::question;
+use hookgate_model::secret::{Ring, SecretSource};
 
 #[cfg(test)]
 mod tests;

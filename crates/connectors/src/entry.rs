@@ -11,9 +11,9 @@ use serde_json::Value;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::command::{Action, Task};
-use crate::connectors::wording;
-use crate::connectors::{Order, Trouble};
+use crate::wording;
+use crate::{Order, Trouble};
+use hookgate_model::command::{Action, Task};
 
 /// Members that say when an event happened, the first of them that is an RFC 3339 time.
 const TIMES: [&str; 4] = ["@timestamp", "published", "timestamp", "time"];
@@ -114,8 +114,8 @@ fn time(json: &RawValue) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Method;
-    use crate::connectors::tests::order;
+    use crate::tests::order;
+    use hookgate_model::command::Method;
 
     fn forwarded(event: &'static [u8]) -> Entry {
         let mut order = order(Task::Forward);

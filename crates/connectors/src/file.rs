@@ -14,14 +14,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::command::{Action, Task};
-use crate::connectors::entry;
-use crate::connectors::setup::{Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
-use crate::files;
-use crate::files::fence::Fence;
-use crate::question;
-use crate::question::Reason;
+use crate::entry;
+use crate::setup::{Kind, Problem, Setup};
+use crate::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
+use hookgate_model::command::{Action, Task};
+use hookgate_model::files;
+use hookgate_model::files::fence::Fence;
+use hookgate_model::question;
+use hookgate_model::question::Reason;
 
 #[cfg(test)]
 mod tests;

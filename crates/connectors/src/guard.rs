@@ -3,7 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::command::{Action, Task};
+use hookgate_model::command::{Action, Task};
 
 /// The guard of a connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::command::{Account, Method, Verb};
+    use hookgate_model::command::{Account, Method, Verb};
 
     #[test]
     fn a_protected_account_is_found_however_it_is_written() {

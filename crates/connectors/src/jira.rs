@@ -10,16 +10,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::command::{Action, Task};
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::jira::issue::{Defaults, Edition};
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
-use crate::question;
-use crate::secret::{Ring, SecretSource};
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::jira::issue::{Defaults, Edition};
+use crate::redact::Redact;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::{Connector, Done, Order, Performing, Probed, Probing, Trouble};
+use hookgate_model::command::{Action, Task};
+use hookgate_model::question;
+use hookgate_model::secret::{Ring, SecretSource};
 
 mod issue;
 #[cfg(test)]

@@ -14,17 +14,17 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::connectors::client;
-use crate::connectors::egress::Egress;
-use crate::connectors::ldap::connection::{Connection, Directory, Protection};
-use crate::connectors::ldap::message::{Outcome, Request, Response, Search};
-use crate::connectors::ldap::values::Binary;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::time_limit;
-use crate::connectors::wire::Trust;
-use crate::connectors::{Connector, LookingUp, Probed, Probing};
-use crate::question::{Ask, Question, Reason, Trouble};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::client;
+use crate::egress::Egress;
+use crate::ldap::connection::{Connection, Directory, Protection};
+use crate::ldap::message::{Outcome, Request, Response, Search};
+use crate::ldap::values::Binary;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::time_limit;
+use crate::wire::Trust;
+use crate::{Connector, LookingUp, Probed, Probing};
+use hookgate_model::question::{Ask, Question, Reason, Trouble};
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 mod ber;
 mod connection;

@@ -15,13 +15,13 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::command::{Action, Task};
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::Kind;
-use crate::message::{Message, Sent};
-use crate::question;
-use crate::question::{Question, Reason};
-use crate::secret::Ring;
+use crate::redact::Redact;
+use crate::setup::Kind;
+use hookgate_model::command::{Action, Task};
+use hookgate_model::message::{Message, Sent};
+use hookgate_model::question;
+use hookgate_model::question::{Question, Reason};
+use hookgate_model::secret::Ring;
 
 pub mod breaker;
 pub mod cache;
@@ -65,7 +65,7 @@ pub mod webhook;
 pub mod wire;
 pub mod wording;
 
-pub use crate::connectors::connected::{Connected, Connectors, Retry};
+pub use crate::connected::{Connected, Connectors, Retry};
 
 /// Every kind, in the order of the reference.
 pub const KINDS: &[Kind] = &[

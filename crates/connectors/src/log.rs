@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::connectors::Trouble;
-use crate::secret::Ring;
+use crate::Trouble;
+use hookgate_model::secret::Ring;
 
 /// A provider's log of events.
 pub trait EventLog: Send + Sync {

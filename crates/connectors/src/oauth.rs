@@ -16,15 +16,15 @@ use serde_json::Value;
 use url::Url;
 use url::form_urlencoded;
 
-use crate::connectors::Trouble;
-use crate::connectors::client;
-use crate::connectors::client::{Client, Outgoing};
-use crate::connectors::oauth::assertion::Statement;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::Key;
-use crate::connectors::unsent::Unsent;
-use crate::question::Reason;
-use crate::secret::{Ring, Secret};
+use crate::Trouble;
+use crate::client;
+use crate::client::{Client, Outgoing};
+use crate::oauth::assertion::Statement;
+use crate::redact::Redact;
+use crate::setup::Key;
+use crate::unsent::Unsent;
+use hookgate_model::question::Reason;
+use hookgate_model::secret::{Ring, Secret};
 
 pub mod assertion;
 pub mod refusal;

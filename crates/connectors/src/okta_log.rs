@@ -13,14 +13,14 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::log::{EventLog, From, Page, Reading};
-use crate::connectors::okta_log::access::{Access, Shown, Written};
-use crate::connectors::okta_log::share::Share;
-use crate::connectors::setup::{Problem, Setup};
-use crate::connectors::{Trouble, What};
-use crate::secret::{Ring, SecretSource};
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::log::{EventLog, From, Page, Reading};
+use crate::okta_log::access::{Access, Shown, Written};
+use crate::okta_log::share::Share;
+use crate::setup::{Problem, Setup};
+use crate::{Trouble, What};
+use hookgate_model::secret::{Ring, SecretSource};
 
 pub mod access;
 mod filter;

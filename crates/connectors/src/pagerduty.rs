@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::command::{Action, Task};
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::pagerduty::alert::Alert;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Probing, Trouble, What};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::pagerduty::alert::Alert;
+use crate::redact::Redact;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::wording;
+use crate::{Connector, Done, Order, Performing, Probing, Trouble, What};
+use hookgate_model::command::{Action, Task};
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 mod alert;
 #[cfg(test)]

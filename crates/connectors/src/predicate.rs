@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::connectors::client::Answer;
-use crate::connectors::redact::Redact;
-use crate::connectors::{Done, Trouble, What};
+use crate::client::Answer;
+use crate::redact::Redact;
+use crate::{Done, Trouble, What};
 
 /// A field of an answer in JSON, and what it must be to count.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

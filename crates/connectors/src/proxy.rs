@@ -10,10 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use url::Url;
 
-use crate::connectors::egress;
-use crate::connectors::egress::Egress;
-use crate::connectors::setup::{Key, Problem, Setup};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::egress;
+use crate::egress::Egress;
+use crate::setup::{Key, Problem, Setup};
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
 mod tests;

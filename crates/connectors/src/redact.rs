@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::secret::{Ring, Secret};
+use hookgate_model::secret::{Ring, Secret};
 
 /// No excerpt is longer, in characters.
 const MOST_CHARACTERS: usize = 200;

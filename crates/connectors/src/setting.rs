@@ -9,14 +9,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use crate::connectors::Trouble;
-use crate::connectors::client;
-use crate::connectors::client::Client;
-use crate::connectors::http::auth::header_secret;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Problem, Setup};
-use crate::secret::literal;
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::Trouble;
+use crate::client;
+use crate::client::Client;
+use crate::http::auth::header_secret;
+use crate::redact::Redact;
+use crate::setup::{Key, Problem, Setup};
+use hookgate_model::secret::literal;
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 /// Headers that belong to the request itself.
 const OWN_HEADERS: [&str; 8] = [

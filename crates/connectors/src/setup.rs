@@ -10,12 +10,12 @@ use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::connectors::Connector;
-use crate::connectors::cache::Rules;
-use crate::connectors::proxy::Proxy;
-use crate::files::FileError;
-use crate::files::fence::Fence;
-use crate::secret::{Environment, Ring, Secret, SecretSource, Source};
+use crate::Connector;
+use crate::cache::Rules;
+use crate::proxy::Proxy;
+use hookgate_model::files::FileError;
+use hookgate_model::files::fence::Fence;
+use hookgate_model::secret::{Environment, Ring, Secret, SecretSource, Source};
 
 /// A connector, or everything that is wrong with its section.
 pub type Made = Result<Box<dyn Connector>, Vec<Problem>>;
@@ -31,7 +31,7 @@ pub struct Kind {
     /// The schema of its own settings.
     pub settings: fn(&mut SchemaGenerator) -> Schema,
     pub make: fn(&Setup<'_>) -> Made,
-    /// The function by which scripts ask it something ([`Question::family`](crate::question::Question::family)); none if it
+    /// The function by which scripts ask it something ([`Question::family`](hookgate_model::question::Question::family)); none if it
     /// answers no questions.
     pub answers: Option<&'static str>,
     /// Whether it sends the codes of `via(…)`.

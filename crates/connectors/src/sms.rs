@@ -9,10 +9,10 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::connectors::client::Answer;
-use crate::connectors::{Trouble, What};
-use crate::message::{Channel, Message};
-use crate::secret::Secret;
+use crate::client::Answer;
+use crate::{Trouble, What};
+use hookgate_model::message::{Channel, Message};
+use hookgate_model::secret::Secret;
 
 pub mod template;
 

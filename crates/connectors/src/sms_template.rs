@@ -9,18 +9,18 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::http::auth::{Auth, Proof};
-use crate::connectors::predicate::Predicate;
-use crate::connectors::setting::{Headers, Setting};
-use crate::connectors::setup::{Kind, Problem, Setup};
-use crate::connectors::sms;
-use crate::connectors::sms::template;
-use crate::connectors::{Connector, Delivering, Probing, Trouble, What};
-use crate::message::{Channel, Message, Sent};
-use crate::secret::Ring;
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::http::auth::{Auth, Proof};
+use crate::predicate::Predicate;
+use crate::setting::{Headers, Setting};
+use crate::setup::{Kind, Problem, Setup};
+use crate::sms;
+use crate::sms::template;
+use crate::{Connector, Delivering, Probing, Trouble, What};
+use hookgate_model::message::{Channel, Message, Sent};
+use hookgate_model::secret::Ring;
 
 #[cfg(test)]
 mod tests;

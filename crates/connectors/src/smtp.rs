@@ -18,16 +18,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Host;
 
-use crate::command::Action;
-use crate::connectors::client;
-use crate::connectors::egress::Egress;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::smtp::letter::Letter;
-use crate::connectors::time_limit::within;
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
-use crate::question;
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::client;
+use crate::egress::Egress;
+use crate::redact::Redact;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::smtp::letter::Letter;
+use crate::time_limit::within;
+use crate::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use hookgate_model::command::Action;
+use hookgate_model::question;
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 mod letter;
 #[cfg(test)]

@@ -7,14 +7,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::sms;
-use crate::connectors::{Connector, Delivering, Probing, Trouble, What};
-use crate::message::{Message, Sent};
-use crate::secret::{Ring, SecretSource};
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::sms;
+use crate::{Connector, Delivering, Probing, Trouble, What};
+use hookgate_model::message::{Message, Sent};
+use hookgate_model::secret::{Ring, SecretSource};
 
 mod signature;
 #[cfg(test)]

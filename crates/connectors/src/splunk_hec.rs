@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-use crate::command::Action;
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::entry;
-use crate::connectors::entry::Entry;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
-use crate::question;
-use crate::secret::{Ring, SecretSource};
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::entry;
+use crate::entry::Entry;
+use crate::redact::Redact;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use hookgate_model::command::Action;
+use hookgate_model::question;
+use hookgate_model::secret::{Ring, SecretSource};
 
 #[cfg(test)]
 mod tests;

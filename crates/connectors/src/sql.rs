@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::connectors::client;
-use crate::connectors::egress::Egress;
-use crate::connectors::setup::{Key, Kind, Problem, Secrets, Setup};
-use crate::connectors::sql::reading::{Asked, Limits};
-use crate::connectors::sql::target::{Engine, Server, Target};
-use crate::connectors::time_limit;
-use crate::connectors::wire::Trust;
-use crate::connectors::{Connector, LookingUp, Probed, Probing};
-use crate::files::fence::Fence;
-use crate::question::{Ask, Question, Reason, Take, Trouble};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::client;
+use crate::egress::Egress;
+use crate::setup::{Key, Kind, Problem, Secrets, Setup};
+use crate::sql::reading::{Asked, Limits};
+use crate::sql::target::{Engine, Server, Target};
+use crate::time_limit;
+use crate::wire::Trust;
+use crate::{Connector, LookingUp, Probed, Probing};
+use hookgate_model::files::fence::Fence;
+use hookgate_model::question::{Ask, Question, Reason, Take, Trouble};
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 mod mysql;
 mod postgres;

@@ -10,17 +10,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::command::Action;
-use crate::connectors::client;
-use crate::connectors::egress::Egress;
-use crate::connectors::entry;
-use crate::connectors::entry::Entry;
-use crate::connectors::setup::{Kind, Problem, Setup};
-use crate::connectors::syslog::connection::{Connection, Receiver};
-use crate::connectors::syslog::message::Form;
-use crate::connectors::time_limit::within;
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
-use crate::question;
+use crate::client;
+use crate::egress::Egress;
+use crate::entry;
+use crate::entry::Entry;
+use crate::setup::{Kind, Problem, Setup};
+use crate::syslog::connection::{Connection, Receiver};
+use crate::syslog::message::Form;
+use crate::time_limit::within;
+use crate::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use hookgate_model::command::Action;
+use hookgate_model::question;
 
 mod connection;
 mod message;

@@ -1,5 +1,5 @@
 //! Which actions a kind takes at all, by the names that scripts use: what `check` says before a script runs. What is in an action
-//! is judged by [`Connector::check`](crate::connectors::Connector::check).
+//! is judged by [`Connector::check`](crate::Connector::check).
 
 const ALL: &[&str] = &[
     "notify",
@@ -57,17 +57,17 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::command::{Account, Action, Mail, Method, Task, Verb};
-    use crate::connectors::setup::{Secrets, Setup};
-    use crate::connectors::tests::setup;
-    use crate::connectors::{Connector, KINDS};
+    use crate::setup::{Secrets, Setup};
+    use crate::tests::setup;
+    use crate::{Connector, KINDS};
+    use hookgate_model::command::{Account, Action, Mail, Method, Task, Verb};
 
     /// What every connector may have beside the settings of its kind.
     const COMMON: [&str; 9] =
         ["kind", "timeout_ms", "allow_private", "retry", "concurrent", "lookups", "cache", "guard", "proxy"];
 
     /// A connector as the first example on its page has it.
-    fn example(kind: &crate::connectors::setup::Kind) -> Box<dyn Connector> {
+    fn example(kind: &crate::setup::Kind) -> Box<dyn Connector> {
         let text = kind.guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let all: Value = toml::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
         let mut settings = all["connectors"].as_object().expect("connectors").values().next().expect("one").clone();

@@ -10,17 +10,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::command::{Action, Task};
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::egress::Egress;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
-use crate::question;
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::egress::Egress;
+use crate::redact::Redact;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::wording;
+use crate::{Connector, Done, Order, Performing, Probed, Probing, Trouble, What};
+use hookgate_model::command::{Action, Task};
+use hookgate_model::question;
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
 mod tests;

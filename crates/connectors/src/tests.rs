@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::connectors::setup::{Problem, Secrets, Setup};
-use crate::files::fence::Fence;
-use crate::message::Channel;
-use crate::secret::Secret;
+use crate::setup::{Problem, Secrets, Setup};
+use hookgate_model::files::fence::Fence;
+use hookgate_model::message::Channel;
+use hookgate_model::secret::Secret;
 
 pub(super) mod hostile;
 mod probes;

@@ -10,15 +10,15 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::sms;
-use crate::connectors::sms::template;
-use crate::connectors::{Connector, Delivering, Probing, Trouble, What};
-use crate::message::{Channel, Message, Sent};
-use crate::secret::{Ring, SecretSource};
+use crate::client;
+use crate::client::{Answer, Client, Outgoing};
+use crate::egress;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::sms;
+use crate::sms::template;
+use crate::{Connector, Delivering, Probing, Trouble, What};
+use hookgate_model::message::{Channel, Message, Sent};
+use hookgate_model::secret::{Ring, SecretSource};
 
 #[cfg(test)]
 mod tests;

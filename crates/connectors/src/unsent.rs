@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::connectors::{Trouble, What};
-use crate::question;
-use crate::question::Reason;
+use crate::{Trouble, What};
+use hookgate_model::question;
+use hookgate_model::question::Reason;
 
 /// Why nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

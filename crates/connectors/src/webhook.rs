@@ -16,17 +16,17 @@ use sha2::Sha256;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::command::{Action, Method, Task};
-use crate::connectors::client;
-use crate::connectors::client::{Client, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::predicate;
-use crate::connectors::predicate::Predicate;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Kind, Problem, Setup};
-use crate::connectors::wording;
-use crate::connectors::{Connector, Done, Order, Performing, Probing, Trouble};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::client;
+use crate::client::{Client, Outgoing};
+use crate::egress;
+use crate::predicate;
+use crate::predicate::Predicate;
+use crate::redact::Redact;
+use crate::setup::{Key, Kind, Problem, Setup};
+use crate::wording;
+use crate::{Connector, Done, Order, Performing, Probing, Trouble};
+use hookgate_model::command::{Action, Method, Task};
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
 mod tests;

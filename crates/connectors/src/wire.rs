@@ -17,10 +17,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
-use crate::connectors::client::identity::Identity;
-use crate::connectors::egress::{Egress, NoAddress};
-use crate::connectors::time_limit::within;
-use crate::question::{Reason, Trouble};
+use crate::client::identity::Identity;
+use crate::egress::{Egress, NoAddress};
+use crate::time_limit::within;
+use hookgate_model::question::{Reason, Trouble};
 
 /// Whom a TLS connection trusts.
 pub struct Trust {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::command::{Action, Task, Verb};
-use crate::connectors::Order;
+use crate::Order;
+use hookgate_model::command::{Action, Task, Verb};
 
 /// Of many, as many are listed.
 const MOST_LISTED: usize = 10;
@@ -192,8 +192,8 @@ pub fn message<'a>(action: &'a Action, kind: &str) -> Result<Option<&'a Map<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Action;
-    use crate::connectors::tests::order;
+    use crate::tests::order;
+    use hookgate_model::command::Action;
 
     #[test]
     fn a_digest_says_how_many_and_lists_the_first() {

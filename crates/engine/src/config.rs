@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::config::source::{Source, Tree};
-use crate::finding::{Finding, Severity};
+use hookgate_model::finding::{Finding, Severity};
 
 pub mod admin;
 pub mod auth;
@@ -222,12 +222,6 @@ pub fn store_of(text: &str, known: &Known) -> Option<store::Store> {
     };
     let url = serde_json::from_value(url.clone()).ok()?;
     Some(store::Store { url, ..store::Store::default() })
-}
-
-/// A variable of the environment; nothing if it is not set, empty or not UTF-8.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {

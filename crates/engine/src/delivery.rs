@@ -12,22 +12,22 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::command::Action;
 use crate::delivery::intake::Way;
 use crate::delivery::outbox::Origin;
 use crate::delivery::refusing::Refusing;
 use crate::delivery::told::Told;
 use crate::delivery::work::Unsettled;
-use crate::failpoint;
-use crate::hooks::{Decoded, Facts};
 use crate::lookup::Lookups;
 use crate::records::Recorder;
 use crate::release::Route;
 use crate::release::live::Live;
-use crate::script::lanes::Lanes;
-use crate::store::clock;
-use crate::store::{Accepted, Flags, Health, Intake, NewEvent, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use hookgate_hooks::{Decoded, Facts};
+use hookgate_model::command::Action;
+use hookgate_model::failpoint;
+use hookgate_script::lanes::Lanes;
+use hookgate_store::clock;
+use hookgate_store::{Accepted, Flags, Health, Intake, NewEvent, Store, StoreError};
 
 pub mod act;
 pub mod backoff;

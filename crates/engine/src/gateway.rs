@@ -16,21 +16,21 @@ use http::{HeaderMap, Method, Response};
 
 use crate::delivery::intake::Way;
 use crate::delivery::{Answered, Delivery};
-use crate::failpoint;
 use crate::gateway::decide::{Asked, InlineRoute};
 use crate::gateway::digest::digest;
 use crate::gateway::guard::{Answer, Guard};
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::sending::Errand;
-use crate::hooks::{Decoded, Facts, HookError, Reply};
 use crate::outcome::{RunFailure, RunOutcome};
-use crate::pressure::{PerSecond, Workers};
 use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
-use crate::script::lanes::Lanes;
 use crate::telemetry::metrics::Metrics;
+use hookgate_hooks::{Decoded, Facts, HookError, Reply};
+use hookgate_model::failpoint;
+use hookgate_model::pressure::{PerSecond, Workers};
+use hookgate_script::lanes::Lanes;
 
 pub mod decide;
 mod digest;

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use crate::script::library::{Finished, Library};
+use hookgate_script::library::{Finished, Library};
 
 pub mod cases;
 pub mod coverage;

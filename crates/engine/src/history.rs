@@ -14,7 +14,6 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 use tracing::error;
 
-use crate::finding::Finding;
 use crate::history::content::Tree;
 use crate::history::diff::FileDiff;
 use crate::history::shown::{Named, Release};
@@ -24,8 +23,9 @@ use crate::release::build::Reading;
 use crate::release::bundle::{Content, Place};
 use crate::release::live::{Live, Reloaded};
 use crate::release::witness::Pinned;
-use crate::store::archive::{Change, ChangePage, ChangeQuery, NewChange, Pin, Verified};
-use crate::store::{Store, StoreError};
+use hookgate_model::finding::Finding;
+use hookgate_store::archive::{Change, ChangePage, ChangeQuery, NewChange, Pin, Verified};
+use hookgate_store::{Store, StoreError};
 
 pub mod content;
 pub mod diff;
@@ -304,7 +304,7 @@ fn pinned(pin: Pin) -> Pinned {
 
 /// What is noted when something is changed beside the gateway. `what` is a fixed sentence; `subject` names what it was done to.
 pub fn by_hand(
-    now: crate::store::Millis,
+    now: hookgate_store::Millis,
     who: &str,
     what: &'static str,
     subject: &str,
@@ -314,8 +314,8 @@ pub fn by_hand(
 }
 
 /// What is noted when a pin is ended by hand while no gateway runs.
-pub fn unpinned(now: crate::store::Millis, who: &str, pin: &Pin) -> NewChange {
+pub fn unpinned(now: hookgate_store::Millis, who: &str, pin: &Pin) -> NewChange {
     let detail = serde_json::json!({ "to": pin.to, "from": pin.from, "since": shown::time(pin.since), "who": pin.who });
     let change = write::change(now, who, "pin ended", &shown::label(&pin.to), &detail);
-    NewChange { pin: crate::store::archive::Repin::End, ..change }
+    NewChange { pin: hookgate_store::archive::Repin::End, ..change }
 }

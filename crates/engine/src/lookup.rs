@@ -1,7 +1,7 @@
 //! The life of a lookup: a question of a run to its connector, and back, within the time of both.
 //!
 //! Shared by all connectors: how many questions are out at once, the breaker, the cache, the metrics. A run that asked holds
-//! no thread while it waits ([`crate::script::lanes`]). Questions about the small state of scripts go to the store.
+//! no thread while it waits ([`hookgate_script::lanes`]). Questions about the small state of scripts go to the store.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,18 +12,18 @@ use tokio::sync::watch;
 use tokio::time::timeout_at;
 use tracing::warn;
 
-use crate::connectors::breaker::{Breaker, Room};
-use crate::connectors::cache::{Cache, Known, landing};
-use crate::connectors::time_limit;
-use crate::connectors::{Connected, Connectors};
-use crate::question::state::State;
-use crate::question::{Answer, Answered, Ask, KV, Kv, Question, Reason, Trouble};
-use crate::script::journal::Journal;
-use crate::script::lanes::{Answering, Outside};
-use crate::store::clock;
-use crate::store::{Step, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::trace;
+use hookgate_connectors::breaker::{Breaker, Room};
+use hookgate_connectors::cache::{Cache, Known, landing};
+use hookgate_connectors::time_limit;
+use hookgate_connectors::{Connected, Connectors};
+use hookgate_model::question::state::State;
+use hookgate_model::question::{Answer, Answered, Ask, KV, Kv, Question, Reason, Trouble};
+use hookgate_model::trace;
+use hookgate_script::journal::Journal;
+use hookgate_script::lanes::{Answering, Outside};
+use hookgate_store::clock;
+use hookgate_store::{Step, Store, StoreError};
 
 /// Whoever is silent for this long is in trouble, even if the run that asked had no more time to wait.
 const ENOUGH: Duration = Duration::from_secs(1);

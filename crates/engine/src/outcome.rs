@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use rhai::{Dynamic, ImmutableString};
 
-use crate::command::Action;
-use crate::hooks::{Declared, Decoded, Encoded, Hook, HookError, Mark, Reply};
-use crate::message;
-use crate::message::{Sending, Tried};
-use crate::script::compile::Compiler;
-use crate::script::context::LogLine;
-use crate::script::diagnose::ScriptError;
-use crate::script::diagnose::reasons;
-use crate::script::journal::Journal;
-use crate::script::run::{Cause, Failed, Run, Script};
-use crate::store::StoreError;
+use hookgate_hooks::{Declared, Decoded, Encoded, Hook, HookError, Mark, Reply};
+use hookgate_model::command::Action;
+use hookgate_model::message;
+use hookgate_model::message::{Sending, Tried};
+use hookgate_script::compile::Compiler;
+use hookgate_script::context::LogLine;
+use hookgate_script::diagnose::ScriptError;
+use hookgate_script::diagnose::reasons;
+use hookgate_script::journal::Journal;
+use hookgate_script::run::{Cause, Failed, Run, Script};
+use hookgate_store::StoreError;
 
 /// What came of a run: what the script decided, or why it could not.
 #[derive(Debug)]
@@ -236,8 +236,8 @@ impl RunOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Finding;
-    use crate::script::diagnose::{ErrorKind, Limit};
+    use hookgate_model::finding::Finding;
+    use hookgate_script::diagnose::{ErrorKind, Limit};
 
     #[test]
     fn every_reason_of_a_failure_is_in_the_table() {

@@ -16,19 +16,19 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{broadcast, oneshot};
 use tracing::warn;
 
-use crate::decision::{Failure, Kept, Record};
-use crate::hooks::{Decoded, Hook};
 use crate::outcome::RunOutcome;
 use crate::records::budget::Budget;
 use crate::records::subject::Subjects;
 use crate::release::Capturing;
-use crate::script::context::Surroundings;
-use crate::script::lanes;
-use crate::script::run::Script;
-use crate::script::stack;
-use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::trace::Parent;
+use hookgate_hooks::{Decoded, Hook};
+use hookgate_model::decision::{Failure, Kept, Record};
+use hookgate_model::trace::Parent;
+use hookgate_script::context::Surroundings;
+use hookgate_script::lanes;
+use hookgate_script::run::Script;
+use hookgate_script::stack;
+use hookgate_store::{Store, StoreError};
 
 mod budget;
 mod make;

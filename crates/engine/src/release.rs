@@ -15,19 +15,19 @@ use tokio::sync::Semaphore;
 use crate::auth::Gate;
 use crate::config::Config;
 pub use crate::config::routes::Capturing;
-use crate::connectors::log::EventLog;
-use crate::connectors::{Connected, Connectors, Retry};
-use crate::finding::Finding;
-use crate::hooks::{Declared, Encoded, Hook};
 use crate::outcome::ScriptUse;
 use crate::release::bundle::{Content, Named};
 use crate::release::wanted::Wanted;
-use crate::script::budget::Limits;
-use crate::script::compile::Compiler;
-use crate::script::context::{Surroundings, Tables};
-use crate::script::run::Script;
-use crate::secret::Ring;
 use crate::telemetry::metrics::RouteMetrics;
+use hookgate_connectors::log::EventLog;
+use hookgate_connectors::{Connected, Connectors, Retry};
+use hookgate_hooks::{Declared, Encoded, Hook};
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::Ring;
+use hookgate_script::budget::Limits;
+use hookgate_script::compile::Compiler;
+use hookgate_script::context::{Surroundings, Tables};
+use hookgate_script::run::Script;
 
 pub mod access;
 pub mod attempts;
@@ -63,7 +63,7 @@ pub struct Release {
     pub hash: String,
     pub config: Config,
     /// The configuration that this process started with: `server`, `admin` and `store` are read only then.
-    pub(crate) started_with: Config,
+    pub started_with: Config,
     pub routes: Vec<Arc<Route>>,
     pub tables: Arc<Tables>,
     pub connectors: Arc<Connectors>,
@@ -72,7 +72,7 @@ pub struct Release {
     /// JSON files of tests, by path below the scripts folder.
     pub(crate) fixtures: Arc<Named>,
     /// SHA-256 of the file of each table.
-    pub(crate) table_hashes: BTreeMap<String, String>,
+    pub table_hashes: BTreeMap<String, String>,
     pub(crate) accesses: HashMap<String, Arc<access::Access>>,
     /// Secrets among the parameters of routes and rules.
     pub(crate) param_secrets: Vec<Arc<Ring>>,

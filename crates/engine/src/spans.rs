@@ -18,9 +18,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::decision::Record;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::trace;
+use hookgate_model::decision::Record;
+use hookgate_model::trace;
 
 mod make;
 

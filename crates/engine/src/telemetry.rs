@@ -8,7 +8,6 @@
 use std::io;
 use std::time::Duration;
 
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
@@ -21,8 +20,8 @@ pub mod layer;
 pub mod lines;
 pub mod metrics;
 pub mod sums;
+mod targets;
 mod timestamp;
-pub mod trace;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +68,7 @@ impl Drop for Guard {
 /// # Errors
 /// A filter that does not parse, no thread for the writer, or a second call in one process.
 pub fn init(format: Format, filter: &str) -> Result<Guard, TelemetryError> {
-    let targets = filter
-        .parse::<Targets>()
+    let targets = targets::filter(filter)
         .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), reason: error.to_string() })?;
     let coloured = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
     let lines = Lines::start(io::stdout())?;

@@ -1,6 +1,6 @@
 //! What is wrong with a call, and with what a script returned for it.
 
-use crate::hooks::MAX_ACTIONS;
+use crate::MAX_ACTIONS;
 
 /// The body is not this hook's call. The operator reads this. Where the route declares an answer, the caller gets that one;
 /// else 400, or 413 to too many events.

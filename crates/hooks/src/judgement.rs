@@ -1,6 +1,6 @@
 //! An answer as it came over the wire, and what a provider makes of it.
 
-use crate::hooks::Reply;
+use crate::Reply;
 
 /// What a server answered to a call.
 #[derive(Clone, Copy, Debug)]

@@ -16,10 +16,10 @@ use rhai::{Dynamic, ImmutableString, Variant};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::command::{Action, Task};
-use crate::message::{Outcome, Sending};
-use crate::script::library::{Finished, Library};
-use crate::script::lint::advice::Advice;
+use hookgate_model::command::{Action, Task};
+use hookgate_model::message::{Outcome, Sending};
+use hookgate_script::library::{Finished, Library};
+use hookgate_script::lint::advice::Advice;
 
 pub mod catalogue;
 mod error;
@@ -32,14 +32,14 @@ pub mod results;
 mod returned;
 pub mod text;
 
-pub use crate::hooks::catalogue::Catalogue;
-pub use crate::hooks::error::{CommandError, HookError};
-pub use crate::hooks::judgement::{Answer, Judgement};
-pub use crate::hooks::mark::Mark;
-pub use crate::hooks::provider::{BatchForm, Caller, FailureForm, Provider};
-use crate::hooks::recorded::RecordedParts;
-pub use crate::hooks::results::ResultShape;
-pub use crate::hooks::returned::{Commands, Group, MAX_ACTIONS};
+pub use crate::catalogue::Catalogue;
+pub use crate::error::{CommandError, HookError};
+pub use crate::judgement::{Answer, Judgement};
+pub use crate::mark::Mark;
+pub use crate::provider::{BatchForm, Caller, FailureForm, Provider};
+use crate::recorded::RecordedParts;
+pub use crate::results::ResultShape;
+pub use crate::returned::{Commands, Group, MAX_ACTIONS};
 
 /// What the author of a hook writes.
 pub trait Contract: Sized + 'static {

@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use http::HeaderMap;
 use serde::Serialize;
 
-use crate::hooks::Hook;
-use crate::hooks::HookError;
-use crate::hooks::Reply;
-use crate::hooks::library_of;
-use crate::script::library::Finished;
+use crate::Hook;
+use crate::HookError;
+use crate::Reply;
+use crate::library_of;
+use hookgate_script::library::Finished;
 
 mod advice;
 pub mod event;

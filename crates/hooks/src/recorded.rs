@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::decision::Subject;
-use crate::hooks::Reply;
+use crate::Reply;
+use hookgate_model::decision::Subject;
 
 /// A path of member names; `*` stands for every item of an array.
 pub type Path = &'static [&'static str];

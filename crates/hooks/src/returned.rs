@@ -2,8 +2,8 @@
 
 use rhai::{Array, Dynamic, Variant};
 
-use crate::command::Action;
-use crate::hooks::{CommandError, Contract};
+use crate::{CommandError, Contract};
+use hookgate_model::command::Action;
 
 /// The most actions that one run may ask for.
 pub const MAX_ACTIONS: usize = 100;
@@ -23,9 +23,7 @@ pub enum Group<C> {
 
 impl<C> Commands<C> {
     /// The commands of the hook, and the actions from among them.
-    pub(in crate::hooks) fn collect<K: Contract<Command = C>>(
-        returned: Dynamic,
-    ) -> Result<(Self, Vec<Action>), CommandError>
+    pub(crate) fn collect<K: Contract<Command = C>>(returned: Dynamic) -> Result<(Self, Vec<Action>), CommandError>
     where
         C: Variant + Clone,
     {

@@ -9,14 +9,14 @@ use proptest::prelude::*;
 use rhai::Scope;
 
 use super::*;
-use crate::script::budget::Limits;
-use crate::script::context;
-use crate::script::context::{Context, World};
-use crate::script::engine;
-use crate::script::engine::Dialect;
-use crate::script::library::{Effect, Entry, Kind, registered};
-use crate::script::modules::Modules;
-use crate::script::prelude;
+use hookgate_script::budget::Limits;
+use hookgate_script::context;
+use hookgate_script::context::{Context, World};
+use hookgate_script::engine;
+use hookgate_script::engine::Dialect;
+use hookgate_script::library::{Effect, Entry, Kind, registered};
+use hookgate_script::modules::Modules;
+use hookgate_script::prelude;
 
 /// What replies of tests point back at.
 pub(crate) const MARK: Mark = Mark::new("d-1", "r-1", "s.rhai");

@@ -39,7 +39,7 @@ pub fn has_captures(ast: &AST) -> bool {
 }
 
 /// Runs `body`, in which scripts run that `capture` variables or do not, and empties their cells in the end. What `body`
-/// gives must hold none of them ([`depth::bounded`](crate::script::depth::bounded)). Nests: a test runs a script.
+/// gives must hold none of them ([`depth::bounded`](crate::depth::bounded)). Nests: a test runs a script.
 pub fn within<R>(capture: bool, body: impl FnOnce() -> R) -> R {
     struct Restore {
         watching: bool,

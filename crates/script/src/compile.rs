@@ -9,34 +9,34 @@ use std::time::{Duration, Instant};
 
 use rhai::{AST, Engine, EvalAltResult, Scope};
 
-use crate::finding::{Finding, Severity};
+use crate::budget;
+use crate::budget::{Budget, Limits, Stopped};
+use crate::cells;
+use crate::compile::imports::{Import, check_imports, imports, tree, tree_hash};
+use crate::depth;
+use crate::depth::Constants;
+use crate::diagnose;
+use crate::diagnose::{ErrorKind, Limit, ScriptError};
+use crate::engine;
+use crate::engine::Dialect;
+use crate::lanes;
+use crate::library::{Effect, Entry, Finished, Kind};
+use crate::lint;
+use crate::lint::advice::{Advice, Review};
+use crate::lint::declared::Parameters;
+use crate::lint::known::{Known, Standard};
+use crate::lint::{Entrypoint, Input, ModuleFacts};
+use crate::modules;
+use crate::modules::Modules;
+use crate::parameters;
+use crate::parameters::{Declaration, Declared};
 use crate::password::Ceilings;
-use crate::script::budget;
-use crate::script::budget::{Budget, Limits, Stopped};
-use crate::script::cells;
-use crate::script::compile::imports::{Import, check_imports, imports, tree, tree_hash};
-use crate::script::depth;
-use crate::script::depth::Constants;
-use crate::script::diagnose;
-use crate::script::diagnose::{ErrorKind, Limit, ScriptError};
-use crate::script::engine;
-use crate::script::engine::Dialect;
-use crate::script::lanes;
-use crate::script::library::{Effect, Entry, Finished, Kind};
-use crate::script::lint;
-use crate::script::lint::advice::{Advice, Review};
-use crate::script::lint::declared::Parameters;
-use crate::script::lint::known::{Known, Standard};
-use crate::script::lint::{Entrypoint, Input, ModuleFacts};
-use crate::script::modules;
-use crate::script::modules::Modules;
-use crate::script::parameters;
-use crate::script::parameters::{Declaration, Declared};
-use crate::script::prelude;
-use crate::script::run::{Cause, Failed, Pace, Script};
-use crate::script::stack;
-use crate::script::trace::{Chamber, Furnishing, Spot, innermost_position};
-use crate::script::turns::Turns;
+use crate::prelude;
+use crate::run::{Cause, Failed, Pace, Script};
+use crate::stack;
+use crate::trace::{Chamber, Furnishing, Spot, innermost_position};
+use crate::turns::Turns;
+use hookgate_model::finding::{Finding, Severity};
 
 mod imports;
 pub mod testing;
@@ -240,7 +240,7 @@ impl Compiler {
         (Self { roles, files, unsound, broken_tests, modules, chambers, made, covered: false, until }, findings)
     }
 
-    /// The same, but every run notes the lines it takes ([`coverage`](crate::script::trace::coverage)). For tests only.
+    /// The same, but every run notes the lines it takes ([`coverage`](crate::trace::coverage)). For tests only.
     #[must_use]
     pub fn covered(self) -> Self {
         Self { covered: true, chambers: Mutex::default(), made: Mutex::default(), ..self }

@@ -12,14 +12,14 @@ use jiff::Timestamp;
 use rhai::{EvalAltResult, ImmutableString, Map};
 use uuid::Uuid;
 
+use crate::budget;
+use crate::budget::{Limits, Stopped};
+use crate::journal::{Journal, Lookup, MAX_LOOKUPS, Noted};
 use crate::password::Ceilings;
-use crate::question::fit::{Difference, Stated};
-use crate::question::state::State;
-use crate::question::{Answer, Answered, Ask, Question};
-use crate::script::budget;
-use crate::script::budget::{Limits, Stopped};
-use crate::script::journal::{Journal, Lookup, MAX_LOOKUPS, Noted};
-use crate::script::table::Table;
+use crate::table::Table;
+use hookgate_model::question::fit::{Difference, Stated};
+use hookgate_model::question::state::State;
+use hookgate_model::question::{Answer, Answered, Ask, Question};
 
 /// The reloadable tables of a release, by name.
 pub type Tables = BTreeMap<String, Arc<Table>>;

@@ -1,7 +1,7 @@
 //! How deep values may nest that outlive a run, and without what closures hold: such a value may be dropped, cloned and printed
 //! on any thread.
 //!
-//! Inside a run values may nest deeper; its stack is made for that ([`stack`](crate::script::stack)).
+//! Inside a run values may nest deeper; its stack is made for that ([`stack`](crate::stack)).
 
 use rhai::{Dynamic, EvalAltResult, FnPtr};
 

@@ -17,7 +17,7 @@ pub use parse::{parse_error, unclosed_comment};
 pub use runtime::{Run, runtime};
 pub(crate) use unknown::{PARAMS_READ_ONLY, READ_ONLY, foreign_command};
 
-use crate::finding::Finding;
+use hookgate_model::finding::Finding;
 
 /// Why a run gave no commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,14 +15,14 @@ use rhai::{
     OptimizationLevel, ParseError, ParseErrorType, Position, Scope, Shared, Token,
 };
 
-use crate::script::budget;
-use crate::script::budget::Limits;
-use crate::script::cells;
-use crate::script::context;
-use crate::script::library::Finished;
-use crate::script::modules::Modules;
-use crate::script::natives;
-use crate::script::prelude::run::write_log;
+use crate::budget;
+use crate::budget::Limits;
+use crate::cells;
+use crate::context;
+use crate::library::Finished;
+use crate::modules::Modules;
+use crate::natives;
+use crate::prelude::run::write_log;
 
 /// Rhai's own packages without the clock one: `timestamp()` would make a run depend on more than its input.
 static STANDARD: LazyLock<Vec<Shared<rhai::Module>>> = LazyLock::new(|| {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rhai::{EvalAltResult, ImmutableString};
 
+use crate::budget;
 use crate::password::Problem;
-use crate::question::{Answered, Question};
-use crate::script::budget;
+use hookgate_model::question::{Answered, Question};
 
 /// Questions that one run may ask.
 pub const MAX_LOOKUPS: usize = 100;

@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout_at;
 
-pub use crate::pressure::give_way;
-use crate::question::{Answered, Question, Reason, Trouble};
-use crate::script::budget::Stopped;
-use crate::script::journal::{Journal, Lookup};
-use crate::script::run::{Attempted, Call, Cause, Failed, Run, Script, Where};
-use crate::script::turns::NoTurn;
-use crate::suspects;
-use crate::suspects::{Turn, Watch};
+use crate::budget::Stopped;
+use crate::journal::{Journal, Lookup};
+use crate::run::{Attempted, Call, Cause, Failed, Run, Script, Where};
+use crate::turns::NoTurn;
+pub use hookgate_model::pressure::give_way;
+use hookgate_model::question::{Answered, Question, Reason, Trouble};
+use hookgate_model::suspects;
+use hookgate_model::suspects::{Turn, Watch};
 
 /// After the deadline a run has this long to say where it was; then the answer is given without that.
 const GRACE: Duration = Duration::from_millis(30);

@@ -2,6 +2,7 @@
 //!
 //! Never names a provider, a connector or HTTP. `EvalAltResult` does not leave this folder.
 
+pub mod allocator;
 pub mod budget;
 pub mod cells;
 pub mod compile;
@@ -16,6 +17,7 @@ pub mod lint;
 pub mod modules;
 pub mod natives;
 pub mod parameters;
+pub mod password;
 pub mod prelude;
 pub mod run;
 pub mod shape;

@@ -7,9 +7,9 @@ use std::any::TypeId;
 
 use rhai::{Dynamic, EvalAltResult, FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
 
-use crate::script::library::registered::Registration;
-use crate::script::natives;
-use crate::script::signature::Signature;
+use crate::library::registered::Registration;
+use crate::natives;
+use crate::signature::Signature;
 
 pub mod registered;
 

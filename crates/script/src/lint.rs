@@ -39,11 +39,11 @@ use rhai::AST;
 pub use link::link;
 pub(crate) use report::Report;
 
-use crate::finding::Finding;
+use crate::lint::advice::Review;
+use crate::lint::declared::Parameters;
+use crate::lint::known::Known;
 use crate::password::Ceilings;
-use crate::script::lint::advice::Review;
-use crate::script::lint::declared::Parameters;
-use crate::script::lint::known::Known;
+use hookgate_model::finding::Finding;
 
 /// One file to check, with what it may name.
 pub struct Input<'a> {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
 
-use crate::script::depth::Constants;
-use crate::script::engine;
+use crate::depth::Constants;
+use crate::engine;
 
 /// The parsed files of a release by path (`lib/domains.rhai`), and the modules made of them so far.
 #[derive(Clone)]

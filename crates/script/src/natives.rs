@@ -10,9 +10,9 @@
 use rhai::{Caches, Dynamic, Engine, EvalAltResult, EvalContext, FuncMetadata, FuncRegistration};
 use rhai::{Module, NativeCallContext, RhaiFunc, Scope, Shared};
 
-use crate::script::budget;
-use crate::script::budget::Stopped;
-use crate::script::natives::size::Size;
+use crate::budget;
+use crate::budget::Stopped;
+use crate::natives::size::Size;
 
 mod estimates;
 pub mod samples;

@@ -152,14 +152,14 @@ impl Declared {
 
 /// The declaration of the text of a script; nothing where it has none, or does not parse.
 pub fn of_source(source: &str) -> Option<Declaration> {
-    let parser = crate::script::engine::parser(crate::script::engine::Dialect::Script);
+    let parser = crate::engine::parser(crate::engine::Dialect::Script);
     let declared = declared(&parser.compile(source).ok()?)?;
     declared.whole().cloned()
 }
 
 /// Reads the declaration out of a text that may be broken elsewhere: `written` is the statement alone.
 pub fn of_statement(written: &str) -> Option<Declaration> {
-    let parser = crate::script::engine::parser(crate::script::engine::Dialect::Script);
+    let parser = crate::engine::parser(crate::engine::Dialect::Script);
     let statement = format!("{};", written.trim_end_matches(';'));
     let ast = parser.compile(statement).ok()?;
     Some(declared(&ast)?.declaration)

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use rhai::{EvalAltResult, ImmutableString, Variant};
 
-use crate::script::library::{Finished, Library};
-use crate::script::table;
+use crate::library::{Finished, Library};
+use crate::table;
 
 pub mod actions;
 pub mod crypto;

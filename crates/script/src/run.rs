@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 
 use rhai::{AST, Caches, Dynamic, EvalAltResult, EvalContext, GlobalRuntimeState, ImmutableString, Position, Scope};
 
-use crate::question::Question;
-use crate::question::fit;
-use crate::script::budget;
-use crate::script::budget::{Budget, Limits, Stopped};
-use crate::script::cells;
-use crate::script::context;
-use crate::script::context::{Context, LogLine, Mocked, Surroundings, World};
-use crate::script::depth;
-use crate::script::depth::TooDeep;
-use crate::script::journal::Journal;
-use crate::script::lint::known::Known;
-use crate::script::parameters::{Declaration, Declared};
-use crate::script::stack;
-use crate::script::trace;
-use crate::script::trace::{Chamber, Spot};
-use crate::script::turns::Turns;
+use crate::budget;
+use crate::budget::{Budget, Limits, Stopped};
+use crate::cells;
+use crate::context;
+use crate::context::{Context, LogLine, Mocked, Surroundings, World};
+use crate::depth;
+use crate::depth::TooDeep;
+use crate::journal::Journal;
+use crate::lint::known::Known;
+use crate::parameters::{Declaration, Declared};
+use crate::stack;
+use crate::trace;
+use crate::trace::{Chamber, Spot};
+use crate::turns::Turns;
+use hookgate_model::question::Question;
+use hookgate_model::question::fit;
 
 /// Operations and time that a run may take on an async worker before it moves to a thread of its own. What so few
 /// operations can chain together also fits a worker's stack ([`stack::WORKER_BYTES`]).

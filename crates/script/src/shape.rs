@@ -2,7 +2,7 @@
 
 /// What is known of a value's type from reading alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape<'a> {
+pub enum Shape<'a> {
     Unknown,
     Nothing,
     Text,
@@ -43,12 +43,12 @@ impl<'a> Shape<'a> {
     /// The shape of a written type; unknown where it is one of several.
     ///
     /// The `or ()` is dropped: using the value is what the author means; whether it is there shows at run time.
-    pub(crate) fn parse(text: &'a str) -> Self {
+    pub fn parse(text: &'a str) -> Self {
         single(text.split(" or ").map(|part| Self::one(part).unwrap_or(Self::Unknown)))
     }
 
     /// The word that messages use.
-    pub(crate) fn word(self) -> &'a str {
+    pub fn word(self) -> &'a str {
         match self {
             Shape::Unknown => "anything",
             Shape::Nothing => "nothing",
@@ -103,7 +103,7 @@ fn single<'a>(shapes: impl Iterator<Item = Shape<'a>> + Clone) -> Shape<'a> {
 
 /// A type as a signature writes it: one shape, or several with `or` between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct WrittenType {
+pub struct WrittenType {
     text: &'static str,
     shapes: Vec<Shape<'static>>,
 }
@@ -126,7 +126,7 @@ impl WrittenType {
     }
 
     /// Its one shape; unknown where there are several. `()` does not count beside another.
-    pub(crate) fn shape(&self) -> Shape<'static> {
+    pub fn shape(&self) -> Shape<'static> {
         single(self.shapes.iter().copied())
     }
 

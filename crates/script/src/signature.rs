@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::script::shape::{Shape, WrittenType};
+use crate::shape::{Shape, WrittenType};
 
 /// What a registration says of a name: `deny(text: string [, reason: string]) -> command`, `Email.domain: string`, `Email`.
 ///
@@ -24,7 +24,7 @@ pub struct Param {
     pub name: &'static str,
     /// Whether it may be left out, and then all after it.
     pub optional: bool,
-    pub(crate) takes: WrittenType,
+    pub takes: WrittenType,
 }
 
 impl Signature {
@@ -67,7 +67,7 @@ impl Signature {
     }
 
     /// The shape of what a call gives, or of a property or constant.
-    pub(crate) fn result_shape(&self) -> Shape<'static> {
+    pub fn result_shape(&self) -> Shape<'static> {
         self.result.as_ref().map_or(Shape::Unknown, WrittenType::shape)
     }
 

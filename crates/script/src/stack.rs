@@ -3,7 +3,7 @@
 //! A script can build values that nest as deep as its memory reaches (closures that hold closures, arrays in arrays), and
 //! Rhai walks through values by recursion: to clone one, to drop one, to count its parts. A stack that is too small for
 //! that ends the process. So the stack of a run is sized from what the run may use, and what a run leaves behind is
-//! bounded before it goes elsewhere ([`depth`](crate::script::depth)).
+//! bounded before it goes elsewhere ([`depth`](crate::depth)).
 //!
 //! Measured with Rhai 1.27 on x86-64, in bytes of stack per level, and in brackets per byte of heap that a level takes at least:
 //!
@@ -17,7 +17,7 @@
 //!
 //! A call of a script function takes 5 to 65 KiB, by the nesting of expressions in its body (which the parser bounds).
 
-use crate::script::budget::Limits;
+use crate::budget::Limits;
 
 /// Bytes of stack for each byte of memory that a run may hold: the worst of the table is 6.4. The configuration allows 256 MiB
 /// of memory at most, which makes a stack of 2 GiB. That is addresses: memory is taken only where the stack was touched.
@@ -33,7 +33,7 @@ const PER_CALL: usize = 128 * 1024;
 const BASE: usize = 256 * 1024;
 
 /// Stack of the threads that answer calls: enough for a turn on an async worker under the default limits
-/// ([`PATIENCE_OPERATIONS`](crate::script::run::PATIENCE_OPERATIONS)), so that none has to be made for it. Only pages that
+/// ([`PATIENCE_OPERATIONS`](crate::run::PATIENCE_OPERATIONS)), so that none has to be made for it. Only pages that
 /// are touched are ever taken, here as below.
 pub const WORKER_BYTES: usize = 18 * 1024 * 1024;
 
@@ -66,7 +66,7 @@ fn needed(limits: &Limits, operations: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::run::PATIENCE_OPERATIONS;
+    use crate::run::PATIENCE_OPERATIONS;
 
     #[test]
     fn a_worker_has_room_for_a_turn_and_a_thread_for_a_run() {

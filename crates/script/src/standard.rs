@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::script::engine;
+use crate::engine;
 
 /// One form of one of Rhai's own functions.
 #[derive(Clone, Debug, PartialEq, Eq)]

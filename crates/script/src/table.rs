@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 
-use crate::script::budget;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::domain;
-use crate::script::prelude::email::Email;
-use crate::script::table::encoded::{Reader, put_value};
-use crate::script::table::entries::Entries;
-pub use crate::script::table::filling::Filling;
-pub use crate::script::table::reading::NotJson;
+use crate::budget;
+use crate::library::{Doc, Library};
+use crate::prelude::domain;
+use crate::prelude::email::Email;
+use crate::table::encoded::{Reader, put_value};
+use crate::table::entries::Entries;
+pub use crate::table::filling::Filling;
+pub use crate::table::reading::NotJson;
 
 mod encoded;
 mod entries;

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use rhai::{Dynamic, ImmutableString};
 
-use crate::question::Question;
-use crate::script::budget::{Limits, Stopped};
-use crate::script::compile::{Compiler, Roles, Side};
-use crate::script::context::{Surroundings, World};
-use crate::script::diagnose::{ErrorKind, Limit};
-use crate::script::journal::Journal;
-use crate::script::lanes::{Answering, Lanes, Outside};
-use crate::script::library::{Doc, Finished, Library};
-use crate::script::lint::advice::Advice;
-use crate::script::prelude::secret::Hidden;
-use crate::script::run::{Attempted, Call, Cause, Run, Script, Where};
+use crate::budget::{Limits, Stopped};
+use crate::compile::{Compiler, Roles, Side};
+use crate::context::{Surroundings, World};
+use crate::diagnose::{ErrorKind, Limit};
+use crate::journal::Journal;
+use crate::lanes::{Answering, Lanes, Outside};
+use crate::library::{Doc, Finished, Library};
+use crate::lint::advice::Advice;
+use crate::prelude::secret::Hidden;
+use crate::run::{Attempted, Call, Cause, Run, Script, Where};
+use hookgate_model::question::Question;
 
 mod cells;
 mod depth;
@@ -64,8 +64,9 @@ fn limits() -> Limits {
 
 /// The compiler of these files and the script `main.rhai` among them.
 fn compile(files: &[(&str, &str)], limits: &Limits) -> Result<(Compiler, Arc<Script>), Vec<String>> {
-    let lines =
-        |findings: Vec<crate::finding::Finding>| findings.iter().map(|finding| finding.one_line()).collect::<Vec<_>>();
+    let lines = |findings: Vec<hookgate_model::finding::Finding>| {
+        findings.iter().map(|finding| finding.one_line()).collect::<Vec<_>>()
+    };
     let sources: BTreeMap<String, Arc<str>> =
         files.iter().map(|(name, text)| ((*name).to_owned(), Arc::from(*text))).collect();
     let compiler = Compiler::new(roles(), &sources, "scripts").map_err(lines)?;

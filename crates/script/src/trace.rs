@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 use rhai::debugger::{DebuggerCommand, DebuggerEvent};
 use rhai::{ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, EvalContext, FuncArgs, Position, Scope, Stmt};
 
-use crate::script::budget;
-use crate::script::budget::{Budget, Limits};
-use crate::script::cells;
-use crate::script::context;
-use crate::script::context::Context;
-use crate::script::depth;
-use crate::script::engine;
-use crate::script::engine::Dialect;
-use crate::script::journal::Journal;
-use crate::script::library::Finished;
-use crate::script::modules::Modules;
-use crate::script::run::{Call, Script};
-use crate::script::stack;
+use crate::budget;
+use crate::budget::{Budget, Limits};
+use crate::cells;
+use crate::context;
+use crate::context::Context;
+use crate::depth;
+use crate::engine;
+use crate::engine::Dialect;
+use crate::journal::Journal;
+use crate::library::Finished;
+use crate::modules::Modules;
+use crate::run::{Call, Script};
+use crate::stack;
 
 /// Operations and time that looking for the place may take: the answer is already late.
 const REPLAY_OPERATIONS: u64 = 400_000;

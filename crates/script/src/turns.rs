@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
-use crate::pressure::Overload;
+use hookgate_model::pressure::Overload;
 
 /// The turns of one script on the slow threads.
 pub(super) struct Turns {

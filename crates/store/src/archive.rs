@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::store::Millis;
-use crate::store::StoreError;
+use crate::Millis;
+use crate::StoreError;
 
 /// How many releases are kept, the newest ones.
 pub const MOST_RELEASES: usize = 50;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::store::StoreError;
+use crate::StoreError;
 
 /// A store that can copy itself into a file.
 #[async_trait]

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::store::Millis;
+use crate::Millis;
 
 /// Milliseconds since 1970 that never go back.
 #[derive(Debug)]

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::store::Attempt;
-use crate::store::Claimed;
-use crate::store::Dossier;
-use crate::store::End;
-use crate::store::EventRef;
-use crate::store::Intake;
-use crate::store::Leased;
-use crate::store::NewEvent;
-use crate::store::NewJob;
-use crate::store::Operation;
-use crate::store::Query;
-use crate::store::Selection;
-use crate::store::Settled;
-use crate::store::Share;
-use crate::store::Store;
-use crate::store::Token;
+use crate::Attempt;
+use crate::Claimed;
+use crate::Dossier;
+use crate::End;
+use crate::EventRef;
+use crate::Intake;
+use crate::Leased;
+use crate::NewEvent;
+use crate::NewJob;
+use crate::Operation;
+use crate::Query;
+use crate::Selection;
+use crate::Settled;
+use crate::Share;
+use crate::Store;
+use crate::Token;
 
 pub(crate) mod archive;
 pub(crate) mod deadlines;
@@ -68,7 +68,7 @@ pub(crate) fn rule(key: &str) -> NewJob {
 
 pub(crate) fn action(key: &str) -> NewJob {
     NewJob {
-        kind: crate::store::JobKind::Action,
+        kind: crate::JobKind::Action,
         lane: "connector chat".into(),
         name: "notify".to_owned(),
         key: key.to_owned(),
@@ -83,7 +83,7 @@ pub(crate) fn attempt(result: &str) -> Attempt {
 
 /// The steps of the rules, short.
 impl dyn Stand + '_ {
-    pub(crate) async fn accept(&self, event: NewEvent) -> crate::store::Accepted {
+    pub(crate) async fn accept(&self, event: NewEvent) -> crate::Accepted {
         let intake = Intake { events: vec![event], ..Intake::default() };
         self.store().accept(intake).await.expect("the event is accepted")[0]
     }
@@ -123,7 +123,7 @@ impl dyn Stand + '_ {
         self.show(key).await.jobs.iter().map(|job| format!("{} {}", job.key, job.state.name())).collect()
     }
 
-    pub(crate) async fn replay(&self, key: &str, force: bool) -> Result<u64, crate::store::StoreError> {
+    pub(crate) async fn replay(&self, key: &str, force: bool) -> Result<u64, crate::StoreError> {
         let which = Selection::One(EventRef::Key(key.to_owned()));
         self.store().operate(Operation::Replay { which, force }).await
     }

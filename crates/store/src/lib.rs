@@ -14,10 +14,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::decision;
-use crate::decision::{Capture, Kept, Record};
-use crate::store::archive::Archive;
-use crate::store::backups::Backups;
+use crate::archive::Archive;
+use crate::backups::Backups;
+use hookgate_model::decision;
+use hookgate_model::decision::{Capture, Kept, Record};
 
 pub mod archive;
 pub mod backups;
@@ -27,10 +27,10 @@ mod operating;
 pub mod sqlite;
 pub mod state;
 
-pub use crate::store::operating::{
+pub use crate::operating::{
     Counted, Delivered, Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection,
 };
-pub use crate::store::state::{KeyChoice, StatePage, StateQuery, Step};
+pub use crate::state::{KeyChoice, StatePage, StateQuery, Step};
 
 /// Milliseconds since 1970.
 pub type Millis = i64;

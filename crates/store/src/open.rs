@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::store::Store;
-use crate::store::clock::Clock;
-use crate::store::sqlite::{Options, Sqlite};
+use crate::Store;
+use crate::clock::Clock;
+use crate::sqlite::{Options, Sqlite};
 
 /// How an embedded store's address begins.
 const FILE: &str = "sqlite:";

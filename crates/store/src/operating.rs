@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::moment::to_the_second;
-use crate::store::{Attempt, Flags, JobKind, JobState, KeyChoice, MAX_PAGE, Millis, Store, StoreError};
+use crate::{Attempt, Flags, JobKind, JobState, KeyChoice, MAX_PAGE, Millis, Store, StoreError};
+use hookgate_model::moment::to_the_second;
 
 /// Which events are wanted. All conditions hold together.
 #[derive(Clone, Debug, Default)]
@@ -222,7 +222,7 @@ pub enum Operation {
     /// Removes events of which everything has ended, with their jobs. Their keys stay known: what comes again is still a
     /// duplicate. With `dead`, only dead jobs are removed.
     Purge { which: Selection },
-    /// Removes keys of the small state. What was answered to a [`Step::origin`](crate::store::Step::origin) is answered to it
+    /// Removes keys of the small state. What was answered to a [`Step::origin`](crate::Step::origin) is answered to it
     /// again.
     Clear { keys: KeyChoice },
     /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago. Of

@@ -1,14 +1,14 @@
 //! The small state of scripts, as a store keeps it: who asks, what may be asked for, and how much of it there may be.
-//! What each step means is said in memory: [`Kept::step`](crate::question::state::Kept::step).
+//! What each step means is said in memory: [`Kept::step`](hookgate_model::question::state::Kept::step).
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::question::state::Kept;
-use crate::question::{Kv, OWN_KEY};
-use crate::store::{MAX_PAGE, StoreError};
+use crate::{MAX_PAGE, StoreError};
+use hookgate_model::question::state::Kept;
+use hookgate_model::question::{Kv, OWN_KEY};
 
 /// The longest key, and the longest name of who asks, in bytes.
 pub const MOST_KEY: usize = 512;

@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::admin::access::Role;
-use crate::decision::Record;
-use crate::finding::Finding;
-use crate::release::suite;
-use crate::store::archive::Part;
+use hookgate_engine::release::suite;
+use hookgate_model::decision::Record;
+use hookgate_model::finding::Finding;
+use hookgate_store::archive::Part;
 
 /// What is shown, by where its content comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,7 +274,7 @@ impl fmt::Display for WithheldNotice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::Failure;
+    use hookgate_model::decision::Failure;
 
     const READER: Sight = Sight { role: Role::Reader };
     const OPERATOR: Sight = Sight { role: Role::Operator };

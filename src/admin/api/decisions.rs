@@ -16,8 +16,8 @@ use crate::admin::api::cursor::Cursor;
 use crate::admin::desk::Desk;
 use crate::admin::desk::decisions::DecisionView;
 use crate::admin::problem::Problem;
-use crate::decision::{Capture, Page, Query, Record, Subject};
-use crate::moment::{When, exact};
+use hookgate_model::decision::{Capture, Page, Query, Record, Subject};
+use hookgate_model::moment::{When, exact};
 
 /// Rows of a page unless told otherwise.
 const PAGE: usize = 50;

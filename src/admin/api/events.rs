@@ -19,8 +19,8 @@ use crate::admin::api::cursor::Cursor;
 use crate::admin::desk;
 use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
-use crate::moment::{When, exact};
-use crate::store::{Attempt, Delivered, EventLine, EventRef, Flags, JobKind, JobState, Millis, Query};
+use hookgate_model::moment::{When, exact};
+use hookgate_store::{Attempt, Delivered, EventLine, EventRef, Flags, JobKind, JobState, Millis, Query};
 
 /// Rows of a page unless told otherwise.
 const PAGE: usize = 50;

@@ -15,8 +15,8 @@ use crate::admin::api::events::Kind;
 use crate::admin::desk::Desk;
 use crate::admin::desk::orders::{Done, Forecast, Meant, Order};
 use crate::admin::problem::Problem;
-use crate::moment::When;
-use crate::store::{JobState, Millis, Query};
+use hookgate_model::moment::When;
+use hookgate_store::{JobState, Millis, Query};
 
 /// Events that an order may name.
 const MOST_NAMED: usize = 1_000;

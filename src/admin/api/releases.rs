@@ -17,15 +17,15 @@ use crate::admin::desk;
 use crate::admin::desk::Desk;
 use crate::admin::desk::releases::{FileView, ReleaseView};
 use crate::admin::problem::Problem;
-use crate::history::Failure;
-use crate::history::diff::FileDiff;
-use crate::history::shown;
-use crate::history::shown::{Release, ShownFile};
-use crate::moment::{When, exact};
-use crate::release::live;
-use crate::release::live::Reloaded;
-use crate::release::witness::Pinned;
-use crate::store::archive::{Change, ChangeQuery, Part};
+use hookgate_engine::history::Failure;
+use hookgate_engine::history::diff::FileDiff;
+use hookgate_engine::history::shown;
+use hookgate_engine::history::shown::{Release, ShownFile};
+use hookgate_engine::release::live;
+use hookgate_engine::release::live::Reloaded;
+use hookgate_engine::release::witness::Pinned;
+use hookgate_model::moment::{When, exact};
+use hookgate_store::archive::{Change, ChangeQuery, Part};
 
 /// Rows of a page unless told otherwise.
 const PAGE: usize = 50;

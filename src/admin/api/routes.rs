@@ -14,7 +14,7 @@ use crate::admin::api::ask::{Asked, Named, Nothing};
 use crate::admin::desk::Desk;
 use crate::admin::desk::inventory::InForce;
 use crate::admin::problem::Problem;
-use crate::release::{Plan, Route};
+use hookgate_engine::release::{Plan, Route};
 
 /// A configured path.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -16,9 +16,9 @@ use crate::admin::api::answers;
 use crate::admin::api::ask::{Asked, Nothing, Sent};
 use crate::admin::desk::Desk;
 use crate::admin::problem::Problem;
-use crate::trial::diff::diff;
-use crate::trial::tried::Tried;
-use crate::trial::{Order, Subject, TrialError};
+use hookgate_engine::trial::diff::diff;
+use hookgate_engine::trial::tried::Tried;
+use hookgate_engine::trial::{Order, Subject, TrialError};
 
 /// The largest body: a mebibyte of scripts and words around it, and the largest request that a route may take by default.
 const MAX_BYTES: usize = 1024 * 1024 + 4 * 1024 * 1024;

@@ -15,8 +15,8 @@ use crate::admin::api::routes;
 use crate::admin::api::routes::RouteLine;
 use crate::admin::desk::Desk;
 use crate::admin::health::Sample;
-use crate::release::live;
-use crate::store::Health;
+use hookgate_engine::release::live;
+use hookgate_store::Health;
 
 /// How the gateway is.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -2,9 +2,9 @@
 
 use crate::admin::access::sight::{ContentKind, Disclosure, Sight};
 use crate::admin::desk::Desk;
-use crate::decision::{Capture, Page, Query, Record};
-use crate::records::subject;
-use crate::store::StoreError;
+use hookgate_engine::records::subject;
+use hookgate_model::decision::{Capture, Page, Query, Record};
+use hookgate_store::StoreError;
 
 /// One decision.
 pub struct DecisionView {

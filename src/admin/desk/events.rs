@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::admin::access::sight::{ContentKind, Disclosure, Sight};
 use crate::admin::desk::Desk;
-use crate::store::{Attempt, Dossier, EventLine, EventRef, JobKind, JobLine, Page, Query, StoreError};
+use hookgate_store::{Attempt, Dossier, EventLine, EventRef, JobKind, JobLine, Page, Query, StoreError};
 
 /// Everything about one event.
 pub struct EventView {

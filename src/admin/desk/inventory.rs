@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config;
-use crate::release::{Release, Route};
+use hookgate_engine::config;
+use hookgate_engine::release::{Release, Route};
 
 /// The release in force.
 pub struct InForce {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::admin::access::Operator;
 use crate::admin::desk::Desk;
-use crate::store::{
+use hookgate_store::{
     Counted, Delivered, Dossier, EventLine, EventRef, JobKind, JobState, Millis, Operation, Query, Selection,
     StoreError,
 };

@@ -5,14 +5,14 @@ use serde_json::{Map, Value, json};
 use crate::admin::access::Operator;
 use crate::admin::access::sight::{ContentKind, Disclosure, Sight, WithheldNotice};
 use crate::admin::desk::Desk;
-use crate::finding::Finding;
-use crate::history::diff::FileDiff;
-use crate::history::shown::{Named, Release, ShownFile, Standing, Whole};
-use crate::history::{Failure, RolledBack};
-use crate::release::live::Reloaded;
-use crate::release::live::status::{State, Status};
-use crate::store::StoreError;
-use crate::store::archive::{Change, ChangePage, ChangeQuery, Part, Verified};
+use hookgate_engine::history::diff::FileDiff;
+use hookgate_engine::history::shown::{Named, Release, ShownFile, Standing, Whole};
+use hookgate_engine::history::{Failure, RolledBack};
+use hookgate_engine::release::live::Reloaded;
+use hookgate_engine::release::live::status::{State, Status};
+use hookgate_model::finding::Finding;
+use hookgate_store::StoreError;
+use hookgate_store::archive::{Change, ChangePage, ChangeQuery, Part, Verified};
 
 /// Members of the detail of a change that hold names of the configuration, numbers and words of ours.
 const OPEN_DETAIL: &[&str] = &[

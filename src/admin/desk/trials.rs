@@ -4,9 +4,9 @@ use std::io;
 
 use crate::admin::access::Operator;
 use crate::admin::desk::Desk;
-use crate::trial::case::Draft;
-use crate::trial::tried::Tried;
-use crate::trial::{Order, Subject, TrialError};
+use hookgate_engine::trial::case::Draft;
+use hookgate_engine::trial::tried::Tried;
+use hookgate_engine::trial::{Order, Subject, TrialError};
 
 impl Desk {
     /// Tries a request: nothing acts.

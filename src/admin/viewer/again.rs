@@ -25,9 +25,9 @@ use crate::admin::viewer::script::{Marks, Source};
 use crate::admin::viewer::tree;
 use crate::admin::viewer::words;
 use crate::admin::viewer::words::Scope;
-use crate::decision::{ActionLine, Capture, LookupLine, Record};
-use crate::trial::tried::{Ran, Tried};
-use crate::trial::{Order, Subject, TrialError};
+use hookgate_engine::trial::tried::{Ran, Tried};
+use hookgate_engine::trial::{Order, Subject, TrialError};
+use hookgate_model::decision::{ActionLine, Capture, LookupLine, Record};
 
 mod input;
 

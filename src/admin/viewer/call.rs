@@ -24,8 +24,8 @@ use crate::admin::viewer::timeline;
 use crate::admin::viewer::tree;
 use crate::admin::viewer::words;
 use crate::admin::viewer::words::Scope;
-use crate::decision::{Capture, FileLines, Record, outcome};
-use crate::trial::tried::Ran;
+use hookgate_engine::trial::tried::Ran;
+use hookgate_model::decision::{Capture, FileLines, Record, outcome};
 
 pub(super) struct View<'a> {
     pub(super) record: &'a Record,
@@ -312,7 +312,7 @@ mod tests {
 
     use super::*;
     use crate::admin::access::sight::{ContentKind, PerRole};
-    use crate::decision::{ActionLine, Failure, Subject};
+    use hookgate_model::decision::{ActionLine, Failure, Subject};
 
     fn page(record: &Record, capture: Option<&Disclosure<Capture>>) -> String {
         let sources = [Source { file: "scripts/a.rhai".to_owned(), text: "one\ntwo\n".to_owned() }];

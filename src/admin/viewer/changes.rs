@@ -14,7 +14,7 @@ use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use crate::store::archive::{Change, ChangeQuery, Verified};
+use hookgate_store::archive::{Change, ChangeQuery, Verified};
 
 pub(super) async fn get(
     State(desk): State<Arc<Desk>>,

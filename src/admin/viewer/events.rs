@@ -18,9 +18,9 @@ use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
 use crate::admin::viewer::tree;
-use crate::release::Plan;
-use crate::store::Page;
-use crate::store::{Attempt, EventLine, EventRef, Flags, JobKind, JobState, Millis, Query};
+use hookgate_engine::release::Plan;
+use hookgate_store::Page;
+use hookgate_store::{Attempt, EventLine, EventRef, Flags, JobKind, JobState, Millis, Query};
 
 /// What somebody asked for, as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -396,7 +396,7 @@ fn json(body: &[u8]) -> Markup {
 mod tests {
     use super::*;
     use crate::admin::access::sight::{ContentKind, PerRole, Sight};
-    use crate::store::Dossier;
+    use hookgate_store::Dossier;
 
     fn dossier() -> Dossier {
         let event = EventLine {

@@ -1,8 +1,8 @@
 //! What somebody wrote into a form or an address.
 
-use crate::moment;
-use crate::moment::When;
-use crate::store::Millis;
+use hookgate_model::moment;
+use hookgate_model::moment::When;
+use hookgate_store::Millis;
 
 /// Names and values, in order; a name may stand there more than once.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use crate::admin::viewer;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use crate::store::Health;
+use hookgate_store::Health;
 
 /// One number, now and over the last hour.
 pub(super) struct Tile {

@@ -19,7 +19,7 @@ use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use crate::store::{EventRef, JobState, Query};
+use hookgate_store::{EventRef, JobState, Query};
 
 /// Types that are named before something is done with events.
 const TYPES: usize = 10;

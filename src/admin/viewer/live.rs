@@ -16,7 +16,7 @@ use crate::admin::viewer::fields::Fields;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use crate::decision::Record;
+use hookgate_model::decision::Record;
 
 /// What somebody asked for, as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -242,7 +242,7 @@ fn nothing(view: &View) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Failure, Subject, outcome};
+    use hookgate_model::decision::{Failure, Subject, outcome};
 
     fn view<'a>(asked: &'a Asked, page: &'a Decisions) -> View<'a> {
         let hook = Some("acme.token".to_owned());

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::telemetry::escape;
+use hookgate_engine::telemetry::escape;
 
 /// Characters of a text that are shown before the rest is folded away.
 const FOLD_AT: usize = 240;

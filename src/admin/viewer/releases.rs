@@ -17,12 +17,12 @@ use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
 use crate::admin::viewer::script;
 use crate::admin::viewer::script::{Marks, Source};
-use crate::finding::{Finding, Severity};
-use crate::history::Failure;
-use crate::history::diff::{Fate, FileDiff};
-use crate::history::shown::{Named, Release, Standing};
-use crate::release::live::Reloaded;
-use crate::release::live::status::{State, Status};
+use hookgate_engine::history::Failure;
+use hookgate_engine::history::diff::{Fate, FileDiff};
+use hookgate_engine::history::shown::{Named, Release, Standing};
+use hookgate_engine::release::live::Reloaded;
+use hookgate_engine::release::live::status::{State, Status};
+use hookgate_model::finding::{Finding, Severity};
 
 pub(super) struct View<'a> {
     pub(super) status: &'a Status,

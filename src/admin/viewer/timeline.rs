@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::admin::viewer::parts;
-use crate::decision::{LookupLine, Times};
+use hookgate_model::decision::{LookupLine, Times};
 
 /// Width of the drawing in its own units.
 const WIDTH: f64 = 1_000.0;

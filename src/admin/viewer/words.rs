@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::admin::viewer::parts;
-use crate::decision::{ActionLine, LookupLine, Record};
+use hookgate_model::decision::{ActionLine, LookupLine, Record};
 
 /// What commands do, where their name alone does not say it. Others are read as they are written: `link_user`, link user.
 const COMMANDS: &[(&str, &str)] = &[

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::cli::call::{failed, steps, told};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, GOOD, ODD, paint};
-use crate::release::Release;
-use crate::trial::tried::{Ran, TriedEvent, TriedRule};
+use hookgate_engine::release::Release;
+use hookgate_engine::trial::tried::{Ran, TriedEvent, TriedRule};
 
 /// Says for every event which rules want it, and what came of those that ran (`only` by name).
 pub(super) fn print(release: &Release, events: &[TriedEvent], only: Option<&str>) {

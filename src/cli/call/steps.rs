@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use crate::cli::output::{BAD, BOLD, DIM, ODD, paint};
-use crate::release::Release;
-use crate::script::trace::steps::Step;
-use crate::telemetry::escape::visible;
-use crate::trial::tried::TriedTrace;
+use hookgate_engine::release::Release;
+use hookgate_engine::telemetry::escape::visible;
+use hookgate_engine::trial::tried::TriedTrace;
+use hookgate_script::trace::steps::Step;
 
 /// Where the values begin, if the line is not longer.
 const VALUES_AT: usize = 48;

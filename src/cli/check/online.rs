@@ -10,11 +10,11 @@ use tokio::time::timeout;
 
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
-use crate::connectors::log::From;
-use crate::connectors::{Connected, Probed};
-use crate::question::{Reason, Trouble};
-use crate::release::{Reconcile, Release};
-use crate::store::clock;
+use hookgate_connectors::log::From;
+use hookgate_connectors::{Connected, Probed};
+use hookgate_engine::release::{Reconcile, Release};
+use hookgate_model::question::{Reason, Trouble};
+use hookgate_store::clock;
 
 /// What was found of one system.
 pub(super) struct Seen {

@@ -3,15 +3,14 @@
 use std::fmt::Write;
 
 use crate::cli::output::{BOLD, DIM, paint};
-use crate::hooks;
-use crate::script::lint::codes;
-use crate::script::lint::codes::Code;
-use crate::script::lint::codes::testing::TESTED;
+use hookgate_script::lint::codes;
+use hookgate_script::lint::codes::Code;
+use hookgate_script::lint::codes::testing::TESTED;
 
 /// Every code: those of all scripts, then those of hooks, each once.
 pub fn all() -> Vec<&'static Code> {
     let mut all: Vec<&'static Code> = codes::general().collect();
-    for code in hooks::HOOKS.iter().flat_map(|hook| hook.advice.codes) {
+    for code in hookgate_hooks::HOOKS.iter().flat_map(|hook| hook.advice.codes) {
         if !all.iter().any(|known| known.code == code.code) {
             all.push(code);
         }
@@ -28,7 +27,7 @@ pub fn find(name: &str) -> Option<&'static Code> {
 
 /// The hooks that have this code; none means all of them.
 fn hooks_of(code: &Code) -> Vec<&'static str> {
-    let own = hooks::HOOKS.iter().filter(|hook| hook.advice.codes.iter().any(|own| own.code == code.code));
+    let own = hookgate_hooks::HOOKS.iter().filter(|hook| hook.advice.codes.iter().any(|own| own.code == code.code));
     own.map(|hook| hook.name).collect()
 }
 

@@ -4,23 +4,22 @@
 
 use std::fmt::Write;
 
-use crate::harness;
-use crate::hooks;
-use crate::script::library::{Entry, Kind};
-use crate::script::prelude;
-use crate::script::shape::Shape;
-use crate::script::signature::Param;
+use hookgate_engine::harness;
+use hookgate_script::library::{Entry, Kind};
+use hookgate_script::prelude;
+use hookgate_script::shape::Shape;
+use hookgate_script::signature::Param;
 
 /// Name and text of each file: what every script may name, what each hook adds, and what tests add.
 pub(super) fn all() -> Vec<(String, String)> {
     let prelude = file("Every script may name this.", &prelude::library().entries);
-    let hook = |hook: &hooks::Hook| {
+    let hook = |hook: &hookgate_hooks::Hook| {
         let about = format!("Scripts of `{}` may name this, and what is in `prelude.d.rhai`.", hook.name);
         (format!("{}.d.rhai", hook.name), file(&about, &(hook.library)().entries))
     };
     let tests = "Tests (`*_test.rhai`) may name this, and what the scripts that they test may name.";
     let mut files = vec![("prelude.d.rhai".to_owned(), prelude)];
-    files.extend(hooks::HOOKS.iter().map(hook));
+    files.extend(hookgate_hooks::HOOKS.iter().map(hook));
     files.push(("tests.d.rhai".to_owned(), file(tests, &harness::library().entries)));
     files
 }
@@ -98,7 +97,7 @@ fn word(shape: Shape<'static>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::engine;
+    use hookgate_script::engine;
 
     /// Rhai itself reads no definitions. What can be checked is that each line has their form, and that its names and
     /// brackets are those of a function that Rhai would take.
@@ -126,7 +125,7 @@ mod tests {
     #[test]
     fn every_row_of_the_table_is_there() {
         let files = all();
-        for hook in hooks::HOOKS.iter() {
+        for hook in hookgate_hooks::HOOKS.iter() {
             let (_, text) = files.iter().find(|(name, _)| *name == format!("{}.d.rhai", hook.name)).expect("a file");
             for entry in &(hook.library)().entries {
                 assert!(text.contains(entry.name()), "{} is missing in that of {}", entry.signature, hook.name);

@@ -1,9 +1,8 @@
 //! Everything that has a name in scripts or in their tests, and where it may be used.
 
-use crate::harness;
-use crate::hooks;
-use crate::script::library::Entry;
-use crate::script::prelude;
+use hookgate_engine::harness;
+use hookgate_script::library::Entry;
+use hookgate_script::prelude;
 
 /// A registration, and where it may be used.
 pub(super) struct Named {
@@ -48,7 +47,7 @@ pub(super) fn all() -> Vec<Named> {
 
 fn of_hooks() -> Vec<Named> {
     let mut all: Vec<(&'static Entry, Vec<&'static str>)> = Vec::new();
-    for hook in hooks::HOOKS.iter() {
+    for hook in hookgate_hooks::HOOKS.iter() {
         for entry in &(hook.library)().entries {
             let same = |known: &Entry| known.signature == entry.signature && known.doc.about == entry.doc.about;
             match all.iter_mut().find(|(known, _)| same(known)) {

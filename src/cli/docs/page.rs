@@ -5,9 +5,9 @@ use std::fmt::Write;
 use crate::cli::docs::named::{Named, Place};
 use crate::cli::docs::parts;
 use crate::cli::output::{BOLD, DIM, paint};
-use crate::harness::shapes;
-use crate::hooks::Hook;
-use crate::script::library::{Effect, Entry};
+use hookgate_engine::harness::shapes;
+use hookgate_hooks::Hook;
+use hookgate_script::library::{Effect, Entry};
 
 /// When the hook is called, what its script may read and return, and what happens without an answer.
 pub(super) fn of_hook(hook: &Hook) -> String {

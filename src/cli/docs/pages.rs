@@ -10,14 +10,12 @@ use crate::cli::CommandLine;
 use crate::cli::docs::codes;
 use crate::cli::docs::parts;
 use crate::cli::output;
-use crate::connectors;
-use crate::harness;
-use crate::harness::shapes;
-use crate::hooks;
-use crate::hooks::{Hook, Sample};
-use crate::release;
-use crate::script::library::{Effect, Entry, Finished, Kind};
-use crate::script::prelude;
+use hookgate_engine::harness;
+use hookgate_engine::harness::shapes;
+use hookgate_engine::release;
+use hookgate_hooks::{Hook, Sample};
+use hookgate_script::library::{Effect, Entry, Finished, Kind};
+use hookgate_script::prelude;
 
 mod keys;
 
@@ -41,8 +39,10 @@ pub fn all() -> Vec<Page> {
         page("lint.md".into(), codes::markdown(GENERATED)),
         page("configuration-keys.md".into(), keys::of(release::schema())),
     ];
-    pages.extend(hooks::HOOKS.iter().map(|hook| page(hook_path(hook), of_hook(hook))));
-    pages.extend(connectors::KINDS.iter().map(|kind| page(format!("connectors/{}.md", kind.name), of_connector(kind))));
+    pages.extend(hookgate_hooks::HOOKS.iter().map(|hook| page(hook_path(hook), of_hook(hook))));
+    pages.extend(
+        hookgate_connectors::KINDS.iter().map(|kind| page(format!("connectors/{}.md", kind.name), of_connector(kind))),
+    );
     for part in [EVERY_SCRIPT, TESTS] {
         let families = part.families().into_iter();
         pages.extend(families.map(|family| page(part.path(family), part.page(family))));
@@ -51,7 +51,7 @@ pub fn all() -> Vec<Page> {
 }
 
 /// The page of a kind of connector.
-fn of_connector(kind: &connectors::setup::Kind) -> String {
+fn of_connector(kind: &hookgate_connectors::setup::Kind) -> String {
     let name = kind.name;
     let back = "What all connectors have in common: [configuration](../configuration.md#connectorsname).";
     let settings = keys::of_connector(release::schema(), name);
@@ -289,7 +289,7 @@ fn index() -> String {
     );
     let _ = writeln!(text, "- [Mistakes and their messages](mistakes.md)");
     let _ = writeln!(text, "- [The command line](cli.md)\n\n## Hooks\n\n| Hook | When | Entry |\n| --- | --- | --- |");
-    for hook in hooks::HOOKS.iter() {
+    for hook in hookgate_hooks::HOOKS.iter() {
         let _ = writeln!(text, "| [`{}`]({}) | {} | `{}` |", hook.name, hook_path(hook), hook.about, hook.entry);
     }
     EVERY_SCRIPT.index(&mut text);

@@ -9,10 +9,10 @@ use crate::cli::Global;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, paint};
-use crate::release::build::survey;
-use crate::script::parameters;
-use crate::script::parameters::{Declaration, Form, Members, Parameter};
-use crate::script::prelude::json::shown;
+use hookgate_engine::release::build::survey;
+use hookgate_script::parameters;
+use hookgate_script::parameters::{Declaration, Form, Members, Parameter};
+use hookgate_script::prelude::json::shown;
 
 /// One parameter, or a member of one.
 struct Row {

@@ -1,7 +1,7 @@
 //! What the pages for terminals and the pages of `docs/` share: which registrations belong where, and how they are spelled.
 
-use crate::hooks::{FailureForm, Hook};
-use crate::script::library::{Effect, Entry, Kind};
+use hookgate_hooks::{FailureForm, Hook};
+use hookgate_script::library::{Effect, Entry, Kind};
 
 /// What a hook registers, in the order of registration.
 pub(super) struct Parts {

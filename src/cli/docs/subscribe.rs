@@ -8,9 +8,9 @@ use crate::cli::Global;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, ODD, counted, paint};
-use crate::hooks::Hook;
-use crate::release::wanted;
-use crate::release::wanted::Subscription;
+use hookgate_engine::release::wanted;
+use hookgate_engine::release::wanted::Subscription;
+use hookgate_hooks::Hook;
 
 /// # Errors
 /// The hook has no events, the configuration cannot be read, or it has no such route.

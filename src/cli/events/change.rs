@@ -11,7 +11,7 @@ use crate::cli::events::select::Filter;
 use crate::cli::events::text;
 use crate::cli::output;
 use crate::cli::output::{BAD, paint};
-use crate::store::{Counted, EventLine, EventRef, JobState, Operation, Query, Selection, StoreError};
+use hookgate_store::{Counted, EventLine, EventRef, JobState, Operation, Query, Selection, StoreError};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Which {

@@ -9,7 +9,7 @@ use crate::cli::events::select::Filter;
 use crate::cli::events::text;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, paint};
-use crate::store::{EventLine, MAX_PAGE, Query};
+use hookgate_store::{EventLine, MAX_PAGE, Query};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {

@@ -2,8 +2,8 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::moment::{When, when};
-use crate::store::{EventRef, JobState, Millis, Query};
+use hookgate_model::moment::{When, when};
+use hookgate_store::{EventRef, JobState, Millis, Query};
 
 /// What wanted events have in common; all conditions hold together.
 #[derive(Clone, Debug, Default, clap::Args)]

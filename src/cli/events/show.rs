@@ -9,7 +9,7 @@ use crate::cli::events::select;
 use crate::cli::events::text;
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
-use crate::store::{Attempt, Delivered, Dossier, EventRef, JobKind, JobLine, JobState, Millis};
+use hookgate_store::{Attempt, Delivered, Dossier, EventRef, JobKind, JobLine, JobState, Millis};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::moment::exact;
-pub(in crate::cli) use crate::moment::to_the_second as time;
-use crate::store::{Delivered, EventLine, JobLine, JobState, Millis};
+use hookgate_model::moment::exact;
+pub(in crate::cli) use hookgate_model::moment::to_the_second as time;
+use hookgate_store::{Delivered, EventLine, JobLine, JobState, Millis};
 
 /// `in 3 s`, `4 min ago`
 pub(in crate::cli) fn distance(at: Millis, now: Millis) -> String {

@@ -8,9 +8,9 @@ use crate::cli::events::text;
 use crate::cli::kv::{Work, entry, get};
 use crate::cli::output;
 use crate::cli::output::{BAD, paint};
-use crate::history;
-use crate::store::state::StateEntry;
-use crate::store::{KeyChoice, MAX_PAGE, Operation, StateQuery};
+use hookgate_engine::history;
+use hookgate_store::state::StateEntry;
+use hookgate_store::{KeyChoice, MAX_PAGE, Operation, StateQuery};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {

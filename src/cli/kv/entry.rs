@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::cli::events::text;
 use crate::cli::output;
-use crate::moment::exact;
-use crate::question::OWN_KEY;
-use crate::question::state::Kept;
-use crate::store::Millis;
-use crate::store::state::StateEntry;
-use crate::telemetry::escape::visible;
+use hookgate_engine::telemetry::escape::visible;
+use hookgate_model::moment::exact;
+use hookgate_model::question::OWN_KEY;
+use hookgate_model::question::state::Kept;
+use hookgate_store::Millis;
+use hookgate_store::state::StateEntry;
 
 /// The key without what marks one of the gateway's own.
 pub(super) fn key(entry: &StateEntry) -> &str {

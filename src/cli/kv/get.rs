@@ -7,10 +7,10 @@ use crate::cli::events::text;
 use crate::cli::kv::{Work, entry};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, paint};
-use crate::question::state::Kept;
-use crate::store::state::StateEntry;
-use crate::store::{Millis, StateQuery};
-use crate::telemetry::escape::visible;
+use hookgate_engine::telemetry::escape::visible;
+use hookgate_model::question::state::Kept;
+use hookgate_store::state::StateEntry;
+use hookgate_store::{Millis, StateQuery};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {

@@ -8,9 +8,9 @@ use crate::cli::events::text;
 use crate::cli::kv::{Work, entry};
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, paint};
-use crate::store::state::StateEntry;
-use crate::store::{MAX_PAGE, StateQuery};
-use crate::telemetry::escape::visible;
+use hookgate_engine::telemetry::escape::visible;
+use hookgate_store::state::StateEntry;
+use hookgate_store::{MAX_PAGE, StateQuery};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {

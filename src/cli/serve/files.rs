@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
-use crate::config::Config;
+use hookgate_engine::config::Config;
 
 /// Files for everything but the connections of callers: the store, its copies, connections of connectors, scripts, logs.
 const RESERVE: u64 = 256;

@@ -10,21 +10,21 @@ use tracing::{error, info};
 
 use crate::cli::serve::{Log, refuse};
 use crate::cli::store;
-use crate::config::Config;
-use crate::failpoint;
-use crate::finding::Finding;
-use crate::history::{Beginning, Failure, History};
-use crate::release::Release;
-use crate::release::build;
-use crate::release::build::{Reading, Secrets};
-use crate::release::bundle::{Content, Place};
-use crate::release::gate::{Pace, Tested};
-use crate::release::live::Live;
-use crate::release::manifest;
-use crate::release::settle::{Conditions, Settle, Unsettled};
-use crate::release::witness::Pinned;
-use crate::store::open::StoreAddress;
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::config::Config;
+use hookgate_engine::history::{Beginning, Failure, History};
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::{Reading, Secrets};
+use hookgate_engine::release::bundle::{Content, Place};
+use hookgate_engine::release::gate::{Pace, Tested};
+use hookgate_engine::release::live::Live;
+use hookgate_engine::release::manifest;
+use hookgate_engine::release::settle::{Conditions, Settle, Unsettled};
+use hookgate_engine::release::witness::Pinned;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::failpoint;
+use hookgate_model::finding::Finding;
+use hookgate_store::open::StoreAddress;
 
 /// Why a start failed that was to honour a pin, and the two ways out.
 const PINNED: &str = "an operator went back to an earlier release, which cannot be put in force again; \

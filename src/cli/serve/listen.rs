@@ -13,13 +13,13 @@ use crate::cli::bundle;
 use crate::cli::serve::ADMIN_GRACE;
 use crate::cli::serve::files;
 use crate::cli::serve::sockets::{Bound, Inherited, Spare};
-use crate::config;
-use crate::config::Config;
-use crate::release::bundle::Place;
-use crate::secret::{Secret, SecretSource};
 use crate::server::Settings;
 use crate::server::tls::{Tls, TlsFiles};
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::config::Config;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::environment;
+use hookgate_model::secret::{Secret, SecretSource};
 
 pub(super) struct Listeners {
     pub(super) public: Listener,
@@ -110,7 +110,7 @@ fn access(place: &Place, config: &Config) -> Result<Access> {
 fn token(place: &Place, key: &'static str, written: Option<&SecretSource>) -> Result<Option<Secret>> {
     let Some(written) = written else { return Ok(None) };
     let source = bundle::source(place, written);
-    let found = source.read(config::environment).with_context(|| format!("`{key}`"))?;
+    let found = source.read(environment::variable).with_context(|| format!("`{key}`"))?;
     if found.created {
         info!(secret = source.label(), key, "a token for the admin listener was made");
     }

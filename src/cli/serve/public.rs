@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 
-use crate::gateway::refusal::Refusal;
-use crate::gateway::{Admitted, Gateway};
 use crate::server::{Answer, Caller, Transport};
+use hookgate_engine::gateway::refusal::Refusal;
+use hookgate_engine::gateway::{Admitted, Gateway};
 
 pub(super) struct Public(pub(super) Gateway);
 

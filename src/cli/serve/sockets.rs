@@ -15,8 +15,8 @@ use listenfd::ListenFd;
 use rustix::io::FdFlags;
 use tracing::warn;
 
-use crate::config;
 use crate::server::Waiting;
+use hookgate_model::environment;
 
 /// What the sockets are called where they are handed over, in the order in which they come without names.
 const NAMES: [&str; 2] = ["public", "admin"];
@@ -45,7 +45,7 @@ impl Inherited {
     /// Names that we do not know, or what is no listening TCP socket.
     pub(super) fn take() -> Result<Self> {
         let mut handed = ListenFd::from_env();
-        let names = config::environment("LISTEN_FDNAMES");
+        let names = environment::variable("LISTEN_FDNAMES");
         let mut taken = Self::default();
         for (index, name) in named(handed.len(), names.as_deref())?.into_iter().enumerate() {
             let socket = handed.take_tcp_listener(index).with_context(|| format!("`LISTEN_FDS`, socket `{name}`"))?;

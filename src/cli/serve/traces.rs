@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::cli::bundle;
-use crate::config;
-use crate::config::Config;
-use crate::records::Recorder;
-use crate::release::bundle::Place;
-use crate::spans::{Settings, Spans};
-use crate::telemetry::metrics::Metrics;
+use hookgate_engine::config::Config;
+use hookgate_engine::records::Recorder;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::spans::{Settings, Spans};
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_model::environment;
 
 /// How long the last spans may take.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ impl Traces {
         let Some(endpoint) = telemetry.endpoint() else { return Ok(None) };
         let header = |(name, written): (&String, _)| {
             let key = format!("`telemetry.headers.{name}`");
-            let found = bundle::source(place, written).read(config::environment).with_context(|| key.clone())?;
+            let found = bundle::source(place, written).read(environment::variable).with_context(|| key.clone())?;
             let value = str::from_utf8(found.secret.expose()).with_context(|| format!("{key} is not text"))?;
             Ok((name.clone(), value.to_owned()))
         };

@@ -6,14 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
+use hookgate_hooks::Judgement;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 use url::Url;
-
-use crate::hooks;
-use crate::hooks::Judgement;
 
 #[derive(Clone)]
 pub(super) struct Client {
@@ -51,8 +49,8 @@ const FALLBACK: &str = "x-hookgate-fallback";
 const MOST_BODY: usize = 1024 * 1024;
 
 impl Received {
-    pub(super) fn as_answer(&self) -> hooks::Answer<'_> {
-        hooks::Answer { status: self.status, content_type: self.content_type.as_deref(), body: &self.body }
+    pub(super) fn as_answer(&self) -> hookgate_hooks::Answer<'_> {
+        hookgate_hooks::Answer { status: self.status, content_type: self.content_type.as_deref(), body: &self.body }
     }
 
     /// The body as JSON; `null` when it is none.

@@ -14,8 +14,8 @@ use crate::cli::simulate::client::{Answer, Client, Received};
 use crate::cli::simulate::made::{Call, Maker};
 use crate::cli::simulate::report::Kind;
 use crate::cli::simulate::tally::Tally;
-use crate::hooks::Hook;
-use crate::moment;
+use hookgate_hooks::Hook;
+use hookgate_model::moment;
 
 /// How many, how fast, in which order.
 #[derive(Clone, Debug, clap::Args)]
@@ -186,7 +186,6 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hooks;
 
     #[derive(clap::Parser)]
     struct Line {
@@ -199,7 +198,7 @@ mod tests {
     }
 
     fn calls(args: &[&str]) -> u64 {
-        many(args).unwrap().calls(hooks::find("okta.event").unwrap()).unwrap()
+        many(args).unwrap().calls(hookgate_hooks::find("okta.event").unwrap()).unwrap()
     }
 
     #[test]
@@ -218,9 +217,9 @@ mod tests {
         for args in [&["--for", "10s"][..], &["--batch", "0"], &["--for", "soon", "--rate", "1"]] {
             assert!(many(args).is_err(), "{args:?}");
         }
-        let event = hooks::find("okta.event").unwrap();
+        let event = hookgate_hooks::find("okta.event").unwrap();
         assert!(many(&["--rate", "2"]).unwrap().calls(event).is_err(), "it would never end");
-        let token = hooks::find("okta.token").unwrap();
+        let token = hookgate_hooks::find("okta.token").unwrap();
         for args in [&["--batch", "2"][..], &["--out-of-order"]] {
             assert!(many(args).unwrap().calls(token).is_err(), "{args:?}");
         }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::cli::body;
 use crate::cli::simulate::Args;
-use crate::finding::{nearest, unknown};
-use crate::hooks::Hook;
+use hookgate_hooks::Hook;
+use hookgate_model::finding::{nearest, unknown};
 
 /// Makes calls, each fresh.
 pub(super) struct Maker<'a> {
@@ -259,7 +259,7 @@ mod tests {
 
     fn calls(line: &[&str], count: u64) -> Vec<(Value, Value)> {
         let args = args(line);
-        let hook = crate::hooks::find("okta.event").expect("a hook of the table");
+        let hook = hookgate_hooks::find("okta.event").expect("a hook of the table");
         let maker = Maker::new(hook, &args).expect("the arguments are sound");
         let read = |body: &Bytes| serde_json::from_slice(body).expect("a body is JSON");
         (0..count)
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn previews_of_events_are_taken_for_previews() {
         let made = calls(&["group.user_membership.add", "--preview", "--batch", "2"], 1);
-        let hook = crate::hooks::find("okta.event").expect("a hook of the table");
+        let hook = hookgate_hooks::find("okta.event").expect("a hook of the table");
         let decoded = (hook.split)(&made[0].0.to_string().into(), usize::MAX).expect("a preview decodes");
         assert_eq!(decoded.len(), 2);
         assert!(decoded.iter().all(|event| event.facts.preview && event.facts.published.is_some()));
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn only_telephonys_previews_are_marked() {
         // Contract: inline hooks, section 13.
-        for hook in crate::hooks::HOOKS.iter().filter(|hook| !hook.events) {
+        for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.events) {
             let sample = hook.samples.first().expect("every hook has a sample");
             let mut call: Value = serde_json::from_str(sample.request).expect("a sample is JSON");
             let before = call.clone();

@@ -9,13 +9,13 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cli::bundle;
-use crate::config;
-use crate::config::Config;
-use crate::config::auth::Auth;
-use crate::config::routes::Route;
-use crate::release::bundle::Place;
-use crate::secret::Secret;
-use crate::secret::SecretSource;
+use hookgate_engine::config::Config;
+use hookgate_engine::config::auth::Auth;
+use hookgate_engine::config::routes::Route;
+use hookgate_engine::release::bundle::Place;
+use hookgate_model::environment;
+use hookgate_model::secret::Secret;
+use hookgate_model::secret::SecretSource;
 
 /// `name: value` as somebody writes a header.
 ///
@@ -87,7 +87,7 @@ fn add_proof(auth: &Auth, place: &Place, headers: &mut HeaderMap) -> Result<()> 
 fn secret(sources: &[SecretSource], place: &Place) -> Result<Secret> {
     let mut problem = None;
     for source in sources {
-        match bundle::source(place, source).read_existing(config::environment) {
+        match bundle::source(place, source).read_existing(environment::variable) {
             Ok(secret) => return Ok(secret),
             Err(error) => problem = problem.or(Some(error)),
         }

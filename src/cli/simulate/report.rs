@@ -11,8 +11,8 @@ use crate::cli::simulate::client::{Answer, Received};
 use crate::cli::simulate::tally;
 use crate::cli::simulate::tally::{Tally, bodies_are_equal};
 use crate::cli::{Global, Status};
-use crate::hooks::Hook;
-use crate::telemetry::escape::visible;
+use hookgate_engine::telemetry::escape::visible;
+use hookgate_hooks::Hook;
 
 /// Which call of several an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::cli::output;
 use crate::cli::output::{BAD, GOOD, paint};
 use crate::cli::simulate::client::Answer;
 use crate::cli::simulate::report::Kind;
-use crate::hooks::Hook;
+use hookgate_hooks::Hook;
 
 /// The answers of calls, summed up. A call that was tried again counts once, as its last try ended.
 #[derive(Default)]
@@ -210,10 +210,9 @@ mod tests {
 
     use super::*;
     use crate::cli::simulate::client::Received;
-    use crate::hooks;
 
     fn hook() -> &'static Hook {
-        hooks::find("okta.event").unwrap()
+        hookgate_hooks::find("okta.event").unwrap()
     }
 
     fn answer(status: Option<u16>, ms: u64) -> Answer {

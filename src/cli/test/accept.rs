@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 
 use crate::cli::output;
 use crate::cli::output::{GOOD, counted, paint};
-use crate::harness::cases;
-use crate::harness::run::{Options, Suite};
-use crate::release::bundle::Place;
+use hookgate_engine::harness::cases;
+use hookgate_engine::harness::run::{Options, Suite};
+use hookgate_engine::release::bundle::Place;
 
 /// Writes every case that says something else, or nothing yet.
 ///

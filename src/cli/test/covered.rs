@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::builder::styling::Style;
 
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, counted, paint};
-use crate::harness::coverage::{Coverage, File};
+use hookgate_engine::harness::coverage::{Coverage, File};
 
 /// A line per script, and one for all.
 pub(super) fn table(coverage: &Coverage) -> String {

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::finding::Finding;
-use crate::harness::coverage::{Coverage, File};
-use crate::harness::run::Report;
-use crate::harness::trial::{Complaint, Trial, Verdict};
+use hookgate_engine::harness::coverage::{Coverage, File};
+use hookgate_engine::harness::run::Report;
+use hookgate_engine::harness::trial::{Complaint, Trial, Verdict};
+use hookgate_model::finding::Finding;
 
 /// The document of a run; `findings` are what kept the bundle from being tested.
 pub(super) fn of(report: &Report, findings: &[Finding], coverage: Option<&Coverage>) -> Value {
@@ -47,7 +47,7 @@ fn verdict(verdict: &Verdict) -> (&'static str, Option<&str>) {
 
 fn trial(trial: &Trial) -> Value {
     let (verdict, why) = verdict(&trial.verdict);
-    let log = |log: &crate::script::context::LogLine| json!({ "text": log.text, "fields": log.fields });
+    let log = |log: &hookgate_script::context::LogLine| json!({ "text": log.text, "fields": log.fields });
     json!({
         "id": trial.id,
         "script": trial.script,

@@ -10,9 +10,9 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use crate::cli::test::terminal;
-use crate::finding::Finding;
-use crate::harness::run::Report;
-use crate::harness::trial::{Trial, Verdict};
+use hookgate_engine::harness::run::Report;
+use hookgate_engine::harness::trial::{Trial, Verdict};
+use hookgate_model::finding::Finding;
 
 type Xml = Writer<Vec<u8>>;
 

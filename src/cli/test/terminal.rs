@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, counted, paint};
-use crate::finding::Finding;
-use crate::harness::run::Report;
-use crate::harness::trial::{Complaint, Trial, Verdict};
+use hookgate_engine::harness::run::Report;
+use hookgate_engine::harness::trial::{Complaint, Trial, Verdict};
+use hookgate_model::finding::Finding;
 
 /// Tests that took longer are named.
 const SLOW: Duration = Duration::from_millis(200);

@@ -11,11 +11,11 @@ use crate::cli::Status;
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, counted, paint};
 use crate::cli::test::{Document, Job, Tested};
-use crate::config::Config;
-use crate::finding::Finding;
-use crate::harness::run::{Report, Suite};
-use crate::release::settle::{Conditions, Settle, Unsettled};
-use crate::release::watch::Changes;
+use hookgate_engine::config::Config;
+use hookgate_engine::harness::run::{Report, Suite};
+use hookgate_engine::release::settle::{Conditions, Settle, Unsettled};
+use hookgate_engine::release::watch::Changes;
+use hookgate_model::finding::Finding;
 
 /// Watches until Ctrl-C.
 ///

@@ -22,8 +22,8 @@ use crate::editor::signature::signature;
 use crate::editor::symbols::symbols;
 use crate::editor::view::View;
 use crate::editor::workspace::scripts_folder;
-use crate::release::bundle::Place;
-use crate::script::stack;
+use hookgate_engine::release::bundle::Place;
+use hookgate_script::stack;
 
 /// What the server can do, and its name.
 pub(super) fn capabilities() -> Value {

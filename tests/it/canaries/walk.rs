@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hookgate::admin::{api, viewer};
-use hookgate::hooks::HOOKS;
+use hookgate_hooks::HOOKS;
 use serde_json::{Value, json};
 
 use super::{CANARIES, files, found, poisoned, post};
@@ -80,7 +80,7 @@ retry = {{ attempts = 1 }}
     let hooks = HOOKS.iter().filter(|hook| !hook.events);
     let plain = hooks.map(|hook| (hook.name.replace("okta.", ""), hook.name, hook.name.replace("okta.", "")));
     for (name, hook, script) in plain.chain(ends) {
-        let hook = hookgate::hooks::find(hook).unwrap();
+        let hook = hookgate_hooks::find(hook).unwrap();
         let word = hook.on_failure.iter().find(|form| !form.takes_text).expect("each hook has a word").word;
         config += &format!(
             "[routes.{name}]\npath = \"/{name}\"\nhook = \"{}\"\nscript = \"{script}.rhai\"\nauth = \"test\"\n\

@@ -1,10 +1,8 @@
 //! `call`.
 
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-
-use hookgate::hooks;
-use serde_json::{Value, json};
 
 use super::Bundle;
 
@@ -155,7 +153,7 @@ fn a_misspelt_name_is_answered_with_the_nearest() {
 
 #[test]
 fn every_sample_gets_the_reply_it_must_give() {
-    for hook in hooks::HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.events) {
         for sample in hook.samples {
             let bundle = Bundle::new();
             let form = &hook.on_failure[0];
@@ -184,7 +182,7 @@ fn every_sample_gets_the_reply_it_must_give() {
 #[test]
 fn an_event_is_told_which_rules_want_it() {
     let bundle = Bundle::new();
-    let event = hooks::find("okta.event").expect("there are event hooks");
+    let event = hookgate_hooks::find("okta.event").expect("there are event hooks");
     bundle.write(
         "gateway.toml",
         "[auth.a]\nscheme = \"none\"\n[routes.events]\npath = \"/e\"\nhook = \"okta.event\"\nauth = \"a\"\n\

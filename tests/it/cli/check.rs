@@ -66,7 +66,7 @@ fn the_schema_that_the_first_line_names_is_there() {
         let schema = fs::read_to_string(folder.join(schema)).unwrap();
         assert_eq!(
             serde_json::from_str::<Value>(&schema).unwrap(),
-            *hookgate::release::schema(),
+            *hookgate_engine::release::schema(),
             "{}",
             folder.display()
         );

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::store::{Attempt, End, Flags, Intake, JobKind, JobState, Leased, NewEvent, NewJob, Query, Share, Store};
+use hookgate_store::sqlite::{Options, Sqlite};
+use hookgate_store::{Attempt, End, Flags, Intake, JobKind, JobState, Leased, NewEvent, NewJob, Query, Share, Store};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hookgate::question::Kv;
-use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::store::{Step, Store};
+use hookgate_model::question::Kv;
+use hookgate_store::sqlite::{Options, Sqlite};
+use hookgate_store::{Step, Store};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -124,7 +124,7 @@ fn one_key_is_shown_whole() {
 fn a_key_is_found_by_what_a_script_writes() {
     let running = Running::new();
     let long = format!("tries/{}", "\u{e4}".repeat(700));
-    let stored = hookgate::script::prelude::lookups::kv::stored_key;
+    let stored = hookgate_script::prelude::lookups::kv::stored_key;
     running.set(&stored(&long), json!(1));
     running.set(&stored("\u{1}guard okta"), json!(2));
     running.set("\u{1}guard okta", json!(3));

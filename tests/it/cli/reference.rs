@@ -1,20 +1,18 @@
 //! `docs`, `completions` and the command line itself.
 
-use hookgate::hooks;
-
 use super::Bundle;
 
 #[test]
 fn the_schema_is_the_one_of_the_configuration() {
     let bundle = Bundle::new();
-    assert_eq!(bundle.run(&["docs", "--schema"]).json(), *hookgate::release::schema());
+    assert_eq!(bundle.run(&["docs", "--schema"]).json(), *hookgate_engine::release::schema());
 }
 
 #[test]
 fn hooks_and_functions_have_pages() {
     let bundle = Bundle::new();
     let topics = bundle.run(&["docs"]).out;
-    for hook in hooks::HOOKS.iter() {
+    for hook in hookgate_hooks::HOOKS.iter() {
         assert!(topics.contains(hook.name), "{} is missing in\n{topics}", hook.name);
         assert!(bundle.run(&["docs", hook.name]).out.contains(hook.entry));
     }
@@ -35,7 +33,7 @@ fn definitions_are_written_for_every_hook() {
     let bundle = Bundle::new();
     let ran = bundle.run(&["docs", "--definitions", "types"]);
     assert_eq!(ran.status, 0, "{}", ran.err);
-    for name in hooks::HOOKS.iter().map(|hook| hook.name).chain(["prelude", "tests"]) {
+    for name in hookgate_hooks::HOOKS.iter().map(|hook| hook.name).chain(["prelude", "tests"]) {
         let text = bundle.read(&format!("types/{name}.d.rhai"));
         assert!(text.contains("\nmodule static;\n") && text.contains("\nfn "), "{name}:\n{text}");
     }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use hookgate::history::{Beginning, History};
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::release::gate::Pace;
-use hookgate::release::live::{Live, Reloaded};
-use hookgate::store::Store;
-use hookgate::store::sqlite::{Options, Sqlite};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::history::{Beginning, History};
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::gate::Pace;
+use hookgate_engine::release::live::{Live, Reloaded};
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_store::Store;
+use hookgate_store::sqlite::{Options, Sqlite};
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
 

@@ -5,13 +5,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use hookgate::finding::{Finding, Severity};
-use hookgate::hooks;
-use hookgate::hooks::Hook;
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::Hook;
+use hookgate_model::finding::{Finding, Severity};
 use regex::Regex;
 
 use super::{blocks, files, markdown, root};
@@ -65,11 +64,11 @@ fn examples() -> Vec<Example> {
             continue;
         }
         for block in blocks(&text, "rhai").into_iter().filter(|block| !of_a_test(block)) {
-            let of_page = path.file_stem().and_then(|name| hooks::find(&name.to_string_lossy()));
-            let of_entry = hooks::HOOKS.iter().find(|hook| block.contains(&format!("fn {}(", hook.entry)));
+            let of_page = path.file_stem().and_then(|name| hookgate_hooks::find(&name.to_string_lossy()));
+            let of_entry = hookgate_hooks::HOOKS.iter().find(|hook| block.contains(&format!("fn {}(", hook.entry)));
             let name =
                 if block.contains("event") || block.contains("forward(") { "okta.event" } else { "okta.registration" };
-            let hook = of_entry.or(of_page).unwrap_or_else(|| hooks::find(name).unwrap());
+            let hook = of_entry.or(of_page).unwrap_or_else(|| hookgate_hooks::find(name).unwrap());
             found.push(Example { page: page.clone(), block, hook, free: BTreeSet::new() });
         }
     }

@@ -8,13 +8,12 @@ use std::fs;
 use clap::CommandFactory;
 use hookgate::cli::CommandLine;
 use hookgate::cli::docs::codes;
-use hookgate::harness;
-use hookgate::hooks;
-use hookgate::release;
-use hookgate::script::diagnose::reasons::FAILURE_REASONS;
-use hookgate::script::library::Entry;
-use hookgate::script::prelude;
-use hookgate::script::standard::builtins;
+use hookgate_engine::harness;
+use hookgate_engine::release;
+use hookgate_script::diagnose::reasons::FAILURE_REASONS;
+use hookgate_script::library::Entry;
+use hookgate_script::prelude;
+use hookgate_script::standard::builtins;
 use regex::Regex;
 use serde_json::Value;
 
@@ -84,7 +83,7 @@ fn every_hook_that_is_named_exists() {
         for claim in quoted(&text).into_iter().chain(typed(&text)).chain(lines) {
             for found in name.captures_iter(&claim).filter(|found| !OTHERS.contains(&&found[1])) {
                 checked += 1;
-                if hooks::find(&found[1]).is_none() {
+                if hookgate_hooks::find(&found[1]).is_none() {
                     wrong.push(format!("{path}: there is no hook `{}`", &found[1]));
                 }
             }
@@ -274,12 +273,13 @@ const FUNCTIONS_OF_OTHERS: [&str; 6] = ["helper", "type_of", "refresh", "encode"
 
 #[test]
 fn every_function_that_is_named_exists() {
-    let libraries =
-        [prelude::library(), harness::library()].into_iter().chain(hooks::HOOKS.iter().map(|hook| (hook.library)()));
+    let libraries = [prelude::library(), harness::library()]
+        .into_iter()
+        .chain(hookgate_hooks::HOOKS.iter().map(|hook| (hook.library)()));
     let mut known: BTreeSet<String> =
         libraries.flat_map(|library| &library.entries).map(|entry: &Entry| entry.name().to_owned()).collect();
     known.extend(builtins().iter().map(|row| row.name.to_owned()));
-    known.extend(hooks::HOOKS.iter().map(|hook| hook.entry.to_owned()));
+    known.extend(hookgate_hooks::HOOKS.iter().map(|hook| hook.entry.to_owned()));
     known.extend(FUNCTIONS_OF_OTHERS.map(str::to_owned));
     let defined = pattern(r"\bfn ([a-z_0-9]+)\(");
     let mut scripts = Vec::new();

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use hookgate::connectors::KINDS;
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_connectors::KINDS;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
 
 use crate::docs::blocks;
 

@@ -3,16 +3,15 @@
 use std::fmt::Write;
 use std::fs;
 
-use hookgate::harness;
-use hookgate::harness::run;
-use hookgate::harness::run::Options;
-use hookgate::harness::trial::Verdict;
-use hookgate::hooks;
-use hookgate::release::build::{Secrets, check};
-use hookgate::release::bundle::Place;
-use hookgate::release::suite;
-use hookgate::script::library::{Entry, Kind};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::harness;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::Options;
+use hookgate_engine::harness::trial::Verdict;
+use hookgate_engine::release::build::{Secrets, check};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_script::library::{Entry, Kind};
 
 use crate::harness::sender;
 use crate::process::{hookgate, sample};
@@ -58,7 +57,7 @@ fn every_example_of_a_test_is_one() {
     let events =
         "[routes.events]\npath = \"/okta/events\"\nhook = \"okta.event\"\nauth = \"okta\"\nscript = \"joined.rhai\"\n";
     write("gateway.toml", &format!("{config}\n{events}{}", sender("codes")));
-    write("scripts/joined.rhai", hooks::find("okta.event").unwrap().samples[0].script);
+    write("scripts/joined.rhai", hookgate_hooks::find("okta.event").unwrap().samples[0].script);
     write("scripts/joined_test.rhai", &tests(true));
     write("scripts/registration_test.rhai", &tests(false));
     write("scripts/calls/ann.json", sample("okta.registration"));

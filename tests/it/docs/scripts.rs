@@ -8,11 +8,11 @@ use std::process::{Command, Output};
 
 use hookgate::cli::docs::pages::Page;
 use hookgate::cli::docs::parameters;
-use hookgate::release::Release;
-use hookgate::release::build;
-use hookgate::release::build::Secrets;
-use hookgate::release::bundle::Place;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::Secrets;
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::telemetry::metrics::Metrics;
 
 use super::{blocks, files, root};
 

@@ -4,16 +4,16 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use hookgate::harness;
-use hookgate::harness::run;
-use hookgate::harness::run::Options;
-use hookgate::harness::shapes;
-use hookgate::harness::trial::Verdict;
-use hookgate::hooks::{HOOKS, Hook, ResultShape};
-use hookgate::release::build::{Secrets, check};
-use hookgate::release::bundle::Place;
-use hookgate::release::suite;
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::harness;
+use hookgate_engine::harness::run;
+use hookgate_engine::harness::run::Options;
+use hookgate_engine::harness::shapes;
+use hookgate_engine::harness::trial::Verdict;
+use hookgate_engine::release::build::{Secrets, check};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::suite;
+use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::{HOOKS, Hook, ResultShape};
 
 /// The script of a row, and its tests: one for each condition.
 fn written(folder: &Path, hook: &Hook, place: usize, shape: &ResultShape) {

@@ -1,6 +1,6 @@
 //! An action that cannot be made, or that its connector does not take, ends alone: the others of its run go out.
 
-use hookgate::store::{JobKind, JobState};
+use hookgate_store::{JobKind, JobState};
 use serde_json::json;
 
 use crate::events::{delivery, event, jobs, out};

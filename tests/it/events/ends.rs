@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hookgate::store::{JobKind, JobState, Query};
+use hookgate_store::{JobKind, JobState, Query};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -130,7 +130,7 @@ on_failure = { deny = "later" }
 }
 
 fn registration(id: &str) -> String {
-    let sample = hookgate::hooks::find("okta.registration").unwrap().samples[0].request;
+    let sample = hookgate_hooks::find("okta.registration").unwrap().samples[0].request;
     let mut call: serde_json::Value = serde_json::from_str(sample).unwrap();
     call["eventId"] = json!(id);
     call.to_string()

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hookgate::store::{EventRef, JobKind, JobState, Operation, Selection};
+use hookgate_store::{EventRef, JobKind, JobState, Operation, Selection};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -182,10 +182,10 @@ fn an_alert_goes_to_a_connector_that_takes_it() {
              [routes.hook]\npath = \"/hook\"\nhook = \"okta.event\"\nauth = \"test\"\nscript = \"hook.rhai\"\n"
         );
         std::fs::write(root.join("gateway.toml"), config).unwrap();
-        let place = hookgate::release::bundle::Place::of(&root.join("gateway.toml"));
-        let secrets = hookgate::release::build::Secrets::Check;
-        let metrics = hookgate::telemetry::metrics::Metrics::new();
-        let findings = hookgate::release::build::check(&place, secrets, &metrics).err().expect("a finding");
+        let place = hookgate_engine::release::bundle::Place::of(&root.join("gateway.toml"));
+        let secrets = hookgate_engine::release::build::Secrets::Check;
+        let metrics = hookgate_engine::telemetry::metrics::Metrics::new();
+        let findings = hookgate_engine::release::build::check(&place, secrets, &metrics).err().expect("a finding");
         assert!(findings.iter().any(|finding| finding.message.contains(part)), "{findings:#?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hookgate::store::{JobKind, JobState};
+use hookgate_store::{JobKind, JobState};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -15,7 +15,7 @@ fn types() -> impl Iterator<Item = &'static str> {
     lines.map(|line| line.trim_start_matches('+').trim())
 }
 
-const CATALOGUE: &str = include_str!("../../../src/hooks/okta/catalogue.txt");
+const CATALOGUE: &str = include_str!("../../../crates/hooks/src/okta/catalogue.txt");
 
 const SCHEMA: &str = include_str!("ocsf-1.5.0.json");
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hookgate::delivery::work;
-use hookgate::store::{JobKind, JobState};
+use hookgate_engine::delivery::work;
+use hookgate_store::{JobKind, JobState};
 use rusqlite::Connection;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -141,7 +141,7 @@ async fn who_refuses_deliveries_for_long_is_not_ready_and_says_why() {
     busy.execute_batch("ROLLBACK").unwrap();
     // Nobody delivers anything to who is not ready: it finds out by itself.
     let keep = Duration::from_hours(24);
-    let upkeep = tokio::spawn(hookgate::delivery::upkeep::run(gateway.delivery.clone(), keep, 100));
+    let upkeep = tokio::spawn(hookgate_engine::delivery::upkeep::run(gateway.delivery.clone(), keep, 100));
     until("it is ready again", || gateway.delivery.ready().is_ok()).await;
     upkeep.abort();
     assert_eq!(gateway.post(delivery("again", &[event("e1", json!({}))])).await.0, 204);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hookgate::store::{EventRef, JobKind, JobState, Operation, Selection};
+use hookgate_store::{EventRef, JobKind, JobState, Operation, Selection};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

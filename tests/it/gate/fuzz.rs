@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use hookgate::config::scripts;
-use hookgate::release::Release;
-use hookgate::release::build;
-use hookgate::release::build::{Reading, Secrets};
-use hookgate::release::bundle::Place;
-use hookgate::release::gate::{Gate, Pace};
-use hookgate::telemetry::metrics::Metrics;
+use hookgate_engine::config::scripts;
+use hookgate_engine::release::Release;
+use hookgate_engine::release::build;
+use hookgate_engine::release::build::{Reading, Secrets};
+use hookgate_engine::release::bundle::Place;
+use hookgate_engine::release::gate::{Gate, Pace};
+use hookgate_engine::telemetry::metrics::Metrics;
 
 const ROUNDS: usize = 120;
 /// Of so many refused releases one is tested afresh, too.

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hookgate::finding::Finding;
-use hookgate::release::attempts;
-use hookgate::release::attempts::Attempts;
-use hookgate::release::live::status::Status;
-use hookgate::release::{build, manifest};
+use hookgate_engine::release::attempts;
+use hookgate_engine::release::attempts::Attempts;
+use hookgate_engine::release::live::status::Status;
+use hookgate_engine::release::{build, manifest};
+use hookgate_model::finding::Finding;
 use sha2::{Digest, Sha256};
 
 use super::*;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::connectors::client::Answer;
-use crate::connectors::redact::Redact;
-use crate::connectors::{Done, Trouble, What};
+use crate::client::Answer;
+use crate::redact::Redact;
+use crate::{Done, Trouble, What};
 
 impl Answer {
     /// What the answer says of the action, by its status.

@@ -7,9 +7,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
-use crate::connectors::oauth::assertion;
-use crate::connectors::setup::{Key, Problem, Setup};
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::oauth::assertion;
+use crate::setup::{Key, Problem, Setup};
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 #[cfg(test)]
 mod tests;
@@ -55,7 +55,7 @@ impl Identity {
     }
 
     /// Secrets were not looked for.
-    pub(in crate::connectors) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.key.current().expose().is_empty()
     }
 
@@ -73,11 +73,11 @@ impl Identity {
         pem
     }
 
-    pub(in crate::connectors) fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         CertificateDer::pem_slice_iter(self.certificate.current().expose()).filter_map(Result::ok).collect()
     }
 
-    pub(in crate::connectors) fn private_key(&self) -> Option<PrivateKeyDer<'static>> {
+    pub(crate) fn private_key(&self) -> Option<PrivateKeyDer<'static>> {
         PrivateKeyDer::from_pem_slice(self.key.current().expose()).ok()
     }
 

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use url::Url;
 
-use crate::connectors::Probed;
-use crate::connectors::client::{Answer, Client, MAX_ANSWER_BYTES, Outgoing};
-use crate::connectors::redact::Redact;
-use crate::connectors::time_limit::within;
-use crate::connectors::wire;
-use crate::connectors::wire::Trust;
-use crate::question::{Reason, Trouble};
+use crate::Probed;
+use crate::client::{Answer, Client, MAX_ANSWER_BYTES, Outgoing};
+use crate::redact::Redact;
+use crate::time_limit::within;
+use crate::wire;
+use crate::wire::Trust;
+use hookgate_model::question::{Reason, Trouble};
 
 impl Client {
     /// Opens a connection to the host of an address, with TLS for `https`, and closes it. With a proxy: to that, and no further.

@@ -5,10 +5,10 @@ use std::io;
 
 use rustls::AlertDescription;
 
-use crate::connectors::Trouble;
-use crate::connectors::egress::NoAddress;
-use crate::question;
-use crate::question::Reason;
+use crate::Trouble;
+use crate::egress::NoAddress;
+use hookgate_model::question;
+use hookgate_model::question::Reason;
 
 const NO_ANSWER: &str = "it did not answer in time";
 

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::command::Task;
-use crate::connectors::tests::{Server, Then, order, response, tls};
-use crate::connectors::{Done, What};
-use crate::secret::Secret;
+use crate::tests::{Server, Then, order, response, tls};
+use crate::{Done, What};
+use hookgate_model::command::Task;
+use hookgate_model::secret::Secret;
 
 const PATIENT: Duration = Duration::from_secs(20);
 /// Long enough to connect on a busy machine.

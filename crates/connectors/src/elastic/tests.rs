@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::command::Method;
-use crate::connectors::tests::{Server, Then, made, order, response, setup, try_made};
+use crate::tests::{Server, Then, made, order, response, setup, try_made};
+use hookgate_model::command::Method;
 
 const JSON: &str = "Content-Type: application/json\r\n";
 const CREATED: &str =

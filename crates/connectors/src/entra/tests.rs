@@ -7,11 +7,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::connectors::tests::{Server, Then, hasty, made, order, response, try_made};
-use crate::question::Reason;
+use crate::tests::{Server, Then, hasty, made, order, response, try_made};
+use hookgate_model::question::Reason;
 
 /// An RSA key in PKCS#1 that protects nothing; it is a file because ring cannot make RSA keys.
-const RSA: &[u8] = include_bytes!("../../auth/jwt/rsa_for_tests.der");
+const RSA: &[u8] = include_bytes!("../../../../tests/fixtures/rsa.der");
 
 const PATIENT: Duration = Duration::from_secs(20);
 

@@ -5,9 +5,9 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::command::{Method, Task};
-use crate::connectors::What;
-use crate::connectors::tests::{order, setup};
+use crate::What;
+use crate::tests::{order, setup};
+use hookgate_model::command::{Method, Task};
 
 fn lines(folder: &Path, more: Value) -> Lines {
     let mut settings = json!({ "path": "out.jsonl" });

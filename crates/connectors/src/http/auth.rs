@@ -8,21 +8,21 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::connectors::Trouble;
-use crate::connectors::client;
-use crate::connectors::client::{Client, Outgoing};
-use crate::connectors::oauth::settings::OAuth2;
-use crate::connectors::oauth::{Presented, Tokens};
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Problem, Setup};
-use crate::connectors::unsent::Unsent;
-use crate::question::Reason;
-use crate::secret::{Ring, Secret, SecretSource};
+use crate::Trouble;
+use crate::client;
+use crate::client::{Client, Outgoing};
+use crate::oauth::settings::OAuth2;
+use crate::oauth::{Presented, Tokens};
+use crate::redact::Redact;
+use crate::setup::{Key, Problem, Setup};
+use crate::unsent::Unsent;
+use hookgate_model::question::Reason;
+use hookgate_model::secret::{Ring, Secret, SecretSource};
 
 /// What is presented to the API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
-pub(in crate::connectors) enum Auth {
+pub(crate) enum Auth {
     /// `Authorization: Bearer …`
     Bearer {
         /// The token.
@@ -50,7 +50,7 @@ pub(in crate::connectors) enum Auth {
 
 impl Auth {
     /// Whether it goes out in `Authorization`.
-    pub(in crate::connectors) fn is_authorization(&self) -> bool {
+    pub(crate) fn is_authorization(&self) -> bool {
         match self {
             Self::Header { header, .. } => header.eq_ignore_ascii_case(AUTHORIZATION.as_str()),
             Self::Bearer { .. } | Self::Basic { .. } | Self::OAuth2 { .. } => true,
@@ -58,31 +58,27 @@ impl Auth {
     }
 }
 
-pub(in crate::connectors) enum Proof {
+pub(crate) enum Proof {
     Nothing,
     Secret(HeaderName, Scheme, Key),
     Token(Box<Tokens>),
 }
 
 #[derive(Clone, Copy)]
-pub(in crate::connectors) enum Scheme {
+pub(crate) enum Scheme {
     Bearer,
     Basic,
     Plain,
 }
 
 /// What one request presents.
-pub(in crate::connectors) struct Shown {
+pub(crate) struct Shown {
     header: Option<(HeaderName, HeaderValue)>,
     token: Option<Presented>,
 }
 
 impl Proof {
-    pub(in crate::connectors) fn new(
-        setup: &Setup<'_>,
-        auth: Option<&Auth>,
-        client: &Client,
-    ) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn new(setup: &Setup<'_>, auth: Option<&Auth>, client: &Client) -> Result<Self, Vec<Problem>> {
         match auth {
             None => Ok(Self::Nothing),
             Some(Auth::Bearer { bearer }) => {
@@ -101,7 +97,7 @@ impl Proof {
     }
 
     /// Something is presented, so that a refusal may be about it.
-    pub(in crate::connectors) fn is_some(&self) -> bool {
+    pub(crate) fn is_some(&self) -> bool {
         !matches!(self, Self::Nothing)
     }
 
@@ -109,7 +105,7 @@ impl Proof {
     ///
     /// # Errors
     /// There is no token, or the secret fits into no header.
-    pub(in crate::connectors) async fn show(&self, client: &Client) -> Result<Shown, Unsent> {
+    pub(crate) async fn show(&self, client: &Client) -> Result<Shown, Unsent> {
         let unfit = |trouble: Trouble| Unsent::new(Reason::Denied, trouble.message);
         match self {
             Self::Nothing => Ok(Shown { header: None, token: None }),
@@ -131,14 +127,14 @@ impl Proof {
     }
 
     /// Drops a token that was refused. Whether trying once more makes sense.
-    pub(in crate::connectors) fn forget(&self, shown: &Shown) -> bool {
+    pub(crate) fn forget(&self, shown: &Shown) -> bool {
         match (self, &shown.token) {
             (Self::Token(tokens), Some(token)) => tokens.forget(token),
             _ => false,
         }
     }
 
-    pub(in crate::connectors) fn redact(&self) -> Redact {
+    pub(crate) fn redact(&self) -> Redact {
         match self {
             Self::Nothing => Redact::default(),
             Self::Secret(_, _, key) => Redact::default().and(&key.current()),
@@ -146,7 +142,7 @@ impl Proof {
         }
     }
 
-    pub(in crate::connectors) fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn rings(&self) -> Vec<Arc<Ring>> {
         match self {
             Self::Nothing => Vec::new(),
             Self::Secret(_, _, key) => key.rings(),
@@ -156,11 +152,7 @@ impl Proof {
 }
 
 /// A secret that goes out as it is, in a header.
-pub(in crate::connectors) fn header_secret(
-    setup: &Setup<'_>,
-    key: &str,
-    written: &SecretSource,
-) -> Result<Key, Vec<Problem>> {
+pub(crate) fn header_secret(setup: &Setup<'_>, key: &str, written: &SecretSource) -> Result<Key, Vec<Problem>> {
     let found = setup.secret(key, written)?;
     let fits = |secret: &Secret| match HeaderValue::from_bytes(secret.expose()) {
         Ok(_) => Ok(()),
@@ -173,7 +165,7 @@ pub(in crate::connectors) fn header_secret(
 
 impl Shown {
     /// The request with it.
-    pub(in crate::connectors) fn on(&self, request: &Outgoing) -> Outgoing {
+    pub(crate) fn on(&self, request: &Outgoing) -> Outgoing {
         let mut request = request.clone();
         request.headers.extend(self.header.clone());
         request

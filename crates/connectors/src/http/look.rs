@@ -2,19 +2,17 @@
 //!
 //! Every status is an answer that the script may look at, but for those that say something about us or about the way there.
 
+use crate::Probed;
+use crate::client;
+use crate::client::{Answer, Outgoing};
+use crate::http::Api;
+use crate::http::KIND;
 use bytes::Bytes;
+use hookgate_model::question::{Ask, Question, Reason, Trouble};
 use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use url::Url;
-
-use crate::connectors;
-use crate::connectors::Probed;
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Outgoing};
-use crate::connectors::http::Api;
-use crate::connectors::http::KIND;
-use crate::question::{Ask, Question, Reason, Trouble};
 
 #[cfg(test)]
 mod tests;
@@ -65,7 +63,7 @@ impl Api {
     fn question(&self, method: Method, url: Url, body: Bytes) -> Result<Outgoing, Trouble> {
         let mut headers = if method == Method::POST { client::json() } else { HeaderMap::new() };
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        let unfit = |trouble: connectors::Trouble| Trouble::new(Reason::Denied, trouble.message);
+        let unfit = |trouble: crate::Trouble| Trouble::new(Reason::Denied, trouble.message);
         self.headers.add_to(&mut headers).map_err(unfit)?;
         Ok(Outgoing { method, url, headers, body })
     }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::command::{Mail, Method};
-use crate::connectors::What;
-use crate::connectors::tests::{Server, Then, made, order, response, try_made};
+use crate::What;
+use crate::tests::{Server, Then, made, order, response, try_made};
+use hookgate_model::command::{Mail, Method};
 
 fn api(folder: &Path, server: &Server, more: Value) -> Box<dyn Connector> {
     let mut settings = json!({ "base_url": format!("{}/v1", server.url()) });

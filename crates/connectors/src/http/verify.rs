@@ -3,29 +3,27 @@
 //! The secrets of the question are put into the request here and nowhere else. Of the answer nothing is told but its status:
 //! a body may repeat the password. Where one question is asked twice, the system answered 401 to an access token of ours.
 
+use crate::client;
+use crate::client::{Answer, Outgoing};
+use crate::egress;
+use crate::http::Api;
+use crate::http::auth::Auth;
+use crate::oauth::settings::ClientAuth;
+use crate::predicate::Predicate;
+use crate::redact::Redact;
+use crate::setup::{Key, Problem, Setup};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use hookgate_model::question::verify::Credentials;
+use hookgate_model::question::{Reason, Trouble};
+use hookgate_model::secret::SecretSource;
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
-
-use crate::connectors;
-use crate::connectors::client;
-use crate::connectors::client::{Answer, Outgoing};
-use crate::connectors::egress;
-use crate::connectors::http::Api;
-use crate::connectors::http::auth::Auth;
-use crate::connectors::oauth::settings::ClientAuth;
-use crate::connectors::predicate::Predicate;
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Problem, Setup};
-use crate::question::verify::Credentials;
-use crate::question::{Reason, Trouble};
-use crate::secret::SecretSource;
 
 #[cfg(test)]
 mod tests;
@@ -222,7 +220,7 @@ impl Api {
         egress::target_of_secret(url.as_str(), self.client.egress())
             .map_err(|text| Trouble::new(Reason::Forbidden, format!("its `base_url` {text}")))?;
         let mut request = self.verification.request(url, asked)?;
-        let unfit = |trouble: connectors::Trouble| Trouble::new(Reason::Denied, trouble.message);
+        let unfit = |trouble: crate::Trouble| Trouble::new(Reason::Denied, trouble.message);
         self.headers.add_to(&mut request.headers).map_err(unfit)?;
         let most = if self.verification.reads_the_answer() { self.max_answer_bytes + 1 } else { 0 };
         let mut shown = self.proof.show(&self.client).await?;

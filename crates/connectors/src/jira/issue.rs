@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::command::Task;
-use crate::connectors::wording;
-use crate::connectors::{Order, Trouble};
+use crate::wording;
+use crate::{Order, Trouble};
+use hookgate_model::command::Task;
 
 /// Jira takes no longer summary and label, in characters, and no line end in them.
 const MOST_SUMMARY: usize = 255;

@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::connectors::What;
-use crate::connectors::tests::{Server, Then, made, order, response, setup, try_made};
+use crate::What;
+use crate::tests::{Server, Then, made, order, response, setup, try_made};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 const CREATED: &str = "{\"id\":\"10042\",\"key\":\"SEC-42\",\"self\":\"https://example/rest/api/3/issue/10042\"}";

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use url::Host;
 
-use crate::connectors::egress::Egress;
-use crate::connectors::ldap::ber;
-use crate::connectors::ldap::message;
-use crate::connectors::ldap::message::{Outcome, Request, Response};
-use crate::connectors::wire;
-use crate::connectors::wire::Trust;
-use crate::question::{Reason, Trouble};
+use crate::egress::Egress;
+use crate::ldap::ber;
+use crate::ldap::message;
+use crate::ldap::message::{Outcome, Request, Response};
+use crate::wire;
+use crate::wire::Trust;
+use hookgate_model::question::{Reason, Trouble};
 
 /// An answer that is no entry is short.
 const MOST_OUTCOME_BYTES: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 //! Stricter than servers are: a `*` counts as a wildcard only where it stands alone in its value, a `\` begins two hex digits
 //! and nothing else, and what is behind the last bracket is a mistake. So a value that was not escaped is noticed here.
 
-use crate::connectors::ldap::ber;
+use crate::ldap::ber;
 
 /// Deeper filters are refused: nobody writes them by hand.
 const MOST_DEPTH: usize = 20;

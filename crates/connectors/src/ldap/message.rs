@@ -1,8 +1,8 @@
 //! The messages of LDAP (RFC 4511) that are needed here: three that ask, and what may come back.
 
-use crate::connectors::ldap::ber;
-use crate::connectors::ldap::ber::Reader;
-use crate::secret::Secret;
+use crate::ldap::ber;
+use crate::ldap::ber::Reader;
+use hookgate_model::secret::Secret;
 
 /// StartTLS (RFC 4511, 4.14).
 const START_TLS: &str = "1.3.6.1.4.1.1466.20037";

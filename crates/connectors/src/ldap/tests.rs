@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::command::Task;
-use crate::connectors::tests::servers::slapd::Slapd;
-use crate::connectors::tests::servers::{certificate_for, free_port};
-use crate::connectors::tests::{order, setup, try_made};
+use crate::tests::servers::slapd::Slapd;
+use crate::tests::servers::{certificate_for, free_port};
+use crate::tests::{order, setup, try_made};
+use hookgate_model::command::Task;
 
 const PEOPLE: &str = "ou=people,dc=example,dc=com";
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::question::{Reason, Trouble};
+use hookgate_model::question::{Reason, Trouble};
 
 /// Attributes of bytes that every directory may have, in lower case; beside them all with the option `;binary`.
 const KNOWN: &[&str] = &[

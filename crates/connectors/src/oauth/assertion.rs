@@ -10,8 +10,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::connectors::setup::{Key, Problem};
-use crate::secret::Secret;
+use crate::setup::{Key, Problem};
+use hookgate_model::secret::Secret;
 
 /// How long a statement is good.
 const LIFE_S: i64 = 300;

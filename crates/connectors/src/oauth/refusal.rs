@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::connectors::client::Answer;
-use crate::connectors::oauth::{Grant, Proof};
-use crate::connectors::okta_log::share;
-use crate::connectors::redact::Redact;
-use crate::connectors::unsent::Unsent;
-use crate::question::Reason;
+use crate::client::Answer;
+use crate::oauth::{Grant, Proof};
+use crate::okta_log::share;
+use crate::redact::Redact;
+use crate::unsent::Unsent;
+use hookgate_model::question::Reason;
 
 pub const NO_DPOP: &str = "the client must prove possession of its tokens (DPoP), which the gateway does not: turn off \
                            \"Require Demonstrating Proof of Possession\" in the app";

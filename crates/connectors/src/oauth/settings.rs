@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::connectors::client::Client;
-use crate::connectors::egress;
-use crate::connectors::oauth::assertion;
-use crate::connectors::oauth::assertion::Statement;
-use crate::connectors::oauth::{Grant, Proof, Tokens};
-use crate::connectors::setup::{Problem, Setup};
-use crate::secret::SecretSource;
+use crate::client::Client;
+use crate::egress;
+use crate::oauth::assertion;
+use crate::oauth::assertion::Statement;
+use crate::oauth::{Grant, Proof, Tokens};
+use crate::setup::{Problem, Setup};
+use hookgate_model::secret::SecretSource;
 
 /// An access token by client credentials. Needs `client_secret` or `private_key`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -10,11 +10,11 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::command::Task;
-use crate::connectors::setup::Problem;
-use crate::connectors::tests::{Server, Then, hasty, order, response, setup, try_made};
-use crate::connectors::{Connector, What, http};
-use crate::question::{Ask, Question, Reason, Trouble};
+use crate::setup::Problem;
+use crate::tests::{Server, Then, hasty, order, response, setup, try_made};
+use crate::{Connector, What, http};
+use hookgate_model::command::Task;
+use hookgate_model::question::{Ask, Question, Reason, Trouble};
 
 const PATIENT: Duration = Duration::from_secs(20);
 
@@ -122,7 +122,8 @@ async fn a_kept_token_that_is_refused_is_replaced_once() {
     let api = Server::new([says("200 OK", "{}"), says("401 Unauthorized", ""), says("201 Created", "{}")]).await;
     let connector = connector(folder.path(), &tokens, &api);
     assert!(ask(&*connector).await.is_ok());
-    let post = Task::Request { method: crate::command::Method::Post, path: "/x".to_owned(), body: json!({ "a": 1 }) };
+    let post =
+        Task::Request { method: hookgate_model::command::Method::Post, path: "/x".to_owned(), body: json!({ "a": 1 }) };
     let done = connector.perform(&order(post)).await.expect("done");
     assert_eq!((done.status, presented(&api)), (Some(201), ["t1", "t1", "t2"].map(str::to_owned).to_vec()));
     assert!(api.seen().iter().skip(1).all(|request| request.ends_with("{\"a\":1}")));

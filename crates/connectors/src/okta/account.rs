@@ -3,12 +3,12 @@
 use http::Method;
 use serde_json::Value;
 
-use crate::command::{Account, Action, Task, Verb};
-use crate::connectors::client::Answer;
-use crate::connectors::okta::org::{Family, Org, error_code, is_okta, segment};
-use crate::connectors::{Done, Order, Trouble, What};
-use crate::question;
-use crate::question::Reason;
+use crate::client::Answer;
+use crate::okta::org::{Family, Org, error_code, is_okta, segment};
+use crate::{Done, Order, Trouble, What};
+use hookgate_model::command::{Account, Action, Task, Verb};
+use hookgate_model::question;
+use hookgate_model::question::Reason;
 
 /// What an administrator needs whose token changes accounts.
 const ROLE: &str = "Organization Administrator";

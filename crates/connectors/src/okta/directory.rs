@@ -3,12 +3,12 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::connectors::client::Answer;
-use crate::connectors::okta::KIND;
-use crate::connectors::okta::org::{Family, MAX_ANSWER_BYTES, Org, is_okta, segment};
-use crate::connectors::okta_log;
-use crate::question::digits;
-use crate::question::{Ask, Directory, Question, Reason, Trouble};
+use crate::client::Answer;
+use crate::okta::KIND;
+use crate::okta::org::{Family, MAX_ANSWER_BYTES, Org, is_okta, segment};
+use crate::okta_log;
+use hookgate_model::question::digits;
+use hookgate_model::question::{Ask, Directory, Question, Reason, Trouble};
 
 /// What an administrator needs at least whose token reads.
 pub(super) const ROLE: &str = "Read Only";

@@ -12,16 +12,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use url::Url;
 
-use crate::connectors::client::{Answer, Client, Outgoing};
-use crate::connectors::okta_log::access::{Access, Shown};
-use crate::connectors::okta_log::share;
-use crate::connectors::okta_log::share::Share;
-use crate::connectors::redact::Redact;
-use crate::connectors::unsent::Unsent;
-use crate::connectors::{Order, Trouble, What};
-use crate::question;
-use crate::question::Reason;
-use crate::secret::Ring;
+use crate::client::{Answer, Client, Outgoing};
+use crate::okta_log::access::{Access, Shown};
+use crate::okta_log::share;
+use crate::okta_log::share::Share;
+use crate::redact::Redact;
+use crate::unsent::Unsent;
+use crate::{Order, Trouble, What};
+use hookgate_model::question;
+use hookgate_model::question::Reason;
+use hookgate_model::secret::Ring;
 
 /// The longest answer, also of a page.
 pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;

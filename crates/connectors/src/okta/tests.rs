@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::command::Account;
-use crate::connectors::tests::{Server, Then, hasty, order, response, try_made};
-use crate::connectors::{Done, What};
-use crate::question::{Ask, Directory, Reason};
+use crate::tests::{Server, Then, hasty, order, response, try_made};
+use crate::{Done, What};
+use hookgate_model::command::Account;
+use hookgate_model::question::{Ask, Directory, Reason};
 
 const PATIENT: Duration = Duration::from_secs(20);
 
@@ -191,7 +191,7 @@ fn account(verb: Verb) -> Task {
     Task::Account(Account { verb, user: "00u7".to_owned(), group })
 }
 
-async fn done(verb: Verb, thens: Vec<Then>) -> (Result<Done, crate::connectors::Trouble>, Vec<String>) {
+async fn done(verb: Verb, thens: Vec<Then>) -> (Result<Done, crate::Trouble>, Vec<String>) {
     let (folder, server) = (folder(), Server::new(thens).await);
     let org = org(&folder, &server, PATIENT);
     let order = order(account(verb));
@@ -319,8 +319,7 @@ async fn a_probe_reads_one_user() {
 fn other_actions_and_wrong_settings_are_refused() {
     let folder = folder();
     let url = "https://example.okta.com";
-    let org =
-        crate::connectors::tests::made(&KIND, folder.path(), &json!({ "org_url": url, "token": { "file": "token" } }));
+    let org = crate::tests::made(&KIND, folder.path(), &json!({ "org_url": url, "token": { "file": "token" } }));
     let check = |task| org.check(&Action::new("org", task)).expect_err("refused");
     assert!(check(Task::Notify { message: json!("x") }).contains("takes no `notify`"));
     assert!(check(account(Verb::RevokeSignInSessions)).contains("kind `entra`"));

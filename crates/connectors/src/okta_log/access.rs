@@ -5,16 +5,16 @@ use std::sync::Arc;
 use http::header::HeaderValue;
 use url::Url;
 
-use crate::connectors::client;
-use crate::connectors::client::Client;
-use crate::connectors::oauth::assertion;
-use crate::connectors::oauth::assertion::Statement;
-use crate::connectors::oauth::{Grant, Presented, Proof, Tokens};
-use crate::connectors::redact::Redact;
-use crate::connectors::setup::{Key, Problem, Setup};
-use crate::connectors::unsent::Unsent;
-use crate::question::Reason;
-use crate::secret::{Ring, SecretSource};
+use crate::client;
+use crate::client::Client;
+use crate::oauth::assertion;
+use crate::oauth::assertion::Statement;
+use crate::oauth::{Grant, Presented, Proof, Tokens};
+use crate::redact::Redact;
+use crate::setup::{Key, Problem, Setup};
+use crate::unsent::Unsent;
+use hookgate_model::question::Reason;
+use hookgate_model::secret::{Ring, SecretSource};
 
 pub enum Access {
     Token(Key),
@@ -70,7 +70,7 @@ impl Access {
     /// # Errors
     /// There is no token.
     pub async fn proof(&self, client: &Client) -> Result<Shown, Unsent> {
-        let unfit = |trouble: crate::connectors::Trouble| Unsent::new(Reason::Denied, trouble.message);
+        let unfit = |trouble: crate::Trouble| Unsent::new(Reason::Denied, trouble.message);
         match self {
             Self::Token(key) => {
                 let value = client::secret_value(&[b"SSWS ", key.current().expose()].concat()).map_err(unfit)?;

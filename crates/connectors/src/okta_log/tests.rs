@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
-use crate::connectors::tests::{Server, setup};
+use crate::tests::{Server, setup};
 
 /// An RSA key in PKCS#1 that protects nothing; it is a file because ring cannot make RSA keys.
-const RSA: &[u8] = include_bytes!("../../auth/jwt/rsa_for_tests.der");
+const RSA: &[u8] = include_bytes!("../../../../tests/fixtures/rsa.der");
 
 fn file(name: &str) -> SecretSource {
     SecretSource::File { file: name.to_owned(), create: false }

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::command;
-use crate::connectors::pagerduty::Severity;
-use crate::connectors::wording;
-use crate::finding::nearest;
+use crate::pagerduty::Severity;
+use crate::wording;
+use hookgate_model::command;
+use hookgate_model::finding::nearest;
 
 /// PagerDuty takes no longer summary, in characters. Other texts of one line are cut there, too.
 const MOST_SUMMARY: usize = 1024;

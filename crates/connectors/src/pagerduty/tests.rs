@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::command::Window;
-use crate::connectors::tests::{Server, Then, made, order, setup, try_made};
+use crate::tests::{Server, Then, made, order, setup, try_made};
+use hookgate_model::command::Window;
 
 const ROUTING_KEY: &str = "canary7f3acanary7f3acanary7f3a00";
 const PROCESSED: &str = "{\"status\":\"success\",\"message\":\"Event processed\",\"dedup_key\":\"key-1\"}";
@@ -140,7 +140,7 @@ async fn each_answer_has_its_meaning() {
 async fn without_an_answer_nobody_knows_and_the_next_try_has_the_same_key() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("key"), ROUTING_KEY).expect("written");
-    let late = [Then::Silence, Then::Close, Then::Say(crate::connectors::tests::response("202 Accepted", "", ""))];
+    let late = [Then::Silence, Then::Close, Then::Say(crate::tests::response("202 Accepted", "", ""))];
     let server = Server::new(late).await;
     let mut owned = setup(folder.path(), &settings(&server));
     owned.timeout = Duration::from_secs(2);

@@ -7,10 +7,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::command::Task;
-use crate::connectors::tests::{Server, Then, order, response, setup};
-use crate::connectors::{Connector, What, http};
-use crate::question::{Ask, Question, Reason};
+use crate::tests::{Server, Then, order, response, setup};
+use crate::{Connector, What, http};
+use hookgate_model::command::Task;
+use hookgate_model::question::{Ask, Question, Reason};
 
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::connectors::tests::{Server, Then, made, order, response, setup, try_made};
+use crate::tests::{Server, Then, made, order, response, setup, try_made};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 const CREATED: &str = "{\"result\":{\"number\":\"INC0010042\",\"sys_id\":\"0a1b\"}}";

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::connectors::tests::{Server, made, order, try_made};
+use crate::tests::{Server, made, order, try_made};
 
 const PATH: &str = "/services/T0123/B0123/canary7f3a";
 

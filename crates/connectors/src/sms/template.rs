@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use crate::connectors::sms;
-use crate::message::Message;
+use crate::sms;
+use hookgate_model::message::Message;
 
 /// What a place stands for. `{digits}` is the number without its `+`.
 const PLACES: [&str; 7] = ["to", "digits", "text", "code", "spoken", "channel", "key"];

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::connectors::tests::{Server, message, sends_as_all_do, setup, try_made};
-use crate::secret::Secret;
+use crate::tests::{Server, message, sends_as_all_do, setup, try_made};
+use hookgate_model::secret::Secret;
 
 fn made(folder: &Path, settings: &Value) -> Box<dyn Connector> {
     fs::write(folder.join("key"), "canary-key\n").expect("written");

@@ -13,9 +13,9 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use serde_json::Value;
 
-use crate::command::{Mail, Task};
-use crate::connectors::Order;
-use crate::connectors::wording;
+use crate::Order;
+use crate::wording;
+use hookgate_model::command::{Mail, Task};
 
 /// Of a text that becomes a subject, in characters.
 const MOST_SUBJECT: usize = 120;

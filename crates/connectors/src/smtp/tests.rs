@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::command::{Mail, Method, Task};
-use crate::connectors::tests::{made, order, setup, tls, try_made};
+use crate::tests::{made, order, setup, tls, try_made};
+use hookgate_model::command::{Mail, Method, Task};
 
 /// What a relay answers to what begins like this, instead of the usual; `SILENCE` and `CLOSE` are no words.
 type Rules = &'static [(&'static str, &'static str)];
@@ -396,7 +396,7 @@ async fn a_relay_inside_is_refused_unless_it_is_allowed() {
 #[test]
 fn no_text_ends_a_header_or_is_taken_for_an_encoded_word() {
     let from = letter::mailbox("Gateway <a@b.example>").expect("an address");
-    for text in crate::connectors::tests::hostile::texts() {
+    for text in crate::tests::hostile::texts() {
         let to = vec![format!("{text} <ann@b\u{fc}cher.example>")];
         let mail = Mail { to, subject: text.clone(), text: text.clone(), html: Some(text.clone()), ..mail() };
         let letter = letter::of_order(&order(Task::Email(mail)), &from, &[]).expect("a letter");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connectors::tests::{Server, message, sends_as_all_do, setup};
-use crate::message::Channel;
+use crate::tests::{Server, message, sends_as_all_do, setup};
+use hookgate_model::message::Channel;
 
 fn settings(server: &Server) -> Value {
     json!({

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::command::{Mail, Task};
-use crate::connectors::tests::{Server, Then, made, order, response, setup, try_made};
+use crate::tests::{Server, Then, made, order, response, setup, try_made};
+use hookgate_model::command::{Mail, Task};
 
 const SUCCESS: &str = r#"{"text":"Success","code":0}"#;
 const JSON: &str = "Content-Type: application/json\r\n";

@@ -17,16 +17,16 @@ use mysql_async::{Column, Conn, DriverError, Error, IoError, OptsBuilder, Params
 use serde_json::Value;
 use url::Host;
 
-use crate::connectors::egress::Egress;
-use crate::connectors::redact::Redact;
-use crate::connectors::sql::reading;
-use crate::connectors::sql::reading::{Asked, Gathered, Limits, bad_cell, rejected, too_long};
-use crate::connectors::sql::target::Server;
-use crate::connectors::time_limit::within;
-use crate::connectors::wire;
-use crate::connectors::wire::Trust;
-use crate::question::digits;
-use crate::question::{Reason, Trouble};
+use crate::egress::Egress;
+use crate::redact::Redact;
+use crate::sql::reading;
+use crate::sql::reading::{Asked, Gathered, Limits, bad_cell, rejected, too_long};
+use crate::sql::target::Server;
+use crate::time_limit::within;
+use crate::wire;
+use crate::wire::Trust;
+use hookgate_model::question::digits;
+use hookgate_model::question::{Reason, Trouble};
 
 /// The number of the character set `binary`.
 const BINARY: u16 = 63;

@@ -22,15 +22,15 @@ use tokio_postgres::tls::{ChannelBinding, NoTls, TlsConnect, TlsStream};
 use tokio_postgres::{Client, Config, Error};
 use url::Host;
 
-use crate::connectors::egress::Egress;
-use crate::connectors::redact::Redact;
-use crate::connectors::sql::postgres::cell::{Cell, Parameter};
-use crate::connectors::sql::reading;
-use crate::connectors::sql::reading::{Asked, Gathered, Limits, rejected, too_long};
-use crate::connectors::sql::target::Server;
-use crate::connectors::wire;
-use crate::connectors::wire::Trust;
-use crate::question::{Reason, Trouble};
+use crate::egress::Egress;
+use crate::redact::Redact;
+use crate::sql::postgres::cell::{Cell, Parameter};
+use crate::sql::reading;
+use crate::sql::reading::{Asked, Gathered, Limits, rejected, too_long};
+use crate::sql::target::Server;
+use crate::wire;
+use crate::wire::Trust;
+use hookgate_model::question::{Reason, Trouble};
 
 mod cell;
 

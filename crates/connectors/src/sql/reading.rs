@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::question::{Reason, Take, Trouble};
+use hookgate_model::question::{Reason, Take, Trouble};
 
 /// A statement that reads begins with one of these. The database is told to refuse writes, too: this keeps out what no
 /// database counts as writing, such as a change of the session.

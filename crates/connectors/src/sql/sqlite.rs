@@ -9,9 +9,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde_json::Value;
 
-use crate::connectors::sql::reading;
-use crate::connectors::sql::reading::{Asked, Gathered, bad_cell, rejected};
-use crate::question::{Reason, Trouble};
+use crate::sql::reading;
+use crate::sql::reading::{Asked, Gathered, bad_cell, rejected};
+use hookgate_model::question::{Reason, Trouble};
 
 /// So many steps of SQLite's machine are made between two looks at the clock: some microseconds.
 const STEPS: i32 = 1000;

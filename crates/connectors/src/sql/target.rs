@@ -6,9 +6,9 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use crate::connectors::egress::Egress;
-use crate::files::fence::Fence;
-use crate::secret::Secret;
+use crate::egress::Egress;
+use hookgate_model::files::fence::Fence;
+use hookgate_model::secret::Secret;
 
 /// A database, and who we are there.
 #[derive(Clone)]

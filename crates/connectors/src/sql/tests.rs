@@ -7,8 +7,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::command::Task;
-use crate::connectors::tests::{order, setup, try_made};
+use crate::tests::{order, setup, try_made};
+use hookgate_model::command::Task;
 
 mod mariadb;
 mod postgres;
@@ -118,7 +118,7 @@ async fn a_target_that_may_not_be_reached_is_not() {
         let sql = Sql::new(&owned.setup()).unwrap_or_else(|problems| panic!("{problems:?}"));
         assert_eq!(reason(&sql, "select 1").await, Reason::Forbidden);
         // Nobody listens there.
-        let port = crate::connectors::tests::servers::free_port();
+        let port = crate::tests::servers::free_port();
         let url = format!("{scheme}://reader@127.0.0.1:{port}/people");
         let sql = self::sql(folder.path(), &json!({ "url": url, "tls": "none" }));
         assert_eq!(reason(&sql, "select 1").await, Reason::Unreachable);

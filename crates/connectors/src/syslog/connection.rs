@@ -9,10 +9,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use url::Host;
 
-use crate::connectors::Trouble;
-use crate::connectors::egress::Egress;
-use crate::connectors::time_limit::within;
-use crate::connectors::wire::Trust;
+use crate::Trouble;
+use crate::egress::Egress;
+use crate::time_limit::within;
+use crate::wire::Trust;
 
 /// After this long without a message a connection is not used again: what stands between may have forgotten it, and then
 /// what is written to it vanishes.

@@ -5,13 +5,13 @@
 
 use std::fmt::Write;
 
-use crate::command::Task;
-use crate::connectors::Order;
-use crate::connectors::entry::Entry;
-use crate::connectors::redact::is_invisible;
-use crate::connectors::setup::Problem;
-use crate::connectors::syslog::{Charset, Framing, Settings};
-use crate::connectors::wording;
+use crate::Order;
+use crate::entry::Entry;
+use crate::redact::is_invisible;
+use crate::setup::Problem;
+use crate::syslog::{Charset, Framing, Settings};
+use crate::wording;
+use hookgate_model::command::Task;
 
 /// RFC 5424 6.2.7.
 const MOST_MSGID: usize = 32;

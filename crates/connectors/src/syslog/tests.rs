@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::command::{Method, Task};
-use crate::connectors::What;
-use crate::connectors::tests::{order, setup, tls, try_made};
+use crate::What;
+use crate::tests::{order, setup, tls, try_made};
+use hookgate_model::command::{Method, Task};
 
 const NOT: What = What::NotDelivered { retry_after: None };
 /// The end of a message in these tests.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::connectors::tests::{Server, Then, made, order, setup, try_made};
+use crate::tests::{Server, Then, made, order, setup, try_made};
 
 const PATH: &str = "/workflows/0a1b2c3d/triggers/manual/paths/invoke";
 const QUERY: &str = "api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=canary7f3a%2Bxyz";

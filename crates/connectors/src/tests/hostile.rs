@@ -4,11 +4,11 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::command::{Mail, Method};
-use crate::connectors::wording;
+use crate::wording;
+use hookgate_model::command::{Mail, Method};
 
 /// What users put into names. Each is between other words, as in a message of a rule.
-pub(in crate::connectors) fn texts() -> Vec<String> {
+pub(crate) fn texts() -> Vec<String> {
     let mut texts: Vec<String> = [
         "Eve\tX",
         "Eve\u{0}X",

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::question::Reason;
+use hookgate_model::question::Reason;
 
 /// Kind, settings, the request that is made (nothing where only a connection is), and a good answer.
 fn kinds(url: &str) -> Vec<(&'static str, Value, &'static str, &'static str)> {

@@ -13,19 +13,21 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-pub(in crate::connectors) mod mariadb;
-pub(in crate::connectors) mod postgres;
-pub(in crate::connectors) mod slapd;
+use hookgate_model::environment;
+
+pub(crate) mod mariadb;
+pub(crate) mod postgres;
+pub(crate) mod slapd;
 
 /// A program that runs until this is dropped.
-pub(in crate::connectors) struct Running {
+pub(crate) struct Running {
     child: Option<Child>,
     stop: Signal,
 }
 
 /// Whoever programs run as: not root, which most servers refuse to be.
 #[derive(Clone, Copy)]
-pub(in crate::connectors) struct User {
+pub(crate) struct User {
     uid: u32,
     gid: u32,
 }
@@ -83,7 +85,7 @@ impl Drop for Running {
 
 impl User {
     /// This name if we are root, else nobody: ourselves.
-    pub(in crate::connectors) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             return None;
         }
@@ -127,12 +129,12 @@ pub(super) fn program(places: &[&str]) -> Option<PathBuf> {
 
 #[allow(clippy::print_stderr, reason = "a test that did nothing must say so")]
 pub(super) fn missing(what: &str) {
-    let required = crate::config::environment("HOOKGATE_REQUIRE_SERVICES").is_some_and(|value| value == "1");
+    let required = environment::variable("HOOKGATE_REQUIRE_SERVICES").is_some_and(|value| value == "1");
     assert!(!required, "{what} is not installed");
     eprintln!("SKIPPED: {what} is not installed");
 }
 
-pub(in crate::connectors) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
@@ -148,7 +150,7 @@ pub(super) fn certificate(folder: &Path, user: Option<User>) {
 }
 
 /// The same for a name, good until a year.
-pub(in crate::connectors) fn certificate_for(folder: &Path, user: Option<User>, name: &str, until: i32) {
+pub(crate) fn certificate_for(folder: &Path, user: Option<User>, name: &str, until: i32) {
     let mut parameters = rcgen::CertificateParams::new([name.to_owned()]).expect("a name");
     parameters.not_before = rcgen::date_time_ymd(2001, 1, 1);
     parameters.not_after = rcgen::date_time_ymd(until, 1, 1);

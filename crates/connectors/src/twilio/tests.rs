@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::connectors::tests::{Server, made, message, order, sends_as_all_do, setup, try_made};
+use crate::tests::{Server, made, message, order, sends_as_all_do, setup, try_made};
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const QUEUED: &str = r#"{"sid":"SM0123","status":"queued","error_code":null,"to":"+14155550199"}"#;
@@ -129,7 +129,7 @@ async fn wrong_settings_and_other_wishes_are_refused() {
     );
     assert!(problem(|all| all["voice_text"] = json!("{cod}")).contains("`{cod}` is none of {to}"));
     assert!(problem(|all| drop(all.as_object_mut().map(|all| all.remove("from")))).contains("one of `from`"));
-    let task = crate::command::Task::Forward;
+    let task = hookgate_model::command::Task::Forward;
     let refused = good.check(&order(task.clone()).action).expect_err("no action");
     assert_eq!(
         refused,

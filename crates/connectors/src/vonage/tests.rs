@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::connectors::tests::{Server, message, sends_as_all_do, setup};
-use crate::message::Channel;
-use crate::secret::Secret;
+use crate::tests::{Server, message, sends_as_all_do, setup};
+use hookgate_model::message::Channel;
+use hookgate_model::secret::Secret;
 
 fn vonage(folder: &Path, server: &Server) -> Box<dyn Connector> {
     fs::write(folder.join("secret"), "canary-secret\n").expect("written");

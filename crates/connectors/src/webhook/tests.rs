@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::command::Mail;
-use crate::connectors::What;
-use crate::connectors::tests::{Server, Then, made, order, response, setup, try_made};
+use crate::What;
+use crate::tests::{Server, Then, made, order, response, setup, try_made};
+use hookgate_model::command::Mail;
 
 /// Of the specification's own example.
 const FIRST: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::auth::Verified;
 use crate::auth::error::{AuthError, SetupError};
 use crate::auth::header::{after_word, only_value};
-use crate::secret::{Ring, Secret};
+use hookgate_model::secret::{Ring, Secret};
 
 pub(super) const NAME: &str = "basic";
 

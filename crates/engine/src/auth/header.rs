@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::Verified;
 use crate::auth::error::{AuthError, SetupError};
-use crate::secret::{Ring, Secret};
+use hookgate_model::secret::{Ring, Secret};
 
 pub(super) const NAME: &str = "header";
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::auth::error::SetupError;
 use crate::auth::keys::fetch::Origin;
 use crate::auth::keys::set::KeySet;
-use crate::files::fence::Fence;
+use hookgate_model::files::fence::Fence;
 
 /// When keys are fetched and for how long they are good.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,8 @@ use crate::auth::jwt::Rules;
 use crate::auth::keys::Keys;
 use crate::auth::mtls::{PeerCertificates, Pin};
 use crate::auth::tests::issuer::Issuer;
-use crate::files::fence::Fence;
-use crate::secret::{Ring, Source};
+use hookgate_model::files::fence::Fence;
+use hookgate_model::secret::{Ring, Source};
 
 fn environment(name: &str) -> Option<String> {
     match name {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::secret::SecretSource;
+use hookgate_model::secret::SecretSource;
 
 /// The listener for the viewer, the API, metrics and health. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

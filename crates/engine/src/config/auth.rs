@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::OneOrMany;
-use crate::secret::SecretSource;
+use hookgate_model::secret::SecretSource;
 
 /// How a caller proves who it is; routes name it in `auth`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::config::server::Server;
 use crate::config::source::{Source, has_password, is_bare, join};
 use crate::config::{HookFacts, Known, MOST_FINDINGS};
-use crate::finding::{Finding, nearest};
-use crate::secret::literal::secret_in_url;
-use crate::store::open::StoreAddress;
+use hookgate_model::finding::{Finding, nearest};
+use hookgate_model::secret::literal::secret_in_url;
+use hookgate_store::open::StoreAddress;
 
 mod auth;
 mod connectors;

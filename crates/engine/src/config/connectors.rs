@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::retry::Retry;
-use crate::secret::SecretSource;
+use hookgate_model::secret::SecretSource;
 
 /// An outside system that scripts may ask for something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

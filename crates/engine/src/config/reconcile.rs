@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::secret::SecretSource;
+use hookgate_model::secret::SecretSource;
 
 /// Reads the provider's own log and takes from it what the hook never delivered. Needs `token`, or `client_id` and
 /// `private_key`.

@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::config::limits::LimitOverrides;
 use crate::config::reconcile::Reconcile;
 use crate::config::retry::Retry;
-use crate::secret::SecretSource;
-use crate::secret::literal::{Certainty, names_secret};
+use hookgate_model::secret::SecretSource;
+use hookgate_model::secret::literal::{Certainty, names_secret};
 
 /// How `preview` names a header.
 pub const PREVIEW_BY_HEADER: &str = "header:";

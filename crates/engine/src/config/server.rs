@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config;
+use hookgate_model::environment;
 
 /// The listener that providers call. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,7 +65,7 @@ impl Server {
     ///
     /// The variable is set to something that is not a number of threads.
     pub fn threads(&self) -> Result<usize, EnvironmentError> {
-        self.threads_given(config::environment(WORKER_THREADS).as_deref())
+        self.threads_given(environment::variable(WORKER_THREADS).as_deref())
     }
 
     fn threads_given(&self, variable: Option<&str>) -> Result<usize, EnvironmentError> {

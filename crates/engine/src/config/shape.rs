@@ -11,7 +11,7 @@ use crate::config::Known;
 use crate::config::MOST_FINDINGS;
 use crate::config::source::{Source, join};
 use crate::config::unknown::{ON_FAILURE, UnknownKey, misplaced};
-use crate::finding::{Finding, nearest};
+use hookgate_model::finding::{Finding, nearest};
 
 /// Words of the promise (`scheme = "…"`) that later versions will know.
 const PLANNED_SCHEMES: [&str; 2] = ["hmac", "standard_webhooks"];

@@ -9,8 +9,8 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use crate::config::MOST_FINDINGS;
-use crate::finding::Finding;
-use crate::secret::literal;
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::literal;
 
 /// Keys of `[auth.NAME]` whose texts are no secrets.
 const PLAIN_AUTH_KEYS: [&str; 12] = [

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config;
+use hookgate_model::environment;
 
 /// Where decisions, events and jobs are kept. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,7 +55,7 @@ impl StoreUrl {
     pub fn text(&self) -> Option<String> {
         match self {
             Self::Text(url) => Some(url.clone()),
-            Self::Env { env } => config::environment(env),
+            Self::Env { env } => environment::variable(env),
         }
     }
 }

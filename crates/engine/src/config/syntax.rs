@@ -4,8 +4,8 @@ use toml::de::Error;
 
 use crate::config::MOST_FINDINGS;
 use crate::config::source::Source;
-use crate::finding::Finding;
-use crate::secret::literal;
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::literal;
 
 /// How the parser's message starts, the same in plain words, and what to do about it.
 const REMEDIES: [(&str, &str, &str); 17] = [

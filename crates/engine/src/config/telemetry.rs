@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config;
-use crate::secret::SecretSource;
+use hookgate_model::environment;
+use hookgate_model::secret::SecretSource;
 
 /// Where traces of calls are sent, by OpenTelemetry's protocol over HTTP. A change needs a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,12 +25,12 @@ pub struct Telemetry {
 impl Telemetry {
     /// The address of the collector: by the file, else by the environment.
     pub fn endpoint(&self) -> Option<String> {
-        self.otlp_endpoint.clone().or_else(|| config::environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
+        self.otlp_endpoint.clone().or_else(|| environment::variable("OTEL_EXPORTER_OTLP_ENDPOINT"))
     }
 
     /// The name of the service.
     pub fn service(&self) -> String {
-        let name = self.service_name.clone().or_else(|| config::environment("OTEL_SERVICE_NAME"));
+        let name = self.service_name.clone().or_else(|| environment::variable("OTEL_SERVICE_NAME"));
         name.unwrap_or_else(|| "hookgate".to_owned())
     }
 }

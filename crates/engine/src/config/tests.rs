@@ -13,7 +13,7 @@ use crate::config::routes::OnFailure;
 use crate::config::scripts::Gate;
 use crate::config::store::StoreUrl;
 use crate::config::tables::TableKind;
-use crate::secret::SecretSource;
+use hookgate_model::secret::SecretSource;
 
 mod broken;
 mod provider;
@@ -22,12 +22,12 @@ mod provider;
 const EXAMPLE: &str = include_str!("tests/example.toml");
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
-    let facts = |kind: &crate::connectors::setup::Kind| ConnectorFacts {
+    let facts = |kind: &hookgate_connectors::setup::Kind| ConnectorFacts {
         kind: kind.name,
         about: kind.about,
         settings: kind.settings,
     };
-    let connectors: Vec<_> = crate::connectors::KINDS.iter().map(facts).collect();
+    let connectors: Vec<_> = hookgate_connectors::KINDS.iter().map(facts).collect();
     Known::new(HOOKS.to_vec(), &connectors)
 });
 

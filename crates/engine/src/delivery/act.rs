@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use crate::command::Action;
-use crate::connectors::{Done, Order, Trouble, What};
 use crate::delivery::Delivery;
 use crate::delivery::work::{Next, Verdict};
 use crate::delivery::{condition, guard, results};
 use crate::release::Release;
-use crate::store::Leased;
-use crate::telemetry::trace;
-use crate::telemetry::trace::Told;
+use hookgate_connectors::{Done, Order, Trouble, What};
+use hookgate_model::command::Action;
+use hookgate_model::trace;
+use hookgate_model::trace::Told;
+use hookgate_store::Leased;
 
 /// Does the action once.
 pub(super) async fn perform(delivery: &Delivery, release: &Release, job: &Leased) -> Verdict {

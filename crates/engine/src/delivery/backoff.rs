@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::connectors::Retry;
-use crate::store::Millis;
+use hookgate_connectors::Retry;
+use hookgate_store::Millis;
 
 /// Chance may not make tries follow each other without a pause.
 const LEAST: Duration = Duration::from_millis(50);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::command::{Action, GONE};
-use crate::connectors::time_limit::within;
 use crate::delivery::work::{Next, Verdict};
-use crate::question::{Ask, Directory, Question, Reason};
 use crate::release::Release;
+use hookgate_connectors::time_limit::within;
+use hookgate_model::command::{Action, GONE};
+use hookgate_model::question::{Ask, Directory, Question, Reason};
 
 /// How long the provider is given to answer; then the action is tried again later.
 const PATIENCE: Duration = Duration::from_secs(20);

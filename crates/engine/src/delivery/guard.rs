@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::command::{Action, Task};
-use crate::connectors::Connected;
-use crate::connectors::guard;
-use crate::connectors::guard::Guard;
 use crate::delivery::Delivery;
 use crate::delivery::outbox;
 use crate::delivery::outbox::Origin;
 use crate::delivery::work::Verdict;
-use crate::question::{Kv, OWN_KEY, Reason};
-use crate::store::state::Step;
-use crate::store::{Flags, Intake, Leased, NewEvent, StoreError};
+use hookgate_connectors::Connected;
+use hookgate_connectors::guard;
+use hookgate_connectors::guard::Guard;
+use hookgate_model::command::{Action, Task};
+use hookgate_model::question::{Kv, OWN_KEY, Reason};
+use hookgate_store::state::Step;
+use hookgate_store::{Flags, Intake, Leased, NewEvent, StoreError};
 
 const HOUR: Duration = Duration::from_hours(1);
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::delivery::outbox;
-use crate::hooks::Decoded;
 use crate::release::{Plan, Route, Rule};
-use crate::store::{Flags, Intake, JobKind, Millis, NewEvent, NewJob};
+use hookgate_hooks::Decoded;
+use hookgate_store::{Flags, Intake, JobKind, Millis, NewEvent, NewJob};
 
 /// An event may be published so much later than now before its clock is called wrong.
 const SKEW: Duration = Duration::from_mins(5);

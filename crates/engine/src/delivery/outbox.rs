@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::command::Action;
-use crate::store::{JobKind, Millis, NewJob};
+use hookgate_model::command::Action;
+use hookgate_store::{JobKind, Millis, NewJob};
 
 /// The name space of the keys of actions: a random UUID, the same in every hookgate.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f0b_52d4_9d3c_4c39_a1f5_2f0e_6b1d_7c84);
@@ -86,7 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::command::{Task, Window};
+    use hookgate_model::command::{Task, Window};
 
     fn origin<'a>(route: &'a str, rule: &'a str, event: &'a str, generation: u32) -> Origin<'a> {
         Origin { route, rule, event, generation, preview: false }

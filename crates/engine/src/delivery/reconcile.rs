@@ -13,15 +13,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
-use crate::connectors::Trouble;
-use crate::connectors::What;
-use crate::connectors::log::{From, Page};
 use crate::delivery::Delivery;
 use crate::delivery::intake::Way;
-use crate::hooks::Decoded;
 use crate::release::{Plan, Reconcile, Route};
-use crate::store::clock;
-use crate::store::{Millis, StoreError};
+use hookgate_connectors::Trouble;
+use hookgate_connectors::What;
+use hookgate_connectors::log::{From, Page};
+use hookgate_hooks::Decoded;
+use hookgate_store::clock;
+use hookgate_store::{Millis, StoreError};
 
 #[cfg(test)]
 mod tests;

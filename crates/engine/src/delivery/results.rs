@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::command::{Action, Task};
 use crate::delivery::Delivery;
 use crate::delivery::work::Verdict;
-use crate::store::{EventRef, JobKind, JobLine, JobState, Leased, StoreError};
+use hookgate_model::command::{Action, Task};
+use hookgate_store::{EventRef, JobKind, JobLine, JobState, Leased, StoreError};
 
 /// How much of a detail is told: the record has all of it.
 const MOST_DETAIL: usize = 200;

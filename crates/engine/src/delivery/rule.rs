@@ -5,22 +5,22 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
-use crate::command::Action;
 use crate::delivery::Delivery;
 use crate::delivery::outbox;
 use crate::delivery::outbox::Origin;
 use crate::delivery::work::{Next, Verdict};
-use crate::hooks::{Decoded, Parcel};
 use crate::lookup;
 use crate::outcome::RunOutcome;
 use crate::records::{RuleRun, RunInput, Seen, Weight};
 use crate::release::{Plan, Release, Route, Rule};
-use crate::script::context::{LogLine, World};
-use crate::script::journal::Journal;
-use crate::script::run::Call;
-use crate::store::clock;
-use crate::store::{Leased, Millis, NewJob};
-use crate::telemetry::trace;
+use hookgate_hooks::{Decoded, Parcel};
+use hookgate_model::command::Action;
+use hookgate_model::trace;
+use hookgate_script::context::{LogLine, World};
+use hookgate_script::journal::Journal;
+use hookgate_script::run::Call;
+use hookgate_store::clock;
+use hookgate_store::{Leased, Millis, NewJob};
 
 /// The rule of a job, in the release in force.
 pub(super) fn find<'r>(release: &'r Release, job: &Leased) -> Option<(&'r Route, &'r Rule)> {

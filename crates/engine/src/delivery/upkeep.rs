@@ -9,8 +9,8 @@ use tracing::{info, warn};
 
 use crate::delivery::intake::Way;
 use crate::delivery::{Delivery, PATIENCE};
-use crate::store::clock;
-use crate::store::{Intake, Operation};
+use hookgate_store::clock;
+use hookgate_store::{Intake, Operation};
 
 /// How often the store is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

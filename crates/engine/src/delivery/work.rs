@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant as TokioInstant, sleep, sleep_until, timeout};
 use tracing::{error, warn};
 
-use crate::connectors::Retry;
-use crate::connectors::breaker::Room;
 use crate::delivery::work::limits::Limits;
 use crate::delivery::{Delivery, act, backoff, rule};
-use crate::failpoint;
 use crate::release::Release;
-use crate::store::clock;
-use crate::store::{
+use hookgate_connectors::Retry;
+use hookgate_connectors::breaker::Room;
+use hookgate_model::failpoint;
+use hookgate_store::clock;
+use hookgate_store::{
     Attempt, Claimed, End, JobKind, Leased, MOST_DEATHS, Millis, NewJob, Settled, Share, StoreError, Token,
 };
 

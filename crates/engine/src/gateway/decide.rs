@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::hooks::Decoded;
 use crate::lookup::Lookups;
 use crate::outcome::{RunFailure, RunOutcome, ScriptUse};
 use crate::release::{InlineScript, Plan, Release, Route};
-use crate::script::context::World;
-use crate::script::lanes::Lanes;
-use crate::script::run::Call;
-use crate::telemetry::trace;
-use crate::telemetry::trace::Parent;
+use hookgate_hooks::Decoded;
+use hookgate_model::trace;
+use hookgate_model::trace::Parent;
+use hookgate_script::context::World;
+use hookgate_script::lanes::Lanes;
+use hookgate_script::run::Call;
 
 /// What a call brings besides its request.
 #[derive(Clone, Copy, Debug)]

@@ -20,8 +20,8 @@ use rhai::ImmutableString;
 use tokio::sync::OnceCell;
 
 use crate::gateway::digest::fingerprint;
-use crate::hooks::Reply;
 use crate::outcome::RunOutcome;
+use hookgate_hooks::Reply;
 
 /// Release, route, the provider's id of the call, and its body. A new release answers anew.
 pub type Key = (u64, usize, ImmutableString, u64);

@@ -16,14 +16,14 @@ use uuid::Uuid;
 use crate::auth::{Denied, Verified};
 use crate::delivery::Receipt;
 use crate::gateway::refusal::{Fault, Refusal};
-use crate::hooks::{Decoded, Facts, REQUEST_ID_HEADERS, Reply};
 use crate::lookup;
 use crate::outcome::RunOutcome;
 use crate::records::Recorder;
 use crate::release::{Release, Route};
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
-use crate::telemetry::trace;
-use crate::telemetry::trace::Parent;
+use hookgate_hooks::{Decoded, Facts, REQUEST_ID_HEADERS, Reply};
+use hookgate_model::trace;
+use hookgate_model::trace::Parent;
 
 mod remember;
 

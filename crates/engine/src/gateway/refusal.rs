@@ -6,8 +6,8 @@ use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTE
 use http::{Response, StatusCode};
 
 use crate::auth::Denied;
-use crate::hooks::HookError;
-use crate::store::StoreError;
+use hookgate_hooks::HookError;
+use hookgate_store::StoreError;
 
 /// Its text is for the operator's log; `hint` is for the caller and tells strangers nothing.
 #[derive(Debug, thiserror::Error)]

@@ -13,21 +13,21 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::connectors::breaker::Room;
-use crate::connectors::time_limit;
-use crate::connectors::{Connected, Trouble, What};
 use crate::delivery::Delivery;
-use crate::message::{Message, Outcome, Sending, Sent, Tried};
-use crate::question::{Kv, OWN_KEY};
 use crate::release::Release;
-use crate::store::{Step, StoreError};
 use crate::telemetry::metrics::Metrics;
+use hookgate_connectors::breaker::Room;
+use hookgate_connectors::time_limit;
+use hookgate_connectors::{Connected, Trouble, What};
+use hookgate_model::message::{Message, Outcome, Sending, Sent, Tried};
+use hookgate_model::question::{Kv, OWN_KEY};
+use hookgate_store::{Step, StoreError};
 
 /// What is left of the time of a call for everything after sending.
 const AFTERWARDS: Duration = Duration::from_millis(50);
 
 /// With less time than this nobody else is begun with. More than a connection may take
-/// ([`CONNECT_SOON`](crate::connectors::client::CONNECT_SOON)): so who cannot be reached is told from who does not answer.
+/// ([`CONNECT_SOON`](hookgate_connectors::client::CONNECT_SOON)): so who cannot be reached is told from who does not answer.
 const WORTH_IT: Duration = Duration::from_millis(900);
 
 /// How long the store is waited for. It must not cost the code: a caller that repeats itself is rare, and is told by the guard.

@@ -9,7 +9,6 @@ use rhai::Map;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::finding::Finding;
 use crate::harness::diff;
 use crate::harness::outcome::Outcome;
 use crate::harness::run::Suite;
@@ -19,14 +18,15 @@ use crate::harness::stage::TestCall;
 use crate::harness::subject::{Binding, Subject, TableShape};
 use crate::harness::test;
 use crate::harness::trial::{Complaint, Trial, Verdict};
-use crate::question::fit::Stated;
-use crate::question::{Answer, Ask, KV, Reason, Trouble};
-use crate::script::context::{Mock, Mocked, World};
-use crate::script::diagnose::ScriptError;
-use crate::script::journal::Lookup;
-use crate::script::prelude::json::dynamic_from_json;
-use crate::script::prelude::time::Time;
-use crate::script::table::{Kind, Table};
+use hookgate_model::finding::Finding;
+use hookgate_model::question::fit::Stated;
+use hookgate_model::question::{Answer, Ask, KV, Reason, Trouble};
+use hookgate_script::context::{Mock, Mocked, World};
+use hookgate_script::diagnose::ScriptError;
+use hookgate_script::journal::Lookup;
+use hookgate_script::prelude::json::dynamic_from_json;
+use hookgate_script::prelude::time::Time;
+use hookgate_script::table::{Kind, Table};
 
 /// Where cases are, below the scripts folder.
 pub const FOLDER: &str = "cases";
@@ -236,7 +236,7 @@ pub fn written(golden: &Golden) -> String {
 ///
 /// # Errors
 /// The body is no call of the hook.
-pub fn record(call: &TestCall, mut golden: Golden) -> Result<Golden, crate::hooks::HookError> {
+pub fn record(call: &TestCall, mut golden: Golden) -> Result<Golden, hookgate_hooks::HookError> {
     let outcomes = call.perform(&golden.request)?;
     let of_events = call.binding.hook.events;
     let failed: BTreeSet<&str> = outcomes.iter().filter_map(Outcome::error).map(ScriptError::reason).collect();

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::script::compile::{Compiler, is_test};
-use crate::script::trace::coverage::Hits;
+use hookgate_script::compile::{Compiler, is_test};
+use hookgate_script::trace::coverage::Hits;
 
 /// The coverage of all scripts, in the order of their names.
 #[derive(Clone, Debug)]

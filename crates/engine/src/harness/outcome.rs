@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rhai::{Array, Dynamic, Map};
 use serde_json::{Value, json};
 
-use crate::command::Action;
 use crate::outcome::RunOutcome;
-use crate::script::context::LogLine;
-use crate::script::diagnose::ScriptError;
-use crate::script::journal::Lookup;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json::dynamic_from_json;
+use hookgate_model::command::Action;
+use hookgate_script::context::LogLine;
+use hookgate_script::diagnose::ScriptError;
+use hookgate_script::journal::Lookup;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json::dynamic_from_json;
 
 /// The result of `run`; cheap to clone.
 #[derive(Clone, Debug)]

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use regex::Regex;
 
-use crate::connectors::Connectors;
-use crate::finding::{Finding, Severity};
 use crate::harness::cases;
 use crate::harness::subject::Subject;
 use crate::harness::test;
 use crate::harness::trial::{Complaint, Trial, Verdict};
-use crate::script::compile::Compiler;
-use crate::script::lanes;
-use crate::script::stack;
-use crate::script::trace::coverage;
-use crate::script::trace::coverage::Hits;
+use hookgate_connectors::Connectors;
+use hookgate_model::finding::{Finding, Severity};
+use hookgate_script::compile::Compiler;
+use hookgate_script::lanes;
+use hookgate_script::stack;
+use hookgate_script::trace::coverage;
+use hookgate_script::trace::coverage::Hits;
 
 /// Everything there is to run.
 #[derive(Clone)]

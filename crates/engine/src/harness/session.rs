@@ -10,16 +10,16 @@ use std::time::Instant;
 use jiff::Timestamp;
 use rhai::{Dynamic, EvalAltResult, Map};
 
-use crate::connectors::Connectors;
-use crate::finding::Finding;
 use crate::harness::outcome::{Outcome, Seen};
 use crate::harness::run::Suite;
 use crate::harness::stage::{Fails, completed};
 use crate::harness::subject::{Binding, Subject, TableShape};
-use crate::script::compile::Compiler;
-use crate::script::context::{Mocked, Surroundings, World};
-use crate::script::diagnose::{ErrorKind, ScriptError};
-use crate::script::trace::values::Noted;
+use hookgate_connectors::Connectors;
+use hookgate_model::finding::Finding;
+use hookgate_script::compile::Compiler;
+use hookgate_script::context::{Mocked, Surroundings, World};
+use hookgate_script::diagnose::{ErrorKind, ScriptError};
+use hookgate_script::trace::values::Noted;
 
 /// What a test fakes and finds.
 pub(super) struct Session {

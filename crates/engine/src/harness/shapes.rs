@@ -1,6 +1,6 @@
 //! What `outcome` holds after each kind of result of a run. What only one hook has stands with the hook ([`Hook::results`]).
 
-use crate::hooks::{Hook, ResultShape};
+use hookgate_hooks::{Hook, ResultShape};
 
 /// The rows of a hook: its own results first, and those that every hook has.
 pub fn of(hook: &Hook) -> impl Iterator<Item = &'static ResultShape> {

@@ -4,24 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use serde_json::Value;
-
-use crate::connectors;
-use crate::connectors::Connectors;
-use crate::finding::Finding;
 use crate::harness::functions::sending;
 use crate::harness::outcome;
 use crate::harness::session::{Fallible, Session};
 use crate::harness::subject::Binding;
-use crate::hooks::{Decoded, Encoded, HookError};
-use crate::message;
 use crate::outcome::{RunFailure, RunOutcome, ScriptUse};
-use crate::script::compile::Compiler;
-use crate::script::context::{Surroundings, World};
-use crate::script::diagnose::{ErrorKind, ScriptError};
-use crate::script::parameters::{Around, Misfit};
-use crate::script::run::{Call, Script};
+use bytes::Bytes;
+use hookgate_connectors::Connectors;
+use hookgate_hooks::{Decoded, Encoded, HookError};
+use hookgate_model::finding::Finding;
+use hookgate_model::message;
+use hookgate_script::compile::Compiler;
+use hookgate_script::context::{Surroundings, World};
+use hookgate_script::diagnose::{ErrorKind, ScriptError};
+use hookgate_script::parameters::{Around, Misfit};
+use hookgate_script::run::{Call, Script};
+use serde_json::Value;
 
 /// What a call is made in.
 pub struct TestCall {
@@ -157,7 +155,7 @@ pub fn completed(
         // A test without the configuration may make its tables later.
         tables: connectors.map(|_| surroundings.tables.keys().map(String::as_str).collect()),
         connectors: connectors.map(|all| all.iter().map(|connected| connected.name.as_str()).collect()),
-        problem: &|name, function| connectors::unfit(kind(name)?, function),
+        problem: &|name, function| hookgate_connectors::unfit(kind(name)?, function),
     };
     let (params, misfits) = declaration.complete((*surroundings.params).clone(), &around);
     if misfits.is_empty() {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Finding, nearest};
-use crate::hooks::{Declared, Decoded, Hook};
-use crate::script::budget::Limits;
-use crate::script::compile::testing::Function;
-use crate::script::context::Surroundings;
-use crate::script::run::Script;
-use crate::script::table::Kind;
+use hookgate_hooks::{Declared, Decoded, Hook};
+use hookgate_model::finding::{Finding, nearest};
+use hookgate_script::budget::Limits;
+use hookgate_script::compile::testing::Function;
+use hookgate_script::context::Surroundings;
+use hookgate_script::run::Script;
+use hookgate_script::table::Kind;
 
 /// One script with its tests.
 pub struct Subject {

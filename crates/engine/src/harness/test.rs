@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 
 use rhai::Dynamic;
 
-use crate::finding::Finding;
 use crate::harness::run::Suite;
 use crate::harness::session;
 use crate::harness::session::{Failure, Mark, Session};
 use crate::harness::subject::{Subject, Tests};
 use crate::harness::trial::{Complaint, Trial, Verdict};
-use crate::script::budget::{Limits, Stopped};
-use crate::script::compile::Compiler;
-use crate::script::compile::testing::{BEFORE_EACH, Function};
-use crate::script::context::World;
-use crate::script::depth;
-use crate::script::run::{Call, Cause, Run};
-use crate::script::trace::values;
-use crate::script::trace::values::Place;
+use hookgate_model::finding::Finding;
+use hookgate_script::budget::{Limits, Stopped};
+use hookgate_script::compile::Compiler;
+use hookgate_script::compile::testing::{BEFORE_EACH, Function};
+use hookgate_script::context::World;
+use hookgate_script::depth;
+use hookgate_script::run::{Call, Cause, Run};
+use hookgate_script::trace::values;
+use hookgate_script::trace::values::Place;
 
 /// What one test may use, the scripts that it runs left out: those have their own limits.
 pub fn limits() -> Limits {
@@ -151,7 +151,7 @@ impl Attempt<'_> {
             // Nobody asks what a test returns.
             Cause::TooDeep => return None,
             Cause::Panicked | Cause::Error(_) => {
-                let failed = crate::script::run::Failed { cause, spot: None };
+                let failed = hookgate_script::run::Failed { cause, spot: None };
                 let finding = self.suite.compiler.explain(&self.tests.script, failed).finding;
                 // Some errors do not say where they were; it was in this test.
                 return Some(Complaint::of(if finding.line == 0 { self.here(finding) } else { finding }));

@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 use rhai::{Caches, Dynamic, Engine, EvalContext, FnPtr, FuncMetadata, Map, Scope};
 use serde_json::json;
 
-use crate::allocator;
-use crate::hooks::{HOOKS, Hook};
-use crate::script::budget::{self, Budget, Limits};
-use crate::script::context::{self, Context, Mocked, Surroundings, World};
-use crate::script::engine::{self, Dialect};
-use crate::script::library::{Finished, registered};
-use crate::script::modules::Modules;
-use crate::script::natives::samples;
-use crate::script::prelude;
-use crate::script::table::{Kind, Table};
+use hookgate_hooks::{HOOKS, Hook};
+use hookgate_script::allocator;
+use hookgate_script::budget::{self, Budget, Limits};
+use hookgate_script::context::{self, Context, Mocked, Surroundings, World};
+use hookgate_script::engine::{self, Dialect};
+use hookgate_script::library::{Finished, registered};
+use hookgate_script::modules::Modules;
+use hookgate_script::natives::samples;
+use hookgate_script::prelude;
+use hookgate_script::table::{Kind, Table};
 
 const MEMORY: usize = 8 << 20;
 const DEADLINE: Duration = Duration::from_millis(40);
@@ -38,7 +38,7 @@ const HELD: Duration = Duration::from_millis(20);
 /// A run of another script takes no longer meanwhile, in 99 of a hundred cases: no function holds a lock for long.
 const BESIDE: Duration = Duration::from_millis(20);
 
-/// Computing hashes that are slow on purpose has its own gate, see [`crate::password::gate`].
+/// Computing hashes that are slow on purpose has its own gate, see [`hookgate_script::password::gate`].
 const GATED: [&str; 2] = ["verifies", "verify_nothing"];
 
 /// Functions whose arguments only a lookup, the run of a test or a whole request makes. They read one member of what is there, or

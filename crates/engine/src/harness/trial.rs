@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::finding::Finding;
-use crate::script::context::LogLine;
-use crate::script::trace::values::Shown;
+use hookgate_model::finding::Finding;
+use hookgate_script::context::LogLine;
+use hookgate_script::trace::values::Shown;
 
 pub use crate::harness::session::RowResult;
 

@@ -11,8 +11,8 @@ use crate::history::diff::FileDiff;
 use crate::history::shown;
 use crate::release::build;
 use crate::release::bundle::{Content, Place, Texts};
-use crate::store::Store;
-use crate::store::archive::{File, Part};
+use hookgate_store::Store;
+use hookgate_store::archive::{File, Part};
 
 /// The files of a release; a text is there once it was needed.
 pub type Tree = BTreeMap<(Part, String), Leaf>;
@@ -67,7 +67,7 @@ pub async fn on_disk(place: &Place) -> Result<Tree, Failure> {
 /// It is not kept, or the store cannot be read.
 pub async fn kept(store: &dyn Store, hash: &str) -> Result<Tree, Failure> {
     let files = store.archive().release_files(hash).await?.ok_or_else(|| Failure::Unknown(shown::label(hash)))?;
-    let leaf = |file: crate::store::archive::FileLine| {
+    let leaf = |file: hookgate_store::archive::FileLine| {
         ((file.part, file.name), Leaf { digest: file.digest, bytes: file.bytes, text: None })
     };
     Ok(files.into_iter().map(leaf).collect())

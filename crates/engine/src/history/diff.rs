@@ -9,7 +9,7 @@ use similar::{ChangeTag, TextDiff};
 use utoipa::ToSchema;
 
 use crate::history::content::Tree;
-use crate::store::archive::Part;
+use hookgate_store::archive::Part;
 
 /// Of longer files only the lines are counted.
 const MOST_COMPARED: usize = 256 << 10;
@@ -108,7 +108,7 @@ fn counted(before: &[u8], after: &[u8]) -> Lines {
 mod tests {
     use super::*;
     use crate::history::content::tree;
-    use crate::store::archive::File;
+    use hookgate_store::archive::File;
 
     fn tree_of(files: &[(&str, &[u8])]) -> Tree {
         let file =

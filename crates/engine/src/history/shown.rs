@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use crate::history::Failure;
 use crate::history::content::Tree;
 use crate::release::live::status::{State, Status};
-use crate::store::Millis;
-use crate::store::archive::{Part, PastRelease};
+use hookgate_store::Millis;
+use hookgate_store::archive::{Part, PastRelease};
 
 /// Texts of longer files are not shown.
 pub(crate) const MOST_TEXT: u64 = 256 << 10;

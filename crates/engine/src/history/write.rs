@@ -10,7 +10,6 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 use tracing::{debug, error, warn};
 
-use crate::finding::Finding;
 use crate::history::Failure;
 use crate::history::content;
 use crate::history::content::Tree;
@@ -21,8 +20,9 @@ use crate::release::bundle::Place;
 use crate::release::git;
 use crate::release::suite;
 use crate::release::witness::{Activated, Cause, Pinned, Refused, Seen, Witness};
-use crate::store::archive::{Change, File, MOST_DETAIL, NewChange, Part, PastRelease, Pin, Repin, Snapshot};
-use crate::store::{Millis, Store, StoreError};
+use hookgate_model::finding::Finding;
+use hookgate_store::archive::{Change, File, MOST_DETAIL, NewChange, Part, PastRelease, Pin, Repin, Snapshot};
+use hookgate_store::{Millis, Store, StoreError};
 
 /// What of a difference goes into a row, in bytes of text and in files.
 const MOST_DIFF: usize = 64 << 10;

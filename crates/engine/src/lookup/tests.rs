@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicU32;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::command::Action;
-use crate::connectors::cache::Rules;
-use crate::connectors::{Connector, LookingUp, Order, Performing};
-use crate::question::Directory;
-use crate::secret::{Ring, Source};
+use hookgate_connectors::cache::Rules;
+use hookgate_connectors::{Connector, LookingUp, Order, Performing};
+use hookgate_model::command::Action;
+use hookgate_model::question::Directory;
+use hookgate_model::secret::{Ring, Source};
 
 /// What the other side does.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::pressure::PerSecond;
 use crate::records::Weight;
+use hookgate_model::pressure::PerSecond;
 
 /// A count that begins anew every second. Of its room, a quarter is left for what is urgent, and what was refused gets half.
 pub(super) struct Budget {

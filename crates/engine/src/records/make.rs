@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::command::Action;
-use crate::decision::outcome;
-use crate::decision::redact;
-use crate::decision::{ActionLine, Capture, Failure, FileLines, Kept, LookupLine, Record, Subject, Times};
-use crate::hooks::{Hook, text};
 use crate::outcome::{RunFailure, RunOutcome};
 use crate::records::subject::Subjects;
 use crate::records::{RunInput, Seen};
-use crate::script::context::World;
-use crate::script::journal::Lookup;
-use crate::script::run::Call;
-use crate::script::trace;
+use hookgate_hooks::{Hook, text};
+use hookgate_model::command::Action;
+use hookgate_model::decision::outcome;
+use hookgate_model::decision::redact;
+use hookgate_model::decision::{ActionLine, Capture, Failure, FileLines, Kept, LookupLine, Record, Subject, Times};
+use hookgate_script::context::World;
+use hookgate_script::journal::Lookup;
+use hookgate_script::run::Call;
+use hookgate_script::trace;
 
 /// Operations and time that repeating a run may take. Most runs take a hundredth of it.
 const OPERATIONS: u64 = 200_000;

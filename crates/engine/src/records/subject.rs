@@ -8,8 +8,8 @@ use sha2::Sha256;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::decision::Subject;
-use crate::store::{Intake, Store, StoreError};
+use hookgate_model::decision::Subject;
+use hookgate_store::{Intake, Store, StoreError};
 
 /// Where the key is kept.
 const KEY: &str = "key of subjects";

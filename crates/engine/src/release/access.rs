@@ -13,14 +13,14 @@ use crate::auth::header::Header;
 use crate::auth::jwt::{Jwt, Rules};
 use crate::auth::keys::Keys;
 use crate::auth::mtls::{Mtls, Pin};
-use crate::config;
 use crate::config::Config;
 use crate::config::auth::{Auth, JwtAuth, MtlsAuth};
 use crate::release::build::Secrets;
 use crate::release::bundle::Place;
 use crate::release::fence::World;
-use crate::secret::SecretSource;
-use crate::secret::{Ring, Source};
+use hookgate_model::environment;
+use hookgate_model::secret::SecretSource;
+use hookgate_model::secret::{Ring, Source};
 
 /// What is wrong with a scheme: the rest of its key path (`.secrets[0]`, or nothing), and why.
 pub struct Problem {
@@ -148,7 +148,7 @@ fn ring(place: &Place, sources: &[SecretSource], secrets: Secrets) -> Result<Opt
     if wanted.is_empty() && secrets != Secrets::Load {
         return Ok(None);
     }
-    let ring = Ring::load(wanted, config::environment);
+    let ring = Ring::load(wanted, environment::variable);
     ring.map(|ring| Some(Arc::new(ring))).map_err(|errors| problems(".secrets", errors))
 }
 

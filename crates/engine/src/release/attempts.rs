@@ -11,7 +11,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
-use crate::finding::Finding;
+use hookgate_model::finding::Finding;
 
 /// A release that was being built this often when the process died is refused.
 pub const MOST_DEATHS: u32 = 3;

@@ -9,11 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config;
 use crate::config::Document;
-use crate::failpoint;
-use crate::finding::{Finding, Severity, nearest};
 use crate::harness;
-use crate::hooks;
-use crate::hooks::Hook;
 use crate::release::bundle;
 use crate::release::bundle::{Content, Place, Texts};
 use crate::release::convert::{known, own_limits, table_kind};
@@ -30,13 +26,16 @@ use crate::release::stamps::FileList;
 use crate::release::tables;
 use crate::release::unused;
 use crate::release::{Release, Route};
-use crate::script::budget::Limits;
-use crate::script::compile::{Compiler, Role, Roles, Side};
-use crate::script::context::Tables;
-use crate::script::prelude::phone;
-use crate::script::run::Script;
-use crate::script::stack;
 use crate::telemetry::metrics::Metrics;
+use hookgate_hooks::Hook;
+use hookgate_model::failpoint;
+use hookgate_model::finding::{Finding, Severity, nearest};
+use hookgate_script::budget::Limits;
+use hookgate_script::compile::{Compiler, Role, Roles, Side};
+use hookgate_script::context::Tables;
+use hookgate_script::prelude::phone;
+use hookgate_script::run::Script;
+use hookgate_script::stack;
 
 mod beyond;
 mod files;
@@ -261,7 +260,7 @@ pub fn roles() -> &'static Roles {
             library: (hook.library)(),
             advice: hook.advice,
         };
-        Roles::of(&hooks::HOOKS.iter().map(side).collect::<Vec<_>>(), harness::library())
+        Roles::of(&hookgate_hooks::HOOKS.iter().map(side).collect::<Vec<_>>(), harness::library())
     });
     &ROLES
 }
@@ -310,7 +309,7 @@ impl Work<'_> {
         let config = &self.document.config;
         let mut wanted = Vec::new();
         for (name, route) in &config.routes {
-            let Some(hook) = hooks::find(&route.hook) else { continue };
+            let Some(hook) = hookgate_hooks::find(&route.hook) else { continue };
             let limits = config.limits.with(&route.limits);
             if let Some(script) = &route.script {
                 wanted.push((script, hook, own_limits(&limits), format!("routes.{name}.script")));

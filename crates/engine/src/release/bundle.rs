@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::files;
-use crate::files::FileError;
-use crate::files::fence::{Fence, Purpose};
-use crate::finding::Finding;
 use crate::release::bundle::listing::Listing;
+use hookgate_model::files;
+use hookgate_model::files::FileError;
+use hookgate_model::files::fence::{Fence, Purpose};
+use hookgate_model::finding::Finding;
 
 mod listing;
 

@@ -4,18 +4,17 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::config;
-use crate::connectors::Retry;
-use crate::hooks;
-use crate::hooks::{Declared, Hook};
 use crate::release::outside;
-use crate::script::budget::Limits;
-use crate::script::table::Kind;
+use hookgate_connectors::Retry;
+use hookgate_hooks::{Declared, Hook};
+use hookgate_script::budget::Limits;
+use hookgate_script::table::Kind;
 
 /// What a configuration may name in this build.
 pub(super) fn known() -> &'static config::Known {
     static KNOWN: LazyLock<config::Known> = LazyLock::new(|| {
         let forms = |hook: &Hook| -> &'static [config::FailureForm] {
-            let form = |form: &hooks::FailureForm| match form.takes_text {
+            let form = |form: &hookgate_hooks::FailureForm| match form.takes_text {
                 true => config::FailureForm::Text(form.word),
                 false => config::FailureForm::Word(form.word),
             };
@@ -32,7 +31,7 @@ pub(super) fn known() -> &'static config::Known {
             event_types: hook.catalogue.types().map(|kind| (kind.name, kind.eligible)).collect::<Vec<_>>().leak(),
             event_types_of: hook.catalogue.source(),
         };
-        config::Known::new(hooks::HOOKS.iter().map(facts).collect(), &outside::facts())
+        config::Known::new(hookgate_hooks::HOOKS.iter().map(facts).collect(), &outside::facts())
     });
     &KNOWN
 }

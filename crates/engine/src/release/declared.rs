@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Document;
 use crate::config::routes::Route;
-use crate::connectors;
-use crate::finding::{Finding, nearest};
 use crate::release::params::ParamSecrets;
-use crate::script::compile::Compiler;
-use crate::script::parameters::{Around, Declaration, Misfit, Step, key_path};
+use hookgate_model::finding::{Finding, nearest};
+use hookgate_script::compile::Compiler;
+use hookgate_script::parameters::{Around, Declaration, Misfit, Step, key_path};
 
 /// Mistakes in the parameters of one route or rule that are told one by one. To find the place of each, the text is read again.
 const MOST_MISFITS: usize = 50;
@@ -18,7 +17,7 @@ const MOST_MISFITS: usize = 50;
 /// Everything that does not fit.
 pub(super) fn wrong(document: &Document, compiler: &Compiler) -> Vec<Finding> {
     let config = &document.config;
-    let problem = |name: &str, function: &str| connectors::unfit(&config.connectors.get(name)?.kind, function);
+    let problem = |name: &str, function: &str| hookgate_connectors::unfit(&config.connectors.get(name)?.kind, function);
     let around = Around {
         tables: Some(config.tables.keys().map(String::as_str).collect()),
         connectors: Some(config.connectors.keys().map(String::as_str).collect()),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::config::Document;
 use crate::config::auth::Auth;
-use crate::files::fence::Fence;
-use crate::finding::Finding;
 use crate::release::build::Secrets;
 use crate::release::bundle::Place;
 use crate::release::outside;
-use crate::secret::SecretSource;
-use crate::store::open;
+use hookgate_model::files::fence::Fence;
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::SecretSource;
+use hookgate_store::open;
 
 /// Where a bundle is and what of the machine it may look at.
 pub(super) struct World<'a> {

@@ -12,12 +12,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::scripts;
-use crate::finding::{Finding, Severity};
 use crate::harness::run;
 use crate::harness::run::{Options, Report};
 use crate::harness::trial::{Trial, Verdict};
 use crate::release::Release;
 use crate::release::suite;
+use hookgate_model::finding::{Finding, Severity};
 
 /// Remembers what has been tested. One per gateway.
 #[derive(Default)]

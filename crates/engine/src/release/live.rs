@@ -9,8 +9,6 @@ use std::time::Instant;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
-use crate::failpoint;
-use crate::finding::Finding;
 use crate::release::Release;
 use crate::release::attempts::Attempts;
 use crate::release::build;
@@ -25,6 +23,8 @@ use crate::release::panics;
 use crate::release::settle::{Conditions, Settle, SettledBundle, Unsettled};
 use crate::release::witness::{Cause, Pinned, Seen, Witness};
 use crate::telemetry::metrics::Metrics;
+use hookgate_model::failpoint;
+use hookgate_model::finding::Finding;
 
 mod activation;
 mod resting;

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::files::fence::Purpose;
-use crate::finding::Finding;
 use crate::release::build::Reading;
 use crate::release::bundle::{Place, is_script_file, unreadable};
 use crate::release::fence;
+use hookgate_model::files::fence::Purpose;
+use hookgate_model::finding::Finding;
 
 /// A longer list is none.
 const MAX_BYTES: u64 = 16 << 20;

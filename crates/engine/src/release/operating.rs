@@ -1,13 +1,13 @@
 //! Secrets of the sections that only a start reads. A reload does not need them, but a bundle without them would not start.
 
-use crate::config;
 use crate::config::Document;
-use crate::finding::Finding;
 use crate::release::Release;
 use crate::release::access::made_at_start;
 use crate::release::build::Secrets;
 use crate::release::fence::World;
-use crate::secret::{Secret, SecretSource};
+use hookgate_model::environment;
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::{Secret, SecretSource};
 
 /// A shorter token of the admin listener can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -54,7 +54,7 @@ fn read(
     findings: &mut Vec<Finding>,
 ) -> Option<Secret> {
     let written = written.filter(|written| !made_at_start(world.place, written))?;
-    match written.resolved(&world.place.root).read_existing(config::environment) {
+    match written.resolved(&world.place.root).read_existing(environment::variable) {
         Ok(secret) => Some(secret),
         Err(error) => {
             findings.push(document.finding("config/secret", key, error.to_string()));

@@ -8,29 +8,29 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use crate::command::{Action, Task};
 use crate::config;
 use crate::config::connectors::Connector;
 use crate::config::reconcile;
 use crate::config::routes::Route;
 use crate::config::{Config, ConnectorFacts};
-use crate::connectors;
-use crate::connectors::cache::{Cache, Rules};
-use crate::connectors::guard::Guard;
-use crate::connectors::okta_log;
-use crate::connectors::okta_log::SystemLog;
-use crate::connectors::proxy::Proxy;
-use crate::connectors::setup::{Problem, Setup};
-use crate::connectors::takes;
-use crate::connectors::{Connected, Connectors};
-use crate::finding::Finding;
 use crate::release::build::Secrets;
 use crate::release::convert::retry_of;
 use crate::release::fence::World;
 use crate::release::{Reconcile, Release};
-use crate::script::compile::Compiler;
-use crate::script::prelude::lookups::FUNCTIONS;
-use crate::secret::{Ring, SecretSource};
+use hookgate_connectors::cache::{Cache, Rules};
+use hookgate_connectors::guard::Guard;
+use hookgate_connectors::okta_log;
+use hookgate_connectors::okta_log::SystemLog;
+use hookgate_connectors::proxy::Proxy;
+use hookgate_connectors::setup::{Problem, Setup};
+use hookgate_connectors::takes;
+use hookgate_connectors::{Connected, Connectors};
+use hookgate_model::command::{Action, Task};
+use hookgate_model::environment;
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::{Ring, SecretSource};
+use hookgate_script::compile::Compiler;
+use hookgate_script::prelude::lookups::FUNCTIONS;
 
 /// Settings of connectors that name a file which is read again when it changes, beside `{ file = … }`.
 const CERTIFICATES: [&str; 3] = ["client_cert_file", "client_key_file", "certificate_file"];
@@ -39,9 +39,12 @@ const PRIVATE_KEYS: [&str; 1] = ["client_key_file"];
 
 /// What sections may say.
 pub(super) fn facts() -> Vec<ConnectorFacts> {
-    let facts =
-        |kind: &connectors::setup::Kind| ConnectorFacts { kind: kind.name, about: kind.about, settings: kind.settings };
-    connectors::KINDS.iter().map(facts).collect()
+    let facts = |kind: &hookgate_connectors::setup::Kind| ConnectorFacts {
+        kind: kind.name,
+        about: kind.about,
+        settings: kind.settings,
+    };
+    hookgate_connectors::KINDS.iter().map(facts).collect()
 }
 
 /// Makes a connector of its section.
@@ -49,7 +52,7 @@ pub(super) fn facts() -> Vec<ConnectorFacts> {
 /// # Errors
 /// Everything that is wrong with it; keys are below the section.
 pub(super) fn connected(world: &World<'_>, name: &str, written: &Connector) -> Result<Connected, Vec<Problem>> {
-    let Some(kind) = connectors::kind(&written.kind) else {
+    let Some(kind) = hookgate_connectors::kind(&written.kind) else {
         return Err(vec![Problem::bad_value("kind", format!("there is no kind `{}`", written.kind))]);
     };
     let mut setup = Setup {
@@ -61,7 +64,7 @@ pub(super) fn connected(world: &World<'_>, name: &str, written: &Connector) -> R
         root: &world.place.root,
         fence: world.fence,
         secrets: setup_secrets(world.secrets),
-        environment: config::environment,
+        environment: environment::variable,
     };
     setup.proxy = written.common.proxy.as_ref().map(|proxy| proxy_of(&setup, kind.name, proxy)).transpose()?;
     Ok(Connected {
@@ -80,7 +83,7 @@ pub(super) fn connected(world: &World<'_>, name: &str, written: &Connector) -> R
 
 fn proxy_of(setup: &Setup<'_>, kind: &str, written: &config::connectors::Proxy) -> Result<Proxy, Vec<Problem>> {
     use config::connectors::Proxy as Written;
-    if !connectors::kind(kind).is_some_and(|kind| kind.proxied) {
+    if !hookgate_connectors::kind(kind).is_some_and(|kind| kind.proxied) {
         let problem =
             Problem::bad_value("proxy", format!("a connector of kind `{kind}` speaks no HTTP: it uses no proxy"));
         return Err(vec![problem.help("remove `proxy`")]);
@@ -122,7 +125,7 @@ pub(super) fn wrong(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str
     let known: Vec<&str> = config.connectors.keys().map(String::as_str).collect();
     let problem = |name: &str, function: &str| {
         // A kind that is none has a finding already.
-        let kind = connectors::kind(&config.connectors.get(name)?.kind)?;
+        let kind = hookgate_connectors::kind(&config.connectors.get(name)?.kind)?;
         if FUNCTIONS.contains(&function) {
             return (kind.answers != Some(function)).then(|| "it is of another kind".to_owned());
         }
@@ -131,16 +134,16 @@ pub(super) fn wrong(config: &Config, compiler: &Compiler, wanted: &BTreeSet<&str
     let mut findings = compiler.wrong_connectors(wanted, &known, &problem);
     findings.extend(compiler.wrong_ways(wanted, |name| {
         let kind = config.connectors.get(name)?.kind.as_str();
-        (!connectors::sends_codes(kind)).then(|| connectors::no_codes(kind))
+        (!hookgate_connectors::sends_codes(kind)).then(|| hookgate_connectors::no_codes(kind))
     }));
     findings
 }
 
-pub(super) fn setup_secrets(secrets: Secrets) -> connectors::setup::Secrets {
+pub(super) fn setup_secrets(secrets: Secrets) -> hookgate_connectors::setup::Secrets {
     match secrets {
-        Secrets::Load => connectors::setup::Secrets::Load,
-        Secrets::Check => connectors::setup::Secrets::Check,
-        Secrets::Skip => connectors::setup::Secrets::Skip,
+        Secrets::Load => hookgate_connectors::setup::Secrets::Load,
+        Secrets::Check => hookgate_connectors::setup::Secrets::Check,
+        Secrets::Skip => hookgate_connectors::setup::Secrets::Skip,
     }
 }
 
@@ -163,7 +166,7 @@ pub(super) fn log(
         root: &world.place.root,
         fence: world.fence,
         secrets: setup_secrets(world.secrets),
-        environment: config::environment,
+        environment: environment::variable,
     };
     let settings = okta_log::Settings {
         org_url: &written.org_url,

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::runtime::Handle;
 
-use crate::finding::Finding;
-use crate::script::lanes;
-use crate::script::stack;
+use hookgate_model::finding::Finding;
+use hookgate_script::lanes;
+use hookgate_script::stack;
 
 /// Does `work`, and gives a finding about `file` where it panics.
 ///

@@ -8,16 +8,16 @@ use rhai::Map;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config;
 use crate::config::Document;
 use crate::config::routes::secret_param;
-use crate::connectors::setup;
-use crate::finding::Finding;
 use crate::release::fence::World;
 use crate::release::outside;
-use crate::script::prelude::json;
-use crate::script::prelude::secret::Hidden;
-use crate::secret::{Ring, Secret, SecretError, SecretSource};
+use hookgate_connectors::setup;
+use hookgate_model::environment;
+use hookgate_model::finding::Finding;
+use hookgate_model::secret::{Ring, Secret, SecretError, SecretSource};
+use hookgate_script::prelude::json;
+use hookgate_script::prelude::secret::Hidden;
 
 /// The secrets that parameters name, by how they are written.
 #[derive(Default)]
@@ -68,7 +68,7 @@ fn ring(world: &World<'_>, source: &SecretSource) -> Result<Option<Arc<Ring>>, V
         return Ok(None);
     };
     let told = |errors: Vec<SecretError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let ring = Ring::load(vec![source], config::environment).map_err(told)?;
+    let ring = Ring::load(vec![source], environment::variable).map_err(told)?;
     let is_text = |secret: &Secret| match std::str::from_utf8(secret.expose()) {
         Ok(_) => Ok(()),
         Err(_) => Err("is not UTF-8, and a script gets a text".to_owned()),

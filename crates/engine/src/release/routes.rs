@@ -10,20 +10,19 @@ use tokio::sync::Semaphore;
 use crate::auth::Gate;
 use crate::config;
 use crate::config::Config;
-use crate::connectors::Connectors;
-use crate::connectors::Retry;
-use crate::hooks;
-use crate::hooks::Hook;
 use crate::release::access::Access;
 use crate::release::convert::{declared, own_limits, retry_of};
 use crate::release::params::ParamSecrets;
 use crate::release::wanted::Wanted;
 use crate::release::{Destination, InlineScript, Order, Plan, Reconcile, Route, Rule};
-use crate::script::budget::Limits;
-use crate::script::context::{Surroundings, Tables};
-use crate::script::parameters::Around;
-use crate::script::run::Script;
 use crate::telemetry::metrics::Metrics;
+use hookgate_connectors::Connectors;
+use hookgate_connectors::Retry;
+use hookgate_hooks::Hook;
+use hookgate_script::budget::Limits;
+use hookgate_script::context::{Surroundings, Tables};
+use hookgate_script::parameters::Around;
+use hookgate_script::run::Script;
 
 /// Compiled scripts by file, hook and limits; `None` for those with errors (reported elsewhere).
 pub(super) type Scripts = HashMap<(String, &'static str, Limits), Option<Arc<Script>>>;
@@ -49,7 +48,7 @@ pub(super) struct Parts<'a> {
 impl Parts<'_> {
     /// `None` where a part is missing; that was reported when the part was made.
     pub(super) fn route(&self, number: usize, name: &str, route: &config::routes::Route) -> Option<Route> {
-        let hook = hooks::find(&route.hook)?;
+        let hook = hookgate_hooks::find(&route.hook)?;
         let limits = own_limits(&self.config.limits.with(&route.limits));
         // A route for events has its own number for its rules, not for those who bring the events.
         let calls = if hook.events { own_limits(&self.config.limits).concurrent } else { limits.concurrent };

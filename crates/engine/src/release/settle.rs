@@ -13,13 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::warn;
 
 use crate::config::scripts::Scripts;
-use crate::finding::Finding;
 use crate::release::build;
 use crate::release::build::Reading;
 use crate::release::bundle::Place;
 use crate::release::git;
 use crate::release::manifest::named;
 use crate::release::stamps::{FileList, Stamps};
+use hookgate_model::finding::Finding;
 
 /// Files that have been changing for long must be quiet for half of that time, and for no longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

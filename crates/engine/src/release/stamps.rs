@@ -13,9 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::Config;
 use crate::config::Document;
-use crate::files::fence::Fence;
 use crate::release::bundle::{Place, script_files};
 use crate::release::fence;
+use hookgate_model::files::fence::Fence;
 
 /// How many links are followed for one path.
 const MOST_LINKS: u32 = 40;

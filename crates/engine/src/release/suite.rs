@@ -7,20 +7,19 @@ use sha2::{Digest, Sha256};
 
 use crate::config::limits;
 use crate::config::scripts;
-use crate::finding::{Finding, Severity, is_misspelled, nearest};
 use crate::harness::cases;
 use crate::harness::run::Suite;
 use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, Wants, stem};
 use crate::harness::test;
-use crate::hooks;
 use crate::release::convert::{own_limits, table_kind};
 use crate::release::{InlineScript, Plan, Release, Route};
-use crate::script::budget::Limits;
-use crate::script::compile::{Compiler, Role, TEST_SUFFIX};
-use crate::script::context::Surroundings;
-use crate::script::lint::allow;
+use hookgate_model::finding::{Finding, Severity, is_misspelled, nearest};
+use hookgate_script::budget::Limits;
+use hookgate_script::compile::{Compiler, Role, TEST_SUFFIX};
+use hookgate_script::context::Surroundings;
+use hookgate_script::lint::allow;
 
-pub use crate::script::compile::is_test;
+pub use hookgate_script::compile::is_test;
 
 /// The whole suite of a release.
 pub fn suite(release: &Release) -> Suite {
@@ -208,7 +207,7 @@ impl Work<'_> {
 
     fn binding(&self, script: &str, role: &Role, limits: Limits, surroundings: Surroundings) -> Option<Binding> {
         let compiler = &self.release.compiler;
-        let hook = hooks::find(role.side.hook)?;
+        let hook = hookgate_hooks::find(role.side.hook)?;
         let (compiled, _) = compiler.script(script, role, &limits, None).ok()?;
         let form = hook.on_failure.first();
         Some(Binding {

@@ -2,8 +2,8 @@
 //!
 //! Never touches the file system: bytes in, a [`Table`] or all complaints out.
 
-use crate::finding::Finding;
-use crate::script::table::{Kind, Table};
+use hookgate_model::finding::Finding;
+use hookgate_script::table::{Kind, Table};
 
 mod data;
 mod lists;

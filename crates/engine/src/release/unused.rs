@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::config::Document;
 use crate::config::routes::{Route, Rule};
-use crate::finding::{Finding, nearest};
-use crate::script::compile::Compiler;
-use crate::script::lint::reads::{Names, Reads};
+use hookgate_model::finding::{Finding, nearest};
+use hookgate_script::compile::Compiler;
+use hookgate_script::lint::reads::{Names, Reads};
 
 /// Parameters of one route that are told one by one. To find the place of each, the text is read again.
 const MOST_PARAMETERS: usize = 50;

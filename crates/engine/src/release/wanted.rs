@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::config;
 use crate::config::Config;
-use crate::hooks::{Decoded, Hook};
 use crate::release::pattern::Pattern;
+use hookgate_hooks::{Decoded, Hook};
 
 /// What must hold of an event so that a rule runs on it.
 #[derive(Clone)]
@@ -155,12 +155,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::hooks;
 
     fn why(rule: &serde_json::Value, event: &serde_json::Value) -> Option<String> {
         let mut all = json!({ "events": ["*"], "script": "x.rhai" });
         all.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
-        let hook = hooks::find("okta.event").unwrap();
+        let hook = hookgate_hooks::find("okta.event").unwrap();
         let event = (hook.decode)(&Bytes::from(event.to_string())).unwrap();
         Wanted::of(hook, &serde_json::from_value(all).unwrap()).check(&event).err()
     }
@@ -207,7 +206,7 @@ mod tests {
             "signup": { "path": "/s", "hook": "okta.registration", "auth": "okta", "script": "d.rhai", "on_failure": "allow" },
         } }))
         .unwrap();
-        let [all, events] = subscriptions(hooks::find("okta.event").unwrap(), &config).try_into().unwrap();
+        let [all, events] = subscriptions(hookgate_hooks::find("okta.event").unwrap(), &config).try_into().unwrap();
         assert_eq!((events.route.as_str(), events.path.as_str(), events.most), ("events", "/e", 300));
         let names: Vec<&str> = events.types.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_oktas_of_its_release() {
-        let catalogue = hooks::find("okta.event").unwrap().catalogue;
+        let catalogue = hookgate_hooks::find("okta.event").unwrap().catalogue;
         assert_eq!(catalogue.source(), "Okta's types for event hooks, catalogue 2026.08.1 (2026-08-21)");
         let types: Vec<_> = catalogue.types().collect();
         assert!(types.is_sorted_by(|one, next| one.name < next.name));

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::finding::Finding;
 use crate::release::bundle::Content;
 use crate::release::gate::Tested;
+use hookgate_model::finding::Finding;
 
 /// Is told of every release that goes live, in that order, and of each that is refused for a new reason. It is called by the
 /// thread that reloads, with no call of the gateway waiting for it; it neither waits nor calls [`Live`](super::live::Live)

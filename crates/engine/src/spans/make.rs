@@ -7,9 +7,9 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, Tr
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use crate::decision::{LookupLine, Record};
-use crate::telemetry::trace;
-use crate::telemetry::trace::Part;
+use hookgate_model::decision::{LookupLine, Record};
+use hookgate_model::trace;
+use hookgate_model::trace::Part;
 
 /// The call, and what it was made of: decoding, the script, each lookup, encoding. Of a refused call only itself; of a
 /// call whose caller does not record its trace, none. When lookups began is not known: they are spread over the run.

@@ -6,8 +6,8 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 use super::*;
-use crate::decision::{Failure, LookupLine, Times};
-use crate::telemetry::trace::{Part, span_id};
+use hookgate_model::decision::{Failure, LookupLine, Times};
+use hookgate_model::trace::{Part, span_id};
 
 const CANARY: &str = "c4n4ry";
 

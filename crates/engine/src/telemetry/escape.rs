@@ -47,7 +47,7 @@ fn is_hostile(character: char) -> bool {
 
 /// What would repaint, reorder or hide text where people read it: all that a log line escapes, and what nobody sees (soft
 /// hyphens, spaces without width, tags). Joiners stay: scripts and emoji need them.
-pub(crate) fn is_deceptive(character: char) -> bool {
+pub fn is_deceptive(character: char) -> bool {
     character.is_control()
         || is_hostile(character)
         || matches!(character, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}')

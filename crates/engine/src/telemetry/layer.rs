@@ -18,6 +18,7 @@ use crate::telemetry::escape::{Escaped, push_escaped};
 use crate::telemetry::fields;
 use crate::telemetry::lines::Lines;
 use crate::telemetry::sums::{Sum, Sums};
+use crate::telemetry::targets::public_name;
 use crate::telemetry::timestamp::Stamp;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,9 @@ impl Output {
                 line.extend_from_slice(b"\",\"level\":\"");
                 line.extend_from_slice(level_name(level).as_bytes());
                 line.extend_from_slice(b"\",\"target\":\"");
-                push_escaped(line, target);
+                let (head, tail) = public_name(target);
+                line.extend_from_slice(head.as_bytes());
+                push_escaped(line, tail);
                 line.push(b'"');
             }
             Style::Plain | Style::Coloured => {

@@ -17,7 +17,7 @@ use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::pressure::PerSecond;
+use hookgate_model::pressure::PerSecond;
 
 /// So many lines of a kind are written in full in a second.
 pub const PER_SECOND: u64 = 10;

@@ -14,9 +14,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::decision::redact;
-use crate::files::fence::{Fence, Purpose};
-use crate::finding::unknown;
 use crate::harness::cases;
 use crate::harness::cases::{Golden, Looked};
 use crate::harness::stage::TestCall;
@@ -24,11 +21,14 @@ use crate::harness::subject::{Binding, stem};
 use crate::harness::test;
 use crate::release::suite;
 use crate::release::{Release, Route};
-use crate::script::journal::Lookup;
-use crate::script::prelude::json::json_from_dynamic;
-use crate::script::prelude::secret::Hidden;
-use crate::script::prelude::time::Time;
 use crate::trial::{Order, TrialError, find};
+use hookgate_model::decision::redact;
+use hookgate_model::files::fence::{Fence, Purpose};
+use hookgate_model::finding::unknown;
+use hookgate_script::journal::Lookup;
+use hookgate_script::prelude::json::json_from_dynamic;
+use hookgate_script::prelude::secret::Hidden;
+use hookgate_script::prelude::time::Time;
 
 /// A case that is not written yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

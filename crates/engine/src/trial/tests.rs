@@ -149,7 +149,7 @@ async fn one_event_alone_is_tried_as_it_is_kept() {
 #[tokio::test]
 async fn events_are_tried_on_the_rules_that_want_them() {
     let fixture = Fixture::new();
-    let sample = crate::hooks::find("okta.event").expect("a hook").samples[0].request;
+    let sample = hookgate_hooks::find("okta.event").expect("a hook").samples[0].request;
     let tried = fixture.run(Subject::Running, &order("events", sample)).await.expect("tried");
     let rules: Vec<_> =
         tried.events[0].rules.iter().map(|rule| (rule.rule.as_str(), rule.wants, rule.ran.is_some())).collect();

@@ -4,14 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::command::Action;
-use crate::finding::Finding;
-use crate::hooks::{Decoded, Facts};
 use crate::outcome::{RunFailure, RunOutcome};
-use crate::script::context::LogLine;
-use crate::script::journal::Lookup;
-use crate::script::trace::steps::{Step, Trace};
 use crate::trial::micros;
+use hookgate_hooks::{Decoded, Facts};
+use hookgate_model::command::Action;
+use hookgate_model::finding::Finding;
+use hookgate_script::context::LogLine;
+use hookgate_script::journal::Lookup;
+use hookgate_script::trace::steps::{Step, Trace};
 
 /// One request that was tried.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]

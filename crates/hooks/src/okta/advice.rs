@@ -1,7 +1,7 @@
 //! What several of Okta's hooks know of their commands: the codes, and the refusals that have one.
 
-use crate::script::lint::advice::Refusal;
-use crate::script::lint::codes::{Code, Stage};
+use hookgate_script::lint::advice::Refusal;
+use hookgate_script::lint::codes::{Code, Stage};
 
 pub(super) const EMPTY_TEXT: Code = Code {
     code: "script/empty-text",

@@ -12,17 +12,17 @@ use rhai::ImmutableString;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::hooks::okta;
-use crate::hooks::okta::event::delivery::Delivery;
-use crate::hooks::okta::event::reading::Reading;
-use crate::hooks::okta::results;
-use crate::hooks::okta::wire::Text;
-use crate::hooks::recorded::RecordedParts;
-use crate::hooks::{
+use crate::okta;
+use crate::okta::event::delivery::Delivery;
+use crate::okta::event::reading::Reading;
+use crate::okta::results;
+use crate::okta::wire::Text;
+use crate::recorded::RecordedParts;
+use crate::{
     Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError,
     Judgement, Mark, Parcel, Provider, Reply, ResultShape, Sample,
 };
-use crate::script::library::Library;
+use hookgate_script::library::Library;
 
 mod batch;
 mod delivery;

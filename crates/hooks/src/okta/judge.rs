@@ -6,9 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::hooks::okta::patch::{Op, Pointer};
-use crate::hooks::okta::reply::MAX_REPLY_BYTES;
-use crate::hooks::{Answer, Judgement};
+use crate::okta::patch::{Op, Pointer};
+use crate::okta::reply::MAX_REPLY_BYTES;
+use crate::{Answer, Judgement};
 
 pub(super) mod password_import;
 pub(super) mod profiles;

@@ -9,23 +9,23 @@ use rhai::Dynamic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::hooks::okta;
-use crate::hooks::okta::advice;
-use crate::hooks::okta::judge;
-use crate::hooks::okta::reply;
-use crate::hooks::okta::request;
-use crate::hooks::okta::request::{Call, Payload};
-use crate::hooks::okta::results;
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Path, Text, WebRequest};
-use crate::hooks::recorded::RecordedParts;
-use crate::hooks::{
+use crate::okta;
+use crate::okta::advice;
+use crate::okta::judge;
+use crate::okta::reply;
+use crate::okta::request;
+use crate::okta::request::{Call, Payload};
+use crate::okta::results;
+use crate::okta::wire;
+use crate::okta::wire::{Path, Text, WebRequest};
+use crate::recorded::RecordedParts;
+use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
     Reply, ResultShape, Sample,
 };
-use crate::script::library::{Doc, Library};
-use crate::script::lint::advice::{Advice, Conflict};
-use crate::script::prelude::secret::Hidden;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::lint::advice::{Advice, Conflict};
+use hookgate_script::prelude::secret::Hidden;
 
 mod recorded;
 
@@ -299,7 +299,7 @@ const SIGN_IN: &str = r#"{
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hooks::tests::{body, refusal, reply_to, value_of};
+    use crate::tests::{body, refusal, reply_to, value_of};
 
     fn call(credential: &str) -> String {
         format!(
@@ -382,7 +382,7 @@ mod tests {
         );
         assert_eq!(body(&reply)["commands"][0]["value"]["credential"], "VERIFIED");
         assert_eq!(
-            crate::hooks::okta::trial::effect::<PasswordImport>(&reply),
+            crate::okta::trial::effect::<PasswordImport>(&reply),
             "Okta signs the user in, stores the password and does not ask again"
         );
         assert!(value_of("okta.password_import", &sent, "request.default_action").is_unit());

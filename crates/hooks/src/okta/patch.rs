@@ -11,9 +11,9 @@ use rhai::Array;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::hooks::Group;
-use crate::hooks::okta::wire::Attributes;
-use crate::script::prelude::json;
+use crate::Group;
+use crate::okta::wire::Attributes;
+use hookgate_script::prelude::json;
 
 /// What an operation does. There is no `move`, `copy` or `test` at Okta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rhai::Dynamic;
 use serde::Deserialize;
 
-use crate::hooks::okta::request::{text, time};
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Attributes, Text, Texts};
-use crate::script::library::{Doc, Library};
+use crate::okta::request::{text, time};
+use crate::okta::wire;
+use crate::okta::wire::{Attributes, Text, Texts};
+use hookgate_script::library::{Doc, Library};
 
 /// `data.context.user`.
 #[derive(Debug, Default, Deserialize)]

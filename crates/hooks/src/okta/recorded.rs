@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::decision::Subject;
-use crate::hooks::recorded::{Path, subject_at};
+use crate::recorded::{Path, subject_at};
+use hookgate_model::decision::Subject;
 
 /// Members of every call that hold nothing of a person but an address.
 pub(super) const ENVELOPE: &[Path] = &[

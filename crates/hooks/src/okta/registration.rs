@@ -11,24 +11,24 @@ use rhai::{Dynamic, ImmutableString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::hooks::okta;
-use crate::hooks::okta::judge;
-use crate::hooks::okta::person::{User, UserData};
-use crate::hooks::okta::reply;
-use crate::hooks::okta::reply::{Cause, Failure, Members};
-use crate::hooks::okta::request;
-use crate::hooks::okta::request::{Call, Payload};
-use crate::hooks::okta::results;
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Attributes, Path, Text, WebRequest};
-use crate::hooks::recorded::RecordedParts;
-use crate::hooks::{
+use crate::okta;
+use crate::okta::judge;
+use crate::okta::person::{User, UserData};
+use crate::okta::reply;
+use crate::okta::reply::{Cause, Failure, Members};
+use crate::okta::request;
+use crate::okta::request::{Call, Payload};
+use crate::okta::results;
+use crate::okta::wire;
+use crate::okta::wire::{Attributes, Path, Text, WebRequest};
+use crate::recorded::RecordedParts;
+use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
     Reply, ResultShape, Sample,
 };
-use crate::script::library::{Doc, Library};
-use crate::script::lint::advice::Advice;
-use crate::script::prelude::email::Email;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::lint::advice::Advice;
+use hookgate_script::prelude::email::Email;
 
 mod advice;
 mod commands;
@@ -84,9 +84,9 @@ enum Wire {
     Profile(Members),
 }
 
-pub(in crate::hooks::okta) const ACTION: &str = "com.okta.action.update";
-pub(in crate::hooks::okta) const PROFILE: &str = "com.okta.user.profile.update";
-pub(in crate::hooks::okta) const PROGRESSIVE_PROFILE: &str = "com.okta.user.progressive.profile.update";
+pub(in crate::okta) const ACTION: &str = "com.okta.action.update";
+pub(in crate::okta) const PROFILE: &str = "com.okta.user.profile.update";
+pub(in crate::okta) const PROGRESSIVE_PROFILE: &str = "com.okta.user.progressive.profile.update";
 
 /// The reason of a `deny_field` that states none.
 const DEFAULT_REASON: &str = "INVALID_VALUE";

@@ -3,9 +3,9 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::hooks::CommandError;
-use crate::hooks::Mark;
-use crate::hooks::Reply;
+use crate::CommandError;
+use crate::Mark;
+use crate::Reply;
 
 /// Okta takes less than 256 KB.
 pub const MAX_REPLY_BYTES: usize = 256 * 1024 - 1;

@@ -7,18 +7,18 @@ use bytes::Bytes;
 use rhai::{Dynamic, EvalAltResult, Map, Variant};
 use serde::de::DeserializeOwned;
 
-use crate::hooks::Facts;
-use crate::hooks::HookError;
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Path, Read, Text, WebRequest};
-use crate::hooks::text::mended;
-use crate::script::budget;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json;
-use crate::script::prelude::net::Ip;
-use crate::script::prelude::secret::Hidden;
-use crate::script::prelude::time::Time;
-use crate::script::prelude::url::Address;
+use crate::Facts;
+use crate::HookError;
+use crate::okta::wire;
+use crate::okta::wire::{Path, Read, Text, WebRequest};
+use crate::text::mended;
+use hookgate_script::budget;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json;
+use hookgate_script::prelude::net::Ip;
+use hookgate_script::prelude::secret::Hidden;
+use hookgate_script::prelude::time::Time;
+use hookgate_script::prelude::url::Address;
 
 /// `data` of one hook.
 pub trait Payload: DeserializeOwned + Send + Sync + 'static {

@@ -1,6 +1,6 @@
 //! What tests find in `outcome` after each kind of result, hook by hook.
 
-use crate::hooks::ResultShape;
+use crate::ResultShape;
 
 /// Nothing is returned, and the reply has no body.
 const NO_BODY: ResultShape = ResultShape::of(

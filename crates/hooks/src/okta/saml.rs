@@ -8,28 +8,28 @@ use rhai::ImmutableString;
 use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
-use crate::hooks::okta;
-use crate::hooks::okta::advice;
-use crate::hooks::okta::judge;
-use crate::hooks::okta::patch;
-use crate::hooks::okta::patch::{Draft, Misfit, Operation, Pointer};
-use crate::hooks::okta::reply;
-use crate::hooks::okta::request::Call;
-use crate::hooks::okta::results;
-use crate::hooks::okta::saml::request::Data;
-use crate::hooks::recorded::RecordedParts;
-use crate::hooks::{
+use crate::okta;
+use crate::okta::advice;
+use crate::okta::judge;
+use crate::okta::patch;
+use crate::okta::patch::{Draft, Misfit, Operation, Pointer};
+use crate::okta::reply;
+use crate::okta::request::Call;
+use crate::okta::results;
+use crate::okta::saml::request::Data;
+use crate::recorded::RecordedParts;
+use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
     Provider, Reply, ResultShape, Sample,
 };
-use crate::script::library::Library;
-use crate::script::lint::advice::{Advice, Conflict, Refusal};
+use hookgate_script::library::Library;
+use hookgate_script::lint::advice::{Advice, Conflict, Refusal};
 
 mod commands;
 mod recorded;
 pub mod request;
 mod samples;
-pub(in crate::hooks::okta) mod shape;
+pub(in crate::okta) mod shape;
 mod value;
 
 pub struct Saml;
@@ -61,13 +61,13 @@ pub enum Command {
     },
 }
 
-pub(in crate::hooks::okta) const PATCH: &str = "com.okta.assertion.patch";
+pub(in crate::okta) const PATCH: &str = "com.okta.assertion.patch";
 
 /// The member of the assertion that holds its attributes.
-pub(in crate::hooks::okta) const CLAIMS: &str = "claims";
+pub(in crate::okta) const CLAIMS: &str = "claims";
 
 /// The members below which something may be replaced.
-pub(in crate::hooks::okta) const REPLACEABLE: [&str; 4] = [CLAIMS, "subject", "authentication", "conditions"];
+pub(in crate::okta) const REPLACEABLE: [&str; 4] = [CLAIMS, "subject", "authentication", "conditions"];
 
 /// What an attribute added without a format gets, as in all of Okta's samples.
 const BASIC_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
@@ -186,7 +186,7 @@ impl Contract for Saml {
 }
 
 /// Whether Okta has this name for itself: between two orgs of Okta's it carries how the user signed in.
-pub(in crate::hooks::okta) fn reserved(name: &str) -> bool {
+pub(in crate::okta) fn reserved(name: &str) -> bool {
     ["OktaAuth", "okta_auth"].iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 

@@ -9,31 +9,31 @@ use rhai::{Dynamic, ImmutableString};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::hooks::okta;
-use crate::hooks::okta::advice;
-use crate::hooks::okta::judge;
-use crate::hooks::okta::request;
-use crate::hooks::okta::request::{Call, Payload};
-use crate::hooks::okta::results;
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Path, Text, WebRequest};
-use crate::hooks::recorded::RecordedParts;
-use crate::hooks::{
+use crate::okta;
+use crate::okta::advice;
+use crate::okta::judge;
+use crate::okta::request;
+use crate::okta::request::{Call, Payload};
+use crate::okta::results;
+use crate::okta::wire;
+use crate::okta::wire::{Path, Text, WebRequest};
+use crate::recorded::RecordedParts;
+use crate::{
     Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
     Provider, Reply, ResultShape, Sample,
 };
-use crate::message;
-use crate::message::{Outcome, Sending};
-use crate::script::library::{Doc, Library};
-use crate::script::lint::advice::{Advice, Conflict};
-use crate::script::prelude::phone::Phone;
-use crate::script::prelude::secret::Hidden;
-use crate::secret::Secret;
+use hookgate_model::message;
+use hookgate_model::message::{Outcome, Sending};
+use hookgate_model::secret::Secret;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::lint::advice::{Advice, Conflict};
+use hookgate_script::prelude::phone::Phone;
+use hookgate_script::prelude::secret::Hidden;
 
 mod recorded;
 mod verdict;
 
-pub(in crate::hooks::okta) use verdict::OURSELVES;
+pub(in crate::okta) use verdict::OURSELVES;
 use verdict::Verdict;
 
 pub struct Telephony;

@@ -9,27 +9,27 @@ use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::hooks::okta;
-use crate::hooks::okta::judge;
-use crate::hooks::okta::patch;
-use crate::hooks::okta::patch::{Draft, Misfit, Op, Operation, Pointer};
-use crate::hooks::okta::reply;
-use crate::hooks::okta::request::Call;
-use crate::hooks::okta::results;
-use crate::hooks::okta::token::request::values;
-use crate::hooks::okta::token::request::{Data, TokenData};
-use crate::hooks::okta::wire::Attributes;
-use crate::hooks::recorded::RecordedParts;
-use crate::hooks::{
+use crate::okta;
+use crate::okta::judge;
+use crate::okta::patch;
+use crate::okta::patch::{Draft, Misfit, Op, Operation, Pointer};
+use crate::okta::reply;
+use crate::okta::request::Call;
+use crate::okta::results;
+use crate::okta::token::request::values;
+use crate::okta::token::request::{Data, TokenData};
+use crate::okta::wire::Attributes;
+use crate::recorded::RecordedParts;
+use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
     Provider, Reply, ResultShape, Sample,
 };
-use crate::script::library::{Doc, Library};
-use crate::script::lint::advice::Advice;
-use crate::script::prelude::json;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::lint::advice::Advice;
+use hookgate_script::prelude::json;
 
 mod advice;
-pub(in crate::hooks::okta) mod claims;
+pub(in crate::okta) mod claims;
 mod recorded;
 pub mod request;
 mod samples;
@@ -55,10 +55,10 @@ pub enum Command {
 }
 
 /// Seconds that Okta accepts as a token's lifetime.
-pub(in crate::hooks::okta) const LIFETIMES: std::ops::RangeInclusive<i64> = 300..=86_400;
+pub(in crate::okta) const LIFETIMES: std::ops::RangeInclusive<i64> = 300..=86_400;
 
 /// The member of a patched token that holds its claims.
-pub(in crate::hooks::okta) const CLAIMS: &str = "claims";
+pub(in crate::okta) const CLAIMS: &str = "claims";
 
 impl Contract for Token {
     const NAME: &'static str = "okta.token";
@@ -161,7 +161,7 @@ impl Contract for Token {
 
 impl TokenPatch {
     /// The type of the command that patches this token.
-    pub(in crate::hooks::okta) fn command(self) -> &'static str {
+    pub(in crate::okta) fn command(self) -> &'static str {
         match self {
             Self::IdToken => "com.okta.identity.patch",
             Self::AccessToken => "com.okta.access.patch",
@@ -169,7 +169,7 @@ impl TokenPatch {
     }
 
     /// Where a call has it, as JSON Pointer.
-    pub(in crate::hooks::okta) fn member(self) -> &'static str {
+    pub(in crate::okta) fn member(self) -> &'static str {
         match self {
             Self::IdToken => "/data/identity",
             Self::AccessToken => "/data/access",
@@ -185,7 +185,7 @@ impl TokenPatch {
     }
 
     /// The words of people.
-    pub(in crate::hooks::okta) fn name(self) -> &'static str {
+    pub(in crate::okta) fn name(self) -> &'static str {
         match self {
             Self::IdToken => "ID token",
             Self::AccessToken => "access token",

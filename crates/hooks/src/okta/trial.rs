@@ -3,13 +3,13 @@
 use rhai::{Dynamic, Scope};
 use serde_json::Value;
 
-use crate::hooks::{Commands, Contract, Mark, Reply, Sample};
-use crate::script::budget::Limits;
-use crate::script::engine;
-use crate::script::engine::Dialect;
-use crate::script::library::Finished;
-use crate::script::modules::Modules;
-use crate::script::prelude;
+use crate::{Commands, Contract, Mark, Reply, Sample};
+use hookgate_script::budget::Limits;
+use hookgate_script::engine;
+use hookgate_script::engine::Dialect;
+use hookgate_script::library::Finished;
+use hookgate_script::modules::Modules;
+use hookgate_script::prelude;
 
 /// What replies of tests point back at.
 pub(super) const MARK: Mark = Mark::new("d", "r", "s.rhai");

@@ -7,21 +7,21 @@ use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
 use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
-use crate::hooks::okta;
-use crate::hooks::okta::judge;
-use crate::hooks::okta::profile;
-use crate::hooks::okta::reply;
-use crate::hooks::okta::request::Call;
-use crate::hooks::okta::results;
-use crate::hooks::okta::user_import::request::Data;
-use crate::hooks::recorded::RecordedParts;
-use crate::hooks::{
+use crate::okta;
+use crate::okta::judge;
+use crate::okta::profile;
+use crate::okta::reply;
+use crate::okta::request::Call;
+use crate::okta::results;
+use crate::okta::user_import::request::Data;
+use crate::recorded::RecordedParts;
+use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
     Reply, ResultShape, Sample,
 };
-use crate::script::library::{Doc, Library};
-use crate::script::lint::advice::Advice;
-use crate::script::prelude::json;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::lint::advice::Advice;
+use hookgate_script::prelude::json;
 
 mod advice;
 mod recorded;
@@ -51,10 +51,10 @@ enum Wire {
     Profile(JsonMap<String, Value>),
 }
 
-pub(in crate::hooks::okta) const ACTION: &str = "com.okta.action.update";
-pub(in crate::hooks::okta) const USER: &str = "com.okta.user.update";
-pub(in crate::hooks::okta) const PROFILE: &str = "com.okta.user.profile.update";
-pub(in crate::hooks::okta) const APP_PROFILE: &str = "com.okta.appUser.profile.update";
+pub(in crate::okta) const ACTION: &str = "com.okta.action.update";
+pub(in crate::okta) const USER: &str = "com.okta.user.update";
+pub(in crate::okta) const PROFILE: &str = "com.okta.user.profile.update";
+pub(in crate::okta) const APP_PROFILE: &str = "com.okta.appUser.profile.update";
 
 impl Contract for UserImport {
     const NAME: &'static str = "okta.user_import";
@@ -230,7 +230,7 @@ fn link_user(id: ImmutableString) -> Result<Command, Box<EvalAltResult>> {
 }
 
 /// Ids of Okta's users begin so; an app's user (`0ua…`) and a group (`00g…`) are others.
-pub(in crate::hooks::okta) fn is_user_id(id: &str) -> bool {
+pub(in crate::okta) fn is_user_id(id: &str) -> bool {
     let rest = id.strip_prefix("00u");
     rest.is_some_and(|rest| {
         !rest.is_empty() && rest.len() <= 61 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())

@@ -15,11 +15,11 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::hooks::HookError;
-use crate::hooks::okta;
-use crate::question::digits;
-use crate::script::prelude::json::{Made, Making};
-use crate::script::prelude::secret::Hidden;
+use crate::HookError;
+use crate::okta;
+use hookgate_model::question::digits;
+use hookgate_script::prelude::json::{Made, Making};
+use hookgate_script::prelude::secret::Hidden;
 
 mod repair;
 mod tree;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 use sha2::{Digest, Sha256};
 
-use crate::finding::Finding;
-use crate::script::compile::File;
-use crate::script::modules::Modules;
+use crate::compile::File;
+use crate::modules::Modules;
+use hookgate_model::finding::Finding;
 
 #[derive(Clone)]
 pub(super) struct Import {
@@ -71,7 +71,7 @@ fn import_problem(
     let target = Modules::file_of(path);
     if !sources.contains_key(&target) {
         let elsewhere = sources.keys().map(String::as_str).find(|name| name.ends_with(&format!("/{target}")));
-        let near = elsewhere.or_else(|| crate::finding::nearest(&target, sources.keys().map(String::as_str)));
+        let near = elsewhere.or_else(|| hookgate_model::finding::nearest(&target, sources.keys().map(String::as_str)));
         let problem = error(format!("there is no file `{target}` in the scripts folder"));
         return Some(match near {
             Some(near) => problem.help(format!("did you mean `{}`?", near.trim_end_matches(".rhai"))),

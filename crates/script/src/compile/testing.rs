@@ -5,18 +5,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::finding::{Finding, Severity};
+use crate::budget::Limits;
+use crate::compile::imports::{Import, tree};
+use crate::compile::{Compiler, File, Frame, Role, Subject, TEST_SUFFIX, is_test};
+use crate::engine::Dialect;
+use crate::lint::known::Known;
+use crate::lint::source;
+use crate::modules::Modules;
 use crate::password::Ceilings;
-use crate::script::budget::Limits;
-use crate::script::compile::imports::{Import, tree};
-use crate::script::compile::{Compiler, File, Frame, Role, Subject, TEST_SUFFIX, is_test};
-use crate::script::engine::Dialect;
-use crate::script::lint::known::Known;
-use crate::script::lint::source;
-use crate::script::modules::Modules;
-use crate::script::prelude;
-use crate::script::run::Script;
-use crate::script::trace::coverage;
+use crate::prelude;
+use crate::run::Script;
+use crate::trace::coverage;
+use hookgate_model::finding::{Finding, Severity};
 
 /// The function of a file of tests that runs before each of its tests, if it takes no parameters.
 pub const BEFORE_EACH: &str = "before_each";

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Position;
 
-use crate::finding::{Finding, nearest};
+use crate::compile::imports::tree;
+use crate::compile::{Compiler, File, Subject, is_test};
+use crate::lint::reads;
+use crate::lint::reads::{Named, Reads};
+use crate::modules::Modules;
 use crate::password::Ceilings;
-use crate::script::compile::imports::tree;
-use crate::script::compile::{Compiler, File, Subject, is_test};
-use crate::script::lint::reads;
-use crate::script::lint::reads::{Named, Reads};
-use crate::script::modules::Modules;
-use crate::script::prelude::lookups;
+use crate::prelude::lookups;
+use hookgate_model::finding::{Finding, nearest};
 
 impl Compiler {
     /// Checks the files that others import, as such. Those among `wanted` (the scripts of routes and rules) have an entry

@@ -2,13 +2,13 @@
 
 use rhai::{LexError, ParseError, ParseErrorType};
 
-use crate::finding::Finding;
-use crate::script::diagnose::brackets::{Balance, Open, balance};
-use crate::script::diagnose::place::Around;
-use crate::script::diagnose::runtime::{line_and_column, lower_first};
-use crate::script::diagnose::statement::{end_of_code_before, foreign_value, missing_semicolon, symbol_for};
-use crate::script::diagnose::words::{odd_letter, reserved, unknown_operator};
-use crate::script::engine;
+use crate::diagnose::brackets::{Balance, Open, balance};
+use crate::diagnose::place::Around;
+use crate::diagnose::runtime::{line_and_column, lower_first};
+use crate::diagnose::statement::{end_of_code_before, foreign_value, missing_semicolon, symbol_for};
+use crate::diagnose::words::{odd_letter, reserved, unknown_operator};
+use crate::engine;
+use hookgate_model::finding::Finding;
 
 /// What is wrong and what to write instead, perhaps at another place than Rhai gave.
 pub(crate) struct Said {

@@ -2,14 +2,14 @@
 
 use rhai::{Dynamic, EvalAltResult, Map, ParseError, Position};
 
-use crate::finding::{Finding, nearest};
-use crate::script::depth::MAX_LEVELS;
-use crate::script::diagnose::parse::parse_error;
-use crate::script::diagnose::place::{self, Around, is_word};
-use crate::script::diagnose::unknown::{self, PARAMS_READ_ONLY, READ_ONLY, Said, not_set};
-use crate::script::diagnose::{ErrorKind, Limit, ScriptError, described, type_word};
-use crate::script::lint::did_you_mean;
-use crate::script::lint::known::Known;
+use crate::depth::MAX_LEVELS;
+use crate::diagnose::parse::parse_error;
+use crate::diagnose::place::{self, Around, is_word};
+use crate::diagnose::unknown::{self, PARAMS_READ_ONLY, READ_ONLY, Said, not_set};
+use crate::diagnose::{ErrorKind, Limit, ScriptError, described, type_word};
+use crate::lint::did_you_mean;
+use crate::lint::known::Known;
+use hookgate_model::finding::{Finding, nearest};
 
 /// The run that failed.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,8 @@
 //! "Expecting ';'": the words of other languages, misspelt keywords, and lines that lack their end.
 
-use crate::finding::nearest;
-use crate::script::diagnose::brackets::{Balance, balance};
-use crate::script::diagnose::parse::{Said, Spot, dash_in_name, say, unclosed};
+use crate::diagnose::brackets::{Balance, balance};
+use crate::diagnose::parse::{Said, Spot, dash_in_name, say, unclosed};
+use hookgate_model::finding::nearest;
 
 pub(crate) fn symbol_for(word: &str) -> Option<&'static str> {
     match word {

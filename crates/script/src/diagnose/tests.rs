@@ -4,8 +4,8 @@ use annotate_snippets::Renderer;
 use proptest::prelude::*;
 use rhai::{Dynamic, Scope};
 
-use crate::script::diagnose::{ErrorKind, Limit, Run, ScriptError, parse_error, runtime};
-use crate::script::lint::sample::{Request, engine, known};
+use crate::diagnose::{ErrorKind, Limit, Run, ScriptError, parse_error, runtime};
+use crate::lint::sample::{Request, engine, known};
 
 const RUN: Run = Run { file: "signup.rhai", entry: "on_signup", stopped: None, last_seen: None };
 

@@ -1,12 +1,12 @@
 //! "Function not found" and "unknown property": Rhai has one text for a wrong name, wrong arguments and a missing value.
 
-use crate::finding::nearest;
-use crate::script::diagnose::place::Around;
-use crate::script::diagnose::{described, type_word};
-use crate::script::lint::calls::alternatives;
-use crate::script::lint::foreign::{FOREIGN_CALLS, instead_of};
-use crate::script::lint::known::{Known, listed};
-use crate::script::lint::{arguments, did_you_mean};
+use crate::diagnose::place::Around;
+use crate::diagnose::{described, type_word};
+use crate::lint::calls::alternatives;
+use crate::lint::foreign::{FOREIGN_CALLS, instead_of};
+use crate::lint::known::{Known, listed};
+use crate::lint::{arguments, did_you_mean};
+use hookgate_model::finding::nearest;
 
 /// Message and remedy.
 pub(crate) type Said = (String, Option<String>);

@@ -1,7 +1,7 @@
 //! Words, operators and letters that Rhai reserves or does not know: what they mean elsewhere, and what to write here.
 
-use crate::script::diagnose::parse::{Said, Spot, plain, say};
-use crate::script::lint::foreign::{FOREIGN_OBJECTS, PATTERN, instead_of};
+use crate::diagnose::parse::{Said, Spot, plain, say};
+use crate::lint::foreign::{FOREIGN_OBJECTS, PATTERN, instead_of};
 
 pub(crate) fn unknown_operator(operator: &str, spot: &Spot) -> Said {
     let begins_line = spot.around.before().trim().is_empty();

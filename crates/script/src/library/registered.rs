@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
-use crate::script::library::{Effect, Entry, Finished};
-use crate::script::shape::{Shape, WrittenType};
+use crate::library::{Effect, Entry, Finished};
+use crate::shape::{Shape, WrittenType};
 
 /// A Rust function as it was registered.
 #[derive(Clone, Debug)]
@@ -190,7 +190,7 @@ impl Row<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::library::{Doc, Library};
+    use crate::library::{Doc, Library};
 
     #[derive(Clone)]
     struct Email;

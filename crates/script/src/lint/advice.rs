@@ -6,16 +6,16 @@
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr};
 
-use crate::command::Action;
-use crate::script::budget::Limits;
-use crate::script::engine;
-use crate::script::engine::Dialect;
-use crate::script::library::{Entry, Finished};
-use crate::script::lint::codes::Code;
-use crate::script::modules::Modules;
-use crate::script::prelude;
-use crate::script::shape::Shape;
-use crate::script::signature::Param;
+use crate::budget::Limits;
+use crate::engine;
+use crate::engine::Dialect;
+use crate::library::{Entry, Finished};
+use crate::lint::codes::Code;
+use crate::modules::Modules;
+use crate::prelude;
+use crate::shape::Shape;
+use crate::signature::Param;
+use hookgate_model::command::Action;
 
 /// The advice of one hook. Data only.
 #[derive(Clone, Copy, Debug)]

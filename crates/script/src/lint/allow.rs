@@ -3,11 +3,11 @@
 //! An exception without a reason is a finding itself, so nobody has to guess later why it is there; and so is one that is no
 //! longer needed, because it would hide the next finding of its kind. In files of tests, `test/code` can be allowed, too.
 
-use crate::finding::{Finding, nearest};
-use crate::script::compile::is_test;
-use crate::script::lint::codes;
-use crate::script::lint::codes::{Code, Stage};
-use crate::script::lint::did_you_mean;
+use crate::compile::is_test;
+use crate::lint::codes;
+use crate::lint::codes::{Code, Stage};
+use crate::lint::did_you_mean;
+use hookgate_model::finding::{Finding, nearest};
 
 const MARK: &str = "// hookgate: allow";
 

@@ -2,14 +2,14 @@
 
 use rhai::{Expr, FnCallExpr, Position};
 
-use crate::script::diagnose::foreign_command;
-use crate::script::library::Entry;
-use crate::script::lint::foreign::{FOREIGN_CALLS, instead_of};
-use crate::script::lint::known::listed;
-use crate::script::lint::values::article;
-use crate::script::lint::walk::Walker;
-use crate::script::lint::{arguments, did_you_mean};
-use crate::script::shape::Shape;
+use crate::diagnose::foreign_command;
+use crate::library::Entry;
+use crate::lint::foreign::{FOREIGN_CALLS, instead_of};
+use crate::lint::known::listed;
+use crate::lint::values::article;
+use crate::lint::walk::Walker;
+use crate::lint::{arguments, did_you_mean};
+use crate::shape::Shape;
 
 /// A call as written: the receiver is not among the arguments.
 struct Call<'c, 'a> {
@@ -79,7 +79,7 @@ impl<'a> Walker<'a, '_> {
     }
 
     fn plain(&mut self, call: &Call<'_, 'a>) -> Shape<'a> {
-        let own = |function: &&crate::script::lint::source::Function| function.name == call.name;
+        let own = |function: &&crate::lint::source::Function| function.name == call.name;
         if self.functions.iter().filter(own).any(|function| function.parameters.len() == call.arity()) {
             self.references.insert(call.name.to_owned());
             return Shape::Unknown;

@@ -1,6 +1,6 @@
 //! What every code of a finding means: its title, why it matters, a script that has it and one that has not.
 //!
-//! Data only. The codes of a provider stand next to its hooks ([`crate::script::lint::advice`]). Pages, `--explain` and SARIF
+//! Data only. The codes of a provider stand next to its hooks ([`crate::lint::advice`]). Pages, `--explain` and SARIF
 //! are made from these rows, and a test runs every example.
 
 mod calls;

@@ -2,11 +2,11 @@
 
 use rhai::{Dynamic, Expr, FnCallExpr, Position};
 
-use crate::command::{Action, Task};
-use crate::script::library::{Effect, Entry};
-use crate::script::lint::advice::Conflict;
-use crate::script::lint::values::links;
-use crate::script::lint::walk::Walker;
+use crate::library::{Effect, Entry};
+use crate::lint::advice::Conflict;
+use crate::lint::values::links;
+use crate::lint::walk::Walker;
+use hookgate_model::command::{Action, Task};
 
 impl Walker<'_, '_> {
     /// A call of a command, as a function or on a constant of the host.

@@ -2,8 +2,8 @@
 
 use rhai::{Expr, FnCallExpr, Position};
 
-use crate::script::lint::literal::written;
-use crate::script::lint::walk::{Walker, leftmost};
+use crate::lint::literal::written;
+use crate::lint::walk::{Walker, leftmost};
 
 impl Walker<'_, '_> {
     /// The condition of an `if`, or of a `while` that would never begin. A constant as a switch is no mistake.

@@ -2,11 +2,11 @@
 
 use rhai::{ASTNode, Expr, Position};
 
-use crate::finding::nearest;
-use crate::script::lint::reads::{Names, Reads, is_parameters};
-use crate::script::lint::values::{Link, links};
-use crate::script::lint::{Input, Report};
-use crate::script::parameters::{Declaration, Declared, Form, NAME, Parameter, find};
+use crate::lint::reads::{Names, Reads, is_parameters};
+use crate::lint::values::{Link, links};
+use crate::lint::{Input, Report};
+use crate::parameters::{Declaration, Declared, Form, NAME, Parameter, find};
+use hookgate_model::finding::nearest;
 
 /// What a script declares, and what it and all that it imports read.
 pub struct Parameters<'a> {

@@ -2,9 +2,9 @@
 
 use rhai::{Expr, FnCallExpr, Position};
 
-use crate::script::lint::values::Link;
-use crate::script::lint::walk::Walker;
-use crate::script::shape::Shape;
+use crate::lint::values::Link;
+use crate::lint::walk::Walker;
+use crate::shape::Shape;
 
 impl Walker<'_, '_> {
     /// A method of a text that may be an address or its domain. `before` are the pieces in front of the dot; `owner` is the

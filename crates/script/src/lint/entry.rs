@@ -2,9 +2,9 @@
 
 use rhai::Position;
 
-use crate::finding::nearest;
-use crate::script::lint::source::Function;
-use crate::script::lint::{Entrypoint, Report};
+use crate::lint::source::Function;
+use crate::lint::{Entrypoint, Report};
+use hookgate_model::finding::nearest;
 
 /// Whether the script is for another hook: then nothing else in it is worth a word.
 pub(crate) fn check(entry: &Entrypoint, functions: &[Function], report: &mut Report) -> bool {

@@ -2,9 +2,9 @@
 
 use rhai::{Expr, FnCallExpr, Position, Stmt};
 
-use crate::script::library::Effect;
-use crate::script::lint::values::links;
-use crate::script::lint::walk::{Walker, leftmost, statement_start};
+use crate::library::Effect;
+use crate::lint::values::links;
+use crate::lint::walk::{Walker, leftmost, statement_start};
 
 impl Walker<'_, '_> {
     pub(crate) fn unreachable(&mut self, statement: &Stmt) {

@@ -2,10 +2,10 @@
 
 use rhai::{FnCallExpr, Position};
 
+use crate::lint::walk::Walker;
 use crate::password;
 use crate::password::Options;
-use crate::script::lint::walk::Walker;
-use crate::script::signature::Signature;
+use crate::signature::Signature;
 
 impl Walker<'_, '_> {
     /// Looks at the argument that the table calls `hash`, or `like` where a hash is an example.

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rhai::{Dynamic, Engine};
 
-use crate::script::library::{Effect, Entry, Kind};
-use crate::script::lint::foreign::FOREIGN_WORDS;
-use crate::script::prelude::actions;
-use crate::script::shape::Shape;
+use crate::library::{Effect, Entry, Kind};
+use crate::lint::foreign::FOREIGN_WORDS;
+use crate::prelude::actions;
+use crate::shape::Shape;
 
 /// Functions that Rhai brings along: name → how many arguments they take, a method's receiver included.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rhai::AST;
 
-use crate::finding::Finding;
-use crate::script::lint::{Report, source};
+use crate::lint::{Report, source};
+use hookgate_model::finding::Finding;
 
 /// Refuses two functions of one name and arity in files that import one another: `(file, source, ast)` each, the script
 /// first and then everything that it imports, directly or not.

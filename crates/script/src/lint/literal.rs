@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, Expr, Map};
 
-use crate::script::lint::walk::Walker;
+use crate::lint::walk::Walker;
 
 impl Walker<'_, '_> {
     /// The value of an expression, if the text alone tells it.

@@ -2,9 +2,9 @@
 
 use rhai::{Expr, FlowControl, Ident, Stmt};
 
-use crate::script::lint::values::links;
-use crate::script::lint::walk::Walker;
-use crate::script::shape::Shape;
+use crate::lint::values::links;
+use crate::lint::walk::Walker;
+use crate::shape::Shape;
 
 impl Walker<'_, '_> {
     /// `for x in list { if x == y { return …; } }`

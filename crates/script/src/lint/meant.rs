@@ -2,11 +2,11 @@
 
 use rhai::{Expr, Position};
 
-use crate::script::lint::did_you_mean;
-use crate::script::lint::foreign::{FOREIGN_OBJECTS, instead_of};
-use crate::script::lint::values::{Link, root_name};
-use crate::script::lint::walk::Walker;
-use crate::script::shape::Shape;
+use crate::lint::did_you_mean;
+use crate::lint::foreign::{FOREIGN_OBJECTS, instead_of};
+use crate::lint::values::{Link, root_name};
+use crate::lint::walk::Walker;
+use crate::shape::Shape;
 
 impl Walker<'_, '_> {
     pub(crate) fn unknown_variable(&mut self, name: &str, position: Position) {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use rhai::{ASTNode, Expr};
 
-use crate::script::library::Entry;
-use crate::script::lint::known::Known;
-use crate::script::lint::source::Function;
-use crate::script::lint::{Input, Report, arguments};
+use crate::library::Entry;
+use crate::lint::known::Known;
+use crate::lint::source::Function;
+use crate::lint::{Input, Report, arguments};
 
 pub(crate) fn check(input: &Input, functions: &[Function], report: &mut Report) {
     let methods = methods(input);

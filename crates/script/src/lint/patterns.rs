@@ -3,8 +3,8 @@
 use regex_syntax::hir::{Hir, HirKind, Look};
 use rhai::{Expr, FnCallExpr, Position};
 
-use crate::script::lint::walk::Walker;
-use crate::script::prelude::pattern;
+use crate::lint::walk::Walker;
+use crate::prelude::pattern;
 
 impl Walker<'_, '_> {
     /// Looks at the arguments of a call that the table calls `pattern`.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
-use crate::script::lint::values::links;
-use crate::script::prelude::lookups;
+use crate::lint::values::links;
+use crate::prelude::lookups;
 
 /// The functions whose first argument names a connector.
 pub const ACTIONS: [&str; 14] = [
@@ -242,7 +242,7 @@ fn text(expression: &Expr) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::engine;
+    use crate::engine;
 
     fn reads(source: &str) -> Reads {
         Reads::of(&engine::parser(engine::Dialect::Script).compile(source).expect("parses"))

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use rhai::Position;
 
-use crate::finding::{Finding, Severity, nearest};
-use crate::script::diagnose::place::Around;
+use crate::diagnose::place::Around;
+use hookgate_model::finding::{Finding, Severity, nearest};
 
 /// Findings of one code in one file.
 const MOST_OF_A_CODE: usize = 100;

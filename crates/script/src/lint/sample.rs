@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use rhai::{AST, Dynamic, Engine, ImmutableString, Map, OptimizationLevel};
 
-use crate::finding::Finding;
+use crate::library::{Doc, Entry, Finished, Library};
+use crate::lint::known::{Known, Standard};
+use crate::lint::{Entrypoint, Input, ModuleFacts, check};
 use crate::password::Ceilings;
-use crate::script::library::{Doc, Entry, Finished, Library};
-use crate::script::lint::known::{Known, Standard};
-use crate::script::lint::{Entrypoint, Input, ModuleFacts, check};
+use hookgate_model::finding::Finding;
 
 #[derive(Clone)]
 pub(crate) struct Request;
@@ -99,6 +99,6 @@ pub(crate) fn check_ast(source: &str, ast: &AST, entry: Option<Entrypoint<'stati
 pub(crate) fn checked(source: &str) -> Vec<Finding> {
     match engine().compile(source) {
         Ok(ast) => check_ast(source, &ast, Some(entry())),
-        Err(error) => vec![crate::script::diagnose::parse_error(&error, "signup.rhai", source)],
+        Err(error) => vec![crate::diagnose::parse_error(&error, "signup.rhai", source)],
     }
 }

@@ -2,7 +2,7 @@
 
 use rhai::{ASTNode, Expr, Position};
 
-use crate::script::lint::walk::{Role, Walker};
+use crate::lint::walk::{Role, Walker};
 
 impl Walker<'_, '_> {
     /// A `let` or `const` inside a function. Making a value anew from the one of that name is how many people write.

@@ -2,10 +2,10 @@
 
 use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 
-use crate::script::lint::source::Function;
-use crate::script::lint::values::{Link, article, links, written};
-use crate::script::lint::walk::{Walker, leftmost};
-use crate::script::shape::Shape;
+use crate::lint::source::Function;
+use crate::lint::values::{Link, article, links, written};
+use crate::lint::walk::{Walker, leftmost};
+use crate::shape::Shape;
 
 impl<'a> Walker<'a, '_> {
     /// Walks what must be `true` or `false`, and complains where it never is.

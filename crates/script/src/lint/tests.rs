@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use crate::finding::{Finding, Severity};
-use crate::script::lint::sample::{check_ast, checked, engine, entry};
-use crate::script::lint::{ModuleFacts, link};
+use crate::lint::sample::{check_ast, checked, engine, entry};
+use crate::lint::{ModuleFacts, link};
+use hookgate_model::finding::{Finding, Severity};
 
 fn lines(findings: &[Finding]) -> Vec<String> {
     let level = |finding: &Finding| if finding.severity == Severity::Error { "error" } else { "warning" };

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::script::lint::source;
-use crate::script::lint::walk::{Role, Variable, Walker};
-use crate::script::parameters;
+use crate::lint::source;
+use crate::lint::walk::{Role, Variable, Walker};
+use crate::parameters;
 
 impl Walker<'_, '_> {
     /// Ends a scope and complains about what was declared in it for nothing.

@@ -2,11 +2,11 @@
 
 use rhai::{ASTFlags, Expr, ImmutableString, Position};
 
-use crate::script::diagnose::{PARAMS_READ_ONLY, READ_ONLY};
-use crate::script::lint::did_you_mean;
-use crate::script::lint::known::listed;
-use crate::script::lint::walk::{Role, Walker};
-use crate::script::shape::Shape;
+use crate::diagnose::{PARAMS_READ_ONLY, READ_ONLY};
+use crate::lint::did_you_mean;
+use crate::lint::known::listed;
+use crate::lint::walk::{Role, Walker};
+use crate::shape::Shape;
 
 /// One piece of `request.user["x"].name`.
 pub(crate) struct Link<'e> {

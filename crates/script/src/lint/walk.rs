@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{ASTFlags, Dynamic, Expr, FlowControl, Ident, Position, Stmt, SwitchCasesCollection};
 
-use crate::script::lint::source::Function;
-use crate::script::lint::{Input, Report};
-use crate::script::shape::Shape;
+use crate::lint::source::Function;
+use crate::lint::{Input, Report};
+use crate::shape::Shape;
 
 /// What a name in scope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use rhai::{Blob, Dynamic, EvalAltResult, FnPtr, ImmutableString, NativeCallContext, Position};
 
-use crate::script::budget;
-use crate::script::natives::size::Size;
-use crate::script::natives::{Refusable, Work};
+use crate::budget;
+use crate::natives::size::Size;
+use crate::natives::{Refusable, Work};
 
 type Arguments<'a, 'b> = &'a [&'b mut Dynamic];
 

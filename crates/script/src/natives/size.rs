@@ -2,14 +2,14 @@
 
 use rhai::{Dynamic, EvalAltResult, FnPtr};
 
-use crate::script::budget;
-use crate::script::budget::Stopped;
-use crate::script::depth::{MAX_LEVELS, TooDeep};
-use crate::script::prelude::email::Email;
-use crate::script::prelude::net::Ip;
-use crate::script::prelude::phone::Phone;
-use crate::script::prelude::set::Set;
-use crate::script::prelude::url::Address;
+use crate::budget;
+use crate::budget::Stopped;
+use crate::depth::{MAX_LEVELS, TooDeep};
+use crate::prelude::email::Email;
+use crate::prelude::net::Ip;
+use crate::prelude::phone::Phone;
+use crate::prelude::set::Set;
+use crate::prelude::url::Address;
 
 /// The size of one value or of all arguments of a call. A text that stands in a list twice counts twice, though it is in
 /// memory once: that is what copying it out costs.
@@ -112,7 +112,7 @@ mod tests {
     use rhai::Map;
 
     use super::*;
-    use crate::script::depth;
+    use crate::depth;
 
     #[test]
     fn nested_values_count_with_their_texts_and_keys() {

@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use rhai::{Array, Blob, Dynamic, FnPtr, FuncMetadata, ImmutableString, Map};
 
-use crate::script::natives::{Cost, estimates};
+use crate::natives::{Cost, estimates};
 
 /// What the first parameter is that can be large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 use rhai::Scope;
 
 use super::*;
-use crate::script::budget::{Budget, Stopped};
-use crate::script::engine;
-use crate::script::engine::Dialect;
-use crate::script::modules::Modules;
-use crate::script::prelude;
+use crate::budget::{Budget, Stopped};
+use crate::engine;
+use crate::engine::Dialect;
+use crate::modules::Modules;
+use crate::prelude;
 
 fn budget() -> Budget {
     let deadline = Instant::now() + Duration::from_secs(60);

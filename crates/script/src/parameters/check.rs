@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
-use crate::finding::nearest;
-use crate::script::parameters::forms::{cut, is_of_form, near_word, shown};
-use crate::script::parameters::words::alternatives;
-use crate::script::parameters::{Declaration, Form, List, Members, Parameter, Range, find};
-use crate::script::prelude::phone::Phone;
-use crate::script::prelude::secret::Hidden;
+use crate::parameters::forms::{cut, is_of_form, near_word, shown};
+use crate::parameters::words::alternatives;
+use crate::parameters::{Declaration, Form, List, Members, Parameter, Range, find};
+use crate::prelude::phone::Phone;
+use crate::prelude::secret::Hidden;
+use hookgate_model::finding::nearest;
 
 /// What else there is that parameters may name.
 pub struct Around<'a> {

@@ -3,12 +3,12 @@
 use regex::Regex;
 use rhai::{Dynamic, Expr, Position};
 
-use crate::finding::nearest;
-use crate::script::lint::reads::{ACTIONS, WAY};
-use crate::script::parameters::check;
-use crate::script::parameters::literal::{Literal, Value};
-use crate::script::parameters::{Declaration, Form, List, Members, Parameter, Pattern, Range, find};
-use crate::script::prelude::lookups;
+use crate::lint::reads::{ACTIONS, WAY};
+use crate::parameters::check;
+use crate::parameters::literal::{Literal, Value};
+use crate::parameters::{Declaration, Form, List, Members, Parameter, Pattern, Range, find};
+use crate::prelude::lookups;
+use hookgate_model::finding::nearest;
 
 /// What may stand in the entry of a key.
 const OPTIONS: [&str; 14] = [
@@ -264,7 +264,7 @@ impl Reader {
     /// The outer `None` says that it is wrong.
     fn longest(&mut self, options: &Options<'_>) -> Option<Option<String>> {
         let Some(longest) = self.texts_or(options, "max") else { return Some(None) };
-        if let Err(problem) = crate::moment::length(&longest) {
+        if let Err(problem) = hookgate_model::moment::length(&longest) {
             self.wrong(options.place, problem, None);
             return None;
         }

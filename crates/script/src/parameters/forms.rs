@@ -2,11 +2,11 @@
 
 use rhai::{Array, Dynamic, ImmutableString};
 
-use crate::finding::nearest;
-use crate::moment;
-use crate::script::parameters::Form;
-use crate::script::parameters::check::is_bare;
-use crate::secret::literal;
+use crate::parameters::Form;
+use crate::parameters::check::is_bare;
+use hookgate_model::finding::nearest;
+use hookgate_model::moment;
+use hookgate_model::secret::literal;
 
 /// Values longer than this are not shown in a message.
 const MOST_SHOWN: usize = 60;

@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, Expr, FnCallExpr, Map, Position};
 
-use crate::script::lint::literal::written;
+use crate::lint::literal::written;
 
 /// A value and where it stands.
 pub(super) struct Literal {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::script::parameters::{Declaration, Form, List, Members, Parameter, Range};
-use crate::script::prelude::json::json_from_dynamic;
+use crate::parameters::{Declaration, Form, List, Members, Parameter, Range};
+use crate::prelude::json::json_from_dynamic;
 
 impl Declaration {
     /// The schema of `params`. A rule's parameters come on top of its route's, so what is required may stand elsewhere.

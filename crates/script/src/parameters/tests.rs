@@ -1,9 +1,9 @@
 use rhai::Map;
 use serde_json::{Value, json};
 
-use crate::script::engine;
-use crate::script::parameters::{Around, Declared, declared, of_statement};
-use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
+use crate::engine;
+use crate::parameters::{Around, Declared, declared, of_statement};
+use crate::prelude::json::{dynamic_from_json, json_from_dynamic};
 
 fn read(written: &str) -> Declared {
     let parser = engine::parser(engine::Dialect::Script);

@@ -1,6 +1,6 @@
 //! What a form is called, for people.
 
-use crate::script::parameters::{Form, Range};
+use crate::parameters::{Form, Range};
 
 impl Form {
     /// For a sentence that says what a value must be: `a whole number, 1 or more`.

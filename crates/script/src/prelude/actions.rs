@@ -9,11 +9,11 @@ use std::time::Duration;
 use rhai::{Dynamic, ImmutableString};
 use serde_json::Value;
 
-use crate::command;
-use crate::command::{Action, Method, State, Task, Window};
-use crate::moment;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, json, printed};
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, json, printed};
+use hookgate_model::command;
+use hookgate_model::command::{Action, Method, State, Task, Window};
+use hookgate_model::moment;
 
 mod account;
 mod mail;

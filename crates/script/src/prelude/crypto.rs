@@ -1,4 +1,4 @@
-//! Hashes, message codes and encodings of text. Verifying passwords is in [`crate::script::prelude::verify`].
+//! Hashes, message codes and encodings of text. Verifying passwords is in [`crate::prelude::verify`].
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD as STANDARD_ALPHABET, URL_SAFE as URL_SAFE_ALPHABET};
@@ -8,11 +8,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use rhai::ImmutableString;
 use sha2::{Digest, Sha256};
 
-use crate::script::context;
-use crate::script::context::Context;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::Fallible;
-use crate::script::prelude::secret::Hidden;
+use crate::context;
+use crate::context::Context;
+use crate::library::{Doc, Library};
+use crate::prelude::Fallible;
+use crate::prelude::secret::Hidden;
 
 /// Both take what others write: with or without padding.
 const LENIENT: GeneralPurposeConfig =

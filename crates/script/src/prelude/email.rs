@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, ImmutableString};
 
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::domain;
-use crate::script::prelude::{compared, printed};
-use crate::script::table::Table;
+use crate::library::{Doc, Library};
+use crate::prelude::domain;
+use crate::prelude::{compared, printed};
+use crate::table::Table;
 
 /// An e-mail address. Cheap to clone.
 #[derive(Clone, Debug)]

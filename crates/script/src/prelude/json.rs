@@ -11,19 +11,19 @@ use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
-use crate::question::digits;
-use crate::script::budget;
-use crate::script::depth;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::Fallible;
-use crate::script::prelude::email::Email;
-use crate::script::prelude::net::Ip;
-use crate::script::prelude::phone::Phone;
-use crate::script::prelude::secret::{Hidden, MASK};
-use crate::script::prelude::set::Set;
-use crate::script::prelude::time::Time;
-use crate::script::prelude::url::Address;
-use crate::secret::looks_secret;
+use crate::budget;
+use crate::depth;
+use crate::library::{Doc, Library};
+use crate::prelude::Fallible;
+use crate::prelude::email::Email;
+use crate::prelude::net::Ip;
+use crate::prelude::phone::Phone;
+use crate::prelude::secret::{Hidden, MASK};
+use crate::prelude::set::Set;
+use crate::prelude::time::Time;
+use crate::prelude::url::Address;
+use hookgate_model::question::digits;
+use hookgate_model::secret::looks_secret;
 
 /// How deep arrays and maps may nest on the way out.
 const MAX_DEPTH: usize = depth::MAX_LEVELS;

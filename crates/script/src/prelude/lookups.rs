@@ -1,15 +1,15 @@
 //! What a script asks while it runs: `http`, `sql`, `ldap`, `okta` by name of a connector, and `kv`, the small state of scripts.
 //!
 //! Nothing is asked here: a call makes a [`Question`], and the run either knows the answer already or ends and is repeated
-//! with it ([`crate::script::journal`]). A question that was not answered is an error to catch.
+//! with it ([`crate::journal`]). A question that was not answered is an error to catch.
 
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map, NativeCallContext, Position};
 use serde_json::Value;
 
-use crate::question::{Answer, Ask, Question, Reason, Trouble};
-use crate::script::context;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, json, printed};
+use crate::context;
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, json, printed};
+use hookgate_model::question::{Answer, Ask, Question, Reason, Trouble};
 
 mod directory;
 mod http;

@@ -7,9 +7,9 @@ use std::cell::Cell;
 
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, ImmutableString, Map, NativeCallContext};
 
-use crate::script::depth::MAX_LEVELS;
-use crate::script::library::Library;
-use crate::script::prelude::Fallible;
+use crate::depth::MAX_LEVELS;
+use crate::library::Library;
+use crate::prelude::Fallible;
 
 thread_local! {
     /// How many of these functions are at work inside one another.

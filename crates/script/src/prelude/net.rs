@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 use rhai::{Array, ImmutableString};
 
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, compared, printed};
-use crate::script::table::Table;
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, compared, printed};
+use crate::table::Table;
 
 /// An IP address. IPv4 in IPv6 clothes (`::ffff:10.0.0.1`) counts as IPv4.
 #[derive(Clone, Debug)]

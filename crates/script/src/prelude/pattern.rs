@@ -17,8 +17,8 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_syntax::hir::Hir;
 use rhai::EvalAltResult;
 
-use crate::script::budget;
-use crate::script::prelude::Fallible;
+use crate::budget;
+use crate::prelude::Fallible;
 
 mod pike;
 

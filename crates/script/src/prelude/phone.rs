@@ -10,8 +10,8 @@ use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 use rhai::{EvalAltResult, ImmutableString};
 
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, compared, printed};
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, compared, printed};
 
 /// A phone number. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde_json::{Value, json};
 
-use crate::failpoint;
-use crate::finding;
-use crate::script::context::{self, Context, LogLine, MAX_LOG_LINES};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, json};
-use crate::script::table::Table;
+use crate::context::{self, Context, LogLine, MAX_LOG_LINES};
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, json};
+use crate::table::Table;
+use hookgate_model::failpoint;
+use hookgate_model::finding;
 
 /// Bytes of one log line, its fields included; longer ones are cut.
 pub const MAX_LINE_BYTES: usize = 4_096;
@@ -205,7 +205,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::script::context::World;
+    use crate::context::World;
 
     fn context() -> Context {
         let deadline = Instant::now() + Duration::from_secs(1);

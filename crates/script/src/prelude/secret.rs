@@ -1,6 +1,6 @@
 //! The value `Secret`: a password or one-time code in a script. It prints `***`, cannot become text and compares in constant time.
 //!
-//! Hooks make it, scripts only compare it; verifying it against hashes is in [`crate::script::prelude::verify`].
+//! Hooks make it, scripts only compare it; verifying it against hashes is in [`crate::prelude::verify`].
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, compared, printed};
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, compared, printed};
 
 /// What a secret shows instead of itself.
 pub const MASK: &str = "***";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::{HashSet, HashSetExt};
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
 
-use crate::script::library::{Doc, Library};
+use crate::library::{Doc, Library};
 
 /// An immutable set of texts and whole numbers. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
-use crate::script::depth;
-use crate::script::library::{Doc, Library};
+use crate::depth;
+use crate::library::{Doc, Library};
 
 /// Removes members that say nothing, at most [`depth::MAX_LEVELS`] levels down. What nests deeper stays as it is.
 fn without_empty(mut map: Map) -> Map {
@@ -58,7 +58,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
+    use crate::prelude::json::{dynamic_from_json, json_from_dynamic};
 
     fn pruned(value: &serde_json::Value) -> serde_json::Value {
         let map = dynamic_from_json(value).cast::<Map>();

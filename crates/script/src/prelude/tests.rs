@@ -8,13 +8,13 @@ use rhai::{Dynamic, Engine, Scope};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::command::Action;
-use crate::question::fit::Stated;
-use crate::question::{Answer, Ask};
-use crate::script::context::{self, Context, Mock, Mocked, Surroundings, World};
-use crate::script::library::{Effect, Kind, registered};
-use crate::script::prelude::secret::Hidden;
-use crate::script::table::{self as tables, Table};
+use crate::context::{self, Context, Mock, Mocked, Surroundings, World};
+use crate::library::{Effect, Kind, registered};
+use crate::prelude::secret::Hidden;
+use crate::table::{self as tables, Table};
+use hookgate_model::command::Action;
+use hookgate_model::question::fit::Stated;
+use hookgate_model::question::{Answer, Ask};
 
 fn engine() -> Engine {
     let mut engine = Engine::new_raw();

@@ -3,9 +3,9 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rhai::{Dynamic, ImmutableString, Map};
 
-use crate::script::budget;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, pattern};
+use crate::budget;
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, pattern};
 
 /// The first match: `"0"` is the whole of it, `"1"` … and names are its groups; a group that took no part is `()`.
 fn capture(text: &str, pattern: &str) -> Fallible<Dynamic> {

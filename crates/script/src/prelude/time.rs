@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 
-use crate::moment;
-use crate::script::context;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, printed};
+use crate::context;
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, printed};
+use hookgate_model::moment;
 
 /// An instant, to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

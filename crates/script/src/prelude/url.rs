@@ -6,8 +6,8 @@
 use rhai::{Dynamic, ImmutableString};
 use url::form_urlencoded;
 
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{compared, printed};
+use crate::library::{Doc, Library};
+use crate::prelude::{compared, printed};
 
 /// A URL or a relative reference; `Url` in scripts.
 #[derive(Clone, Debug)]

@@ -6,15 +6,15 @@
 
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
+use crate::budget;
+use crate::context;
+use crate::context::World;
+use crate::journal::{Noted, Verdict};
+use crate::library::{Doc, Library};
 use crate::password::described::{self, Description, Encoding};
 use crate::password::{self, Options, Problem, Project, Stored, gate};
-use crate::script::budget;
-use crate::script::context;
-use crate::script::context::World;
-use crate::script::journal::{Noted, Verdict};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::Fallible;
-use crate::script::prelude::secret::Hidden;
+use crate::prelude::Fallible;
+use crate::prelude::secret::Hidden;
 
 /// What `verify_nothing()` imitates without an example: bcrypt with cost 12. Nobody knows the password.
 const NOTHING: &str = "$2b$12$LkukN8uOidOnJQULqznDWeaQjVTzoHuBbo6snRANVRYZHJFAELR62";

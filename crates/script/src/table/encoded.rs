@@ -10,7 +10,7 @@ use rhai::{Array, Dynamic, EvalAltResult, Map};
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::script::budget;
+use crate::budget;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;

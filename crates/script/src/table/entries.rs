@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::script::table::encoded::{Reader, put_number, put_text};
+use crate::table::encoded::{Reader, put_number, put_text};
 
 /// How an entry begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

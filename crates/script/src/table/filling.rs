@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use rhai::ImmutableString;
 
-use crate::script::table::entries::{Entries, put_cells};
-use crate::script::table::{Kind, Reach, Rows, Table};
+use crate::table::entries::{Entries, put_cells};
+use crate::table::{Kind, Reach, Rows, Table};
 
 /// A table that is being filled from the lines of a file.
 pub struct Filling {

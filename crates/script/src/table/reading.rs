@@ -6,10 +6,10 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::question::digits;
-use crate::script::table::encoded::Encode;
-use crate::script::table::entries::Entries;
-use crate::script::table::{NO_ROWS, Rows};
+use crate::table::encoded::Encode;
+use crate::table::entries::Entries;
+use crate::table::{NO_ROWS, Rows};
+use hookgate_model::question::digits;
 
 /// Why a text is no table.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::allocator;
-use crate::script::trace;
+use crate::trace;
 
 /// Bodies of `on_probe` in which something holds itself. `big()` is a text of 100 KB. Rhai refuses some of them (a method of an
 /// array may not get a closure that captured this array): those leave nothing, either.

@@ -1,8 +1,8 @@
 //! Values that nest deep end no thread: neither where they are made, nor where what a run left is used and dropped.
 
 use super::*;
-use crate::script::trace;
-use crate::script::trace::steps;
+use crate::trace;
+use crate::trace::steps;
 
 /// Levels that a thread with a stack of 2 MiB cannot even drop, and as many as any run makes within its limits.
 const LINKS: usize = 16_000;

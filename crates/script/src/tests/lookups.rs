@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 
 use super::*;
-use crate::question::Answer;
-use crate::script::journal::MAX_LOOKUPS;
+use crate::journal::MAX_LOOKUPS;
+use hookgate_model::question::Answer;
 
 /// Answers with what was asked, after a while, and counts.
 #[derive(Default)]

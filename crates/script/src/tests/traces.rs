@@ -1,9 +1,9 @@
 //! Traces: which lines ran, what they changed, what of the request was read.
 
 use super::*;
-use crate::script::prelude::json::shown;
-use crate::script::trace;
-use crate::script::trace::steps::{Trace, steps};
+use crate::prelude::json::shown;
+use crate::trace;
+use crate::trace::steps::{Trace, steps};
 
 fn traced_files(files: &[(&str, &str)]) -> Trace {
     let (_, script) = compile(files, &limits()).unwrap_or_else(|findings| panic!("{findings:#?}"));

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::debugger::{DebuggerCommand, DebuggerEvent};
 use rhai::{AST, ASTNode, Engine, Expr, Position, Stmt};
 
-use crate::script::engine;
+use crate::engine;
 
 /// How often each line ran, by file.
 pub type Hits = BTreeMap<String, BTreeMap<usize, u64>>;

@@ -6,10 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rhai::{ASTNode, Dynamic, Expr, Ident, Scope, Stmt};
 use serde_json::Value;
 
-use crate::command::Action;
-use crate::script::prelude::json;
-use crate::script::trace::steps::Describe;
-use crate::script::trace::values::{MAX_VALUE_BYTES, Shown, short};
+use crate::prelude::json;
+use crate::trace::steps::Describe;
+use crate::trace::values::{MAX_VALUE_BYTES, Shown, short};
+use hookgate_model::command::Action;
 
 /// Bytes of a value by which two of them are told apart; beyond that only the lengths of lists, maps and texts.
 const COMPARED_BYTES: usize = 4 * MAX_VALUE_BYTES;

@@ -3,7 +3,7 @@
 
 use rhai::{ASTFlags, ASTNode, Expr, FnCallExpr, Stmt};
 
-use crate::script::trace::frame::Frame;
+use crate::trace::frame::Frame;
 
 /// Members that are kept.
 const MAX_PATHS: usize = 200;

@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::script::journal::Journal;
-use crate::script::run::{Call, Script};
-use crate::script::trace::frame::{Change, Frame};
-use crate::script::trace::reads::Reads;
-use crate::script::trace::values::Shown;
-use crate::script::trace::{MAX_LINES, function_name, replay, whole};
+use crate::journal::Journal;
+use crate::run::{Call, Script};
+use crate::trace::frame::{Change, Frame};
+use crate::trace::reads::Reads;
+use crate::trace::values::Shown;
+use crate::trace::{MAX_LINES, function_name, replay, whole};
 
 /// Bytes of all values together that a trace shows; what comes after them is left out.
 const MAX_BYTES: usize = 1024 * 1024;

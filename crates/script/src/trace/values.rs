@@ -7,10 +7,10 @@ use std::cell::{Cell, RefCell};
 
 use rhai::{ASTFlags, ASTNode, EvalContext, Expr, Expression, Position, Stmt};
 
-use crate::script::context::Context;
-use crate::script::prelude::json;
-use crate::script::run::{Call, Script};
-use crate::script::trace::{frames, replay_function, whole};
+use crate::context::Context;
+use crate::prelude::json;
+use crate::run::{Call, Script};
+use crate::trace::{frames, replay_function, whole};
 
 /// A part of an expression as written, and its value.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]

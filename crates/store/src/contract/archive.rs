@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::store::StoreError;
-use crate::store::archive::{
+use crate::StoreError;
+use crate::archive::{
     Change, ChangeQuery, File, MOST_CHANGES, MOST_DETAIL, MOST_RELEASES, NewChange, Part, Pin, Repin, Snapshot,
 };
-use crate::store::contract::Stand;
-use crate::store::contract::seconds;
+use crate::contract::Stand;
+use crate::contract::seconds;
 
 fn snapshot(hash: &str, files: &[(Part, &str, &str)]) -> Snapshot {
     let file =
@@ -169,7 +169,7 @@ pub(crate) async fn the_log_of_changes_is_bounded(stand: &mut dyn Stand) {
     // Many at once, so that they share commits.
     for _ in 0..21 {
         let some = (0..1_000).map(|_| store.note(change("x", "y")));
-        crate::store::contract::state::join(some).await;
+        crate::contract::state::join(some).await;
     }
     stand.crash().await;
     stand.advance(seconds(1));

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::question::Kv;
-use crate::store::Accepted;
-use crate::store::Intake;
-use crate::store::NewJob;
-use crate::store::Step;
-use crate::store::StoreError;
-use crate::store::contract::Stand;
-use crate::store::contract::action;
-use crate::store::contract::event;
-use crate::store::contract::keys;
-use crate::store::contract::seconds;
+use crate::Accepted;
+use crate::Intake;
+use crate::NewJob;
+use crate::Step;
+use crate::StoreError;
+use crate::contract::Stand;
+use crate::contract::action;
+use crate::contract::event;
+use crate::contract::keys;
+use crate::contract::seconds;
+use hookgate_model::question::Kv;
 
 /// What a call brings that has to be kept within this time.
 fn intake(key: &str, within: Duration) -> Intake {
@@ -29,7 +29,7 @@ pub(crate) async fn what_is_not_kept_in_time_is_not_kept_later(stand: &mut dyn S
     drop(held);
     // The store has worked since, so it has met what was given up.
     stand.accept(event("next", vec![action("next")])).await;
-    assert!(stand.store().show(crate::store::EventRef::Key("late".to_owned())).await.unwrap().is_none());
+    assert!(stand.store().show(crate::EventRef::Key("late".to_owned())).await.unwrap().is_none());
     stand.advance(seconds(1));
     assert_eq!(keys(&stand.claim_all().await), ["next"]);
     let again = stand.store().accept(intake("late", seconds(60))).await.unwrap();

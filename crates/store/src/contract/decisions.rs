@@ -1,12 +1,12 @@
 //! What a store must do with records of decisions.
 
-use crate::decision;
-use crate::decision::Capture;
-use crate::decision::Kept;
-use crate::decision::Record;
-use crate::store::Operation;
-use crate::store::contract::Stand;
-use crate::store::contract::seconds;
+use crate::Operation;
+use crate::contract::Stand;
+use crate::contract::seconds;
+use hookgate_model::decision;
+use hookgate_model::decision::Capture;
+use hookgate_model::decision::Kept;
+use hookgate_model::decision::Record;
 
 fn kept(id: &str, at: i64, route: &str, outcome: &str, handles: &[&str]) -> Kept {
     let record =

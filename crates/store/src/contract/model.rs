@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::store::Attempt;
-use crate::store::End;
-use crate::store::JobKind;
-use crate::store::JobState;
-use crate::store::Millis;
-use crate::store::NewEvent;
-use crate::store::NewJob;
-use crate::store::Settled;
-use crate::store::rest_after;
+use crate::Attempt;
+use crate::End;
+use crate::JobKind;
+use crate::JobState;
+use crate::Millis;
+use crate::NewEvent;
+use crate::NewJob;
+use crate::Settled;
+use crate::rest_after;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {

@@ -1,32 +1,32 @@
 //! The rules, one test each. `rules!(make)` makes a test of every one for the store that `make` gives.
 
-use crate::store::AFTER_DEATH;
-use crate::store::Accepted;
-use crate::store::End;
-use crate::store::Flags;
-use crate::store::Intake;
-use crate::store::JobState;
-use crate::store::MAX_GATHERED;
-use crate::store::MOST_DEATHS;
-use crate::store::NewEvent;
-use crate::store::NewJob;
-use crate::store::Operation;
-use crate::store::Query;
-use crate::store::Settled;
-use crate::store::StoreError;
-use crate::store::Token;
-use crate::store::contract::LEASE;
-use crate::store::contract::Stand;
-use crate::store::contract::action;
-use crate::store::contract::attempt;
-use crate::store::contract::event;
-use crate::store::contract::keys;
-use crate::store::contract::rule;
-use crate::store::contract::seconds;
+use crate::AFTER_DEATH;
+use crate::Accepted;
+use crate::End;
+use crate::Flags;
+use crate::Intake;
+use crate::JobState;
+use crate::MAX_GATHERED;
+use crate::MOST_DEATHS;
+use crate::NewEvent;
+use crate::NewJob;
+use crate::Operation;
+use crate::Query;
+use crate::Settled;
+use crate::StoreError;
+use crate::Token;
+use crate::contract::LEASE;
+use crate::contract::Stand;
+use crate::contract::action;
+use crate::contract::attempt;
+use crate::contract::event;
+use crate::contract::keys;
+use crate::contract::rule;
+use crate::contract::seconds;
 
 macro_rules! rules {
     ($make:expr) => {
-        $crate::store::contract::rules::rules!(
+        $crate::contract::rules::rules!(
             $make,
             a_key_is_kept_once_per_route,
             what_is_seen_as_another_is_kept_beside_it,
@@ -88,27 +88,27 @@ macro_rules! rules {
             #[tokio::test]
             async fn $name() {
                 let mut stand = $make;
-                $crate::store::contract::rules::$name(&mut stand).await;
+                $crate::contract::rules::$name(&mut stand).await;
             }
         )+
     };
 }
 pub(crate) use rules;
 
-pub(crate) use crate::store::contract::archive::{
+pub(crate) use crate::contract::archive::{
     a_long_text_comes_back_whole, a_pin_is_set_and_ended_with_a_change, a_release_is_kept_by_its_content,
     a_release_that_comes_again_is_the_newest, changes_are_a_chain_that_outlives_the_process,
     changes_are_filtered_and_paged, the_log_of_changes_is_bounded, the_newest_releases_stay_and_the_texts_of_others_go,
 };
-pub(crate) use crate::store::contract::deadlines::{
+pub(crate) use crate::contract::deadlines::{
     a_step_that_nobody_waits_for_any_more_is_not_taken, what_is_kept_in_time_stays,
     what_is_not_kept_in_time_is_not_kept_later, what_waits_for_a_store_is_kept_when_it_is_free_in_time,
 };
-pub(crate) use crate::store::contract::decisions::{
+pub(crate) use crate::contract::decisions::{
     a_sweep_leaves_the_newest_decisions, decisions_are_found_by_what_they_are_about,
     pages_of_decisions_stay_in_place_while_others_come,
 };
-pub(crate) use crate::store::contract::state::{
+pub(crate) use crate::contract::state::{
     a_dry_step_tells_and_changes_nothing, a_key_that_is_cleared_begins_anew, a_rate_is_exact_whoever_asks_at_once,
     keys_are_listed_in_pages, state_has_limits, state_outlives_the_process, who_asks_again_is_answered_the_same,
 };
@@ -567,7 +567,7 @@ pub(crate) async fn lists_are_filtered_and_paged(stand: &mut dyn Stand) {
 pub(crate) async fn long_details_are_cut_between_characters(stand: &mut dyn Stand) {
     stand.accept(event("a", vec![rule("r")])).await;
     let job = stand.claim_all().await.remove(0);
-    let long = crate::store::Attempt { detail: format!("x{}", "ä".repeat(2000)), ..attempt("failed") };
+    let long = crate::Attempt { detail: format!("x{}", "ä".repeat(2000)), ..attempt("failed") };
     stand.store().settle(job.token, long, End::Dead).await.unwrap();
     let kept = stand.show("a").await.jobs.remove(0).tries.remove(0).detail;
     assert_eq!(kept.len(), 2047);

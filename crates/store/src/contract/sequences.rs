@@ -6,28 +6,28 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use crate::store::Accepted;
-use crate::store::End;
-use crate::store::EventRef;
-use crate::store::Flags;
-use crate::store::JobKind;
-use crate::store::JobState;
-use crate::store::Leased;
-use crate::store::NewEvent;
-use crate::store::NewJob;
-use crate::store::Operation;
-use crate::store::Query;
-use crate::store::Selection;
-use crate::store::Settled;
-use crate::store::StoreError;
-use crate::store::Token;
-use crate::store::contract::LEASE;
-use crate::store::contract::Stand;
-use crate::store::contract::attempt;
-use crate::store::contract::event;
-use crate::store::contract::model::Held;
-use crate::store::contract::model::Model;
-use crate::store::contract::seconds;
+use crate::Accepted;
+use crate::End;
+use crate::EventRef;
+use crate::Flags;
+use crate::JobKind;
+use crate::JobState;
+use crate::Leased;
+use crate::NewEvent;
+use crate::NewJob;
+use crate::Operation;
+use crate::Query;
+use crate::Selection;
+use crate::Settled;
+use crate::StoreError;
+use crate::Token;
+use crate::contract::LEASE;
+use crate::contract::Stand;
+use crate::contract::attempt;
+use crate::contract::event;
+use crate::contract::model::Held;
+use crate::contract::model::Model;
+use crate::contract::seconds;
 
 const LANES: [&str; 3] = ["rule events/watch", "connector chat", "connector mail"];
 const KEYS: usize = 6;
@@ -270,7 +270,7 @@ impl Trial {
     }
 }
 
-impl crate::store::JobLine {
+impl crate::JobLine {
     fn new_key(&self) -> String {
         base(&self.key)
     }

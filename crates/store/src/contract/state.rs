@@ -7,13 +7,13 @@ use proptest::option::of;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::question::Kv;
-use crate::question::state::{Kept, State};
-use crate::store::StoreError;
-use crate::store::contract::Stand;
-use crate::store::contract::seconds;
-use crate::store::state::{MOST_KEEP, MOST_KEY, MOST_RATE, MOST_VALUE, REMEMBER};
-use crate::store::{KeyChoice, Operation, StatePage, StateQuery, Step};
+use crate::StoreError;
+use crate::contract::Stand;
+use crate::contract::seconds;
+use crate::state::{MOST_KEEP, MOST_KEY, MOST_RATE, MOST_VALUE, REMEMBER};
+use crate::{KeyChoice, Operation, StatePage, StateQuery, Step};
+use hookgate_model::question::Kv;
+use hookgate_model::question::state::{Kept, State};
 
 const MINUTE: Duration = seconds(60);
 

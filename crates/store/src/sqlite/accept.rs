@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use rusqlite::params;
 
-use crate::store::Accepted;
-use crate::store::Flags;
-use crate::store::Intake;
-use crate::store::NewEvent;
-use crate::store::NewJob;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::jobs;
-use crate::store::sqlite::work::Tx;
-use crate::store::sqlite::work::next;
+use crate::Accepted;
+use crate::Flags;
+use crate::Intake;
+use crate::NewEvent;
+use crate::NewJob;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::jobs;
+use crate::sqlite::work::Tx;
+use crate::sqlite::work::next;
 
 pub(super) fn accept(tx: &mut Tx<'_>, intake: &Intake) -> Result<Vec<Accepted>, Fault> {
     let doubtful = intake.until.is_some();

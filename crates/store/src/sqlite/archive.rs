@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use crate::store::StoreError;
-use crate::store::archive::{
+use crate::StoreError;
+use crate::archive::{
     Archive, Change, ChangePage, ChangeQuery, FileLine, MOST_DETAIL, NewChange, PastRelease, Pin, Snapshot, Verified,
 };
-use crate::store::sqlite::Sqlite;
-use crate::store::sqlite::changes;
-use crate::store::sqlite::releases;
+use crate::sqlite::Sqlite;
+use crate::sqlite::changes;
+use crate::sqlite::releases;
 
 #[async_trait]
 impl Archive for Sqlite {
@@ -79,7 +79,7 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 fn by_digest(release: Snapshot) -> (releases::Named, BTreeMap<String, Arc<[u8]>>) {
     let Snapshot { hash, who, at, about, files } = release;
     let mut texts = BTreeMap::new();
-    let line = |file: crate::store::archive::File| {
+    let line = |file: crate::archive::File| {
         let digest = hex::encode(Sha256::digest(&file.text));
         let line = FileLine { part: file.part, name: file.name, digest, bytes: file.text.len() as u64 };
         texts.insert(line.digest.clone(), file.text);

@@ -19,12 +19,12 @@ use rustix::fs::FlockOperation;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
-use crate::store::StoreError;
-use crate::store::backups::Backups;
-use crate::store::sqlite::Sqlite;
-use crate::store::sqlite::fault;
-use crate::store::sqlite::place;
-use crate::store::sqlite::place::beside;
+use crate::StoreError;
+use crate::backups::Backups;
+use crate::sqlite::Sqlite;
+use crate::sqlite::fault;
+use crate::sqlite::place;
+use crate::sqlite::place::beside;
 
 #[async_trait]
 impl Backups for Sqlite {

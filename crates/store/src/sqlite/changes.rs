@@ -7,11 +7,11 @@ use rusqlite::params;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use crate::store::archive::{
+use crate::archive::{
     Change, ChangePage, ChangeQuery, Follower, MOST_CHANGE_PAGE, MOST_CHANGES, NewChange, Pin, Repin, Verified,
 };
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::work::Tx;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::work::Tx;
 
 const DEFAULT_PAGE: usize = 50;
 const COLUMNS: &str = "number, at, who, what, subject, detail, was, became, previous, hash";

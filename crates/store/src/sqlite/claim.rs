@@ -15,20 +15,20 @@ use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
 
-use crate::store::Claimed;
-use crate::store::EventOf;
-use crate::store::JobKind;
-use crate::store::Leased;
-use crate::store::MAX_GATHERED;
-use crate::store::Millis;
-use crate::store::Share;
-use crate::store::Token;
-use crate::store::sqlite::accept::flags_of;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::jobs;
-use crate::store::sqlite::settle;
-use crate::store::sqlite::work::Tx;
-use crate::store::sqlite::work::next;
+use crate::Claimed;
+use crate::EventOf;
+use crate::JobKind;
+use crate::Leased;
+use crate::MAX_GATHERED;
+use crate::Millis;
+use crate::Share;
+use crate::Token;
+use crate::sqlite::accept::flags_of;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::jobs;
+use crate::sqlite::settle;
+use crate::sqlite::work::Tx;
+use crate::sqlite::work::next;
 
 /// The answer, if there is nothing to give out: an idle look must not cost a write.
 pub(super) fn look(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Claimed>, Fault> {

@@ -7,8 +7,8 @@ use rusqlite::ErrorCode;
 use rusqlite::OpenFlags;
 use rusqlite::ffi;
 
-use crate::store::open::OpenError;
-use crate::store::sqlite::fault;
+use crate::open::OpenError;
+use crate::sqlite::fault;
 
 /// Each step brings the schema from its place in the list to the next number, kept in `user_version`.
 const MIGRATIONS: &[&str] = &[

@@ -9,18 +9,18 @@ use rusqlite::params;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use crate::decision::Capture;
-use crate::decision::Kept;
-use crate::decision::LOOK_AT_MOST;
-use crate::decision::MAX_PAGE;
-use crate::decision::Millis;
-use crate::decision::Page;
-use crate::decision::Query;
-use crate::decision::Record;
-use crate::store::StoreError;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::sweep::CHUNK;
-use crate::store::sqlite::work::Tx;
+use crate::StoreError;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::sweep::CHUNK;
+use crate::sqlite::work::Tx;
+use hookgate_model::decision::Capture;
+use hookgate_model::decision::Kept;
+use hookgate_model::decision::LOOK_AT_MOST;
+use hookgate_model::decision::MAX_PAGE;
+use hookgate_model::decision::Millis;
+use hookgate_model::decision::Page;
+use hookgate_model::decision::Query;
+use hookgate_model::decision::Record;
 
 const DEFAULT_PAGE: usize = 50;
 

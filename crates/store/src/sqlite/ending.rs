@@ -3,11 +3,11 @@
 
 use std::sync::PoisonError;
 
-use crate::store::StoreError;
-use crate::store::sqlite::Sqlite;
+use crate::StoreError;
+use crate::sqlite::Sqlite;
 
 impl Sqlite {
-    /// See [`Store::close`](crate::store::Store::close).
+    /// See [`Store::close`](crate::Store::close).
     pub(super) async fn end(&self) -> Result<(), StoreError> {
         self.people.close().await;
         self.calls.close().await;

@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::ErrorCode;
 use rustix::fs::StatVfsMountFlags;
 
-use crate::store::StoreError;
-use crate::store::open::OpenError;
+use crate::StoreError;
+use crate::open::OpenError;
 
 /// The database is at fault, so that the store cannot be opened.
 pub(super) fn unopened(file: &Path, error: rusqlite::Error) -> OpenError {

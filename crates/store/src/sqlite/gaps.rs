@@ -7,7 +7,7 @@
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 
-use crate::store::Millis;
+use crate::Millis;
 
 /// Shorter ones are restarts.
 const LEAST: Millis = 3_600_000;

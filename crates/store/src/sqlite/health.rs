@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use crate::store::Health;
-use crate::store::Millis;
-use crate::store::StoreError;
-use crate::store::sqlite::Sqlite;
+use crate::Health;
+use crate::Millis;
+use crate::StoreError;
+use crate::sqlite::Sqlite;
 
 /// A count of this many jobs is not made again for every question: not before this, nor before so many times what it took.
 const MANY: u64 = 50_000;

@@ -4,13 +4,13 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 
-use crate::store::JobKind;
-use crate::store::JobState;
-use crate::store::Millis;
-use crate::store::NewJob;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::work::Tx;
-use crate::store::sqlite::work::next;
+use crate::JobKind;
+use crate::JobState;
+use crate::Millis;
+use crate::NewJob;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::work::Tx;
+use crate::sqlite::work::next;
 
 const INSERT: &str = "
     INSERT INTO job (id, event, parent, kind, lane, name, key, state, due, behind, attempts, claim, claimed, replay,

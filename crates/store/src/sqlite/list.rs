@@ -9,17 +9,17 @@ use rusqlite::Row;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use crate::store::Attempt;
-use crate::store::Dossier;
-use crate::store::EventLine;
-use crate::store::EventRef;
-use crate::store::JobLine;
-use crate::store::JobState;
-use crate::store::MAX_PAGE;
-use crate::store::Page;
-use crate::store::Query;
-use crate::store::sqlite::accept::flags_of;
-use crate::store::sqlite::claim::kind_of;
+use crate::Attempt;
+use crate::Dossier;
+use crate::EventLine;
+use crate::EventRef;
+use crate::JobLine;
+use crate::JobState;
+use crate::MAX_PAGE;
+use crate::Page;
+use crate::Query;
+use crate::sqlite::accept::flags_of;
+use crate::sqlite::claim::kind_of;
 
 const DEFAULT_PAGE: usize = 50;
 

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use rusqlite::Connection;
 
-use crate::store::sqlite::place;
+use crate::sqlite::place;
 
 /// So many frames are in the log when it goes into the database. SQLite's own number.
 const CHECKPOINT_AT: u64 = 1_000;

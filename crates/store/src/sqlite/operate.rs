@@ -4,20 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::EventRef;
-use crate::store::JobState;
-use crate::store::Query;
-use crate::store::Selection;
-use crate::store::StoreError;
-use crate::store::sqlite::Sqlite;
-use crate::store::sqlite::decisions;
-use crate::store::sqlite::gaps;
-use crate::store::sqlite::jobs::millis;
-use crate::store::sqlite::list;
-use crate::store::sqlite::replay;
-use crate::store::sqlite::replay::Lanes;
-use crate::store::sqlite::state;
-use crate::store::sqlite::sweep;
+use crate::EventRef;
+use crate::JobState;
+use crate::Query;
+use crate::Selection;
+use crate::StoreError;
+use crate::sqlite::Sqlite;
+use crate::sqlite::decisions;
+use crate::sqlite::gaps;
+use crate::sqlite::jobs::millis;
+use crate::sqlite::list;
+use crate::sqlite::replay;
+use crate::sqlite::replay::Lanes;
+use crate::sqlite::state;
+use crate::sqlite::sweep;
 
 /// How many events are looked for at a time, and how many of them are changed in one transaction.
 const PAGE: usize = 500;

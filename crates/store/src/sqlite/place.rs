@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use rustix::fs::FlockOperation;
 
-use crate::store::open::OpenError;
+use crate::open::OpenError;
 
 /// Which file a path leads to: device and number.
 pub(super) type Identity = (u64, u64);

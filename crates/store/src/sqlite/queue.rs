@@ -11,9 +11,9 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::pressure::Overload;
-use crate::store::StoreError;
-use crate::store::sqlite::work::Work;
+use crate::StoreError;
+use crate::sqlite::work::Work;
+use hookgate_model::pressure::Overload;
 
 /// How many pieces of work may wait, of either kind, and how many bytes of bodies arrivals may bring.
 const MOST: usize = 4096;

@@ -17,10 +17,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::pressure;
-use crate::store::StoreError;
-use crate::store::sqlite::connect;
-use crate::store::sqlite::fault;
+use crate::StoreError;
+use crate::sqlite::connect;
+use crate::sqlite::fault;
+use hookgate_model::pressure;
 
 /// How many lists and searches of people are read at once: each may keep a processor busy for a while.
 const FOR_PEOPLE: usize = 2;

@@ -5,11 +5,11 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 
-use crate::store::Millis;
-use crate::store::rest_after;
-use crate::store::sqlite::gaps;
-use crate::store::sqlite::jobs;
-use crate::store::sqlite::work::Numbers;
+use crate::Millis;
+use crate::rest_after;
+use crate::sqlite::gaps;
+use crate::sqlite::jobs;
+use crate::sqlite::work::Numbers;
 
 /// A clock this far behind was set back; less is the spread of clocks.
 const SET_BACK: Millis = 60_000;

@@ -12,11 +12,11 @@ use rusqlite::OptionalExtension;
 use rusqlite::params;
 use sha2::{Digest, Sha256};
 
-use crate::store::Millis;
-use crate::store::StoreError;
-use crate::store::archive::{FileLine, MOST_RELEASE_BYTES, MOST_RELEASES, Part, PastRelease};
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::work::Tx;
+use crate::Millis;
+use crate::StoreError;
+use crate::archive::{FileLine, MOST_RELEASE_BYTES, MOST_RELEASES, Part, PastRelease};
+use crate::sqlite::fault::Fault;
+use crate::sqlite::work::Tx;
 
 /// The most bytes that one transaction writes or removes of a text.
 const PIECE: usize = 256 << 10;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 
-use crate::store::JobKind;
-use crate::store::JobState;
-use crate::store::StoreError;
-use crate::store::sqlite::accept::flags_of;
-use crate::store::sqlite::claim::kind_of;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::jobs;
-use crate::store::sqlite::list::state_of;
-use crate::store::sqlite::work::Tx;
+use crate::JobKind;
+use crate::JobState;
+use crate::StoreError;
+use crate::sqlite::accept::flags_of;
+use crate::sqlite::claim::kind_of;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::jobs;
+use crate::sqlite::list::state_of;
+use crate::sqlite::work::Tx;
 
 /// Which jobs of the events an operation is about: all, or those of these lanes.
 pub(super) type Lanes = Arc<[Vec<i64>]>;

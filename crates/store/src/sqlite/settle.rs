@@ -6,14 +6,14 @@
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 
-use crate::store::Attempt;
-use crate::store::End;
-use crate::store::Millis;
-use crate::store::Settled;
-use crate::store::Token;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::jobs;
-use crate::store::sqlite::work::Tx;
+use crate::Attempt;
+use crate::End;
+use crate::Millis;
+use crate::Settled;
+use crate::Token;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::jobs;
+use crate::sqlite::work::Tx;
 
 /// How much of what was answered is kept.
 const MOST_DETAIL: usize = 2048;

@@ -10,16 +10,16 @@ use rusqlite::params;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use serde_json::Value;
 
-use crate::question::Kv;
-use crate::question::state::Kept;
-use crate::store::Millis;
-use crate::store::StoreError;
-use crate::store::sqlite::Sqlite;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::jobs::millis;
-use crate::store::sqlite::work::Tx;
-use crate::store::state;
-use crate::store::state::{KeyChoice, KeyRange, StateEntry, StatePage, StateQuery, Step};
+use crate::Millis;
+use crate::StoreError;
+use crate::sqlite::Sqlite;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::jobs::millis;
+use crate::sqlite::work::Tx;
+use crate::state;
+use crate::state::{KeyChoice, KeyRange, StateEntry, StatePage, StateQuery, Step};
+use hookgate_model::question::Kv;
+use hookgate_model::question::state::Kept;
 
 /// How many rows one transaction of a sweep removes: each may be some pages long.
 pub(super) const CHUNK: u64 = 200;

@@ -5,11 +5,11 @@ use rusqlite::Connection;
 use rusqlite::Row;
 use rusqlite::params;
 
-use crate::failpoint;
-use crate::store::Millis;
-use crate::store::sqlite::fault::Fault;
-use crate::store::sqlite::replay::meant;
-use crate::store::sqlite::work::Tx;
+use crate::Millis;
+use crate::sqlite::fault::Fault;
+use crate::sqlite::replay::meant;
+use crate::sqlite::work::Tx;
+use hookgate_model::failpoint;
 
 /// How many rows one transaction removes.
 pub(super) const CHUNK: usize = 500;

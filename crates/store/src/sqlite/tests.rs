@@ -5,8 +5,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::NewEvent;
-use crate::store::NewJob;
+use crate::NewEvent;
+use crate::NewJob;
 
 fn event(key: &str) -> NewEvent {
     let job = NewJob {

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
 
-use crate::store::GRACE;
-use crate::store::StoreError;
-use crate::store::sqlite::work::Wanted;
+use crate::GRACE;
+use crate::StoreError;
+use crate::sqlite::work::Wanted;
 
 /// Gives up a piece of work that was not begun when nobody waits for it any more.
 pub(super) struct Forgo(pub(super) Arc<Wanted>);

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use tokio::sync::oneshot;
 
-use crate::store::Millis;
-use crate::store::StoreError;
-use crate::store::sqlite::fault::Fault;
+use crate::Millis;
+use crate::StoreError;
+use crate::sqlite::fault::Fault;
 
 /// The transaction that work is done in.
 pub(super) struct Tx<'a> {

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::admin::access::sight::{Disclosure, Sight};
 use crate::admin::desk::Desk;
-use crate::decision::{Capture, Record};
-use crate::store::EventRef;
-use crate::telemetry::escape;
+use hookgate_engine::telemetry::escape;
+use hookgate_model::decision::{Capture, Record};
+use hookgate_store::EventRef;
 
 /// The request that the form begins with.
 pub(in crate::admin::viewer) struct Input {

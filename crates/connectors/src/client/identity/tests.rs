@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::command::Task;
-use crate::connectors::http;
-use crate::connectors::tests::{Server, Then, hasty, order, response, try_made};
-use crate::question::{Ask, Question, Reason};
+use crate::http;
+use crate::tests::{Server, Then, hasty, order, response, try_made};
+use hookgate_model::command::Task;
+use hookgate_model::question::{Ask, Question, Reason};
 
 /// An authority that makes certificates for clients.
 struct Authority {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::connectors::http::KIND;
-use crate::connectors::tests::{Server, Then, hasty, response, setup, tls};
-use crate::connectors::{Connector, setup::Setup};
+use crate::http::KIND;
+use crate::tests::{Server, Then, hasty, response, setup, tls};
+use crate::{Connector, setup::Setup};
 
 const PATIENT: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(700);

@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::connectors::Connector;
-use crate::connectors::http::KIND;
-use crate::connectors::tests::{Server, Then, hasty, made, response, setup, try_made};
-use crate::question::{Ask, Question};
-use crate::secret::Secret;
+use crate::Connector;
+use crate::http::KIND;
+use crate::tests::{Server, Then, hasty, made, response, setup, try_made};
+use hookgate_model::question::{Ask, Question};
+use hookgate_model::secret::Secret;
 
 const PATIENT: Duration = Duration::from_secs(20);
 

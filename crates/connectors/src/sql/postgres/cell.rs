@@ -9,10 +9,10 @@ use serde_json::Value;
 use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
-use crate::connectors::sql::reading;
-use crate::connectors::sql::reading::bad_cell;
-use crate::question::Trouble;
-use crate::question::digits;
+use crate::sql::reading;
+use crate::sql::reading::bad_cell;
+use hookgate_model::question::Trouble;
+use hookgate_model::question::digits;
 
 type Problem = Box<dyn Error + Sync + Send>;
 

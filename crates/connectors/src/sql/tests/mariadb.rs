@@ -1,8 +1,8 @@
 //! MariaDB.
 
 use super::*;
-use crate::connectors::tests::servers::certificate_for;
-use crate::connectors::tests::servers::mariadb::MariaDb;
+use crate::tests::servers::certificate_for;
+use crate::tests::servers::mariadb::MariaDb;
 
 /// Settings of a user with a database of its own, with its password in `folder`.
 async fn with_user(server: &MariaDb, folder: &TempDir, user: &str, statements: &[&str]) -> Value {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::connectors::tests::servers::certificate_for;
-use crate::connectors::tests::servers::postgres::Postgres;
+use crate::tests::servers::certificate_for;
+use crate::tests::servers::postgres::Postgres;
 
 /// Settings of a user that these statements make, with its password in `folder`.
 async fn with_user(server: &Postgres, folder: &TempDir, user: &str, statements: &str) -> Value {
@@ -313,7 +313,7 @@ async fn a_server_that_was_gone_is_found_again() {
     server.run("select 1").await;
     assert_eq!(value(&sql, "select 1", json!([])).await, json!(1));
     // An expired certificate is noticed at the next connection.
-    certificate_for(server.folder(), crate::connectors::tests::servers::User::named("postgres"), "localhost", 2002);
+    certificate_for(server.folder(), crate::tests::servers::User::named("postgres"), "localhost", 2002);
     server.stop();
     server.start();
     let expired = json!({ "ca_file": server.authority().to_str().expect("a path") });

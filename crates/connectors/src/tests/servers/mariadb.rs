@@ -11,21 +11,21 @@ use tempfile::TempDir;
 use super::{Running, Shared, User, certificate, folder_of, free_port, own, program, run, run_as};
 
 /// A server with TLS, a database `people`, and an `admin` that may do everything.
-pub(in crate::connectors) struct MariaDb {
+pub(crate) struct MariaDb {
     folder: TempDir,
     program: PathBuf,
-    pub(in crate::connectors) port: u16,
+    pub(crate) port: u16,
     running: Mutex<Option<Running>>,
 }
 
 impl MariaDb {
     /// One that others use, too: do not stop it.
-    pub(in crate::connectors) fn shared() -> Option<Arc<Self>> {
+    pub(crate) fn shared() -> Option<Arc<Self>> {
         static SHARED: Shared<MariaDb> = Shared::new();
         SHARED.get(Self::new)
     }
 
-    pub(in crate::connectors) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let program = program(&["/usr/sbin/mariadbd", "/usr/bin/mariadbd"])?;
         let install = super::program(&["/usr/bin/mariadb-install-db"])?;
         let user = User::named("mysql");
@@ -52,7 +52,7 @@ impl MariaDb {
         Some(server)
     }
 
-    pub(in crate::connectors) fn start(&self) {
+    pub(crate) fn start(&self) {
         let folder = self.folder.path();
         let mut command = run_as(User::named("mysql"), &self.program);
         command.current_dir(folder).args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
@@ -73,17 +73,17 @@ impl MariaDb {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
     }
 
-    pub(in crate::connectors) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Its certificate.
-    pub(in crate::connectors) fn authority(&self) -> PathBuf {
+    pub(crate) fn authority(&self) -> PathBuf {
         self.folder.path().join("cert.pem")
     }
 
     /// Runs statements as `admin`, each of them alone.
-    pub(in crate::connectors) async fn run(&self, statements: &[&str]) {
+    pub(crate) async fn run(&self, statements: &[&str]) {
         let options = mysql_async::OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
             .tcp_port(self.port)

@@ -11,21 +11,21 @@ use tokio_postgres::NoTls;
 use super::{Running, Shared, User, certificate, folder_of, free_port, missing, own, run, run_as};
 
 /// A cluster with TLS, passwords, and an `admin` that may do everything.
-pub(in crate::connectors) struct Postgres {
+pub(crate) struct Postgres {
     folder: TempDir,
     programs: PathBuf,
-    pub(in crate::connectors) port: u16,
+    pub(crate) port: u16,
     running: Mutex<Option<Running>>,
 }
 
 impl Postgres {
     /// One that others use, too: do not stop it.
-    pub(in crate::connectors) fn shared() -> Option<Arc<Self>> {
+    pub(crate) fn shared() -> Option<Arc<Self>> {
         static SHARED: Shared<Postgres> = Shared::new();
         SHARED.get(Self::new)
     }
 
-    pub(in crate::connectors) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let Some(programs) = versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists())
         else {
@@ -58,7 +58,7 @@ impl Postgres {
         Some(server)
     }
 
-    pub(in crate::connectors) fn start(&self) {
+    pub(crate) fn start(&self) {
         let folder = self.folder.path();
         let mut command = run_as(User::named("postgres"), &self.programs.join("postgres"));
         command.current_dir(folder).arg("-D").arg(folder.join("data"));
@@ -78,21 +78,21 @@ impl Postgres {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
     }
 
-    pub(in crate::connectors) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Its certificate.
-    pub(in crate::connectors) fn authority(&self) -> PathBuf {
+    pub(crate) fn authority(&self) -> PathBuf {
         self.folder.path().join("cert.pem")
     }
 
-    pub(in crate::connectors) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Runs statements as `admin`.
-    pub(in crate::connectors) async fn run(&self, statements: &str) {
+    pub(crate) async fn run(&self, statements: &str) {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.port).user("admin").password("admin").dbname("postgres");
         for _ in 0..200 {

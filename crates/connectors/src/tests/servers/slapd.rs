@@ -13,11 +13,11 @@ use super::{Running, Shared, certificate, free_port, program, run};
 
 /// A directory below `dc=example,dc=com` with StartTLS on one port and TLS on the other. It takes a bind without a password
 /// for an anonymous one, as many do.
-pub(in crate::connectors) struct Slapd {
+pub(crate) struct Slapd {
     folder: TempDir,
     program: PathBuf,
-    pub(in crate::connectors) port: u16,
-    pub(in crate::connectors) tls_port: u16,
+    pub(crate) port: u16,
+    pub(crate) tls_port: u16,
     running: Mutex<Option<Running>>,
 }
 
@@ -40,12 +40,12 @@ const ENTRIES: &str = "dn: dc=example,dc=com\nobjectClass: dcObject\nobjectClass
 
 impl Slapd {
     /// One that others use, too: do not stop it.
-    pub(in crate::connectors) fn shared() -> Option<Arc<Self>> {
+    pub(crate) fn shared() -> Option<Arc<Self>> {
         static SHARED: Shared<Slapd> = Shared::new();
         SHARED.get(Self::new)
     }
 
-    pub(in crate::connectors) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let program = program(&["/usr/sbin/slapd", "/usr/lib/openldap/slapd"])?;
         super::program(&["/usr/bin/ldappasswd"])?;
         let folder = tempfile::tempdir().expect("a folder");
@@ -81,7 +81,7 @@ impl Slapd {
         Some(server)
     }
 
-    pub(in crate::connectors) fn start(&self) {
+    pub(crate) fn start(&self) {
         let folder = self.folder.path();
         let mut command = Command::new(&self.program);
         command.arg("-f").arg(folder.join("slapd.conf")).args(["-d", "0", "-h"]);
@@ -90,17 +90,17 @@ impl Slapd {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
     }
 
-    pub(in crate::connectors) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         drop(self.running.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Its certificate.
-    pub(in crate::connectors) fn authority(&self) -> PathBuf {
+    pub(crate) fn authority(&self) -> PathBuf {
         self.folder.path().join("cert.pem")
     }
 
     /// Gives an entry another password.
-    pub(in crate::connectors) fn set_password(&self, dn: &str, password: &str) {
+    pub(crate) fn set_password(&self, dn: &str, password: &str) {
         let mut command = Command::new("/usr/bin/ldappasswd");
         command.args(["-x", "-H", &format!("ldap://127.0.0.1:{}", self.port), "-D", "cn=admin,dc=example,dc=com"]);
         run(command.args(["-w", "admin-word", "-s", password, dn]));

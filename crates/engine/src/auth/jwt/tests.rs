@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::tests::issuer::{Issuer, unsigned};
-use crate::files::fence::Fence;
+use hookgate_model::files::fence::Fence;
 
 const NOW: u64 = 1_800_000_000;
 

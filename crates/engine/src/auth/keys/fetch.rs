@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::auth::error::SetupError;
 use crate::auth::keys::set::{KeySet, MAX_SET_BYTES};
-use crate::files::fence::Fence;
+use hookgate_model::files::fence::Fence;
 
 /// For a whole fetch. It runs behind the calls, so it may take longer than any of them.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);

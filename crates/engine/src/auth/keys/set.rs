@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::auth::jwt::algorithm;
 use crate::auth::keys::Lookup;
-use crate::files::fence::{Fence, Purpose};
+use hookgate_model::files::fence::{Fence, Purpose};
 
 /// The largest set that is read, in bytes.
 pub(super) const MAX_SET_BYTES: usize = 1024 * 1024;

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
 /// An RSA key in PKCS#1 that protects nothing; it is a file because ring cannot make RSA keys.
-const RSA: &[u8] = include_bytes!("../jwt/rsa_for_tests.der");
+const RSA: &[u8] = include_bytes!("../../../../../tests/fixtures/rsa.der");
 
 pub(in crate::auth) struct Issuer {
     id: &'static str,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::check::{Check, named, text};
 use crate::config::source::{has_password, join};
-use crate::secret::literal;
+use hookgate_model::secret::literal;
 
 const HELP: &str = "write `{ env = \"NAME\" }` or `{ file = \"PATH\" }` in its place; a value that is no secret goes under another name";
 const HELP_OF_ADDRESS: &str =

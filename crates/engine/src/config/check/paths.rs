@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::config::check::{Check, named, text};
 use crate::config::source::join;
-use crate::files::FileError;
-use crate::files::fence::{check_names, leads_out};
+use hookgate_model::files::FileError;
+use hookgate_model::files::fence::{check_names, leads_out};
 
 impl Check<'_> {
     /// Files that become a part of a release, or are read as certificates.

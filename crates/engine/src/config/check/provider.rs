@@ -7,7 +7,7 @@ use crate::config::HookFacts;
 use crate::config::check::routes::auth_ways;
 use crate::config::check::{named, text, texts};
 use crate::config::source::{Source, join};
-use crate::finding::{Finding, Severity, nearest};
+use hookgate_model::finding::{Finding, Severity, nearest};
 
 pub(super) fn warnings(source: &Source, root: &Value, hooks: &[HookFacts]) -> Vec<Finding> {
     let mut check = Provider { source, root, findings: Vec::new() };

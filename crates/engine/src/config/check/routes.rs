@@ -9,7 +9,7 @@ use crate::config::routes::PREVIEW_BY_HEADER;
 use crate::config::source::{Source, join};
 use crate::config::unknown::misplaced;
 use crate::config::{FailureForm, HookFacts};
-use crate::finding::{Finding, Severity};
+use hookgate_model::finding::{Finding, Severity};
 
 /// Headers that providers and their proxies send with every call.
 const SENT_ANYWAY: [&str; 12] = [

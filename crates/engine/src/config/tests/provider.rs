@@ -2,7 +2,7 @@
 
 use super::{KNOWN, findings, good, parse};
 use crate::config::salvage;
-use crate::finding::{Finding, Severity};
+use hookgate_model::finding::{Finding, Severity};
 
 const AUTH: &str = r#"
 [auth.okta]

@@ -1,8 +1,8 @@
 //! When the next look is.
 
 use super::*;
-use crate::connectors::log::{EventLog, Reading};
-use crate::secret::Ring;
+use hookgate_connectors::log::{EventLog, Reading};
+use hookgate_model::secret::Ring;
 
 struct Nothing;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::connectors::breaker::Breaker;
 use crate::delivery::Delivery;
 use crate::delivery::outbox;
 use crate::release::{Plan, Release, Rule};
+use hookgate_connectors::breaker::Breaker;
 
 /// Jobs of a lane that nobody runs any more (its rule or connector is gone) that are looked at at a time.
 const ORPHANS: usize = 16;

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::decision::Failure;
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::outcome::RunOutcome;
 use crate::records::{Recorder, RefusedCall, RunInput, Seen, Weight};
 use crate::release::Plan;
+use hookgate_model::decision::Failure;
 
 impl Record {
     /// A call that was decided. A repeated one was remembered the first time, and what carries events has no script.

@@ -5,18 +5,18 @@ use std::sync::LazyLock;
 use rhai::{Dynamic, EvalAltResult, ImmutableString, NativeCallContext};
 use serde_json::Value;
 
-use crate::finding::unknown;
 use crate::harness::diff;
 use crate::harness::outcome::Outcome;
 use crate::harness::session;
 use crate::harness::session::{Failure, Fallible};
-use crate::script::diagnose::reasons;
-use crate::script::diagnose::reasons::{FAILURE_REASONS, FailureReason};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json::{json_for_reading, shown};
-use crate::script::prelude::secret::Hidden;
-use crate::script::prelude::text;
-use crate::script::trace::values;
+use hookgate_model::finding::unknown;
+use hookgate_script::diagnose::reasons;
+use hookgate_script::diagnose::reasons::{FAILURE_REASONS, FailureReason};
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json::{json_for_reading, shown};
+use hookgate_script::prelude::secret::Hidden;
+use hookgate_script::prelude::text;
+use hookgate_script::trace::values;
 
 /// What is wrong, and lines that show it.
 struct Broken {

@@ -5,16 +5,16 @@ use std::sync::LazyLock;
 use rhai::{Array, Dynamic, EvalAltResult};
 use serde_json::{Map, Value, json};
 
-use crate::finding::unknown;
 use crate::harness::functions::mocks::change;
 use crate::harness::session::Fallible;
-use crate::question::fit;
-use crate::question::fit::Stated;
-use crate::question::{Answer, Kv, Reason, Trouble};
-use crate::script::context::Mock;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json::json_from_dynamic;
-use crate::script::prelude::lookups::kv::stored_key;
+use hookgate_model::finding::unknown;
+use hookgate_model::question::fit;
+use hookgate_model::question::fit::Stated;
+use hookgate_model::question::{Answer, Kv, Reason, Trouble};
+use hookgate_script::context::Mock;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json::json_from_dynamic;
+use hookgate_script::prelude::lookups::kv::stored_key;
 
 /// How long a test's own values of `kv` are kept.
 const KEEP: std::time::Duration = std::time::Duration::from_hours(400 * 24);
@@ -142,7 +142,7 @@ fn mock_failure(connector: &str, question: &str, sent: Option<&Dynamic>, kind: &
 fn set_kv(values: &rhai::Map) -> Fallible<()> {
     let Value::Object(values) = given("set_kv", &Dynamic::from_map(values.clone()))? else { return Ok(()) };
     change("set_kv", |session| {
-        let mut state = crate::question::state::State::default();
+        let mut state = hookgate_model::question::state::State::default();
         for (key, value) in values {
             let key = stored_key(&key);
             state.step(&Kv::Set { key, value, keep: KEEP }, session.mocked.now.as_millisecond());

@@ -4,7 +4,7 @@ use rhai::{Dynamic, EvalAltResult, NativeCallContext};
 
 use crate::harness::session;
 use crate::harness::session::{Fallible, Mark, Row};
-use crate::script::library::{Doc, Library};
+use hookgate_script::library::{Doc, Library};
 
 fn case(name: &str) -> Fallible<()> {
     session::with("case", |session| {

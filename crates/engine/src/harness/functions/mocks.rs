@@ -8,12 +8,12 @@ use crate::harness::cases;
 use crate::harness::session;
 use crate::harness::session::{Fallible, Session};
 use crate::harness::subject::TableShape;
-use crate::script::context;
-use crate::script::context::{Surroundings, World};
-use crate::script::depth;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json::json_from_dynamic;
-use crate::script::prelude::time::Time;
+use hookgate_script::context;
+use hookgate_script::context::{Surroundings, World};
+use hookgate_script::depth;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json::json_from_dynamic;
+use hookgate_script::prelude::time::Time;
 
 /// Changes the session, and what the test itself reads, in the same way.
 pub(super) fn change(name: &str, body: impl FnOnce(&mut Session) -> Fallible<()>) -> Fallible<()> {

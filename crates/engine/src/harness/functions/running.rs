@@ -5,15 +5,15 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
 
-use crate::finding::nearest;
 use crate::harness::outcome;
 use crate::harness::outcome::Outcome;
 use crate::harness::session;
 use crate::harness::session::Fallible;
 use crate::harness::stage::{TestCall, merge};
-use crate::hooks::Hook;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json::{dynamic_from_json, json_from_dynamic};
+use hookgate_hooks::Hook;
+use hookgate_model::finding::nearest;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json::{dynamic_from_json, json_from_dynamic};
 
 /// The body of a call, whole.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::harness::session;
 use crate::harness::session::Fallible;
 use crate::harness::stage::Fails;
-use crate::message::{Outcome, Sending, Tried};
-use crate::script::library::{Doc, Library};
+use hookgate_model::message::{Outcome, Sending, Tried};
+use hookgate_script::library::{Doc, Library};
 
 const WORDS: [(&str, Option<Fails>); 4] = [
     ("taken", None),

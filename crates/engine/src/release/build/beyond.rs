@@ -1,12 +1,12 @@
 //! What else is wrong with a bundle whose configuration has mistakes, so that everything is said at once.
 
 use crate::config;
-use crate::finding::{Finding, Severity};
 use crate::release::build::survey::survey;
 use crate::release::build::{Secrets, assemble, read_document};
 use crate::release::bundle::Place;
 use crate::release::convert::known;
 use crate::telemetry::metrics::Metrics;
+use hookgate_model::finding::{Finding, Severity};
 
 /// The mistakes of a configuration, and those of the scripts and tables beside it. Where only unknown keys are wrong, the
 /// bundle is looked at without them; otherwise the scripts are, each by itself. Secrets are not looked for.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::config::Document;
-use crate::files::fence::{Fence, Purpose};
-use crate::finding::Finding;
 use crate::release::tables;
+use hookgate_model::files::fence::{Fence, Purpose};
+use hookgate_model::finding::Finding;
 
 /// The bytes of every table, by its name.
 ///

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::connectors::Connectors;
-use crate::connectors::setup::Problem;
-use crate::finding::Finding;
 use crate::release::Release;
 use crate::release::access;
 use crate::release::build::Work;
 use crate::release::fence::World;
 use crate::release::outside;
 use crate::release::routes::{Accesses, Logs};
+use hookgate_connectors::Connectors;
+use hookgate_connectors::setup::Problem;
+use hookgate_model::finding::Finding;
 
 impl Work<'_> {
     pub(super) fn gates(&mut self, world: &World<'_>, before: Option<&Release>) -> Accesses {

@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use crate::config;
 use crate::config::Document;
-use crate::files::fence::Fence;
-use crate::finding::Finding;
 use crate::release::build::files::read_table;
 use crate::release::build::{Work, dedupe, parse, roles};
 use crate::release::bundle::{Place, Texts};
@@ -17,8 +15,10 @@ use crate::release::declared;
 use crate::release::fence;
 use crate::release::outside;
 use crate::release::unused;
-use crate::script::compile::Compiler;
-use crate::script::parameters::Declaration;
+use hookgate_model::files::fence::Fence;
+use hookgate_model::finding::Finding;
+use hookgate_script::compile::Compiler;
+use hookgate_script::parameters::Declaration;
 
 /// A bundle as far as it can be read. Secrets are not looked for.
 pub struct Survey {

@@ -5,10 +5,10 @@ use std::fs::DirEntry;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::FileError;
-use crate::files::fence::{Fence, Purpose};
-use crate::finding::Finding;
 use crate::release::bundle::unreadable;
+use hookgate_model::files::FileError;
+use hookgate_model::files::fence::{Fence, Purpose};
+use hookgate_model::finding::Finding;
 
 const MAX_FOLDER_DEPTH: usize = 8;
 /// Entries of all folders together.

@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::finding::Finding;
 use crate::release::Release;
 use crate::release::bundle::Content;
 use crate::release::gate::{Pace, Tested};
@@ -12,6 +11,7 @@ use crate::release::live::status::{State, Status};
 use crate::release::live::told::{log_live, log_refused, restart_sections};
 use crate::release::live::{Asked, Live, Reloaded};
 use crate::release::witness::{Activated, Cause, Pinned, Refused, Seen};
+use hookgate_model::finding::Finding;
 
 /// What puts a release in force.
 pub(super) struct Going<'a> {

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::finding::Finding;
+use hookgate_model::finding::Finding;
 
 /// What takes no longer may be tried at every look.
 const QUICK: Duration = Duration::from_millis(500);

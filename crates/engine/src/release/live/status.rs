@@ -3,9 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::finding::Finding;
 use crate::release::gate::Tested;
 use crate::release::witness::Pinned;
+use hookgate_model::finding::Finding;
 
 /// What `/api/v1/status` says about releases.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]

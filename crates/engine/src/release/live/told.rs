@@ -2,9 +2,9 @@
 
 use tracing::{error, info, warn};
 
-use crate::finding::{Finding, Severity};
 use crate::release::Release;
 use crate::release::witness::Pinned;
+use hookgate_model::finding::{Finding, Severity};
 
 /// Findings of one kind that are written whole; of others it is said how many there are.
 const SHOWN: usize = 3;

@@ -2,9 +2,9 @@
 
 use foldhash::{HashSet, HashSetExt};
 
-use crate::finding::{self, Finding};
 use crate::release::tables::{MAX_TOML_BYTES, Report, Source};
-use crate::script::table::{Filling, NotJson, Table};
+use hookgate_model::finding::{self, Finding};
+use hookgate_script::table::{Filling, NotJson, Table};
 
 /// The first row names the columns; every row has as many cells; keys are not empty.
 pub(super) fn csv(source: &Source<'_>, text: &str, report: &mut Report) -> Option<Table> {

@@ -1,8 +1,8 @@
 //! Lists with an entry per line: `domains` and `lines`. Blank lines and `#` comments do not count.
 
-use crate::finding::Finding;
 use crate::release::tables::{Report, Source};
-use crate::script::table::{Filling, Table, domain_entry};
+use hookgate_model::finding::Finding;
+use hookgate_script::table::{Filling, Table, domain_entry};
 
 /// Providers with so many ordinary users that an entry is a mistake of the list (several published lists of throw-away
 /// domains hold some of them). `name.*` is the name under any public suffix.

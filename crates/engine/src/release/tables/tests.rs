@@ -1,7 +1,7 @@
 use super::*;
-use crate::allocator;
-use crate::finding::Severity;
-use crate::script::prelude::json;
+use hookgate_model::finding::Severity;
+use hookgate_script::allocator;
+use hookgate_script::prelude::json;
 
 fn source(kind: Kind) -> Source<'static> {
     Source { name: "t", file: "tables/t", kind, min_rows: 0, max_shrink_percent: None, key: None }

@@ -12,12 +12,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::hooks::HookError;
-use crate::hooks::okta;
-use crate::hooks::okta::event::delivery::Delivery;
-use crate::hooks::okta::event::{NAME, salvage};
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::Text;
+use crate::HookError;
+use crate::okta;
+use crate::okta::event::delivery::Delivery;
+use crate::okta::event::{NAME, salvage};
+use crate::okta::wire;
+use crate::okta::wire::Text;
 
 /// No delivery may have more events, whatever the configuration says.
 pub(super) const MOST: usize = 100_000;
@@ -162,9 +162,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::allocator;
-    use crate::hooks::Contract;
-    use crate::hooks::okta::event::EventHook;
+    use crate::Contract;
+    use crate::okta::event::EventHook;
+    use hookgate_script::allocator;
 
     fn delivery(event: &str, count: usize) -> Bytes {
         let events = vec![event; count].join(",");

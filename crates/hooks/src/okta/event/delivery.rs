@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rhai::{Dynamic, Map};
 use serde::{Deserialize, Serialize};
 
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::Text;
+use crate::okta::wire;
+use crate::okta::wire::Text;
 
 /// The envelope of a delivery.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

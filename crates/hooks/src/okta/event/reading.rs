@@ -10,8 +10,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::hooks::text;
-use crate::question::digits;
+use crate::text;
+use hookgate_model::question::digits;
 
 /// So many notes are kept of one event.
 const MOST_NOTES: usize = 20;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::decision::Subject;
-use crate::hooks::recorded::{RecordedParts, subject_at};
+use crate::recorded::{RecordedParts, subject_at};
+use hookgate_model::decision::Subject;
 
 pub(super) const RECORDED: RecordedParts = RecordedParts { subject, ..RecordedParts::NONE };
 

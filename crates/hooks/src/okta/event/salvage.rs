@@ -12,14 +12,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::hooks::HookError;
-use crate::hooks::okta;
-use crate::hooks::okta::event::NAME;
-use crate::hooks::okta::event::batch::{MOST, Opened, check_type, limit};
-use crate::hooks::okta::event::delivery::Delivery;
-use crate::hooks::okta::event::reading::members;
-use crate::hooks::okta::wire::Text;
-use crate::hooks::text;
+use crate::HookError;
+use crate::okta;
+use crate::okta::event::NAME;
+use crate::okta::event::batch::{MOST, Opened, check_type, limit};
+use crate::okta::event::delivery::Delivery;
+use crate::okta::event::reading::members;
+use crate::okta::wire::Text;
+use crate::text;
 
 /// What was found so far.
 #[derive(Default)]

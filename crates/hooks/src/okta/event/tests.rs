@@ -1,5 +1,5 @@
 use super::*;
-use crate::hooks::tests::{refusal, value_of};
+use crate::tests::{refusal, value_of};
 
 const HOOK: &str = "okta.event";
 

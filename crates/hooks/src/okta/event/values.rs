@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde_json::Value;
 
-use crate::hooks::okta::event::values::client::Client;
-use crate::hooks::okta::event::{Event, text};
-use crate::hooks::okta::request;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json;
-use crate::script::prelude::net::Ip;
-use crate::script::prelude::time::Time;
+use crate::okta::event::values::client::Client;
+use crate::okta::event::{Event, text};
+use crate::okta::request;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json;
+use hookgate_script::prelude::net::Ip;
+use hookgate_script::prelude::time::Time;
 
 mod client;
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::hooks::okta::judge::{Body, Rules};
+use crate::okta::judge::{Body, Rules};
 
 const ACTION: &str = "com.okta.action.update";
 
-pub(in crate::hooks::okta) const RULES: Rules = Rules {
+pub(in crate::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: false,
     minds_null: false,

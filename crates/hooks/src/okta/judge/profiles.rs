@@ -1,7 +1,7 @@
 //! Commands that set a profile: the same in replies to registrations and imports.
 
-use crate::hooks::okta::judge::Command;
-use crate::hooks::okta::profile;
+use crate::okta::judge::Command;
+use crate::okta::profile;
 
 /// Whose profile a command sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::hooks::okta::judge::profiles;
-use crate::hooks::okta::judge::profiles::Owner;
-use crate::hooks::okta::judge::{Body, Failed, Rules};
-use crate::hooks::okta::registration::{ACTION, PROFILE, PROGRESSIVE_PROFILE};
+use crate::okta::judge::profiles;
+use crate::okta::judge::profiles::Owner;
+use crate::okta::judge::{Body, Failed, Rules};
+use crate::okta::registration::{ACTION, PROFILE, PROGRESSIVE_PROFILE};
 
-pub(in crate::hooks::okta) const RULES: Rules = Rules {
+pub(in crate::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: true,
     minds_null: true,

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::hooks::okta::judge::{Body, Failed, Rules};
-use crate::hooks::okta::telephony::OURSELVES;
+use crate::okta::judge::{Body, Failed, Rules};
+use crate::okta::telephony::OURSELVES;
 
-pub(in crate::hooks::okta) const ACTION: &str = "com.okta.telephony.action";
+pub(in crate::okta) const ACTION: &str = "com.okta.telephony.action";
 
-pub(in crate::hooks::okta) const RULES: Rules =
+pub(in crate::okta) const RULES: Rules =
     Rules { takes_204: false, takes_error: true, minds_null: false, commands: &[ACTION], check, effect, failed };
 
 const STATUSES: [&str; 3] = ["SUCCESSFUL", "PENDING", "FAILED"];

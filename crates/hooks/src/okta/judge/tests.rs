@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::hooks::{Answer, HOOKS, Hook, Judgement, find};
+use crate::{Answer, HOOKS, Hook, Judgement, find};
 
 const INLINE: [&str; 6] =
     ["okta.token", "okta.saml", "okta.registration", "okta.password_import", "okta.user_import", "okta.telephony"];

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::hooks::okta::judge::{Body, Command, Rules, Step, steps, summary};
-use crate::hooks::okta::patch::{Draft, Misfit, Op};
-use crate::hooks::okta::token::claims;
-use crate::hooks::okta::token::{CLAIMS, LIFETIMES, TokenPatch};
+use crate::okta::judge::{Body, Command, Rules, Step, steps, summary};
+use crate::okta::patch::{Draft, Misfit, Op};
+use crate::okta::token::claims;
+use crate::okta::token::{CLAIMS, LIFETIMES, TokenPatch};
 
-pub(in crate::hooks::okta) const RULES: Rules = Rules {
+pub(in crate::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: true,
     minds_null: false,

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::hooks::okta::judge::profiles;
-use crate::hooks::okta::judge::profiles::Owner;
-use crate::hooks::okta::judge::{Body, Command, Rules};
-use crate::hooks::okta::user_import::{ACTION, APP_PROFILE, PROFILE, USER, is_user_id};
+use crate::okta::judge::profiles;
+use crate::okta::judge::profiles::Owner;
+use crate::okta::judge::{Body, Command, Rules};
+use crate::okta::user_import::{ACTION, APP_PROFILE, PROFILE, USER, is_user_id};
 
-pub(in crate::hooks::okta) const RULES: Rules = Rules {
+pub(in crate::okta) const RULES: Rules = Rules {
     takes_204: true,
     takes_error: true,
     minds_null: false,

@@ -1,8 +1,8 @@
 //! What the record of a decision says of a sign-in with an old password.
 
-use crate::hooks::Reply;
-use crate::hooks::okta::recorded;
-use crate::hooks::recorded::{RecordedParts, subject_at};
+use crate::Reply;
+use crate::okta::recorded;
+use crate::recorded::{RecordedParts, subject_at};
 
 pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject: |body| subject_at(body, &[], &["/data/context/credential/username"]),

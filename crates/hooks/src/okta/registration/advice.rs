@@ -1,8 +1,8 @@
 //! What is known of this hook's commands before a call comes: denials, and what stands beside them. Data only.
 
-use crate::hooks::okta::advice;
-use crate::script::lint::advice::{Advice, Conflict, Hint};
-use crate::script::lint::codes::{Code, Stage};
+use crate::okta::advice;
+use hookgate_script::lint::advice::{Advice, Conflict, Hint};
+use hookgate_script::lint::codes::{Code, Stage};
 
 const DENIALS: &[&str] = &["deny", "deny_field"];
 

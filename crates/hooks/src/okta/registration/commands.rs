@@ -2,11 +2,11 @@
 
 use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
 
-use crate::hooks::okta::profile;
-use crate::hooks::okta::registration::{Command, DEFAULT_REASON};
-use crate::hooks::okta::reply::Members;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json;
+use crate::okta::profile;
+use crate::okta::registration::{Command, DEFAULT_REASON};
+use crate::okta::reply::Members;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json;
 
 pub(super) fn register(library: &mut Library) {
     library

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::decision::Subject;
-use crate::hooks::Reply;
-use crate::hooks::okta::recorded;
-use crate::hooks::okta::registration::ACTION;
-use crate::hooks::recorded::{RecordedParts, subject_at};
+use crate::Reply;
+use crate::okta::recorded;
+use crate::okta::registration::ACTION;
+use crate::recorded::{RecordedParts, subject_at};
+use hookgate_model::decision::Subject;
 
 pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject,

@@ -1,6 +1,6 @@
 //! Calls of the three forms, written from the contract, with scripts and the replies they must give.
 
-use crate::hooks::Sample;
+use crate::Sample;
 
 pub(super) const SAMPLES: &[Sample] = &[
     Sample {

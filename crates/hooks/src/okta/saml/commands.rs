@@ -2,11 +2,11 @@
 
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
 
-use crate::hooks::okta::patch::{Operation, Pointer};
-use crate::hooks::okta::saml::{BASIC_FORMAT, CLAIMS, Command, LONGEST_SESSION, REPLACEABLE, STRING_TYPE, TYPE_PREFIX};
-use crate::hooks::okta::saml::{fixed, reserved, shape, value};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json;
+use crate::okta::patch::{Operation, Pointer};
+use crate::okta::saml::{BASIC_FORMAT, CLAIMS, Command, LONGEST_SESSION, REPLACEABLE, STRING_TYPE, TYPE_PREFIX};
+use crate::okta::saml::{fixed, reserved, shape, value};
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json;
 
 pub(super) fn register(library: &mut Library) {
     register_attributes(library);

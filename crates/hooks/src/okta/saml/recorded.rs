@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::decision::Subject;
-use crate::hooks::Reply;
-use crate::hooks::okta::recorded;
-use crate::hooks::recorded::RecordedParts;
+use crate::Reply;
+use crate::okta::recorded;
+use crate::recorded::RecordedParts;
+use hookgate_model::decision::Subject;
 
 pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject,

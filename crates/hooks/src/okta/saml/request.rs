@@ -6,12 +6,12 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::Deserialize;
 use serde_json::{Map as JsonMap, Value};
 
-use crate::hooks::okta::person::{Session, SessionData, User, UserData};
-use crate::hooks::okta::request;
-use crate::hooks::okta::request::{Call, Payload};
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Path, Text, WebRequest};
-use crate::script::library::{Doc, Library};
+use crate::okta::person::{Session, SessionData, User, UserData};
+use crate::okta::request;
+use crate::okta::request::{Call, Payload};
+use crate::okta::wire;
+use crate::okta::wire::{Path, Text, WebRequest};
+use hookgate_script::library::{Doc, Library};
 
 /// `data` of a call.
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! SAML calls with scripts and the replies they must give. Written from the contract, not captured.
 
-use crate::hooks::Sample;
+use crate::Sample;
 
 pub(super) const SAMPLES: &[Sample] = &[
     Sample {

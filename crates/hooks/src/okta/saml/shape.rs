@@ -4,9 +4,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::hooks::okta::patch::Draft;
-use crate::hooks::okta::saml::CLAIMS;
-use crate::hooks::okta::saml::value::{carried, type_fits};
+use crate::okta::patch::Draft;
+use crate::okta::saml::CLAIMS;
+use crate::okta::saml::value::{carried, type_fits};
 
 /// What a place can hold.
 enum Shape {
@@ -112,7 +112,7 @@ impl Shape {
 }
 
 /// What is written where text stands: numbers and booleans are written out.
-pub(in crate::hooks::okta) fn written(segments: &[String], value: Value) -> Value {
+pub(in crate::okta) fn written(segments: &[String], value: Value) -> Value {
     match (ASSERTION.at(segments), &value) {
         (Shape::Text, Value::Number(_) | Value::Bool(_)) => value.to_string().into(),
         _ => value,
@@ -123,7 +123,7 @@ pub(in crate::hooks::okta) fn written(segments: &[String], value: Value) -> Valu
 ///
 /// # Errors
 /// It cannot, in the words of a script's author.
-pub(in crate::hooks::okta) fn check(segments: &[String], value: &Value) -> Result<(), String> {
+pub(in crate::okta) fn check(segments: &[String], value: &Value) -> Result<(), String> {
     if value.is_null() {
         return Err("nothing in an assertion can be replaced by `()`".into());
     }
@@ -143,7 +143,7 @@ pub(in crate::hooks::okta) fn check(segments: &[String], value: &Value) -> Resul
 ///
 /// # Errors
 /// One has not, in the words of a script's author.
-pub(in crate::hooks::okta) fn check_types(
+pub(in crate::okta) fn check_types(
     segments: &[String],
     draft: &mut Draft<'_, Map<String, Value>>,
 ) -> Result<(), String> {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::commands::{add_attribute, refuse, replace, replace_attribute, set_name_id, set_session_lifetime};
 use super::samples::{PORTAL, SPARSE};
 use super::*;
-use crate::hooks::okta::saml_library;
-use crate::hooks::okta::trial;
-use crate::script::prelude::json;
+use crate::okta::saml_library;
+use crate::okta::trial;
+use hookgate_script::prelude::json;
 
 fn reply_to(request: &str, body: &str) -> Result<Reply, String> {
     trial::reply::<Saml>(saml_library(), request, &format!("fn on_saml(request) {{ {body} }}"))

@@ -3,7 +3,7 @@
 use rhai::{Array, Dynamic};
 use serde_json::{Value, json};
 
-use crate::script::prelude::json;
+use hookgate_script::prelude::json;
 
 /// An attribute as Okta pictures it (contract: inline hooks, section 7.1).
 pub(super) fn attribute(format: &str, kind: &str, values: Vec<String>) -> Value {

@@ -1,9 +1,9 @@
 //! What the record of a decision says of a one-time code: never the code, nor the message that has it inside.
 
-use crate::hooks::Reply;
-use crate::hooks::okta::recorded;
-use crate::hooks::okta::telephony::verdict::OURSELVES;
-use crate::hooks::recorded::{RecordedParts, subject_at};
+use crate::Reply;
+use crate::okta::recorded;
+use crate::okta::telephony::verdict::OURSELVES;
+use crate::recorded::{RecordedParts, subject_at};
 
 pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject: |body| subject_at(body, &["/data/userProfile/userId"], &["/data/userProfile/login"]),

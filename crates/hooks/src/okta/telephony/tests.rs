@@ -1,6 +1,6 @@
 use super::*;
-use crate::hooks::tests::{MARK, body, refusal, reply_to, value_of};
-use crate::message::Tried;
+use crate::tests::{MARK, body, refusal, reply_to, value_of};
+use hookgate_model::message::Tried;
 
 const HOOK: &str = "okta.telephony";
 
@@ -142,7 +142,7 @@ fn every_outcome_of_sending_has_its_reply() {
     for (outcome, expected, effect) in table {
         let reply = Telephony::settled(&outcome, &MARK).unwrap();
         assert_eq!(body(&reply).to_string(), expected);
-        assert_eq!(crate::hooks::okta::trial::effect::<Telephony>(&reply), effect);
+        assert_eq!(crate::okta::trial::effect::<Telephony>(&reply), effect);
     }
     let tried = vec![Tried { connector: "a".into(), reason: "it answered 500".into() }];
     assert_eq!(Telephony::settled(&Outcome::Failed(tried), &MARK), None);
@@ -150,9 +150,9 @@ fn every_outcome_of_sending_has_its_reply() {
 
 /// What would be sent for a script's `send`.
 fn sending(call: &str, script: &str) -> Result<Sending, String> {
-    let hook = crate::hooks::find(HOOK).unwrap();
+    let hook = crate::find(HOOK).unwrap();
     let request = (hook.decode)(&call.to_owned().into()).unwrap();
-    let returned = crate::hooks::tests::run(hook, &request, &format!("fn on_telephony(request) {{ {script} }}"))?;
+    let returned = crate::tests::run(hook, &request, &format!("fn on_telephony(request) {{ {script} }}"))?;
     let encoded = (hook.encode)(&request, returned, &MARK).map_err(|error| error.to_string())?;
     Ok(encoded.sending.unwrap())
 }

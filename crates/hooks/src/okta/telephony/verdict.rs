@@ -5,12 +5,12 @@
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map};
 use serde::Serialize;
 
-use crate::hooks::okta::judge::telephony::ACTION;
-use crate::hooks::okta::reply;
-use crate::hooks::{CommandError, Commands, Mark, Reply};
-use crate::message::Outcome;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::phone::Phone;
+use crate::okta::judge::telephony::ACTION;
+use crate::okta::reply;
+use crate::{CommandError, Commands, Mark, Reply};
+use hookgate_model::message::Outcome;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::phone::Phone;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -78,7 +78,7 @@ struct Cause {
 }
 
 /// Who sent when nobody did.
-pub(in crate::hooks::okta) const OURSELVES: &str = "hookgate";
+pub(in crate::okta) const OURSELVES: &str = "hookgate";
 
 /// The id in a reply that was made without sending anything: in tests, and for previews.
 const NOT_SENT: &str = "not-sent";

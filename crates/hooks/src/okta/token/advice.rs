@@ -1,8 +1,8 @@
 //! What is known of this hook's commands before a call comes: claims that belong to Okta, lifetimes, refusals. Data only.
 
-use crate::hooks::okta::advice;
-use crate::script::lint::advice::{Advice, Conflict, Refusal};
-use crate::script::lint::codes::{Code, Stage};
+use crate::okta::advice;
+use hookgate_script::lint::advice::{Advice, Conflict, Refusal};
+use hookgate_script::lint::codes::{Code, Stage};
 
 pub(super) const ADVICE: Advice = Advice {
     codes: &[&RESERVED_CLAIM, &advice::LIFETIME, &advice::EMPTY_TEXT, &advice::IGNORED_COMMANDS],

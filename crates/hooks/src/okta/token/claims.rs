@@ -3,8 +3,8 @@
 //! Data only, as published in Okta's token hook reference and read on 2026-08-21 (contract: inline hooks, section 6.3), with
 //! `okta_auth` of its guide to claims sharing. Okta may extend it.
 
-use crate::hooks::okta::patch::Op;
-use crate::hooks::okta::token::TokenPatch;
+use crate::okta::patch::Op;
+use crate::okta::token::TokenPatch;
 
 /// Reserved in ID tokens and access tokens. `cnf` only matters with DPoP, but nobody else should set it either.
 const BOTH: [&str; 13] =
@@ -71,7 +71,7 @@ pub(super) fn is_reserved(target: TokenPatch, name: &str) -> bool {
 
 /// Whether Okta takes no such operation on a claim or a place in it. The audience and the subject of an access token can be
 /// changed, and not taken away.
-pub(in crate::hooks::okta) fn is_closed(target: TokenPatch, place: &[String], op: Op) -> bool {
+pub(in crate::okta) fn is_closed(target: TokenPatch, place: &[String], op: Op) -> bool {
     let Some(name) = place.first() else { return false };
     let is_whole = place.len() == 1;
     let is_needed = target == TokenPatch::AccessToken && matches!(name.as_str(), "aud" | "sub");

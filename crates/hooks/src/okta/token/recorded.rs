@@ -1,8 +1,8 @@
 //! What the record of a decision says of a token.
 
-use crate::hooks::Reply;
-use crate::hooks::okta::recorded;
-use crate::hooks::recorded::RecordedParts;
+use crate::Reply;
+use crate::okta::recorded;
+use crate::recorded::RecordedParts;
 
 pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject: recorded::user,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, ImmutableString};
 use serde::Deserialize;
 
-use crate::hooks::okta::person::{SessionData, UserData};
-use crate::hooks::okta::request::Payload;
-use crate::hooks::okta::token::TokenPatch;
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Attributes, Path, Text, WebRequest};
+use crate::okta::person::{SessionData, UserData};
+use crate::okta::request::Payload;
+use crate::okta::token::TokenPatch;
+use crate::okta::wire;
+use crate::okta::wire::{Attributes, Path, Text, WebRequest};
 
 pub mod values;
 

@@ -3,8 +3,8 @@ use serde_json::{Map, Value, json};
 
 use super::samples::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH};
 use super::*;
-use crate::hooks::okta::token_library;
-use crate::hooks::okta::trial;
+use crate::okta::token_library;
+use crate::okta::trial;
 
 fn script(body: &str) -> String {
     format!("fn on_token(request) {{ {body} }}")

@@ -1,9 +1,9 @@
 //! What the record of a decision says of an imported user.
 
-use crate::hooks::Reply;
-use crate::hooks::okta::recorded;
-use crate::hooks::okta::user_import::{ACTION, USER};
-use crate::hooks::recorded::{RecordedParts, subject_at};
+use crate::Reply;
+use crate::okta::recorded;
+use crate::okta::user_import::{ACTION, USER};
+use crate::recorded::{RecordedParts, subject_at};
 
 pub(super) const RECORDED: RecordedParts = RecordedParts {
     subject: |body| {

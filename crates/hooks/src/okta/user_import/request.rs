@@ -5,11 +5,11 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, ImmutableString};
 use serde::Deserialize;
 
-use crate::hooks::okta::request;
-use crate::hooks::okta::request::{Call, Payload};
-use crate::hooks::okta::wire;
-use crate::hooks::okta::wire::{Attributes, Path, Text, Texts, WebRequest};
-use crate::script::library::{Doc, Library};
+use crate::okta::request;
+use crate::okta::request::{Call, Payload};
+use crate::okta::wire;
+use crate::okta::wire::{Attributes, Path, Text, Texts, WebRequest};
+use hookgate_script::library::{Doc, Library};
 
 type Request = Call<Data>;
 

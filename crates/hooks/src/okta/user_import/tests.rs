@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::samples::{CONFLICT, MATCHED};
 use super::*;
-use crate::hooks::okta::trial;
-use crate::hooks::okta::user_import_library;
+use crate::okta::trial;
+use crate::okta::user_import_library;
 
 fn reply(body: &str) -> Result<Reply, String> {
     let script = format!("fn on_user_import(request) {{ {body} }}");

@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use crate::hooks::HookError;
-use crate::hooks::okta;
-use crate::hooks::okta::wire::tree::Tree;
-use crate::hooks::okta::wire::{Envelope, Path, Read, whole};
-use crate::hooks::text;
+use crate::HookError;
+use crate::okta;
+use crate::okta::wire::tree::Tree;
+use crate::okta::wire::{Envelope, Path, Read, whole};
+use crate::text;
 
 /// So many members may be left out of one call. Contracts have fewer members in which a structure can be wrong.
 const MOST: usize = 50;
@@ -38,7 +38,7 @@ pub(super) enum Step {
 /// Reads what the usual way of reading refused.
 ///
 /// # Errors
-/// As [`wire::decode`](crate::hooks::okta::wire::decode).
+/// As [`wire::decode`](crate::okta::wire::decode).
 pub(super) fn read<D: DeserializeOwned>(
     hook: &'static str,
     body: &Bytes,

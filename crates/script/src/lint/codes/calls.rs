@@ -1,6 +1,6 @@
 //! Codes of calls and imports.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 pub(super) const CODES: &[Code] = &[
     Code {

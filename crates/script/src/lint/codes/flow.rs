@@ -1,6 +1,6 @@
 //! Codes of statements: what never runs, and what runs for nothing.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 pub(super) const CODES: &[Code] = &[
     Code {

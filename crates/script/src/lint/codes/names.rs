@@ -1,6 +1,6 @@
 //! Codes of names: entry functions, variables, properties, modules.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 pub(super) const CODES: &[Code] = &[
     Code {

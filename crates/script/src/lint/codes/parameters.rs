@@ -2,7 +2,7 @@
 //!
 //! An example for `gateway.toml` begins with the line that stands there.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 pub(super) const CODES: &[Code] = &[
     Code {

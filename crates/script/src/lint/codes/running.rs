@@ -1,6 +1,6 @@
 //! Codes of what keeps a file from being read, and of what goes wrong in a call.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 pub(super) const CODES: &[Code] = &[
     Code {

@@ -1,6 +1,6 @@
 //! Codes of tests: what is odd about them, and how they fail.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 /// The script that the tests in the examples are about.
 pub const TESTED: &str = r#"

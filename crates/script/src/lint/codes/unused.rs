@@ -1,6 +1,6 @@
 //! Codes of what is there for nothing, and of exceptions.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 pub(super) const CODES: &[Code] = &[
     Code {

@@ -1,6 +1,6 @@
 //! Codes of values: comparisons, texts, patterns, and what cannot be changed.
 
-use crate::script::lint::codes::{Code, Stage};
+use crate::lint::codes::{Code, Stage};
 
 pub(super) const CODES: &[Code] = &[
     Code {

@@ -4,10 +4,10 @@
 use rhai::Dynamic;
 use serde_json::Value;
 
-use crate::command::{Account, Action, Task, Verb};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::Fallible;
-use crate::script::prelude::actions::{Flaw, action, json_of, kind};
+use crate::library::{Doc, Library};
+use crate::prelude::Fallible;
+use crate::prelude::actions::{Flaw, action, json_of, kind};
+use hookgate_model::command::{Account, Action, Task, Verb};
 
 /// The longest id or login.
 const MAX_ID_BYTES: usize = 256;

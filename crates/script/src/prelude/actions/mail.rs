@@ -4,9 +4,9 @@
 use rhai::{Dynamic, ImmutableString, Map};
 use serde_json::Value;
 
-use crate::command::Mail;
-use crate::finding::nearest;
-use crate::script::prelude::actions::{Flaw, json_of, kind, shortened};
+use crate::prelude::actions::{Flaw, json_of, kind, shortened};
+use hookgate_model::command::Mail;
+use hookgate_model::finding::nearest;
 
 const KEYS: [&str; 6] = ["to", "subject", "text", "html", "cc", "reply_to"];
 

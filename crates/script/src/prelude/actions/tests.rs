@@ -2,12 +2,12 @@ use rhai::Scope;
 use serde_json::json;
 
 use super::*;
-use crate::script::budget::Limits;
-use crate::script::engine;
-use crate::script::engine::Dialect;
-use crate::script::modules::Modules;
-use crate::script::prelude;
-use crate::script::prelude::secret::Hidden;
+use crate::budget::Limits;
+use crate::engine;
+use crate::engine::Dialect;
+use crate::modules::Modules;
+use crate::prelude;
+use crate::prelude::secret::Hidden;
 
 fn made(script: &str) -> Result<Action, String> {
     let engine = engine::sandbox(&[prelude::library()], &Limits::default(), Modules::new([].into()), Dialect::Script);

@@ -2,10 +2,10 @@
 
 use rhai::{Dynamic, ImmutableString, NativeCallContext};
 
-use crate::question::{Ask, Directory};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{Most, ask, handle};
-use crate::script::prelude::{Fallible, json};
+use crate::library::{Doc, Library};
+use crate::prelude::lookups::{Most, ask, handle};
+use crate::prelude::{Fallible, json};
+use hookgate_model::question::{Ask, Directory};
 
 /// An org that is asked.
 #[derive(Clone, Debug)]

@@ -6,14 +6,14 @@ use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use crate::question::verify::Credentials;
-use crate::question::{Answer, Ask, Reason, Trouble};
-use crate::script::budget;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{Most, ask, handle, thrown};
-use crate::script::prelude::secret::Hidden;
-use crate::script::prelude::{Fallible, json, printed};
-use crate::secret::Secret;
+use crate::budget;
+use crate::library::{Doc, Library};
+use crate::prelude::lookups::{Most, ask, handle, thrown};
+use crate::prelude::secret::Hidden;
+use crate::prelude::{Fallible, json, printed};
+use hookgate_model::question::verify::Credentials;
+use hookgate_model::question::{Answer, Ask, Reason, Trouble};
+use hookgate_model::secret::Secret;
 
 /// Levels of maps in what `verify` sends.
 const MAX_LEVELS: usize = 8;

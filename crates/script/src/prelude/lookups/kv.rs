@@ -6,11 +6,11 @@ use std::time::Duration;
 use rhai::{Dynamic, ImmutableString};
 use serde_json::Value;
 
-use crate::command;
-use crate::moment;
-use crate::question::{Ask, KV, Kv, OWN_KEY};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::{Fallible, json, printed};
+use crate::library::{Doc, Library};
+use crate::prelude::{Fallible, json, printed};
+use hookgate_model::command;
+use hookgate_model::moment;
+use hookgate_model::question::{Ask, KV, Kv, OWN_KEY};
 
 /// The longest key that is kept as it is, in bytes.
 const MAX_KEY_BYTES: usize = 512;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 use serde_json::Value;
 
-use crate::question::Ask;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{Most, ask, handle, values};
-use crate::script::prelude::secret::Hidden;
-use crate::script::prelude::{Fallible, printed};
-use crate::secret::Secret;
+use crate::library::{Doc, Library};
+use crate::prelude::lookups::{Most, ask, handle, values};
+use crate::prelude::secret::Hidden;
+use crate::prelude::{Fallible, printed};
+use hookgate_model::question::Ask;
+use hookgate_model::secret::Secret;
 
 /// A directory that is asked.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use rhai::{Array, Dynamic, ImmutableString, NativeCallContext};
 
-use crate::question::{Ask, Take};
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::lookups::{Most, ask, handle, values};
-use crate::script::prelude::{Fallible, json};
+use crate::library::{Doc, Library};
+use crate::prelude::lookups::{Most, ask, handle, values};
+use crate::prelude::{Fallible, json};
+use hookgate_model::question::{Ask, Take};
 
 /// A database that is asked.
 #[derive(Clone, Debug)]

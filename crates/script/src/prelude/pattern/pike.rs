@@ -5,8 +5,8 @@
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::primitives::{NonMaxUsize, StateID};
 
-use crate::script::budget;
-use crate::script::prelude::Fallible;
+use crate::budget;
+use crate::prelude::Fallible;
 
 type Slots = [Option<NonMaxUsize>];
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::allocator;
-use crate::script::budget::{Budget, Stopped};
+use crate::budget::{Budget, Stopped};
 
 fn budget(millis: u64, patience: Option<u64>) -> Budget {
     let now = Instant::now();

@@ -1,8 +1,8 @@
 //! What is old, and clocks that are wrong for a while (#14).
 
 use super::*;
-use crate::store::JobState;
-use crate::store::clock::Clock;
+use crate::JobState;
+use crate::clock::Clock;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -85,7 +85,7 @@ async fn a_dead_letter_stays_from_its_death() {
     times.wait(7 * DAY - HOUR);
     times.sweep(7).await;
     assert_eq!(times.there().await, ["late"]);
-    let which = crate::store::Selection::One(EventRef::Key("late".to_owned()));
+    let which = crate::Selection::One(EventRef::Key("late".to_owned()));
     times.store.operate(Operation::Replay { which, force: false }).await.unwrap();
     times.wait(2 * HOUR);
     times.sweep(7).await;

@@ -93,7 +93,7 @@ async fn lists_of_people_take_no_place_of_what_calls_read() {
         lists.push(tokio::spawn(async move { people.read(move |_| Ok(wait.lock().unwrap().recv().is_ok())).await }));
     }
     tokio::task::yield_now().await;
-    let kv = crate::question::Kv::Get { key: "a".to_owned() };
+    let kv = hookgate_model::question::Kv::Get { key: "a".to_owned() };
     let answer = store.state(Step { kv, dry: false, origin: None }).await;
     assert_eq!(answer, Ok(Value::Null));
     assert_eq!(store.bookmark("none").await, Ok(None));

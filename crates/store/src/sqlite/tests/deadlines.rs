@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::failures::futures_poll;
 use super::*;
-use crate::store::contract::action;
+use crate::contract::action;
 
 /// Holds up the writer in the middle of a transaction: it says that it has begun, and waits.
 fn gate() -> (impl FnMut(&mut Tx<'_>) -> Result<(), Fault> + Send + 'static, Receiver<()>, Sender<()>) {

@@ -4,6 +4,8 @@ use std::process::Command;
 
 use super::*;
 
+use hookgate_model::environment;
+
 /// A small file system of its own, gone when dropped.
 struct Disk(TempDir);
 
@@ -16,7 +18,7 @@ impl Disk {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(folder));
         }
-        let required = crate::config::environment("HOOKGATE_REQUIRE_SERVICES").is_some_and(|value| value == "1");
+        let required = environment::variable("HOOKGATE_REQUIRE_SERVICES").is_some_and(|value| value == "1");
         assert!(!required, "a file system cannot be mounted here");
         skipped("a file system cannot be mounted here");
         None
@@ -250,7 +252,7 @@ async fn a_log_that_goes_into_the_database_and_begins_anew_is_no_trouble() {
         store.accept(heavy.clone()).await.unwrap();
         if number % 50 == 0 {
             // Somebody else writes, too, and may put the log into the database.
-            let which = crate::store::Selection::One(EventRef::Key(number.to_string()));
+            let which = crate::Selection::One(EventRef::Key(number.to_string()));
             let _ = beside.operate(Operation::Replay { which, force: false }).await;
         }
     }
@@ -268,7 +270,7 @@ async fn what_waits_together_is_answered_each_by_itself() {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 if number % 10 == 0 {
-                    let which = crate::store::Selection::One(EventRef::Id(1_000_000));
+                    let which = crate::Selection::One(EventRef::Id(1_000_000));
                     let refused = store.operate(Operation::Replay { which, force: false }).await;
                     assert!(matches!(refused, Err(StoreError::Refused(_))));
                 }
@@ -325,7 +327,7 @@ async fn what_nobody_waits_for_any_more_is_not_kept() {
     blocker.execute_batch("ROLLBACK").unwrap();
     first.await.unwrap();
     last.await.unwrap();
-    let page = store.list(crate::store::Query::default()).await.unwrap();
+    let page = store.list(crate::Query::default()).await.unwrap();
     let keys: Vec<&str> = page.events.iter().map(|event| event.key.as_str()).collect();
     assert_eq!(keys, ["c", "a"]);
     assert!(matches!(store.accept(intake("b")).await.unwrap()[..], [Accepted::New(_)]), "it comes again");

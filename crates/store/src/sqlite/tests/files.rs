@@ -3,10 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::store::JobState;
-use crate::store::Selection;
-use crate::store::clock::Clock;
-use crate::store::sqlite::tests::stand::leave;
+use crate::JobState;
+use crate::Selection;
+use crate::clock::Clock;
+use crate::sqlite::tests::stand::leave;
 
 fn at(folder: &TempDir) -> PathBuf {
     folder.path().join("data/hookgate.db")

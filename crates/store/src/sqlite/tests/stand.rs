@@ -9,14 +9,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::store::Store;
-use crate::store::clock::Clock;
-use crate::store::contract::Stand;
-use crate::store::contract::sequences;
-use crate::store::contract::state;
-use crate::store::sqlite::Options;
-use crate::store::sqlite::Sqlite;
-use crate::store::sqlite::connect;
+use crate::Store;
+use crate::clock::Clock;
+use crate::contract::Stand;
+use crate::contract::sequences;
+use crate::contract::state;
+use crate::sqlite::Options;
+use crate::sqlite::Sqlite;
+use crate::sqlite::connect;
 
 const START: i64 = 1_700_000_000_000;
 
@@ -73,7 +73,7 @@ impl Stand for Embedded {
 mod rules {
     use super::Embedded;
 
-    crate::store::contract::rules::rules!(Embedded::new());
+    crate::contract::rules::rules!(Embedded::new());
 }
 
 proptest! {

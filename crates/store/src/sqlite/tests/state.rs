@@ -9,9 +9,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::KeyChoice;
-use crate::store::contract::state::{get, incr, once, set, within_rate};
-use crate::store::state::MOST_KEYS;
+use crate::KeyChoice;
+use crate::contract::state::{get, incr, once, set, within_rate};
+use crate::state::MOST_KEYS;
 
 const START: i64 = 1_700_000_000_000;
 
@@ -23,7 +23,7 @@ fn open_at(folder: &TempDir, time: i64) -> Sqlite {
     Sqlite::open(&at(folder), Options { clock: Arc::new(Clock::at(time)) }).unwrap()
 }
 
-fn step(kv: crate::question::Kv, origin: Option<&str>) -> Step {
+fn step(kv: hookgate_model::question::Kv, origin: Option<&str>) -> Step {
     Step { kv, dry: false, origin: origin.map(str::to_owned) }
 }
 
@@ -61,7 +61,7 @@ async fn what_there_is_of_it_is_counted_and_swept() {
     assert_eq!(store.operate(sweep()).await, Ok(0), "only events are counted");
     let [counted, are] = totals(&at(&folder));
     assert_eq!((counted, counted.0), (are, 1), "the youngest time of the rate is in its window");
-    store.clock().advance(crate::store::state::REMEMBER);
+    store.clock().advance(crate::state::REMEMBER);
     store.operate(sweep()).await.unwrap();
     assert_eq!(totals(&at(&folder)), [(0, 0, 0); 2]);
 }

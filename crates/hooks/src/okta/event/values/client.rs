@@ -2,11 +2,11 @@
 
 use rhai::{Array, Dynamic, EvalAltResult};
 
-use crate::hooks::okta::event::Event;
-use crate::hooks::okta::event::values::{ip, map_at, part};
-use crate::hooks::okta::request;
-use crate::script::library::{Doc, Library};
-use crate::script::prelude::json;
+use crate::okta::event::Event;
+use crate::okta::event::values::{ip, map_at, part};
+use crate::okta::request;
+use hookgate_script::library::{Doc, Library};
+use hookgate_script::prelude::json;
 
 type This<'a> = &'a mut Client;
 

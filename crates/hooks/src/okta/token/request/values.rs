@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Variant};
 
-use crate::hooks::okta::person::{Session, User};
-use crate::hooks::okta::request;
-use crate::hooks::okta::request::Call;
-use crate::hooks::okta::token::request::{Client, Data, Grant, OAuthRequest, Policy, Token, TokenData, texts};
-use crate::hooks::okta::wire::{Attributes, Text};
-use crate::script::library::{Doc, Library};
+use crate::okta::person::{Session, User};
+use crate::okta::request;
+use crate::okta::request::Call;
+use crate::okta::token::request::{Client, Data, Grant, OAuthRequest, Policy, Token, TokenData, texts};
+use crate::okta::wire::{Attributes, Text};
+use hookgate_script::library::{Doc, Library};
 
 /// Registers the request, called `name`, and the values in it.
 pub fn register(library: &mut Library, name: &'static str) {
