@@ -35,19 +35,19 @@ use hookgate_model::secret::{Ring, Secret};
 use hookgate_model::trace;
 
 mod answer;
-pub mod identity;
-pub mod reach;
+pub(crate) mod identity;
+pub(crate) mod reach;
 mod silence;
 #[cfg(test)]
 mod tests;
 
 /// More of an answer to an order is not read.
-pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// How long a connection may take for a message that a caller waits for.
-pub const CONNECT_SOON: Duration = Duration::from_millis(800);
+pub(crate) const CONNECT_SOON: Duration = Duration::from_millis(800);
 
-pub struct Client {
+pub(crate) struct Client {
     timeout: Duration,
     /// Less than all of the time, so that "never connected" is told apart from "never answered".
     connect: Duration,
@@ -70,41 +70,41 @@ struct Made {
 
 /// A request as a connector makes it.
 #[derive(Clone)]
-pub struct Outgoing {
-    pub method: Method,
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// The beginning of the body.
     pub body: Vec<u8>,
     /// It came to its end.
-    pub complete: bool,
+    pub(crate) complete: bool,
     /// Its end did not come in time.
-    pub late: bool,
-    pub headers: HeaderMap,
+    pub(crate) late: bool,
+    pub(crate) headers: HeaderMap,
     /// The body is for people or programs to read, as far as its type says.
     is_text: bool,
 }
 
 impl Client {
-    pub fn new(setup: &Setup<'_>, authorities: Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(setup: &Setup<'_>, authorities: Option<Vec<u8>>) -> Self {
         let egress = Egress::new(setup.allow_private);
         Self { proxy: setup.proxy.clone(), ..Self::with(setup.timeout, egress, authorities) }
     }
 
     /// For messages that a caller waits for: who does not accept a connection soon leaves time for the next.
-    pub fn for_messages(setup: &Setup<'_>) -> Self {
+    pub(crate) fn for_messages(setup: &Setup<'_>) -> Self {
         Self::for_messages_with(setup, None)
     }
 
-    pub fn for_messages_with(setup: &Setup<'_>, authorities: Option<Vec<u8>>) -> Self {
+    pub(crate) fn for_messages_with(setup: &Setup<'_>, authorities: Option<Vec<u8>>) -> Self {
         let client = Self::new(setup, authorities);
         Self { connect: client.connect.min(CONNECT_SOON), ..client }
     }
@@ -125,16 +125,16 @@ impl Client {
 
     /// The same, which shows a certificate of its own.
     #[must_use]
-    pub fn showing(self, identity: Option<Identity>) -> Self {
+    pub(crate) fn showing(self, identity: Option<Identity>) -> Self {
         Self { identity, ..self }
     }
 
-    pub fn egress(&self) -> &Egress {
+    pub(crate) fn egress(&self) -> &Egress {
         &self.egress
     }
 
     /// What of it is to be read again when files change; the proxy is not its own.
-    pub fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn rings(&self) -> Vec<Arc<Ring>> {
         self.identity.iter().flat_map(Identity::rings).collect()
     }
 
@@ -142,7 +142,7 @@ impl Client {
     ///
     /// # Errors
     /// There was no answer.
-    pub async fn send(&self, order: &Order, request: Outgoing) -> Result<Answer, Trouble> {
+    pub(crate) async fn send(&self, order: &Order, request: Outgoing) -> Result<Answer, Trouble> {
         let Outgoing { method, url, mut headers, body } = request;
         headers.insert(HeaderName::from_static("idempotency-key"), fit(&order.key));
         headers.insert(HeaderName::from_static("x-hook-event-id"), fit(&order.event_id));
@@ -153,7 +153,7 @@ impl Client {
     ///
     /// # Errors
     /// There was no answer.
-    pub async fn ask(&self, request: Outgoing, most: usize) -> Result<Answer, Trouble> {
+    pub(crate) async fn ask(&self, request: Outgoing, most: usize) -> Result<Answer, Trouble> {
         let safe =
             matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
         self.exchange(request, most, safe).await.map_err(Broken::for_an_order)
@@ -163,7 +163,7 @@ impl Client {
     ///
     /// # Errors
     /// There was no answer.
-    pub async fn look(&self, request: Outgoing, most: usize) -> Result<Answer, question::Trouble> {
+    pub(crate) async fn look(&self, request: Outgoing, most: usize) -> Result<Answer, question::Trouble> {
         self.exchange(request, most, true).await.map_err(Broken::for_a_question)
     }
 
@@ -278,7 +278,7 @@ impl Client {
 }
 
 /// The words of HTTP for those of scripts.
-pub fn method(method: command::Method) -> Method {
+pub(crate) fn method(method: command::Method) -> Method {
     match method {
         command::Method::Post => Method::POST,
         command::Method::Put => Method::PUT,
@@ -288,7 +288,7 @@ pub fn method(method: command::Method) -> Method {
 }
 
 /// `Content-Type: application/json`.
-pub fn json() -> HeaderMap {
+pub(crate) fn json() -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
 }
 
@@ -296,7 +296,7 @@ pub fn json() -> HeaderMap {
 ///
 /// # Errors
 /// It has characters that no header can hold.
-pub fn secret_value(value: &[u8]) -> Result<HeaderValue, Trouble> {
+pub(crate) fn secret_value(value: &[u8]) -> Result<HeaderValue, Trouble> {
     let value = HeaderValue::from_bytes(value);
     let mut value = value.map_err(|_| Trouble::refused("its secret has characters that no header can hold"))?;
     value.set_sensitive(true);
@@ -307,7 +307,7 @@ pub fn secret_value(value: &[u8]) -> Result<HeaderValue, Trouble> {
 ///
 /// # Errors
 /// As [`secret_value`].
-pub fn basic(name: &str, password: &Secret) -> Result<(HeaderValue, Redact), Trouble> {
+pub(crate) fn basic(name: &str, password: &Secret) -> Result<(HeaderValue, Redact), Trouble> {
     let both = [name.as_bytes(), b":", password.expose()].concat();
     let value = secret_value(format!("Basic {}", STANDARD.encode(&both)).as_bytes())?;
     Ok((value, Redact::default().and(password).and(&Secret::new(both))))
@@ -317,7 +317,7 @@ pub fn basic(name: &str, password: &Secret) -> Result<(HeaderValue, Redact), Tro
 ///
 /// # Errors
 /// It cannot be read, or holds no certificate.
-pub fn authorities(setup: &Setup<'_>, ca_file: Option<&str>) -> Result<Option<Vec<u8>>, Vec<Problem>> {
+pub(crate) fn authorities(setup: &Setup<'_>, ca_file: Option<&str>) -> Result<Option<Vec<u8>>, Vec<Problem>> {
     let Some(written) = ca_file else { return Ok(None) };
     let problem = |text: String| vec![Problem::bad_value("ca_file", text)];
     let pem = setup.fence.read(written, Purpose::Certificate, MAX_CERTIFICATE_BYTES);
@@ -332,7 +332,7 @@ pub fn authorities(setup: &Setup<'_>, ca_file: Option<&str>) -> Result<Option<Ve
 ///
 /// # Errors
 /// It is none, or may not be reached.
-pub fn base(written: &str, client: &Client) -> Result<Url, Problem> {
+pub(crate) fn base(written: &str, client: &Client) -> Result<Url, Problem> {
     let url = egress::target(written, &client.egress);
     plain_base(url)
 }
@@ -341,7 +341,7 @@ pub fn base(written: &str, client: &Client) -> Result<Url, Problem> {
 ///
 /// # Errors
 /// Also if it would show the secret to others.
-pub fn base_of_secret(written: &str, client: &Client) -> Result<Url, Problem> {
+pub(crate) fn base_of_secret(written: &str, client: &Client) -> Result<Url, Problem> {
     let url = egress::target_of_secret(written, &client.egress);
     plain_base(url)
 }
@@ -350,7 +350,7 @@ pub fn base_of_secret(written: &str, client: &Client) -> Result<Url, Problem> {
 ///
 /// # Errors
 /// As [`base_of_secret`].
-pub fn secret_base(written: &Secret, egress: &Egress) -> Result<Url, String> {
+pub(crate) fn secret_base(written: &Secret, egress: &Egress) -> Result<Url, String> {
     let text = std::str::from_utf8(written.expose()).map_err(|_| "is not an address".to_owned())?;
     without_query(egress::target_of_secret(text, egress)?)
 }

@@ -14,7 +14,7 @@ use url::{Host, Url};
 use crate::Trouble;
 use crate::egress::path::check_path;
 
-pub mod path;
+pub(crate) mod path;
 #[cfg(test)]
 mod tests;
 
@@ -23,14 +23,14 @@ type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// The rule of one connector.
 #[derive(Clone)]
-pub struct Egress {
+pub(crate) struct Egress {
     allow_private: bool,
     lookup: Arc<Lookup>,
 }
 
 /// Why there is no address to connect to.
 #[derive(Debug)]
-pub enum NoAddress {
+pub(crate) enum NoAddress {
     /// The name leads to nothing.
     Unknown(String),
     /// It leads only to addresses that are refused.
@@ -61,13 +61,13 @@ impl From<NoAddress> for Trouble {
 
 impl Egress {
     /// With the look-ups of the system.
-    pub fn new(allow_private: bool) -> Self {
+    pub(crate) fn new(allow_private: bool) -> Self {
         let system = |host: &str| Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect());
         Self::with_lookup(allow_private, system)
     }
 
     /// With look-ups of its own.
-    pub fn with_lookup(
+    pub(crate) fn with_lookup(
         allow_private: bool,
         lookup: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Egress {
     ///
     /// # Errors
     /// It may not be connected to.
-    pub fn check_literal(&self, host: Host<&str>) -> Result<(), NoAddress> {
+    pub(crate) fn check_literal(&self, host: Host<&str>) -> Result<(), NoAddress> {
         let address = match host {
             Host::Ipv4(address) => IpAddr::V4(address),
             Host::Ipv6(address) => IpAddr::V6(address),
@@ -91,7 +91,7 @@ impl Egress {
     ///
     /// # Errors
     /// It is none; for the one who wrote it.
-    pub fn host(&self, written: &str) -> Result<Host, String> {
+    pub(crate) fn host(&self, written: &str) -> Result<Host, String> {
         let host = Host::parse(written).map_err(|_| "is not the name of a host".to_owned())?;
         let borrowed = match &host {
             Host::Domain(name) => Host::Domain(name.as_str()),
@@ -106,7 +106,7 @@ impl Egress {
     ///
     /// # Errors
     /// There is none that may be connected to.
-    pub async fn addresses_of(&self, host: &Host) -> Result<Vec<IpAddr>, NoAddress> {
+    pub(crate) async fn addresses_of(&self, host: &Host) -> Result<Vec<IpAddr>, NoAddress> {
         match host {
             Host::Ipv4(address) => Ok(vec![(*address).into()]),
             Host::Ipv6(address) => Ok(vec![(*address).into()]),
@@ -118,7 +118,7 @@ impl Egress {
     ///
     /// # Errors
     /// There is none.
-    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, NoAddress> {
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, NoAddress> {
         let (lookup, name) = (self.lookup.clone(), host.to_owned());
         let found = tokio::task::spawn_blocking(move || lookup(&name)).await;
         let found = found.map_err(io::Error::other).and_then(|found| found);
@@ -145,7 +145,7 @@ impl reqwest::dns::Resolve for Egress {
 }
 
 /// Whether everybody can reach this address, as far as its number tells.
-pub fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
@@ -193,7 +193,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 ///
 /// # Errors
 /// It would lead elsewhere.
-pub fn join(base: &Url, path: &str) -> Result<Url, String> {
+pub(crate) fn join(base: &Url, path: &str) -> Result<Url, String> {
     check_path(path)?;
     if path.is_empty() {
         return Ok(base.clone());
@@ -210,7 +210,7 @@ pub fn join(base: &Url, path: &str) -> Result<Url, String> {
 ///
 /// # Errors
 /// It is none, or has parts that do not belong there; for the one who wrote it, without the address itself.
-pub fn target(written: &str, egress: &Egress) -> Result<Url, String> {
+pub(crate) fn target(written: &str, egress: &Egress) -> Result<Url, String> {
     let url = Url::parse(written.trim()).map_err(|error| format!("is not an address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with `https://`".to_owned());
@@ -230,7 +230,7 @@ pub fn target(written: &str, egress: &Egress) -> Result<Url, String> {
 ///
 /// # Errors
 /// It is none, or would show the secret to others; for the one who wrote it, without the address itself.
-pub fn target_of_secret(written: &str, egress: &Egress) -> Result<Url, String> {
+pub(crate) fn target_of_secret(written: &str, egress: &Egress) -> Result<Url, String> {
     let url = target(written, egress)?;
     if url.scheme() == "http" && !egress.allow_private {
         return Err(

@@ -29,7 +29,7 @@ use hookgate_model::secret::{Ring, Secret, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "elastic",
     about: "An index or data stream of Elasticsearch or OpenSearch.",
     guide: include_str!("elastic/guide.md"),

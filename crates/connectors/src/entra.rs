@@ -28,7 +28,7 @@ use hookgate_model::secret::{Ring, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "entra",
     about: "A tenant of Microsoft Entra ID: ends the sessions of its users.",
     guide: include_str!("entra/guide.md"),
@@ -57,11 +57,11 @@ struct Settings {
     tenant: String,
     /// Id of the application (client) that is registered there.
     #[schemars(length(min = 1))]
-    client_id: String,
+    pub client_id: String,
     /// A secret of the application.
     client_secret: Option<SecretSource>,
     /// The private key of a certificate of the application, in PEM form, instead of a secret.
-    private_key: Option<SecretSource>,
+    pub private_key: Option<SecretSource>,
     /// PEM file with that certificate.
     #[schemars(length(min = 1))]
     certificate_file: Option<String>,

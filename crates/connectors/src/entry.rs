@@ -19,11 +19,11 @@ use hookgate_model::command::{Action, Task};
 const TIMES: [&str; 4] = ["@timestamp", "published", "timestamp", "time"];
 
 /// One entry of a log.
-pub struct Entry {
+pub(crate) struct Entry {
     /// A JSON object.
-    pub json: Box<RawValue>,
+    pub(crate) json: Box<RawValue>,
     /// When it happened, as far as the entry says so itself; else when the event or call came.
-    pub time: Timestamp,
+    pub(crate) time: Timestamp,
 }
 
 impl Entry {
@@ -31,7 +31,7 @@ impl Entry {
     ///
     /// # Errors
     /// It is nothing for a log.
-    pub fn of_order(order: &Order) -> Result<Self, Trouble> {
+    pub(crate) fn of_order(order: &Order) -> Result<Self, Trouble> {
         let json = match &order.action.task {
             Task::Forward => Ok(object(json_of(&order.event))),
             Task::Notify { .. } if order.gathered_count > 0 => {
@@ -49,14 +49,14 @@ impl Entry {
     }
 
     /// The same with every text of at most so many characters; nothing if it cannot be read.
-    pub fn with_texts_cut(&self, most: usize) -> Option<Self> {
+    pub(crate) fn with_texts_cut(&self, most: usize) -> Option<Self> {
         let value: Value = serde_json::from_str(self.json.get()).ok()?;
         let json = to_raw_value(&wording::with_texts_cut(&value, most)).ok()?;
         Some(Self { json, time: self.time })
     }
 
     /// On one line: JSON has line ends only between values, where a space means the same.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         one_line(self.json.get())
     }
 }
@@ -65,7 +65,7 @@ impl Entry {
 ///
 /// # Errors
 /// Why not, for the author of the script.
-pub fn check(kind: &str, action: &Action) -> Result<(), String> {
+pub(crate) fn check(kind: &str, action: &Action) -> Result<(), String> {
     match &action.task {
         Task::Forward => Ok(()),
         Task::Notify { message: Value::String(text) } if text.trim().is_empty() => Err("the text is empty".to_owned()),
@@ -79,13 +79,13 @@ pub fn check(kind: &str, action: &Action) -> Result<(), String> {
 }
 
 /// An event as it was sent; what is no JSON becomes a text.
-pub fn json_of(event: &[u8]) -> Box<RawValue> {
+pub(crate) fn json_of(event: &[u8]) -> Box<RawValue> {
     let text = String::from_utf8_lossy(event);
     RawValue::from_string(text.trim().to_owned()).unwrap_or_else(|_| text_of(&text))
 }
 
 /// JSON without line ends.
-pub fn one_line(json: &str) -> String {
+pub(crate) fn one_line(json: &str) -> String {
     json.replace(['\n', '\r'], " ")
 }
 

@@ -26,7 +26,7 @@ use hookgate_model::question::Reason;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "file",
     about: "A file that gets one JSON line an action.",
     guide: include_str!("file/guide.md"),

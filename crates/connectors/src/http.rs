@@ -36,7 +36,7 @@ mod look;
 mod tests;
 mod verify;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "http",
     about: "An API that takes JSON over HTTP, or a webhook.",
     guide: include_str!("http/guide.md"),
@@ -58,7 +58,7 @@ struct Settings {
     auth: Option<Auth>,
     /// More headers; a secret one is `{ env = … }` or `{ file = … }`.
     #[serde(default)]
-    headers: BTreeMap<String, Setting>,
+    pub headers: BTreeMap<String, Setting>,
     /// What an answer must hold to count as a good one, for an API that answers 200 to errors, too.
     success: Option<Predicate>,
     /// What an answer holds, whatever its status, if nothing was done and a later try may succeed: a rate limit that is told in the

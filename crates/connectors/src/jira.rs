@@ -25,7 +25,7 @@ mod issue;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "jira",
     about: "A project of Jira: in the cloud by `email` and `api_token`, on a server by a personal access `token`.",
     guide: include_str!("jira/guide.md"),
@@ -52,7 +52,7 @@ struct Settings {
     /// The API token of `email`.
     api_token: Option<SecretSource>,
     /// A personal access token of Jira Data Center or Server.
-    token: Option<SecretSource>,
+    pub token: Option<SecretSource>,
     /// Key of the project that issues are filed in.
     #[schemars(length(min = 1))]
     project: String,

@@ -34,7 +34,7 @@ mod message;
 mod tests;
 mod values;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "ldap",
     about: "A directory that scripts ask: passwords are checked by a bind, entries are found by a search.",
     guide: include_str!("ldap/guide.md"),

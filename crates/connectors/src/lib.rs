@@ -178,10 +178,10 @@ pub trait Connector: Send + Sync {
 }
 
 pub type Performing<'a> = Pin<Box<dyn Future<Output = Result<Done, Trouble>> + Send + 'a>>;
-pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Sent, Trouble>> + Send + 'a>>;
+pub(crate) type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Sent, Trouble>> + Send + 'a>>;
 pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Result<Value, question::Trouble>> + Send + 'a>>;
-pub type Naming<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, question::Trouble>> + Send + 'a>>;
-pub type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probed, question::Trouble>> + Send + 'a>>;
+pub(crate) type Naming<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, question::Trouble>> + Send + 'a>>;
+pub(crate) type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probed, question::Trouble>> + Send + 'a>>;
 
 /// A system that is there and lets us in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,12 +245,12 @@ pub enum What {
 
 impl Order {
     /// How many actions go out with this one, itself included.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.gathered_count + 1
     }
 
     /// This action and the first of those that go out with it, at most `most`.
-    pub fn tasks(&self, most: usize) -> impl Iterator<Item = &Task> {
+    pub(crate) fn tasks(&self, most: usize) -> impl Iterator<Item = &Task> {
         std::iter::once(&self.action).chain(&self.gathered).take(most).map(|action| &action.task)
     }
 }
@@ -280,7 +280,7 @@ impl Trouble {
         Self { what: What::Refused, status: None, message: message.into() }
     }
 
-    pub fn not_delivered(message: impl Into<String>) -> Self {
+    pub(crate) fn not_delivered(message: impl Into<String>) -> Self {
         Self { what: What::NotDelivered { retry_after: None }, status: None, message: message.into() }
     }
 
@@ -290,7 +290,7 @@ impl Trouble {
 
     /// The same of a look for what an earlier try has filed: a look changes nothing, so nothing was done in this try.
     #[must_use]
-    pub fn while_looking(self) -> Self {
+    pub(crate) fn while_looking(self) -> Self {
         let what = match self.what {
             What::MaybeDelivered => What::NotDelivered { retry_after: None },
             other => other,

@@ -26,9 +26,9 @@ use crate::unsent::Unsent;
 use hookgate_model::question::Reason;
 use hookgate_model::secret::{Ring, Secret};
 
-pub mod assertion;
-pub mod refusal;
-pub mod settings;
+pub(crate) mod assertion;
+pub(crate) mod refusal;
+pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -41,18 +41,18 @@ const LONGEST_LIFE_S: u64 = 86_400;
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// What is asked for, and where.
-pub struct Grant {
-    pub token_url: Url,
-    pub client_id: String,
-    pub proof: Proof,
-    pub scope: Option<String>,
-    pub audience: Option<String>,
+pub(crate) struct Grant {
+    pub(crate) token_url: Url,
+    pub(crate) client_id: String,
+    pub(crate) proof: Proof,
+    pub(crate) scope: Option<String>,
+    pub(crate) audience: Option<String>,
     /// Who gives tokens, in the words of messages: `Okta`.
-    pub giver: &'static str,
+    pub(crate) giver: &'static str,
 }
 
 /// How we show who we are.
-pub enum Proof {
+pub(crate) enum Proof {
     /// In the body of the request (`client_secret_post`).
     Secret(Key),
     /// In its head (`client_secret_basic`).
@@ -62,7 +62,7 @@ pub enum Proof {
 }
 
 /// The token of a grant.
-pub struct Tokens {
+pub(crate) struct Tokens {
     grant: Grant,
     state: Mutex<State>,
     /// Held by the one who asks.
@@ -86,10 +86,10 @@ struct Kept {
 
 /// A token to present.
 #[derive(Clone, Debug)]
-pub struct Presented {
-    pub secret: Arc<Secret>,
+pub(crate) struct Presented {
+    pub(crate) secret: Arc<Secret>,
     /// It was got earlier, so that another one may be taken where this one is not.
-    pub cached: bool,
+    pub(crate) cached: bool,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +101,7 @@ struct Granted {
 }
 
 impl Tokens {
-    pub fn new(grant: Grant) -> Self {
+    pub(crate) fn new(grant: Grant) -> Self {
         Self { grant, state: Mutex::default(), turn: tokio::sync::Mutex::default() }
     }
 
@@ -109,7 +109,7 @@ impl Tokens {
     ///
     /// # Errors
     /// There is none, and why. Nothing was done with any.
-    pub async fn current(&self, client: &Client) -> Result<Presented, Unsent> {
+    pub(crate) async fn current(&self, client: &Client) -> Result<Presented, Unsent> {
         let before = {
             let state = self.state();
             if let Some(secret) = self.kept(&state) {
@@ -139,7 +139,7 @@ impl Tokens {
     }
 
     /// Drops a token that was refused. Whether trying once more with another one makes sense: this one was not new.
-    pub fn forget(&self, refused: &Presented) -> bool {
+    pub(crate) fn forget(&self, refused: &Presented) -> bool {
         let mut state = self.state();
         if state.kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.secret, &refused.secret)) {
             state.kept = None;
@@ -148,7 +148,7 @@ impl Tokens {
     }
 
     /// What must not be told of an answer.
-    pub fn redact(&self) -> Redact {
+    pub(crate) fn redact(&self) -> Redact {
         let redact = match &self.grant.proof {
             Proof::Secret(key) | Proof::BasicSecret(key) => Redact::default().and(&key.current()),
             Proof::Statement(_) => Redact::default(),
@@ -160,7 +160,7 @@ impl Tokens {
     }
 
     /// What is to be read again when files change.
-    pub fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn rings(&self) -> Vec<Arc<Ring>> {
         let certificate = match &self.grant.proof {
             Proof::Statement(statement) => statement.certificate.as_ref(),
             Proof::Secret(_) | Proof::BasicSecret(_) => None,
@@ -219,7 +219,7 @@ impl Presented {
     ///
     /// # Errors
     /// The token has characters that no header can hold.
-    pub fn bearer(&self) -> Result<HeaderValue, Trouble> {
+    pub(crate) fn bearer(&self) -> Result<HeaderValue, Trouble> {
         client::secret_value(&[b"Bearer ", self.secret.expose()].concat())
     }
 }

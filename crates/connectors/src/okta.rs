@@ -29,7 +29,7 @@ mod org;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "okta",
     about: "An org of Okta: its users and groups, by an API `token` or a service app.",
     guide: include_str!("okta/guide.md"),
@@ -54,17 +54,17 @@ const CACHE: Rules = Rules {
 struct Settings {
     /// The address of the org and nothing more, such as `https://example.okta.com`.
     #[schemars(length(min = 1))]
-    org_url: String,
+    pub org_url: String,
     /// An API token; it may do what the administrator who made it may do.
-    token: Option<SecretSource>,
+    pub token: Option<SecretSource>,
     /// A service app, instead of a token. What it does reaches no rule: its id counts among `own_actors`.
     #[schemars(length(min = 1))]
-    client_id: Option<String>,
+    pub client_id: Option<String>,
     /// The private key of the app, in PEM form.
-    private_key: Option<SecretSource>,
+    pub private_key: Option<SecretSource>,
     /// Which of the app's keys it is, where there are several.
     #[schemars(length(min = 1))]
-    key_id: Option<String>,
+    pub key_id: Option<String>,
     /// What an app asks for. Okta gives no token if one of them is not granted.
     #[serde(default = "reading")]
     #[schemars(length(min = 1))]
@@ -72,7 +72,7 @@ struct Settings {
     /// How much of the org's rate limit may be used; others need the rest.
     #[serde(default = "three_tenths")]
     #[schemars(range(max = 1))]
-    rate_share: f64,
+    pub rate_share: f64,
     /// Ids under which this connector acts, such as that of the administrator who made `token`: events of their making reach
     /// no rule of any route.
     #[serde(default)]

@@ -22,9 +22,9 @@ use crate::setup::{Problem, Setup};
 use crate::{Trouble, What};
 use hookgate_model::secret::{Ring, SecretSource};
 
-pub mod access;
+pub(crate) mod access;
 mod filter;
-pub mod share;
+pub(crate) mod share;
 #[cfg(test)]
 mod tests;
 

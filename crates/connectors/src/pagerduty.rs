@@ -25,7 +25,7 @@ mod alert;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "pagerduty",
     about: "A service of PagerDuty, by the routing key of its Events API v2 integration.",
     guide: include_str!("pagerduty/guide.md"),

@@ -11,20 +11,20 @@ use crate::{Done, Trouble, What};
 /// A field of an answer in JSON, and what it must be to count.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Predicate {
+pub(crate) struct Predicate {
     /// Path of the field: dots lead into objects, `[0]` into a list, `[*]` into each of its items, one of which is enough. `$.` may
     /// stand before it.
     #[schemars(length(min = 1), regex(pattern = r"^(\$\.?)?([^.\[\]$]+|\[(\d+|\*)\])(\.[^.\[\]]+|\[(\d+|\*)\])*$"))]
-    pub field: String,
+    pub(crate) field: String,
     /// What it is, or a list of what it may be; a number is the same as a text of its digits. Absent: that it is there, and neither
     /// `false` nor empty.
-    pub equals: Option<OneOrMore>,
+    pub(crate) equals: Option<OneOrMore>,
 }
 
 /// A value, or several of which one is enough.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum OneOrMore {
+pub(crate) enum OneOrMore {
     One(Expected),
     More(Vec<Expected>),
 }
@@ -32,7 +32,7 @@ pub enum OneOrMore {
 /// A text, a number, `true` or `false`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Expected {
+pub(crate) enum Expected {
     Truth(bool),
     Number(i64),
     Text(String),
@@ -40,18 +40,18 @@ pub enum Expected {
 
 impl Predicate {
     /// That a field is there.
-    pub fn present(field: &str) -> Self {
+    pub(crate) fn present(field: &str) -> Self {
         Self { field: field.to_owned(), equals: None }
     }
 
     /// That a field is this text.
-    pub fn text(field: &str, text: &str) -> Self {
+    pub(crate) fn text(field: &str, text: &str) -> Self {
         let equals = Some(OneOrMore::One(Expected::Text(text.to_owned())));
         Self { field: field.to_owned(), equals }
     }
 
     /// Whether the field is in the answer, and as it must be.
-    pub fn is_in(&self, body: &Value) -> bool {
+    pub(crate) fn is_in(&self, body: &Value) -> bool {
         let is_wanted = |found: &&Value| match &self.equals {
             None => is_something(found),
             Some(OneOrMore::One(expected)) => expected.is(found),
@@ -61,12 +61,12 @@ impl Predicate {
     }
 
     /// Whether the answer says anything in that field.
-    pub fn is_answered(&self, body: &Value) -> bool {
+    pub(crate) fn is_answered(&self, body: &Value) -> bool {
         self.values(body).iter().any(|found| !found.is_null())
     }
 
     /// What is looked for, for people.
-    pub fn wanted(&self) -> String {
+    pub(crate) fn wanted(&self) -> String {
         match &self.equals {
             None => format!("`{}`", self.field),
             Some(OneOrMore::One(expected)) => format!("`{}` being {}", self.field, json!(expected)),
@@ -118,7 +118,7 @@ impl Expected {
 ///
 /// # Errors
 /// It was not done, or broke off before it said so.
-pub fn judge(
+pub(crate) fn judge(
     answer: &Answer,
     redact: &Redact,
     success: Option<&Predicate>,

@@ -57,11 +57,11 @@ impl Proxy {
         self.auth.iter().flat_map(Key::rings).collect()
     }
 
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    pub fn egress(&self) -> &Egress {
+    pub(crate) fn egress(&self) -> &Egress {
         &self.egress
     }
 

@@ -34,7 +34,7 @@ impl Redact {
     /// Hides a secret: itself, in base64, the parts around colons (`user:password`), and of an address its path and the last
     /// part of that, and the values of its query.
     #[must_use]
-    pub fn and(mut self, secret: &Secret) -> Self {
+    pub(crate) fn and(mut self, secret: &Secret) -> Self {
         let text = String::from_utf8_lossy(secret.expose()).trim().to_owned();
         self.hide_everywhere(&text);
         for bytes in [secret.expose(), secret.expose().trim_ascii()] {
@@ -70,7 +70,7 @@ impl Redact {
 
     /// Hides every secret of a ring.
     #[must_use]
-    pub fn and_all(self, ring: &Ring) -> Self {
+    pub(crate) fn and_all(self, ring: &Ring) -> Self {
         let mut redact = self;
         ring.for_each(|_, secret| redact = std::mem::take(&mut redact).and(secret));
         redact
@@ -147,7 +147,7 @@ impl Redact {
     }
 
     /// The beginning of a text on one line, without secrets.
-    pub fn excerpt(&self, text: &str) -> String {
+    pub(crate) fn excerpt(&self, text: &str) -> String {
         let printable: String = text.chars().filter(|c| !is_invisible(*c)).collect();
         let mut text = printable.split_whitespace().collect::<Vec<_>>().join(" ");
         for hidden in &self.hidden {
@@ -181,7 +181,7 @@ fn in_html(text: &str) -> String {
 }
 
 /// Control characters but those that separate words, and characters that change how others are shown.
-pub fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     (c.is_control() && !c.is_whitespace())
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -27,7 +27,7 @@ use hookgate_model::secret::{Ring, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "servicenow",
     about: "A table of ServiceNow that takes incidents, by a `user` and its `password`.",
     guide: include_str!("servicenow/guide.md"),

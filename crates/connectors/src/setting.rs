@@ -33,7 +33,7 @@ const OWN_HEADERS: [&str; 8] = [
 /// A text, or where the secret is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Setting {
+pub(crate) enum Setting {
     /// The text itself, which is no secret.
     Text(String),
     /// A secret.
@@ -41,7 +41,7 @@ pub enum Setting {
 }
 
 /// Headers of every request.
-pub struct Headers {
+pub(crate) struct Headers {
     plain: HeaderMap,
     secret: Vec<(HeaderName, Key)>,
 }
@@ -49,7 +49,7 @@ pub struct Headers {
 impl Headers {
     /// # Errors
     /// What is no header, belongs to the request itself, or is a secret that is not there.
-    pub fn new(setup: &Setup<'_>, written: &BTreeMap<String, Setting>) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn new(setup: &Setup<'_>, written: &BTreeMap<String, Setting>) -> Result<Self, Vec<Problem>> {
         let mut headers = Self { plain: HeaderMap::new(), secret: Vec::new() };
         let mut problems = Vec::new();
         for (written, setting) in written {
@@ -82,7 +82,7 @@ impl Headers {
     ///
     /// # Errors
     /// A secret has characters that no header can hold.
-    pub fn add_to(&self, headers: &mut HeaderMap) -> Result<(), Trouble> {
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) -> Result<(), Trouble> {
         headers.extend(self.plain.clone());
         for (name, key) in &self.secret {
             headers.insert(name, client::secret_value(key.current().expose())?);
@@ -90,17 +90,17 @@ impl Headers {
         Ok(())
     }
 
-    pub fn redact(&self, redact: Redact) -> Redact {
+    pub(crate) fn redact(&self, redact: Redact) -> Redact {
         self.secret.iter().fold(redact, |redact, (_, key)| redact.and(&key.current()))
     }
 
-    pub fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn rings(&self) -> Vec<Arc<Ring>> {
         self.secret.iter().flat_map(|(_, key)| key.rings()).collect()
     }
 }
 
 /// An address that paths are added to.
-pub enum Base {
+pub(crate) enum Base {
     Plain(Url),
     Secret(Key),
 }
@@ -108,7 +108,12 @@ pub enum Base {
 impl Base {
     /// # Errors
     /// It is no address, may not be reached, or is a secret that is not there.
-    pub fn new(setup: &Setup<'_>, written: &Setting, client: &Client, traffic: Traffic) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn new(
+        setup: &Setup<'_>,
+        written: &Setting,
+        client: &Client,
+        traffic: Traffic,
+    ) -> Result<Self, Vec<Problem>> {
         match (written, traffic) {
             (Setting::Text(text), Traffic::Plain) => client::base(text, client).map(Self::Plain),
             (Setting::Text(text), Traffic::Secret) => client::base_of_secret(text, client).map(Self::Plain),
@@ -126,7 +131,7 @@ impl Base {
     ///
     /// # Errors
     /// It is none any more, or was not looked for.
-    pub fn current(&self, client: &Client) -> Result<Url, String> {
+    pub(crate) fn current(&self, client: &Client) -> Result<Url, String> {
         match self {
             Self::Plain(url) => Ok(url.clone()),
             Self::Secret(key) => {
@@ -135,14 +140,14 @@ impl Base {
         }
     }
 
-    pub fn redact(&self, redact: Redact) -> Redact {
+    pub(crate) fn redact(&self, redact: Redact) -> Redact {
         match self {
             Self::Plain(_) => redact,
             Self::Secret(key) => redact.and(&key.current()),
         }
     }
 
-    pub fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn rings(&self) -> Vec<Arc<Ring>> {
         match self {
             Self::Plain(_) => Vec::new(),
             Self::Secret(key) => key.rings(),
@@ -152,7 +157,7 @@ impl Base {
 
 /// Whether a secret goes out to an address, which then must not be in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Traffic {
+pub(crate) enum Traffic {
     Plain,
     Secret,
 }

@@ -18,7 +18,7 @@ use hookgate_model::files::fence::Fence;
 use hookgate_model::secret::{Environment, Ring, Secret, SecretSource, Source};
 
 /// A connector, or everything that is wrong with its section.
-pub type Made = Result<Box<dyn Connector>, Vec<Problem>>;
+pub(crate) type Made = Result<Box<dyn Connector>, Vec<Problem>>;
 
 /// A row of the table: one kind of outside system.
 pub struct Kind {
@@ -35,7 +35,7 @@ pub struct Kind {
     /// answers no questions.
     pub answers: Option<&'static str>,
     /// Whether it sends the codes of `via(…)`.
-    pub sends_codes: bool,
+    pub(crate) sends_codes: bool,
     /// Whether it speaks HTTP, so that a proxy can be between.
     pub proxied: bool,
     /// How long answers are kept unless the section says otherwise.
@@ -83,14 +83,14 @@ pub struct Problem {
 
 /// A secret that may change while it is in use.
 #[derive(Clone, Debug, Default)]
-pub struct Key(Option<Arc<Ring>>);
+pub(crate) struct Key(Option<Arc<Ring>>);
 
 impl Setup<'_> {
     /// The settings in the kind's own type.
     ///
     /// # Errors
     /// They are not as the schema says.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Vec<Problem>> {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Vec<Problem>> {
         let settings = Value::Object(self.settings.clone());
         serde_json::from_value(settings).map_err(|error| vec![Problem::bad_value("", error.to_string())])
     }
@@ -99,7 +99,7 @@ impl Setup<'_> {
     ///
     /// # Errors
     /// It is not there, or cannot be read.
-    pub fn secret(&self, key: &str, written: &SecretSource) -> Result<Key, Vec<Problem>> {
+    pub(crate) fn secret(&self, key: &str, written: &SecretSource) -> Result<Key, Vec<Problem>> {
         let Some(source) = wanted(self.secrets, written.resolved(self.root)) else { return Ok(Key(None)) };
         let problem = |text: String| Problem { code: "config/secret", key: key.to_owned(), message: text, help: None };
         match Ring::load(vec![source], self.environment) {
@@ -125,12 +125,12 @@ impl Problem {
         Self { code: "config/bad-value", key: key.to_owned(), message: message.into(), help: None }
     }
 
-    pub fn missing(key: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn missing(key: &str, message: impl Into<String>) -> Self {
         Self { code: "config/missing-key", ..Self::bad_value(key, message) }
     }
 
     /// A file that may not be used.
-    pub fn file(key: &str, written: &str, error: &FileError) -> Self {
+    pub(crate) fn file(key: &str, written: &str, error: &FileError) -> Self {
         let problem = Self::bad_value(key, format!("`{written}` cannot be used: {error}"));
         Self { help: error.help().map(str::to_owned), ..problem }
     }
@@ -143,7 +143,7 @@ impl Problem {
 
 impl Key {
     /// The secret as it is now; empty where secrets were not looked for.
-    pub fn current(&self) -> Arc<Secret> {
+    pub(crate) fn current(&self) -> Arc<Secret> {
         self.0.as_ref().map_or_else(|| Arc::new(Secret::new(Box::<[u8]>::default())), |ring| ring.first())
     }
 
@@ -151,14 +151,17 @@ impl Key {
     ///
     /// # Errors
     /// Why it is not, as a clause about it.
-    pub fn demand(&self, demand: impl Fn(&Secret) -> Result<(), String> + Send + Sync + 'static) -> Result<(), String> {
+    pub(crate) fn demand(
+        &self,
+        demand: impl Fn(&Secret) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Result<(), String> {
         let Some(ring) = &self.0 else { return Ok(()) };
         ring.demand(Box::new(demand))
             .map_err(|wrong| wrong.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "))
     }
 
     /// What is to be read again when files change.
-    pub fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn rings(&self) -> Vec<Arc<Ring>> {
         self.0.iter().cloned().collect()
     }
 }

@@ -24,7 +24,7 @@ use hookgate_model::secret::{Ring, Secret, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "slack",
     about: "A channel of Slack: by the `url` of an incoming webhook, or by a bot's `token` and its `channel`.",
     guide: include_str!("slack/guide.md"),
@@ -66,7 +66,7 @@ struct Settings {
     /// Address of an incoming webhook. Whoever knows it can post, so it is a secret.
     url: Option<SecretSource>,
     /// Token of a bot that may post (`xoxb-…`), with `channel`.
-    token: Option<SecretSource>,
+    pub token: Option<SecretSource>,
     /// Where the bot posts: the id of a channel.
     #[schemars(length(min = 1))]
     channel: Option<String>,

@@ -14,18 +14,18 @@ use crate::{Trouble, What};
 use hookgate_model::message::{Channel, Message};
 use hookgate_model::secret::Secret;
 
-pub mod template;
+pub(crate) mod template;
 
 /// The longest id of a provider that is told.
 const MOST_ID: usize = 128;
 
 /// A secret as text. What arrived in JSON is UTF-8.
-pub fn revealed(secret: &Secret) -> &str {
+pub(crate) fn revealed(secret: &Secret) -> &str {
     std::str::from_utf8(secret.expose()).unwrap_or_default()
 }
 
 /// A body that is overwritten when it goes.
-pub fn body(text: Zeroizing<String>) -> Bytes {
+pub(crate) fn body(text: Zeroizing<String>) -> Bytes {
     struct Owned(Zeroizing<String>);
     impl AsRef<[u8]> for Owned {
         fn as_ref(&self) -> &[u8] {
@@ -36,7 +36,7 @@ pub fn body(text: Zeroizing<String>) -> Bytes {
 }
 
 /// `application/x-www-form-urlencoded`, with everything but unreserved characters encoded, as signatures of AWS want it, too.
-pub fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Zeroizing<String> {
+pub(crate) fn form<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Zeroizing<String> {
     // Grown buffers leave copies behind.
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
     for (name, value) in fields {
@@ -63,7 +63,7 @@ fn encode(into: &mut String, text: &str) {
     }
 }
 
-pub fn form_headers() -> HeaderMap {
+pub(crate) fn form_headers() -> HeaderMap {
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
     HeaderMap::from_iter([(CONTENT_TYPE, kind)])
 }
@@ -72,7 +72,7 @@ pub fn form_headers() -> HeaderMap {
 ///
 /// # Errors
 /// It is to be spoken.
-pub fn only_texts(message: &Message) -> Result<(), Trouble> {
+pub(crate) fn only_texts(message: &Message) -> Result<(), Trouble> {
     match message.channel {
         Channel::Sms => Ok(()),
         Channel::Voice => Err(Trouble::refused("it sends texts and makes no calls")),
@@ -80,7 +80,7 @@ pub fn only_texts(message: &Message) -> Result<(), Trouble> {
 }
 
 /// The code as it is spoken: `0, 0, 4, 7`.
-pub fn spoken(code: &Secret) -> Zeroizing<String> {
+pub(crate) fn spoken(code: &Secret) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(256));
     for character in revealed(code).chars().filter(|character| !character.is_whitespace()).take(32) {
         if !text.is_empty() {
@@ -95,7 +95,7 @@ pub fn spoken(code: &Secret) -> Zeroizing<String> {
 ///
 /// # Errors
 /// It was not sent.
-pub fn judge(answer: &Answer, code: Option<&str>) -> Result<(), Trouble> {
+pub(crate) fn judge(answer: &Answer, code: Option<&str>) -> Result<(), Trouble> {
     let told = code.map_or_else(String::new, |code| format!(" ({code})"));
     let status = Some(answer.status);
     let what = match answer.status {
@@ -107,7 +107,7 @@ pub fn judge(answer: &Answer, code: Option<&str>) -> Result<(), Trouble> {
 }
 
 /// An answer of success without an id that can be read: it may have been sent.
-pub fn unreadable(answer: &Answer) -> Trouble {
+pub(crate) fn unreadable(answer: &Answer) -> Trouble {
     let message = match answer.complete {
         true => format!("it answered {}, and what it says cannot be read", answer.status),
         false => "its answer broke off before it said whether it was sent".to_owned(),
@@ -116,13 +116,13 @@ pub fn unreadable(answer: &Answer) -> Trouble {
 }
 
 /// An id or a code of a provider, if it looks like one.
-pub fn plain(text: &str) -> Option<String> {
+pub(crate) fn plain(text: &str) -> Option<String> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:@+/=".contains(&byte);
     (!text.is_empty() && text.len() <= MOST_ID && text.bytes().all(good)).then(|| text.to_owned())
 }
 
 /// The same of a member of JSON, a text or a number.
-pub fn plain_member(value: &Value) -> Option<String> {
+pub(crate) fn plain_member(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => plain(text),
         Value::Number(number) => plain(&number.to_string()),
@@ -131,7 +131,7 @@ pub fn plain_member(value: &Value) -> Option<String> {
 }
 
 /// Whether a text has only letters of the GSM alphabet (3GPP 23.038), of which 160 fit into a message; of others 70.
-pub fn is_gsm(text: &str) -> bool {
+pub(crate) fn is_gsm(text: &str) -> bool {
     const LETTERS: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§\
         ¿abcdefghijklmnopqrstuvwxyzäöñüà\u{c}^{}\\[~]|€";
     text.chars().all(|letter| LETTERS.contains(letter))

@@ -25,7 +25,7 @@ use hookgate_model::secret::Ring;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "sms_template",
     about: "Codes through any provider that takes them over HTTP.",
     guide: include_str!("sms_template/guide.md"),
@@ -53,7 +53,7 @@ struct Settings {
     auth: Option<Auth>,
     /// More headers; a secret one is `{ env = … }` or `{ file = … }`.
     #[serde(default)]
-    headers: BTreeMap<String, Setting>,
+    pub headers: BTreeMap<String, Setting>,
     /// The body as JSON: in its texts `{to}`, `{digits}`, `{text}`, `{code}`, `{spoken}`, `{channel}` and `{key}` are replaced.
     json: Option<Value>,
     /// The body as a form, with the same in its values.

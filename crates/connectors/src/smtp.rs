@@ -33,7 +33,7 @@ mod letter;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "smtp",
     about: "A mail relay.",
     guide: include_str!("smtp/guide.md"),

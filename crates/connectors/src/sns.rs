@@ -22,7 +22,7 @@ mod tests;
 
 use signature::{Scope, Signed};
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "sns",
     about: "Codes by text through Amazon SNS.",
     guide: include_str!("sns/guide.md"),

@@ -24,7 +24,7 @@ use hookgate_model::secret::{Ring, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "splunk_hec",
     about: "Splunk, by its HTTP Event Collector.",
     guide: include_str!("splunk_hec/guide.md"),
@@ -51,7 +51,7 @@ struct Settings {
     #[schemars(length(min = 1))]
     base_url: String,
     /// The token of the collector.
-    token: SecretSource,
+    pub token: SecretSource,
     /// The index; that of the token if absent.
     #[schemars(length(min = 1))]
     index: Option<String>,

@@ -31,7 +31,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "sql",
     about: "A database that scripts read: PostgreSQL, MySQL, MariaDB or a file of SQLite.",
     guide: include_str!("sql/guide.md"),

@@ -27,7 +27,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "syslog",
     about: "A receiver of syslog (RFC 5424) over TLS or TCP.",
     guide: include_str!("syslog/guide.md"),

@@ -19,7 +19,7 @@ const ALL: &[&str] = &[
 ];
 
 /// The actions that a connector of this kind takes; none for one that only answers questions or sends codes.
-pub fn of(kind: &str) -> &'static [&'static str] {
+pub(crate) fn of(kind: &str) -> &'static [&'static str] {
     match kind {
         "http" => &["notify", "post", "put", "patch", "delete", "forward"],
         "webhook" => &["notify", "post", "forward"],

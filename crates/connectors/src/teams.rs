@@ -25,7 +25,7 @@ use hookgate_model::secret::{Ring, Secret, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "teams",
     about: "A channel or chat of Microsoft Teams, by the `url` of a workflow that waits for a webhook.",
     guide: include_str!("teams/guide.md"),

@@ -28,7 +28,7 @@ const MOST_PAUSES: u32 = 8;
 
 /// What is left of a time.
 #[derive(Debug)]
-pub struct TimeLimit {
+pub(crate) struct TimeLimit {
     left: Duration,
     pauses: u32,
 }
@@ -38,7 +38,7 @@ pub struct TimeLimit {
 pub struct TimeLimitExceeded;
 
 impl TimeLimit {
-    pub fn new(time: Duration) -> Self {
+    pub(crate) fn new(time: Duration) -> Self {
         Self { left: time, pauses: 0 }
     }
 
@@ -46,7 +46,7 @@ impl TimeLimit {
     ///
     /// # Errors
     /// The time was over before.
-    pub async fn wait_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, TimeLimitExceeded> {
+    pub(crate) async fn wait_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, TimeLimitExceeded> {
         let mut work = pin!(work);
         loop {
             let (step, begun) = (self.left.min(STEP), Instant::now());

@@ -23,7 +23,7 @@ use hookgate_model::secret::{Ring, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "twilio",
     about: "Codes by text and by call through Twilio.",
     guide: include_str!("twilio/guide.md"),

@@ -9,17 +9,17 @@ use hookgate_model::question::Reason;
 
 /// Why nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsent {
-    pub reason: Reason,
+pub(crate) struct Unsent {
+    pub(crate) reason: Reason,
     /// What the one who gives tokens answered, if it did.
-    pub status: Option<u16>,
-    pub retry_after: Option<Duration>,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
     /// For people, without secrets.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Unsent {
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, status: None, retry_after: None, message: message.into() }
     }
 }

@@ -19,7 +19,7 @@ use hookgate_model::secret::{Ring, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "vonage",
     about: "Codes by text through Vonage's SMS API.",
     guide: include_str!("vonage/guide.md"),

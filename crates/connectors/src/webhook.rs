@@ -31,7 +31,7 @@ use hookgate_model::secret::{Ring, Secret, SecretSource};
 #[cfg(test)]
 mod tests;
 
-pub const KIND: Kind = Kind {
+pub(crate) const KIND: Kind = Kind {
     name: "webhook",
     about: "A receiver of webhooks that are signed by Standard Webhooks.",
     guide: include_str!("webhook/guide.md"),

@@ -23,7 +23,7 @@ use crate::time_limit::within;
 use hookgate_model::question::{Reason, Trouble};
 
 /// Whom a TLS connection trusts.
-pub struct Trust {
+pub(crate) struct Trust {
     /// Certificates of authorities to trust besides those of the system, as PEM.
     authorities: Option<Vec<u8>>,
     /// Made at the first connection: it loads the system's certificates.
@@ -31,7 +31,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    pub fn new(authorities: Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(authorities: Option<Vec<u8>>) -> Self {
         Self { authorities, config: OnceLock::new() }
     }
 
@@ -39,7 +39,7 @@ impl Trust {
     ///
     /// # Errors
     /// One of the settings is no certificate.
-    pub fn roots(&self) -> io::Result<(RootCertStore, Vec<CertificateDer<'static>>)> {
+    pub(crate) fn roots(&self) -> io::Result<(RootCertStore, Vec<CertificateDer<'static>>)> {
         let (mut roots, mut all) = (RootCertStore::empty(), Vec::new());
         for certificate in rustls_native_certs::load_native_certs().certs {
             if roots.add(certificate.clone()).is_ok() {
@@ -58,7 +58,7 @@ impl Trust {
     ///
     /// # Errors
     /// As [`Trust::roots`].
-    pub fn config(&self) -> io::Result<Arc<ClientConfig>> {
+    pub(crate) fn config(&self) -> io::Result<Arc<ClientConfig>> {
         if let Some(config) = self.config.get() {
             return Ok(config.clone());
         }
@@ -77,7 +77,12 @@ impl Trust {
     ///
     /// # Errors
     /// As there, or our key does not fit.
-    pub async fn secure_as<S>(&self, identity: Option<&Identity>, host: &Host, stream: S) -> io::Result<TlsStream<S>>
+    pub(crate) async fn secure_as<S>(
+        &self,
+        identity: Option<&Identity>,
+        host: &Host,
+        stream: S,
+    ) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -93,7 +98,7 @@ impl Trust {
     ///
     /// # Errors
     /// It is not trusted, or the connection broke.
-    pub async fn secure<S>(&self, host: &Host, stream: S) -> io::Result<TlsStream<S>>
+    pub(crate) async fn secure<S>(&self, host: &Host, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -105,7 +110,7 @@ impl Trust {
 ///
 /// # Errors
 /// No certificate can have this name.
-pub fn server_name(host: &Host) -> io::Result<ServerName<'static>> {
+pub(crate) fn server_name(host: &Host) -> io::Result<ServerName<'static>> {
     match host {
         Host::Domain(name) => ServerName::try_from(name.clone()).map_err(io::Error::other),
         Host::Ipv4(address) => Ok(ServerName::from(IpAddr::from(*address))),
@@ -117,7 +122,7 @@ pub fn server_name(host: &Host) -> io::Result<ServerName<'static>> {
 ///
 /// # Errors
 /// There is none.
-pub async fn connect(egress: &Egress, host: &Host, port: u16, time: Duration) -> Result<TcpStream, Trouble> {
+pub(crate) async fn connect(egress: &Egress, host: &Host, port: u16, time: Duration) -> Result<TcpStream, Trouble> {
     let addresses = egress.addresses_of(host).await.map_err(no_address)?;
     let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut problems = Vec::new();
@@ -136,7 +141,7 @@ pub async fn connect(egress: &Egress, host: &Host, port: u16, time: Duration) ->
 }
 
 /// What the want of an address means to whoever asks.
-pub fn no_address(error: NoAddress) -> Trouble {
+pub(crate) fn no_address(error: NoAddress) -> Trouble {
     let reason = match error {
         NoAddress::Refused(_) => Reason::Forbidden,
         NoAddress::Unknown(_) => Reason::Unreachable,
@@ -145,7 +150,7 @@ pub fn no_address(error: NoAddress) -> Trouble {
 }
 
 /// What a connection that broke means to whoever asks: a certificate that is not trusted will not be after a while, either.
-pub fn broken(error: &(dyn Error + 'static)) -> Trouble {
+pub(crate) fn broken(error: &(dyn Error + 'static)) -> Trouble {
     let mut next = Some(error);
     while let Some(error) = next {
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -15,7 +15,7 @@ const MOST_EACH: usize = 300;
 const MOST_BODIES: usize = 100;
 
 /// The text of a digest: how many there are, and the first of them.
-pub fn digest(order: &Order) -> String {
+pub(crate) fn digest(order: &Order) -> String {
     let count = order.count();
     let mut text = format!("{count} notifications");
     if count > MOST_LISTED as u64 {
@@ -30,7 +30,7 @@ pub fn digest(order: &Order) -> String {
 }
 
 /// The bodies of a digest of requests, as one: how many there are, and the first of them.
-pub fn bodies(order: &Order) -> Value {
+pub(crate) fn bodies(order: &Order) -> Value {
     let body = |task: &Task| match task {
         Task::Request { body, .. } => body.clone(),
         other => json!(other),
@@ -39,7 +39,7 @@ pub fn bodies(order: &Order) -> Value {
 }
 
 /// A notification as one text.
-pub fn one(task: &Task) -> String {
+pub(crate) fn one(task: &Task) -> String {
     match task {
         Task::Notify { message } => text_of(message),
         Task::Email(mail) => mail.subject.clone(),
@@ -51,7 +51,7 @@ pub fn one(task: &Task) -> String {
 }
 
 /// Why a connector of this kind cannot change an account; for the author of the script.
-pub fn no_accounts(kind: &str, verb: Verb) -> String {
+pub(crate) fn no_accounts(kind: &str, verb: Verb) -> String {
     let other = match verb {
         Verb::RevokeSignInSessions => "entra",
         _ => "okta",
@@ -60,7 +60,7 @@ pub fn no_accounts(kind: &str, verb: Verb) -> String {
 }
 
 /// A message as text; of a map what it says in words, or all of it.
-pub fn text_of(message: &Value) -> String {
+pub(crate) fn text_of(message: &Value) -> String {
     match message {
         Value::String(text) => text.clone(),
         Value::Object(fields) => {
@@ -74,20 +74,20 @@ pub fn text_of(message: &Value) -> String {
 }
 
 /// The heading that a text makes: its first line that says something, on one line whatever is in it.
-pub fn headline(text: &str, most: usize) -> String {
+pub(crate) fn headline(text: &str, most: usize) -> String {
     let text = printable(text);
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     cut(&line.split_whitespace().collect::<Vec<_>>().join(" "), most)
 }
 
 /// A text on one line, of at most so many characters.
-pub fn one_line(text: &str, most: usize) -> String {
+pub(crate) fn one_line(text: &str, most: usize) -> String {
     cut(&printable(text).split_whitespace().collect::<Vec<_>>().join(" "), most)
 }
 
 /// A text that shows what it holds: without control characters but tabs and line ends, each of which is `\n`, and without
 /// characters that have no width or change the direction of others.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(c) = letters.next() {
@@ -123,7 +123,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// The same value with every text of it [`printable`]. Names of members stay.
-pub fn printable_value(value: &Value) -> Value {
+pub(crate) fn printable_value(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(printable(text)),
         Value::Array(items) => items.iter().map(printable_value).collect(),
@@ -133,13 +133,13 @@ pub fn printable_value(value: &Value) -> Value {
 }
 
 /// As [`printable_value`].
-pub fn printable_fields(fields: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn printable_fields(fields: &Map<String, Value>) -> Map<String, Value> {
     fields.iter().map(|(name, value)| (name.clone(), printable_value(value))).collect()
 }
 
 /// A value whose JSON has at most so many bytes: of one that is longer, long texts are cut more and more. Short ones stay,
 /// because they are words that a receiver knows.
-pub fn fitted(value: &Value, most_bytes: usize) -> Option<Value> {
+pub(crate) fn fitted(value: &Value, most_bytes: usize) -> Option<Value> {
     let length = |value: &Value| value.to_string().len();
     if length(value) <= most_bytes {
         return Some(value.clone());
@@ -148,10 +148,10 @@ pub fn fitted(value: &Value, most_bytes: usize) -> Option<Value> {
 }
 
 /// To how many characters texts are cut until they fit.
-pub const FITTED: [usize; 8] = [32_000, 16_000, 8_000, 4_000, 2_000, 1_000, 500, 250];
+pub(crate) const FITTED: [usize; 8] = [32_000, 16_000, 8_000, 4_000, 2_000, 1_000, 500, 250];
 
 /// The same value with every text of at most so many characters.
-pub fn with_texts_cut(value: &Value, most: usize) -> Value {
+pub(crate) fn with_texts_cut(value: &Value, most: usize) -> Value {
     match value {
         Value::String(text) => Value::String(cut(text, most)),
         Value::Array(items) => items.iter().map(|item| with_texts_cut(item, most)).collect(),
@@ -163,7 +163,7 @@ pub fn with_texts_cut(value: &Value, most: usize) -> Value {
 }
 
 /// At most so many characters; what is cut off leaves a `…`.
-pub fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some(_) => {
             let end = text.char_indices().nth(most.saturating_sub(1)).map_or(0, |(end, _)| end);
@@ -177,7 +177,7 @@ pub fn cut(text: &str, most: usize) -> String {
 ///
 /// # Errors
 /// It is something else, or says nothing; for the author of the script.
-pub fn message<'a>(action: &'a Action, kind: &str) -> Result<Option<&'a Map<String, Value>>, String> {
+pub(crate) fn message<'a>(action: &'a Action, kind: &str) -> Result<Option<&'a Map<String, Value>>, String> {
     match &action.task {
         Task::Notify { message: Value::String(text) } if printable(text).trim().is_empty() => {
             Err("the text is empty".to_owned())

@@ -3,11 +3,11 @@
 //! Never decides what the caller hears, never reads a body, and never repeats a value that a caller sent: an error says
 //! which part was wrong, in words and names that come from our own configuration.
 
-pub mod basic;
-pub mod error;
-pub mod header;
-pub mod jwt;
-pub mod keys;
+pub(crate) mod basic;
+pub(crate) mod error;
+pub(crate) mod header;
+pub(crate) mod jwt;
+pub(crate) mod keys;
 pub mod mtls;
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use crate::auth::mtls::Mtls;
 
 /// One way of proving who calls, ready to use.
 #[derive(Debug)]
-pub enum Scheme {
+pub(crate) enum Scheme {
     /// A header holds one of our secrets, byte for byte.
     Header(Header),
     /// `Authorization: Basic` with one of our `user:password` secrets.
@@ -43,7 +43,7 @@ impl Scheme {
     ///
     /// # Errors
     /// The part that was wrong, never its value.
-    pub async fn verify(&self, parts: &Parts) -> Result<Verified, AuthError> {
+    pub(crate) async fn verify(&self, parts: &Parts) -> Result<Verified, AuthError> {
         match self {
             Self::Header(header) => header.verify(parts),
             Self::Basic(basic) => basic.verify(parts),
@@ -54,7 +54,7 @@ impl Scheme {
     }
 
     /// Time since the keys of the token issuer were fetched; `None` before the first time and for schemes without keys.
-    pub fn jwks_age(&self) -> Option<Duration> {
+    pub(crate) fn jwks_age(&self) -> Option<Duration> {
         match self {
             Self::Jwt(jwt) => jwt.keys().age(),
             _ => None,
@@ -62,7 +62,7 @@ impl Scheme {
     }
 
     /// The word for this scheme in `gateway.toml`.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Header(_) => header::NAME,
             Self::Basic(_) => basic::NAME,
@@ -75,7 +75,7 @@ impl Scheme {
 
 /// Proof that a caller was checked. Only this module can make one, so what asks for it cannot run before the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub(crate) struct Verified {
     auth: Option<Arc<str>>,
     scheme: &'static str,
     secret: Option<Arc<str>>,
@@ -85,29 +85,29 @@ pub struct Verified {
 
 impl Verified {
     /// Name of the `[auth.…]` section that let the caller in; the word of the scheme where no [`Gate`] was asked.
-    pub fn auth(&self) -> &str {
+    pub(crate) fn auth(&self) -> &str {
         self.auth.as_deref().unwrap_or(self.scheme)
     }
 
     /// `header`, `basic`, `jwt`, `mtls` or `none`.
-    pub fn scheme(&self) -> &'static str {
+    pub(crate) fn scheme(&self) -> &'static str {
         self.scheme
     }
 
     /// Every proof that the caller gave: one, or all that an `all` of the route asks for.
-    pub fn each(&self) -> impl Iterator<Item = &Self> {
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |proof| proof.before.as_deref())
     }
 
     /// Which secret, client or certificate of the configuration matched (`env OKTA_SECRET`); `none` where there is no such thing.
-    pub fn secret(&self) -> &str {
+    pub(crate) fn secret(&self) -> &str {
         self.secret.as_deref().unwrap_or("none")
     }
 }
 
 /// The ways into one route, any of which lets a caller in. A way is one scheme, or several that are all needed.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     ways: Vec<Vec<(Arc<str>, Arc<Scheme>)>>,
 }
 
@@ -116,14 +116,14 @@ pub struct Gate {
 #[error("auth `{auth}`: {error}")]
 pub struct Denied {
     /// Name of the `[auth.…]` section.
-    pub auth: Arc<str>,
-    pub error: AuthError,
+    pub(crate) auth: Arc<str>,
+    pub(crate) error: AuthError,
 }
 
 impl Gate {
     /// A gate of ways, each of named schemes; `None` when there is no way, or one without a scheme, because a route without
     /// auth must say `none`.
-    pub fn new(ways: Vec<Vec<(String, Arc<Scheme>)>>) -> Option<Self> {
+    pub(crate) fn new(ways: Vec<Vec<(String, Arc<Scheme>)>>) -> Option<Self> {
         let named = |way: Vec<(String, Arc<Scheme>)>| -> Vec<(Arc<str>, Arc<Scheme>)> {
             way.into_iter().map(|(name, scheme)| (name.into(), scheme)).collect()
         };
@@ -137,7 +137,7 @@ impl Gate {
     /// # Errors
     /// The refusal of the scheme that came furthest, the first of several. Of a way with several schemes, the first that
     /// refused counts, and those before it count for it.
-    pub async fn verify(&self, parts: &Parts) -> Result<Verified, Denied> {
+    pub(crate) async fn verify(&self, parts: &Parts) -> Result<Verified, Denied> {
         let mut furthest: Option<((usize, u8), Denied)> = None;
         for way in &self.ways {
             match pass(way, parts).await {

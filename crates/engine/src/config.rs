@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::source::{Source, Tree};
 use hookgate_model::finding::{Finding, Severity};
 
-pub mod admin;
+pub(crate) mod admin;
 pub mod auth;
 mod check;
-pub mod connectors;
-pub mod limits;
-pub mod reconcile;
-pub mod retry;
+pub(crate) mod connectors;
+pub(crate) mod limits;
+pub(crate) mod reconcile;
+pub(crate) mod retry;
 pub mod routes;
 mod schema;
 pub mod scripts;
@@ -30,7 +30,7 @@ mod source;
 pub mod store;
 mod syntax;
 pub mod tables;
-pub mod telemetry;
+pub(crate) mod telemetry;
 #[cfg(test)]
 mod tests;
 mod unknown;
@@ -67,14 +67,14 @@ pub struct Config {
 /// One text or several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum OneOrMany {
+pub(crate) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
 
 impl OneOrMany {
     /// The texts, in the order written.
-    pub fn as_slice(&self) -> &[String] {
+    pub(crate) fn as_slice(&self) -> &[String] {
         match self {
             Self::One(text) => std::slice::from_ref(text),
             Self::Many(texts) => texts,
@@ -88,42 +88,42 @@ const MOST_FINDINGS: usize = 200;
 
 /// What a route may say about a hook, told by whoever knows the hooks.
 #[derive(Clone, Copy, Debug)]
-pub struct HookFacts {
+pub(crate) struct HookFacts {
     /// `okta.registration`
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The forms of `on_failure`; empty for event hooks.
-    pub on_failure: &'static [FailureForm],
+    pub(crate) on_failure: &'static [FailureForm],
     /// What the provider does when it hears nothing, as a clause: `Okta denies the registration`.
-    pub silence: &'static str,
+    pub(crate) silence: &'static str,
     /// Event hooks have rules, and no answer that could fail.
-    pub is_event: bool,
+    pub(crate) is_event: bool,
     /// The latest deadline of a call that is answered in time.
-    pub latest_ms: Option<u64>,
+    pub(crate) latest_ms: Option<u64>,
     /// Whether the provider skips a hook that it would have to call without a secret.
-    pub needs_secret: bool,
+    pub(crate) needs_secret: bool,
     /// Whether the provider can call with a token of an authorization server.
-    pub has_tokens: bool,
+    pub(crate) has_tokens: bool,
     /// The types of events that the provider publishes, each with whether a hook can subscribe to it; empty where none are
     /// known.
-    pub event_types: &'static [(&'static str, bool)],
+    pub(crate) event_types: &'static [(&'static str, bool)],
     /// Whose list of types that is, and of when.
-    pub event_types_of: &'static str,
+    pub(crate) event_types_of: &'static str,
 }
 
 /// What a connector of one kind may be told, said by whoever knows the kinds.
 #[derive(Clone, Copy)]
-pub struct ConnectorFacts {
+pub(crate) struct ConnectorFacts {
     /// The word in `kind`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What it is, as one sentence.
-    pub about: &'static str,
+    pub(crate) about: &'static str,
     /// The schema of the settings of its own.
-    pub settings: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) settings: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// One form of `on_failure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureForm {
+pub(crate) enum FailureForm {
     /// `on_failure = "allow"`
     Word(&'static str),
     /// `on_failure = { deny = "text" }`
@@ -135,19 +135,19 @@ pub enum FailureForm {
 pub struct Document {
     pub config: Config,
     /// What is odd but may go live, in the order of the file.
-    pub warnings: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding>,
     source: Source,
 }
 
 impl Document {
     /// An error at a key path such as `routes.signup.script` or `routes.signup.auth[1]`; where the key is not written,
     /// at the section around it.
-    pub fn finding(&self, code: &'static str, key_path: &str, message: impl Into<String>) -> Finding {
+    pub(crate) fn finding(&self, code: &'static str, key_path: &str, message: impl Into<String>) -> Finding {
         self.source.at_value(code, key_path, message)
     }
 
     /// The same as a warning.
-    pub fn warning(&self, code: &'static str, key_path: &str, message: impl Into<String>) -> Finding {
+    pub(crate) fn warning(&self, code: &'static str, key_path: &str, message: impl Into<String>) -> Finding {
         Finding { severity: Severity::Warning, ..self.finding(code, key_path, message) }
     }
 }
@@ -158,7 +158,7 @@ impl Document {
 ///
 /// Every mistake in the file, in the order of the file. A mistake of TOML itself hides the others, because what follows
 /// it cannot be relied on.
-pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Finding>> {
+pub(crate) fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Finding>> {
     let (root, errors) = toml::de::DeTable::parse_recoverable(text);
     let Tree { source, value, mut findings, disguised, .. } = Tree::new(file, text, root.get_ref(), known.plain());
     let (broken, reliable) = syntax::findings(&source, &errors);
@@ -194,7 +194,7 @@ pub fn parse(file: &str, text: &str, known: &Known) -> Result<Document, Vec<Find
 
 /// The file without its unknown keys, each with the meaning of the nearest one that is free: so that a check can go on and
 /// find the other mistakes of a bundle. Nothing where more is wrong with the file than such keys.
-pub fn salvage(file: &str, text: &str, known: &Known) -> Option<Document> {
+pub(crate) fn salvage(file: &str, text: &str, known: &Known) -> Option<Document> {
     let (root, errors) = toml::de::DeTable::parse_recoverable(text);
     let Tree { source, mut value, findings, disguised, .. } = Tree::new(file, text, root.get_ref(), known.plain());
     let shape::Violations { unknown, .. } = shape::violations(&source, known, &value);
@@ -214,7 +214,7 @@ pub fn salvage(file: &str, text: &str, known: &Known) -> Option<Document> {
 
 /// Where the store is, of a text that may be broken elsewhere: what `store.url` says, or the default; nothing where it is written and
 /// is no address.
-pub fn store_of(text: &str, known: &Known) -> Option<store::Store> {
+pub(crate) fn store_of(text: &str, known: &Known) -> Option<store::Store> {
     let (root, _) = toml::de::DeTable::parse_recoverable(text);
     let Tree { value, .. } = Tree::new("", text, root.get_ref(), known.plain());
     let Some(url) = value.get("store").and_then(|section| section.get("url")) else {

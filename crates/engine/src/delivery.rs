@@ -29,16 +29,16 @@ use hookgate_script::lanes::Lanes;
 use hookgate_store::clock;
 use hookgate_store::{Accepted, Flags, Health, Intake, NewEvent, Store, StoreError};
 
-pub mod act;
-pub mod backoff;
+pub(crate) mod act;
+pub(crate) mod backoff;
 mod condition;
 mod guard;
-pub mod intake;
-pub mod outbox;
+pub(crate) mod intake;
+pub(crate) mod outbox;
 pub mod reconcile;
 mod refusing;
 mod results;
-pub mod rule;
+pub(crate) mod rule;
 mod told;
 pub mod upkeep;
 pub mod work;
@@ -68,22 +68,22 @@ pub struct Delivery {
 
 /// What became of the events of a delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    pub kept: usize,
-    pub duplicates: usize,
+pub(crate) struct Receipt {
+    pub(crate) kept: usize,
+    pub(crate) duplicates: usize,
     /// Of the kept ones, those that no rule wants.
-    pub unwanted: usize,
+    pub(crate) unwanted: usize,
 }
 
 /// A call that was answered, and whose actions are still to be done.
 #[derive(Clone, Copy)]
-pub struct Answered<'a> {
-    pub route: &'a Route,
-    pub facts: &'a Facts,
+pub(crate) struct Answered<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) facts: &'a Facts,
     /// The id of the decision, for calls without one of their own.
-    pub decision: &'a str,
+    pub(crate) decision: &'a str,
     /// What tells two calls of one id apart: the same for the same body, also after a restart.
-    pub digest: &'a str,
+    pub(crate) digest: &'a str,
 }
 
 impl Delivery {
@@ -126,7 +126,7 @@ impl Delivery {
     }
 
     /// Whether more events come than the store can keep in time: then they are refused before they are read.
-    pub fn is_crowded(&self) -> bool {
+    pub(crate) fn is_crowded(&self) -> bool {
         let crowded = self.store.is_crowded();
         if crowded {
             self.note_refused(&StoreError::Busy);
@@ -148,7 +148,7 @@ impl Delivery {
     ///
     /// # Errors
     /// They could not be kept, or nobody knows in time: the provider has to call again.
-    pub async fn accept(&self, route: &Route, events: &[Decoded], way: Way) -> Result<Receipt, StoreError> {
+    pub(crate) async fn accept(&self, route: &Route, events: &[Decoded], way: Way) -> Result<Receipt, StoreError> {
         self.accept_with(route, events, way, None).await
     }
 
@@ -156,7 +156,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Delivery::accept`].
-    pub async fn accept_with(
+    pub(crate) async fn accept_with(
         &self,
         route: &Route,
         events: &[Decoded],
@@ -211,7 +211,12 @@ impl Delivery {
     ///
     /// # Errors
     /// They could not be kept by `until`, and are not kept later: the caller gets another answer, with which they do not go.
-    pub async fn keep(&self, answered: Answered<'_>, actions: &[Action], until: Instant) -> Result<(), StoreError> {
+    pub(crate) async fn keep(
+        &self,
+        answered: Answered<'_>,
+        actions: &[Action],
+        until: Instant,
+    ) -> Result<(), StoreError> {
         let Answered { route, facts, decision, digest } = answered;
         let key = facts.provider_id.as_deref().unwrap_or(decision);
         let seen_as = match facts.preview {

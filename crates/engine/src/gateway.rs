@@ -34,10 +34,10 @@ use hookgate_script::lanes::Lanes;
 
 pub mod decide;
 mod digest;
-pub mod guard;
-pub mod record;
+pub(crate) mod guard;
+pub(crate) mod record;
 pub mod refusal;
-pub mod sending;
+pub(crate) mod sending;
 
 /// Bytes of a body that is read on an async worker: that takes a millisecond or less.
 const READ_AT_ONCE: usize = 128 * 1024;

@@ -11,15 +11,15 @@ use hookgate_script::library::{Finished, Library};
 
 pub mod cases;
 pub mod coverage;
-pub mod diff;
+pub(crate) mod diff;
 mod functions;
-pub mod outcome;
+pub(crate) mod outcome;
 pub mod run;
 mod session;
 pub mod shapes;
-pub mod stage;
-pub mod subject;
-pub mod test;
+pub(crate) mod stage;
+pub(crate) mod subject;
+pub(crate) mod test;
 pub mod trial;
 
 static LIBRARY: LazyLock<Finished> = LazyLock::new(|| {

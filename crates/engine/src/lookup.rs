@@ -66,7 +66,7 @@ pub struct Asker<'a> {
 }
 
 impl Lookups {
-    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
         Self { metrics, store: Kept::Store(store) }
     }
 
@@ -147,7 +147,7 @@ impl Lookups {
 
 /// Writes to the log which lookups of a run got no answer and why, whether or not the script caught that. `run` is what the run
 /// was for: a decision or an event.
-pub fn tell_failures(route: &str, run: &str, journal: &Journal) {
+pub(crate) fn tell_failures(route: &str, run: &str, journal: &Journal) {
     for lookup in journal.lookups() {
         if let Err(trouble) = &lookup.answered {
             warn!(
@@ -305,7 +305,7 @@ impl Drop for Landing {
 impl Asker<'_> {
     /// The same for a run in a trace, of which the systems are told that it asks.
     #[must_use]
-    pub fn traced(self, trace: Option<trace::Run>) -> Self {
+    pub(crate) fn traced(self, trace: Option<trace::Run>) -> Self {
         Self { trace, ..self }
     }
 

@@ -23,28 +23,28 @@ use hookgate_store::StoreError;
 #[derive(Debug)]
 pub struct RunOutcome {
     /// The id of the decision. Sortable by time; also in the reply's `debugContext`.
-    pub id: String,
+    pub(crate) id: String,
     /// If the script gave none, the declared one.
-    pub reply: Reply,
+    pub(crate) reply: Reply,
     /// What has to be sent before the reply leaves: it is the one for when the first connector takes it.
-    pub sending: Option<Sending>,
+    pub(crate) sending: Option<Sending>,
     /// What the gateway is to do besides; its connectors can do each of them.
-    pub actions: Vec<Action>,
+    pub(crate) actions: Vec<Action>,
     pub failure: Option<RunFailure>,
-    pub logs: Vec<LogLine>,
+    pub(crate) logs: Vec<LogLine>,
     /// What the script said with `reason(…)`.
-    pub reason: Option<ImmutableString>,
+    pub(crate) reason: Option<ImmutableString>,
     /// What the script wants the reply to say with `note(…)`.
-    pub note: Option<ImmutableString>,
+    pub(crate) note: Option<ImmutableString>,
     /// Whether somebody is kept from what they came for.
-    pub denied: bool,
+    pub(crate) denied: bool,
     /// Whether the script ran at all.
-    pub begun: bool,
+    pub(crate) begun: bool,
     /// What the script read of the world, lookups among it.
-    pub journal: Journal,
-    pub operations: u64,
+    pub(crate) journal: Journal,
+    pub(crate) operations: u64,
     /// In the script alone.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// Why there is no answer of the script, or why it was not given. A call gets the declared answer then; a rule is tried again.
@@ -70,7 +70,7 @@ pub enum RunFailure {
 
 impl RunFailure {
     /// The label in metrics and logs, one of [`reasons::FAILURE_REASONS`].
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Busy(_) | Self::NoThread => reasons::BUSY,
             Self::Overload => reasons::OVERLOAD,
@@ -84,7 +84,7 @@ impl RunFailure {
     }
 
     /// The error, if it is the script's own.
-    pub fn script_error(&self) -> Option<&ScriptError> {
+    pub(crate) fn script_error(&self) -> Option<&ScriptError> {
         match self {
             Self::Script(error) => Some(error),
             _ => None,
@@ -92,7 +92,7 @@ impl RunFailure {
     }
 
     /// Whether its text may hold something of the call, or of an answer to a lookup.
-    pub fn quotes(&self) -> bool {
+    pub(crate) fn quotes(&self) -> bool {
         match self {
             Self::Script(error) => error.quotes(),
             Self::Unread(problem) => problem.quotes(),
@@ -103,21 +103,21 @@ impl RunFailure {
 
 /// A script where it is used: by a route, by a rule, by a test.
 #[derive(Clone, Copy)]
-pub struct ScriptUse<'a> {
-    pub hook: &'static Hook,
-    pub script: &'a Script,
-    pub compiler: &'a Compiler,
+pub(crate) struct ScriptUse<'a> {
+    pub(crate) hook: &'static Hook,
+    pub(crate) script: &'a Script,
+    pub(crate) compiler: &'a Compiler,
     /// The name of the release that replies point back at.
-    pub release: &'a str,
+    pub(crate) release: &'a str,
     /// What a caller hears without an answer of the script; rules have no caller.
-    pub on_failure: Option<&'a Declared>,
+    pub(crate) on_failure: Option<&'a Declared>,
 }
 
 impl ScriptUse<'_> {
     /// Makes sense of a run that is over. `check` says of what the script asked for whether connectors can do it.
     ///
     /// Never fails: a failure has its declared reply.
-    pub fn outcome(
+    pub(crate) fn outcome(
         &self,
         id: String,
         request: &Decoded,
@@ -155,21 +155,21 @@ impl ScriptUse<'_> {
     }
 
     /// The declared answer to a call whose script was not run.
-    pub fn not_run(&self, id: String, failure: RunFailure) -> RunOutcome {
+    pub(crate) fn not_run(&self, id: String, failure: RunFailure) -> RunOutcome {
         let reply = self.declared(&id, None, &failure);
         RunOutcome { id, failure: Some(failure), ..RunOutcome::of(reply) }
     }
 
     /// The same run with the declared reply, because of a failure after its script was done.
     #[must_use]
-    pub fn failed(&self, outcome: RunOutcome, failure: RunFailure) -> RunOutcome {
+    pub(crate) fn failed(&self, outcome: RunOutcome, failure: RunFailure) -> RunOutcome {
         let reply = self.declared(&outcome.id, outcome.note.as_deref(), &failure);
         RunOutcome { reply, sending: None, failure: Some(failure), ..outcome }
     }
 
     /// The same run once its message was sent, or was not.
     #[must_use]
-    pub fn settled(&self, outcome: RunOutcome, sent: message::Outcome) -> RunOutcome {
+    pub(crate) fn settled(&self, outcome: RunOutcome, sent: message::Outcome) -> RunOutcome {
         let mark = self.mark(&outcome.id, outcome.note.as_deref());
         match ((self.hook.settled)(&sent, &mark), sent) {
             (Some(reply), _) => RunOutcome { reply, sending: None, ..outcome },
@@ -214,7 +214,7 @@ impl ScriptUse<'_> {
 
 impl RunOutcome {
     /// Of nothing but a reply.
-    pub fn of(reply: Reply) -> Self {
+    pub(crate) fn of(reply: Reply) -> Self {
         Self {
             id: String::new(),
             reply,

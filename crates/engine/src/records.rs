@@ -70,52 +70,52 @@ pub struct Settings {
 }
 
 /// What a run leaves behind, or a call that was refused.
-pub struct Seen {
+pub(crate) struct Seen {
     /// When the call arrived, or the run began: milliseconds since 1970.
-    pub at: i64,
-    pub route: String,
-    pub hook: Option<&'static Hook>,
-    pub release: String,
+    pub(crate) at: i64,
+    pub(crate) route: String,
+    pub(crate) hook: Option<&'static Hook>,
+    pub(crate) release: String,
     /// The body of the call, or of the event.
-    pub body: bytes::Bytes,
-    pub request_id: Option<String>,
+    pub(crate) body: bytes::Bytes,
+    pub(crate) request_id: Option<String>,
     /// The trace that the caller is in.
-    pub parent: Option<Parent>,
-    pub preview: bool,
-    pub outcome: Result<RunOutcome, RefusedCall>,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) preview: bool,
+    pub(crate) outcome: Result<RunOutcome, RefusedCall>,
     /// What the script was run on; nothing if the call was answered before it was read.
-    pub input: Option<RunInput>,
-    pub rule: Option<RuleRun>,
-    pub decoded_us: u64,
-    pub took: Duration,
-    pub capture: Option<Arc<Capturing>>,
+    pub(crate) input: Option<RunInput>,
+    pub(crate) rule: Option<RuleRun>,
+    pub(crate) decoded_us: u64,
+    pub(crate) took: Duration,
+    pub(crate) capture: Option<Arc<Capturing>>,
 }
 
 /// A call that no script was to answer.
-pub struct RefusedCall {
-    pub id: String,
-    pub status: u16,
-    pub failure: Failure,
+pub(crate) struct RefusedCall {
+    pub(crate) id: String,
+    pub(crate) status: u16,
+    pub(crate) failure: Failure,
 }
 
 /// What a run can be repeated with.
-pub struct RunInput {
-    pub script: Arc<Script>,
-    pub surroundings: Arc<Surroundings>,
-    pub request: Decoded,
+pub(crate) struct RunInput {
+    pub(crate) script: Arc<Script>,
+    pub(crate) surroundings: Arc<Surroundings>,
+    pub(crate) request: Decoded,
 }
 
 /// Of the run of a rule.
-pub struct RuleRun {
-    pub name: String,
+pub(crate) struct RuleRun {
+    pub(crate) name: String,
     /// Our number of the event.
-    pub event: i64,
-    pub attempt: u32,
+    pub(crate) event: i64,
+    pub(crate) attempt: u32,
 }
 
 /// How much a record matters when there is room for some only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
+pub(crate) enum Weight {
     /// A call that reached no script: anybody may send such.
     Refused,
     Plain,
@@ -165,7 +165,7 @@ impl Recorder {
     }
 
     /// Whether a record that is finished `now` fits into the budget. If so, it counts.
-    pub fn admits(&self, weight: Weight, now: Instant) -> bool {
+    pub(crate) fn admits(&self, weight: Weight, now: Instant) -> bool {
         let admitted = self.budget.take(weight, now);
         if !admitted {
             self.metrics.decisions.inc("over_budget");
@@ -174,7 +174,7 @@ impl Recorder {
     }
 
     /// Takes what was admitted. Never waits: if too much waits already, it is counted and gone.
-    pub fn record(&self, seen: Seen) {
+    pub(crate) fn record(&self, seen: Seen) {
         let size = seen.body.len();
         if self.bytes.fetch_add(size, Ordering::Relaxed) + size > MOST_BYTES {
             self.bytes.fetch_sub(size, Ordering::Relaxed);

@@ -29,7 +29,7 @@ use hookgate_script::compile::Compiler;
 use hookgate_script::context::{Surroundings, Tables};
 use hookgate_script::run::Script;
 
-pub mod access;
+pub(crate) mod access;
 pub mod attempts;
 pub mod build;
 pub mod bundle;
@@ -37,19 +37,19 @@ mod convert;
 mod declared;
 mod fence;
 pub mod gate;
-pub mod git;
+pub(crate) mod git;
 pub mod live;
 pub mod manifest;
 mod operating;
 mod outside;
 mod panics;
 mod params;
-pub mod pattern;
+pub(crate) mod pattern;
 mod routes;
 pub mod settle;
 mod stamps;
 pub mod suite;
-pub mod tables;
+pub(crate) mod tables;
 mod unused;
 pub mod wanted;
 pub mod watch;
@@ -58,7 +58,7 @@ pub mod witness;
 /// One release. Nothing in it changes but secrets, which rotate under it.
 pub struct Release {
     /// Tells two releases of one process apart, even of equal content.
-    pub id: u64,
+    pub(crate) id: u64,
     /// SHA-256 over configuration, scripts and tables, as 64 hex digits.
     pub hash: String,
     pub config: Config,
@@ -82,33 +82,33 @@ pub struct Release {
 }
 
 /// What a path leads to.
-pub struct Destination {
-    pub route: Arc<Route>,
+pub(crate) struct Destination {
+    pub(crate) route: Arc<Route>,
     /// The path is the route's `preview_path`.
-    pub preview: bool,
+    pub(crate) preview: bool,
 }
 
 /// A configured path.
 pub struct Route {
     pub name: String,
     /// Its place among the routes of the release.
-    pub number: usize,
+    pub(crate) number: usize,
     pub path: String,
     /// A second path, on which nothing acts.
-    pub preview_path: Option<String>,
+    pub(crate) preview_path: Option<String>,
     /// A header that marks a call on which nothing acts.
-    pub preview_header: Option<HeaderName>,
+    pub(crate) preview_header: Option<HeaderName>,
     pub hook: &'static Hook,
-    pub gate: Gate,
+    pub(crate) gate: Gate,
     pub limits: Limits,
     pub plan: Plan,
     /// Events that one delivery may have.
-    pub max_events: usize,
+    pub(crate) max_events: usize,
     /// Calls that may be in work at once.
     pub permits: Arc<Semaphore>,
     pub metrics: Arc<RouteMetrics>,
     /// Of an event route: whose events reach no rule.
-    pub own_actors: Vec<String>,
+    pub(crate) own_actors: Vec<String>,
     /// Where to look for events that the hook never delivered.
     pub reconcile: Option<Arc<Reconcile>>,
     /// What is kept of a call beside its decision, if anything is.
@@ -119,11 +119,11 @@ pub struct Route {
 pub struct Reconcile {
     pub log: Box<dyn EventLog>,
     /// From one look to the next.
-    pub every: Duration,
+    pub(crate) every: Duration,
     /// How far each look goes back behind the end of the last one.
-    pub overlap: Duration,
+    pub(crate) overlap: Duration,
     /// How old an event must be.
-    pub lag: Duration,
+    pub(crate) lag: Duration,
 }
 
 /// What a route does with a call.
@@ -139,7 +139,7 @@ pub struct InlineScript {
     pub script: Arc<Script>,
     pub surroundings: Arc<Surroundings>,
     /// What a caller hears without an answer of the script.
-    pub on_failure: Declared,
+    pub(crate) on_failure: Declared,
 }
 
 /// One of several scripts behind an event route.
@@ -149,20 +149,20 @@ pub struct Rule {
     pub script: Arc<Script>,
     pub surroundings: Arc<Surroundings>,
     /// What its jobs are filed under: `rule ROUTE/RULE`.
-    pub lane: Arc<str>,
+    pub(crate) lane: Arc<str>,
     /// Runs in work at once.
-    pub concurrent: usize,
-    pub order: Option<Order>,
-    pub retry: Retry,
+    pub(crate) concurrent: usize,
+    pub(crate) order: Option<Order>,
+    pub(crate) retry: Retry,
 }
 
 /// What a rule keeps in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub(crate) struct Order {
     /// Where events have the key: `target.User.id`.
-    pub by: String,
+    pub(crate) by: String,
     /// How long an event waits for earlier ones.
-    pub hold: Duration,
+    pub(crate) hold: Duration,
 }
 
 /// The JSON schema of `gateway.toml`.
@@ -177,12 +177,12 @@ impl Release {
     }
 
     /// The same, and whether the path is for trying only.
-    pub fn destination(&self, path: &str) -> Option<&Destination> {
+    pub(crate) fn destination(&self, path: &str) -> Option<&Destination> {
         self.by_path.get(path).or_else(|| self.by_path.get(path.strip_suffix('/')?))
     }
 
     /// A script of this release in its place: what its runs are made sense of with.
-    pub fn script_use<'a>(
+    pub(crate) fn script_use<'a>(
         &'a self,
         hook: &'static Hook,
         script: &'a Script,
@@ -203,7 +203,7 @@ impl Release {
 
     /// Reads the files again that hold secrets and keys. They rotate whether or not the rest of the bundle is good. Whether a
     /// secret has changed that scripts hold, so that the release must be built again.
-    pub fn rotate_secrets(&self) -> bool {
+    pub(crate) fn rotate_secrets(&self) -> bool {
         for (name, access) in &self.accesses {
             access.rotate(name);
         }
@@ -215,7 +215,7 @@ impl Release {
     }
 
     /// Why the newest content of files of secrets is not in use; each names its file.
-    pub fn refused_secrets(&self) -> Vec<String> {
+    pub(crate) fn refused_secrets(&self) -> Vec<String> {
         let mut refused: Vec<String> = self.accesses.values().flat_map(|access| access.refused()).collect();
         let logs = self.routes.iter().filter_map(|route| route.reconcile.as_ref());
         let rings = self.connectors.iter().flat_map(|connected| connected.secrets());
@@ -227,20 +227,20 @@ impl Release {
     }
 
     /// Begins what runs beside calls: fetching keys of token issuers.
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         for access in self.accesses.values() {
             access.start();
         }
     }
 
     /// How old the keys of token issuers are, by the name of the scheme.
-    pub fn keys_ages(&self) -> Vec<(String, Duration)> {
+    pub(crate) fn keys_ages(&self) -> Vec<(String, Duration)> {
         let ages = self.accesses.iter().filter_map(|(name, access)| Some((name.clone(), access.keys_age()?)));
         ages.collect()
     }
 
     /// How much connectors have used of what they may ask, by name.
-    pub fn quotas(&self) -> Vec<(String, f64)> {
+    pub(crate) fn quotas(&self) -> Vec<(String, f64)> {
         let used = |connected: &Arc<Connected>| Some((connected.name.clone(), connected.connector.quota_used()?));
         self.connectors.iter().filter_map(used).collect()
     }

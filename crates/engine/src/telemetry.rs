@@ -16,10 +16,10 @@ use crate::telemetry::lines::Lines;
 
 pub mod escape;
 pub mod fields;
-pub mod layer;
-pub mod lines;
+pub(crate) mod layer;
+pub(crate) mod lines;
 pub mod metrics;
-pub mod sums;
+pub(crate) mod sums;
 mod targets;
 mod timestamp;
 

@@ -97,10 +97,10 @@ pub struct Bench {
 }
 
 /// A release to try on, and what was said about it while it was put together.
-pub struct Candidate {
-    pub release: Arc<Release>,
+pub(crate) struct Candidate {
+    pub(crate) release: Arc<Release>,
     /// Of one that is not in force.
-    pub warnings: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding>,
 }
 
 impl Candidate {
@@ -108,7 +108,7 @@ impl Candidate {
     ///
     /// # Errors
     /// No release is in force, there is no such script, or it cannot be built.
-    pub fn of(subject: &Subject, live: &Live, place: &Place) -> Result<Self, TrialError> {
+    pub(crate) fn of(subject: &Subject, live: &Live, place: &Place) -> Result<Self, TrialError> {
         let running = live.current();
         let edits = match subject {
             Subject::Running => {
@@ -256,7 +256,7 @@ async fn candidate(subject: Subject, live: Arc<Live>, place: Place) -> Result<Ca
 ///
 /// # Errors
 /// There is none of that name, or its rule is none.
-pub fn find<'r>(release: &'r Release, order: &Order) -> Result<&'r Arc<Route>, TrialError> {
+pub(crate) fn find<'r>(release: &'r Release, order: &Order) -> Result<&'r Arc<Route>, TrialError> {
     let names: Vec<&str> = release.routes.iter().map(|route| route.name.as_str()).collect();
     let missing = || TrialError::Unusable(unknown("route", &order.route, &names));
     let route = release.routes.iter().find(|route| route.name == order.route).ok_or_else(missing)?;

@@ -18,10 +18,10 @@ pub struct EventType {
 
 impl Catalogue {
     /// Of hooks whose calls carry no events.
-    pub const NONE: Self = Self { text: "", most: 0 };
+    pub(crate) const NONE: Self = Self { text: "", most: 0 };
 
     /// The catalogue in a text: `+ type` can be subscribed to, `  type` cannot, `#` begins a remark.
-    pub const fn of(text: &'static str, most: usize) -> Self {
+    pub(crate) const fn of(text: &'static str, most: usize) -> Self {
         Self { text, most }
     }
 

@@ -29,7 +29,7 @@ impl Judgement {
 
 impl Reply {
     /// The reply as the caller receives it.
-    pub fn as_answer(&self) -> Answer<'_> {
+    pub(crate) fn as_answer(&self) -> Answer<'_> {
         let content_type = (!self.body.is_empty()).then_some("application/json");
         Answer { status: self.status, content_type, body: &self.body }
     }

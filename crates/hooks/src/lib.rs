@@ -42,7 +42,7 @@ pub use crate::results::ResultShape;
 pub use crate::returned::{Commands, Group, MAX_ACTIONS};
 
 /// What the author of a hook writes.
-pub trait Contract: Sized + 'static {
+pub(crate) trait Contract: Sized + 'static {
     /// `provider.kind`, the name in `gateway.toml`.
     const NAME: &'static str;
     /// The function a script must have.
@@ -174,8 +174,8 @@ pub trait Contract: Sized + 'static {
 /// `on_failure` of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
-    pub word: &'static str,
-    pub text: String,
+    pub(crate) word: &'static str,
+    pub(crate) text: String,
 }
 
 /// A call, a script and the reply it must give. A test runs every one.
@@ -315,7 +315,7 @@ pub fn find(name: &str) -> Option<&'static Hook> {
 
 impl Hook {
     /// The row of a contract. `library` is the cached result of [`library_of`] for the same contract.
-    pub const fn of<C: Contract>(
+    pub(crate) const fn of<C: Contract>(
         library: fn() -> &'static Finished,
         challenge: fn(&HeaderMap) -> Result<Reply, HookError>,
     ) -> Self {
@@ -369,7 +369,7 @@ impl Hook {
 }
 
 /// Registers everything a contract has.
-pub fn library_of<C: Contract>() -> Finished {
+pub(crate) fn library_of<C: Contract>() -> Finished {
     let mut library = Library::new(C::NAME);
     C::register(&mut library);
     library.finish()
@@ -422,7 +422,7 @@ impl Reply {
         Self { status, body: Bytes::new(), notes: Vec::new() }
     }
 
-    pub fn json(body: impl Into<Bytes>) -> Self {
+    pub(crate) fn json(body: impl Into<Bytes>) -> Self {
         Self { status: 200, body: body.into(), notes: Vec::new() }
     }
 

@@ -19,7 +19,7 @@ impl<'a> Mark<'a> {
     }
 
     /// Whether it says more than where the reply comes from.
-    pub fn has_words(&self) -> bool {
+    pub(crate) fn has_words(&self) -> bool {
         self.note.is_some() || self.fallback.is_some()
     }
 }

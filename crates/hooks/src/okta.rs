@@ -15,27 +15,27 @@ use crate::library_of;
 use hookgate_script::library::Finished;
 
 mod advice;
-pub mod event;
+pub(crate) mod event;
 mod judge;
-pub mod password_import;
-pub mod patch;
-pub mod person;
+pub(crate) mod password_import;
+pub(crate) mod patch;
+pub(crate) mod person;
 mod profile;
 mod recorded;
-pub mod registration;
-pub mod reply;
-pub mod request;
+pub(crate) mod registration;
+pub(crate) mod reply;
+pub(crate) mod request;
 mod results;
-pub mod saml;
-pub mod telephony;
-pub mod token;
+pub(crate) mod saml;
+pub(crate) mod telephony;
+pub(crate) mod token;
 #[cfg(test)]
 mod trial;
-pub mod user_import;
-pub mod wire;
+pub(crate) mod user_import;
+pub(crate) mod wire;
 
 /// The rows of Okta's hooks.
-pub fn hooks() -> Vec<Hook> {
+pub(crate) fn hooks() -> Vec<Hook> {
     vec![
         Hook::of::<token::Token>(token_library, no_challenge),
         Hook::of::<saml::Saml>(saml_library, no_challenge),
@@ -126,7 +126,7 @@ fn type_like(found: &str) -> String {
 }
 
 /// Okta's id of the request that caused a call; the same as in its System Log.
-pub const REQUEST_ID_HEADER: &str = "x-okta-request-id";
+pub(crate) const REQUEST_ID_HEADER: &str = "x-okta-request-id";
 
 const CHALLENGE: &str = "x-okta-verification-challenge";
 
@@ -139,7 +139,7 @@ fn no_challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
 }
 
 /// Echoes Okta's one-time challenge (contract: event hooks, section 2).
-pub fn challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
+pub(crate) fn challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
     #[derive(Serialize)]
     struct Verification<'a> {
         verification: &'a str,

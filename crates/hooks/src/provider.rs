@@ -29,7 +29,7 @@ pub struct Caller {
 
 impl Caller {
     /// Okta's inline hooks: it waits 3,000 ms for the whole exchange.
-    pub const INLINE: Self = Self { latest_ms: Some(2_900), needs_secret: false, has_tokens: true };
+    pub(crate) const INLINE: Self = Self { latest_ms: Some(2_900), needs_secret: false, has_tokens: true };
 }
 
 /// One way to write `on_failure`: a word, or a table of one key with a text.
@@ -57,5 +57,5 @@ pub struct BatchForm {
 
 impl BatchForm {
     /// Of hooks whose calls carry no events.
-    pub const NONE: Self = Self { events: "", id: "", freshen: |_, _| {}, retype: |_, _| {}, preview: |_| {} };
+    pub(crate) const NONE: Self = Self { events: "", id: "", freshen: |_, _| {}, retype: |_, _| {}, preview: |_| {} };
 }

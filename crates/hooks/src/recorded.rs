@@ -6,7 +6,7 @@ use crate::Reply;
 use hookgate_model::decision::Subject;
 
 /// A path of member names; `*` stands for every item of an array.
-pub type Path = &'static [&'static str];
+pub(crate) type Path = &'static [&'static str];
 
 /// What of a hook's calls is recorded. Everything else of a call is not.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +25,12 @@ pub struct RecordedParts {
 
 impl RecordedParts {
     /// Nothing but its name and ids.
-    pub const NONE: Self =
+    pub(crate) const NONE: Self =
         Self { subject: |_| Subject::default(), outcome: |_| "answered", outcomes: &[], captured: &[], secret: &[] };
 }
 
 /// The person at the first of these places (JSON Pointers) that there are: id, and login or address.
-pub fn subject_at(body: &Value, ids: &[&str], logins: &[&str]) -> Subject {
+pub(crate) fn subject_at(body: &Value, ids: &[&str], logins: &[&str]) -> Subject {
     let first = |places: &[&str]| {
         let mut found = places.iter().filter_map(|place| match body.pointer(place)? {
             Value::String(text) if !text.is_empty() => Some(text.clone()),

@@ -53,17 +53,17 @@ impl<C> Commands<C> {
         Ok((Self { groups }, actions))
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
     /// The groups in order.
-    pub fn groups(self) -> Vec<Group<C>> {
+    pub(crate) fn groups(self) -> Vec<Group<C>> {
         self.groups
     }
 
     /// The commands in order, to look at.
-    pub fn iter(&self) -> impl Iterator<Item = &C> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &C> {
         self.groups.iter().flat_map(|group| match group {
             Group::Loose(command) => std::slice::from_ref(command),
             Group::Together(commands) => commands.as_slice(),
@@ -71,7 +71,7 @@ impl<C> Commands<C> {
     }
 
     /// The commands in order, groups dissolved.
-    pub fn flat(self) -> impl Iterator<Item = C> {
+    pub(crate) fn flat(self) -> impl Iterator<Item = C> {
         self.groups.into_iter().flat_map(|group| match group {
             Group::Loose(command) => vec![command],
             Group::Together(commands) => commands,

@@ -37,7 +37,7 @@ const FAULTS: [Fault; 6] =
 pub struct Mended {
     pub text: String,
     /// What was replaced: one sentence for each kind of fault, without a value.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// The text with every fault replaced by what can be read; nothing if it has no fault.
@@ -71,7 +71,7 @@ pub fn mended(bytes: &[u8]) -> Option<Mended> {
 }
 
 /// The text with every fault overwritten, byte for byte: a place in it is the same place in `bytes`.
-pub fn overwritten(bytes: &[u8]) -> String {
+pub(crate) fn overwritten(bytes: &[u8]) -> String {
     let mut text = bytes.to_vec();
     scan(bytes, |at, fault| {
         let filler = match fault {

@@ -224,7 +224,7 @@ fn said(command: &Value) -> Option<&str> {
 
 impl Record {
     /// Whether somebody did not get what they came for: kept before others when there is room for some only.
-    pub fn is_urgent(&self) -> bool {
+    pub(crate) fn is_urgent(&self) -> bool {
         self.failure.is_some()
     }
 
@@ -238,7 +238,7 @@ impl Record {
     }
 
     /// What the script said of its decision: with `reason("…")`, else in the text of a command.
-    pub fn cause(&self) -> Option<&str> {
+    pub(crate) fn cause(&self) -> Option<&str> {
         self.reason.as_deref().or_else(|| self.commands.iter().flatten().find_map(said))
     }
 

@@ -79,7 +79,7 @@ impl FileError {
 ///
 /// # Errors
 /// It is not there, may not be read, or is no regular file of a real file system.
-pub fn open(path: &Path) -> Result<File, FileError> {
+pub(crate) fn open(path: &Path) -> Result<File, FileError> {
     open_with(path, OFlags::empty())
 }
 

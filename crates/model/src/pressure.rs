@@ -17,7 +17,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// So much waiting work is never an overload.
-pub const CROWD: usize = 128;
+pub(crate) const CROWD: usize = 128;
 /// A crowd that is not smaller after this than it was at most is one.
 const CONFIRM: Duration = Duration::from_millis(20);
 /// An overload is over when nothing had to be refused for this long.
@@ -238,7 +238,7 @@ impl Workers {
     }
 
     /// Whether the runtime is overloaded.
-    pub fn is_overloaded(&self, now: Instant) -> bool {
+    pub(crate) fn is_overloaded(&self, now: Instant) -> bool {
         self.0.overload.is_on(now)
     }
 

@@ -29,11 +29,11 @@ pub const SUSPECTS: &str = "suspects.json";
 pub const MOST_DEATHS: u32 = 2;
 
 /// How long runs are noted after a death, and how long a suspect has to run without one to be none any more.
-pub const WATCHED_FOR: Duration = Duration::from_mins(10);
+pub(crate) const WATCHED_FOR: Duration = Duration::from_mins(10);
 
 /// How long calls are refused, first and at most. Each further death doubles it.
-pub const FIRST_REST: Duration = Duration::from_mins(1);
-pub const LONGEST_REST: Duration = Duration::from_hours(1);
+pub(crate) const FIRST_REST: Duration = Duration::from_mins(1);
+pub(crate) const LONGEST_REST: Duration = Duration::from_hours(1);
 
 /// Suspects that are remembered: those of most deaths.
 const MOST_REMEMBERED: usize = 32;
@@ -179,7 +179,12 @@ impl Watch {
     ///
     /// # Errors
     /// It may not run.
-    pub async fn admit(self: &Arc<Self>, hash: &str, script: &str, deadline: Instant) -> Result<Option<Turn>, NoTurn> {
+    pub async fn admit(
+        self: &Arc<Self>,
+        hash: &str,
+        script: &str,
+        deadline: Instant,
+    ) -> Result<Option<Turn>, NoTurn> {
         let alone = match self.judge(hash, Instant::now()) {
             Verdict::Unwatched => return Ok(None),
             Verdict::Innocent => None,

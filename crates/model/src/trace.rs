@@ -14,8 +14,8 @@ pub const HEADER: &str = "traceparent";
 /// The trace that a caller says it is in (<https://www.w3.org/TR/trace-context/#traceparent-header>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent {
-    pub trace_id: [u8; 16],
-    pub span_id: [u8; 8],
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
     /// Whether somebody records it.
     pub sampled: bool,
 }

@@ -37,7 +37,7 @@ pub fn thread_bytes() -> i64 {
 }
 
 /// [`thread_bytes`], and all bytes that the calling thread ever allocated: how much work went into memory.
-pub fn thread_counts() -> (i64, u64) {
+pub(crate) fn thread_counts() -> (i64, u64) {
     COUNTS.with(|counts| (counts.held.get(), counts.allocated.get()))
 }
 

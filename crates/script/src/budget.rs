@@ -46,7 +46,7 @@ impl Default for Limits {
 
 impl Limits {
     /// What verifying one password may take.
-    pub fn ceilings(&self) -> Ceilings {
+    pub(crate) fn ceilings(&self) -> Ceilings {
         Ceilings { time: Duration::from_millis(self.password_ms), memory_bytes: self.password_memory_bytes }
     }
 }
@@ -118,7 +118,7 @@ const BYTES_PER_TICK: u32 = 12;
 const HELD_PER_TICK: u32 = 16;
 
 /// Nanoseconds of a native function that are charged as one operation: about what an operation of the interpreter takes.
-pub const NANOS_PER_OPERATION: u64 = 100;
+pub(crate) const NANOS_PER_OPERATION: u64 = 100;
 
 /// A function that takes less is free: the operation that called it is charged anyway.
 const FREE_NANOS: u64 = 2_000;
@@ -149,7 +149,7 @@ pub fn spend<R>(budget: &Budget, body: impl FnOnce() -> R) -> (R, Option<Stopped
 ///
 /// # Errors
 /// The run is on an async worker. No script can catch that.
-pub fn leave_worker() -> Result<(), Box<EvalAltResult>> {
+pub(crate) fn leave_worker() -> Result<(), Box<EvalAltResult>> {
     STATE.with(|state| {
         if state.patience_until.get().is_none() {
             return Ok(());
@@ -162,7 +162,7 @@ pub fn leave_worker() -> Result<(), Box<EvalAltResult>> {
 ///
 /// # Errors
 /// The memory limit would be passed: [`Stopped::Memory`]. No script can catch that.
-pub fn reserve(bytes: u64) -> Result<(), Box<EvalAltResult>> {
+pub(crate) fn reserve(bytes: u64) -> Result<(), Box<EvalAltResult>> {
     STATE.with(|state| {
         let wanted = i64::try_from(bytes).unwrap_or(i64::MAX);
         if allocator::thread_bytes().saturating_add(wanted) <= state.max_bytes.get() {
@@ -196,7 +196,7 @@ pub fn charge(nanos: u64) -> Result<(), Box<EvalAltResult>> {
 ///
 /// # Errors
 /// As [`charge`].
-pub fn advance(nanos: u64) -> Result<(), Box<EvalAltResult>> {
+pub(crate) fn advance(nanos: u64) -> Result<(), Box<EvalAltResult>> {
     STATE.with(|state| {
         let stopped = state.take(nanos / NANOS_PER_OPERATION).or_else(|| state.check_clock(Duration::ZERO));
         stopped.map_or(Ok(()), |stopped| Err(state.end(stopped)))
@@ -204,12 +204,12 @@ pub fn advance(nanos: u64) -> Result<(), Box<EvalAltResult>> {
 }
 
 /// Notes why the run ends, and gives what ends it.
-pub fn end(why: Stopped) -> Box<EvalAltResult> {
+pub(crate) fn end(why: Stopped) -> Box<EvalAltResult> {
     STATE.with(|state| state.end(why))
 }
 
 /// Ends the run at its next operation, for a function that may not fail. Nothing, if something has ended it already.
-pub fn end_soon(why: Stopped) {
+pub(crate) fn end_soon(why: Stopped) {
     STATE.with(|state| {
         if state.deadline.get().is_some() {
             state.stopped.set(state.stopped.get().or(Some(why)));
@@ -219,12 +219,12 @@ pub fn end_soon(why: Stopped) {
 }
 
 /// Ends a run on purpose; no script can catch that.
-pub fn ended() -> Box<EvalAltResult> {
+pub(crate) fn ended() -> Box<EvalAltResult> {
     EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
 }
 
 /// The engine's progress callback: `Some` ends the run.
-pub fn on_operation() -> Option<Dynamic> {
+pub(crate) fn on_operation() -> Option<Dynamic> {
     STATE.with(|state| {
         let stopped = state.step()?;
         state.stopped.set(state.stopped.get().or(Some(stopped)));

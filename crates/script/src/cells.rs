@@ -34,13 +34,13 @@ struct Cells {
 const PRUNE_FROM: usize = 64;
 
 /// Whether a closure of this file captures a variable.
-pub fn has_captures(ast: &AST) -> bool {
+pub(crate) fn has_captures(ast: &AST) -> bool {
     !ast.walk(&mut |path: &[ASTNode]| !matches!(path.last(), Some(ASTNode::Stmt(Stmt::Share(_)))))
 }
 
 /// Runs `body`, in which scripts run that `capture` variables or do not, and empties their cells in the end. What `body`
 /// gives must hold none of them ([`depth::bounded`](crate::depth::bounded)). Nests: a test runs a script.
-pub fn within<R>(capture: bool, body: impl FnOnce() -> R) -> R {
+pub(crate) fn within<R>(capture: bool, body: impl FnOnce() -> R) -> R {
     struct Restore {
         watching: bool,
         cells: Option<Cells>,
@@ -59,12 +59,12 @@ pub fn within<R>(capture: bool, body: impl FnOnce() -> R) -> R {
 }
 
 /// Whether [`note`] wants to hear of variables.
-pub fn watching() -> bool {
+pub(crate) fn watching() -> bool {
     WATCHING.get()
 }
 
 /// Takes note of a variable that the script names.
-pub fn note(name: &str, context: &mut EvalContext) {
+pub(crate) fn note(name: &str, context: &mut EvalContext) {
     let fresh = |variable: &Dynamic| variable.is_shared() && variable.tag() != MARK;
     if !context.scope().get(name).is_some_and(fresh) {
         return;

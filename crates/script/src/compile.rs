@@ -127,8 +127,8 @@ fn foreign_commands(side: &Side, sides: &[Side]) -> BTreeMap<String, String> {
 #[derive(Clone)]
 struct File {
     /// Path below the bundle: what findings and errors call it.
-    label: String,
-    source: Arc<str>,
+    pub label: String,
+    pub source: Arc<str>,
     ast: AST,
     imports: Vec<Import>,
     /// Whether a closure in it captures a variable.
@@ -191,7 +191,11 @@ impl Compiler {
     ///
     /// # Errors
     /// Everything that is wrong with any of them.
-    pub fn new(roles: &'static Roles, sources: &BTreeMap<String, Arc<str>>, dir: &str) -> Result<Self, Vec<Finding>> {
+    pub(crate) fn new(
+        roles: &'static Roles,
+        sources: &BTreeMap<String, Arc<str>>,
+        dir: &str,
+    ) -> Result<Self, Vec<Finding>> {
         let (compiler, findings) = Self::lenient(roles, sources, dir, None);
         if findings.is_empty() { Ok(compiler) } else { Err(findings) }
     }

@@ -76,19 +76,19 @@ pub struct Context {
     pub surroundings: Arc<Surroundings>,
     pub world: World,
     /// How many UUIDs this run has made.
-    pub uuids: usize,
-    pub deadline: Instant,
+    pub(crate) uuids: usize,
+    pub(crate) deadline: Instant,
     /// What verifying one password may take.
-    pub ceilings: Ceilings,
-    pub logs: Vec<LogLine>,
+    pub(crate) ceilings: Ceilings,
+    pub(crate) logs: Vec<LogLine>,
     /// What the script gave as the reason for what it decides, last.
-    pub reason: Option<ImmutableString>,
+    pub(crate) reason: Option<ImmutableString>,
     /// What the script wants the reply to say for the provider's log, last.
-    pub note: Option<ImmutableString>,
+    pub(crate) note: Option<ImmutableString>,
     /// What was read of the world, in this run or the one that it repeats.
-    pub journal: Journal,
+    pub(crate) journal: Journal,
     /// The question that ended this run.
-    pub asked: Option<Question>,
+    pub(crate) asked: Option<Question>,
 }
 
 thread_local! {
@@ -102,7 +102,7 @@ const MOST_NEAR: usize = 3;
 const MOST_DIFFERENCES: usize = 2;
 
 /// Lines of log that one run may write; what is over is dropped.
-pub const MAX_LOG_LINES: usize = 100;
+pub(crate) const MAX_LOG_LINES: usize = 100;
 
 /// Runs `body` with `context` in place and gives the context back. Nests: a test that runs a hook gets its own back.
 /// When `body` panics, the context is lost and the one before is restored.
@@ -149,7 +149,7 @@ impl Context {
 
     /// The same for a run with limits of its own.
     #[must_use]
-    pub fn within(self, limits: &Limits) -> Self {
+    pub(crate) fn within(self, limits: &Limits) -> Self {
         Self { ceilings: limits.ceilings(), ..self }
     }
 
@@ -157,7 +157,7 @@ impl Context {
     ///
     /// # Errors
     /// See [`Journal::noted`], as in all of these.
-    pub fn now(&mut self) -> Result<Timestamp, Box<EvalAltResult>> {
+    pub(crate) fn now(&mut self) -> Result<Timestamp, Box<EvalAltResult>> {
         if let World::Mocked(mocked) = &self.world {
             return Ok(mocked.now);
         }
@@ -171,7 +171,7 @@ impl Context {
     }
 
     /// Milliseconds until the deadline of this run; 0 when it has passed.
-    pub fn remaining_ms(&mut self) -> Result<i64, Box<EvalAltResult>> {
+    pub(crate) fn remaining_ms(&mut self) -> Result<i64, Box<EvalAltResult>> {
         if let World::Mocked(mocked) = &self.world {
             return Ok(mocked.remaining_ms);
         }
@@ -186,7 +186,7 @@ impl Context {
     }
 
     /// A UUID (version 4) that this run has not had.
-    pub fn uuid(&mut self) -> Result<ImmutableString, Box<EvalAltResult>> {
+    pub(crate) fn uuid(&mut self) -> Result<ImmutableString, Box<EvalAltResult>> {
         let made = self.uuids;
         self.uuids += 1;
         if let World::Mocked(mocked) = &self.world {
@@ -202,7 +202,7 @@ impl Context {
     }
 
     /// The answer to a question; where it has to be waited for, the run ends here and is repeated with it.
-    pub fn ask(&mut self, mut question: Question) -> Result<Answered, Box<EvalAltResult>> {
+    pub(crate) fn ask(&mut self, mut question: Question) -> Result<Answered, Box<EvalAltResult>> {
         let take = |noted: &Noted| match noted {
             Noted::Lookup(lookup) if lookup.question.is_again(&question) => Some(lookup.answered.clone()),
             _ => None,
@@ -262,7 +262,7 @@ impl Mocked {
     }
 
     /// Mocks that nearly fit a question: those with the fewest other parts, each with what differs. The last ones come first.
-    pub fn near(&self, question: &Question) -> Vec<String> {
+    pub(crate) fn near(&self, question: &Question) -> Vec<String> {
         let compared = |mock: &Mock| Some((question.compared(&mock.stated)?, mock.stated.clone()));
         let mut near: Vec<_> = self.answers.iter().rev().filter_map(compared).collect();
         near.retain(|(differences, _)| differences.len() <= MOST_DIFFERENCES);

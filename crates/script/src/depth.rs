@@ -50,7 +50,7 @@ fn bounded_to(value: Dynamic, left: usize) -> Result<Dynamic, TooDeep> {
 
 /// Bounds what a script threw: a value that nests too deep is replaced by a text that says so.
 #[must_use]
-pub fn bounded_error(mut error: Box<EvalAltResult>) -> Box<EvalAltResult> {
+pub(crate) fn bounded_error(mut error: Box<EvalAltResult>) -> Box<EvalAltResult> {
     let mut innermost = &mut *error;
     loop {
         match innermost {
@@ -73,13 +73,13 @@ pub fn bounded_error(mut error: Box<EvalAltResult>) -> Box<EvalAltResult> {
 
 /// Makes constants fit to be kept for all runs: what closures have captured becomes a copy of their own, so that no run can
 /// leave anything in it for another one.
-pub struct Constants {
+pub(crate) struct Constants {
     parts: usize,
 }
 
 impl Constants {
     /// For the constants of one file.
-    pub fn of_a_file() -> Self {
+    pub(crate) fn of_a_file() -> Self {
         Self { parts: MAX_PARTS }
     }
 
@@ -87,7 +87,7 @@ impl Constants {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn fix(&mut self, name: &str, value: &mut Dynamic) -> Result<(), Box<EvalAltResult>> {
+    pub(crate) fn fix(&mut self, name: &str, value: &mut Dynamic) -> Result<(), Box<EvalAltResult>> {
         self.fix_to(value, MAX_LEVELS).map_err(|wrong| {
             let text = match wrong {
                 Unfit::TooDeep => format!("has more than {MAX_LEVELS} levels of arrays, maps and closures"),

@@ -56,7 +56,7 @@ pub struct ScriptError {
 
 impl ScriptError {
     /// A function of the gateway panicked while `file` ran; `text` is the panic's own.
-    pub fn panic(file: &str, text: &str) -> Self {
+    pub(crate) fn panic(file: &str, text: &str) -> Self {
         let message = format!("a function of the gateway failed: {text}");
         let finding =
             Finding::error("script/panic", file, message).help("this is a bug of the gateway, not of the script");

@@ -53,14 +53,14 @@ const MAX_MODULES: usize = 64;
 pub(super) const MAX_VARIABLES: usize = 512;
 
 /// Words of Rhai that a hook's script may not use.
-pub const FORBIDDEN: [&str; 1] = ["eval"];
+pub(crate) const FORBIDDEN: [&str; 1] = ["eval"];
 
 /// Names that begin with this belong to hookgate: a script that uses one is refused.
-pub const RESERVED_PREFIX: &str = "__hookgate";
+pub(crate) const RESERVED_PREFIX: &str = "__hookgate";
 /// The function by which the state of an imported file is taken at the end of its top level. No script can name it.
 pub(super) const CAPTURE: &str = "__hookgate_capture";
 /// The most tokens of one file. A legible file of 1 MB has fewer than 200,000.
-pub const MAX_TOKENS: u32 = 200_000;
+pub(crate) const MAX_TOKENS: u32 = 200_000;
 /// Rhai's optimiser takes time that grows with the square of the statements in a block: 60,000 took 6 s. Files with more
 /// tokens than this run as they were parsed.
 const MAX_OPTIMIZED_TOKENS: u32 = 20_000;
@@ -160,7 +160,7 @@ pub fn parser(dialect: Dialect) -> Engine {
 }
 
 /// An engine with Rhai's own packages and nothing of ours: what the lint takes as known.
-pub fn standard() -> Engine {
+pub(crate) fn standard() -> Engine {
     let mut engine = Engine::new_raw();
     for module in STANDARD.iter() {
         engine.register_global_module(module.clone());

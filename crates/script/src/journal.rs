@@ -14,10 +14,10 @@ use crate::password::Problem;
 use hookgate_model::question::{Answered, Question};
 
 /// Questions that one run may ask.
-pub const MAX_LOOKUPS: usize = 100;
+pub(crate) const MAX_LOOKUPS: usize = 100;
 
 /// What verifying one password gave.
-pub type Verdict = Result<bool, Problem>;
+pub(crate) type Verdict = Result<bool, Problem>;
 
 /// In the order in which it was read.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ pub struct Journal {
 
 /// One thing that was read.
 #[derive(Clone, Debug)]
-pub enum Noted {
+pub(crate) enum Noted {
     Time(Timestamp),
     Remaining(i64),
     Uuid(ImmutableString),
@@ -61,13 +61,13 @@ impl Lookup {
 impl Journal {
     /// From the beginning again, for a run that goes on where this one ended.
     #[must_use]
-    pub fn again(self) -> Self {
+    pub(crate) fn again(self) -> Self {
         Self { next: 0, ..self }
     }
 
     /// From the beginning, for a run that is only looked at: where more would have to be read, it ends.
     #[must_use]
-    pub fn closed(self) -> Self {
+    pub(crate) fn closed(self) -> Self {
         Self { next: 0, closed: true, ..self }
     }
 
@@ -75,7 +75,7 @@ impl Journal {
     ///
     /// # Errors
     /// The earlier run read something else here; or it ended here, and no more may be added.
-    pub fn noted<T>(&mut self, take: impl FnOnce(&Noted) -> Option<T>) -> Result<Option<T>, Box<EvalAltResult>> {
+    pub(crate) fn noted<T>(&mut self, take: impl FnOnce(&Noted) -> Option<T>) -> Result<Option<T>, Box<EvalAltResult>> {
         let Some(noted) = self.noted.get(self.next) else {
             return if self.closed { Err(budget::ended()) } else { Ok(None) };
         };
@@ -85,14 +85,14 @@ impl Journal {
     }
 
     /// Adds what was read now.
-    pub fn add(&mut self, noted: Noted) {
+    pub(crate) fn add(&mut self, noted: Noted) {
         self.noted.push(noted);
         self.next = self.noted.len();
     }
 
     /// From the beginning again, and with one answer more.
     #[must_use]
-    pub fn knowing(mut self, lookup: Lookup) -> Self {
+    pub(crate) fn knowing(mut self, lookup: Lookup) -> Self {
         self.noted.push(Noted::Lookup(Box::new(lookup)));
         self.again()
     }

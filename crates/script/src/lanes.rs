@@ -50,7 +50,7 @@ pub struct Lanes {
 }
 
 /// How many slow threads there are: more than cores, so that one script's spinning runs do not hold them all.
-pub fn slow_threads() -> usize {
+pub(crate) fn slow_threads() -> usize {
     4 * std::thread::available_parallelism().map_or(2, usize::from)
 }
 

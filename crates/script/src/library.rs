@@ -205,7 +205,7 @@ impl Library {
     }
 
     /// The module itself, for registrations that have no documentation row (iterators, operators, indexers).
-    pub fn module(&mut self) -> &mut Module {
+    pub(crate) fn module(&mut self) -> &mut Module {
         &mut self.module
     }
 
@@ -281,7 +281,7 @@ impl Library {
 
 /// A [`Library`] that takes no more entries.
 pub struct Finished {
-    pub module: Shared<Module>,
+    pub(crate) module: Shared<Module>,
     pub entries: Vec<Entry>,
     pub constants: Vec<(&'static str, Dynamic)>,
     /// The Rust type of each type of value.

@@ -10,13 +10,13 @@ pub(crate) mod calls;
 pub mod codes;
 mod commands;
 mod conditions;
-pub mod declared;
+pub(crate) mod declared;
 mod emails;
 mod entry;
 mod flow;
 pub(crate) mod foreign;
 mod hashes;
-pub mod known;
+pub(crate) mod known;
 mod link;
 pub(crate) mod literal;
 mod loops;
@@ -48,49 +48,49 @@ use hookgate_model::finding::Finding;
 /// One file to check, with what it may name.
 pub struct Input<'a> {
     /// Path relative to the bundle, for the findings.
-    pub file: &'a str,
-    pub source: &'a str,
+    pub(crate) file: &'a str,
+    pub(crate) source: &'a str,
     /// Compiled from `source` with `OptimizationLevel::None`.
-    pub ast: &'a AST,
+    pub(crate) ast: &'a AST,
     /// `None` for a file that others import.
-    pub entry: Option<Entrypoint<'a>>,
-    pub known: &'a Known<'a>,
+    pub(crate) entry: Option<Entrypoint<'a>>,
+    pub(crate) known: &'a Known<'a>,
     /// What the hook knows of its commands; `None` for a file that several hooks share.
-    pub review: Option<&'a Review>,
+    pub(crate) review: Option<&'a Review>,
     /// Of a file that others import: the names that they use. `None` if that is not known.
-    pub used_elsewhere: Option<&'a BTreeSet<String>>,
+    pub(crate) used_elsewhere: Option<&'a BTreeSet<String>>,
     /// What the file imports, by alias. An alias that is missing here is not checked.
-    pub imports: &'a BTreeMap<String, ModuleFacts>,
+    pub(crate) imports: &'a BTreeMap<String, ModuleFacts>,
     /// What verifying a password may take.
-    pub ceilings: Ceilings,
+    pub(crate) ceilings: Ceilings,
     /// The parameters of a script that declares them.
-    pub parameters: Option<Parameters<'a>>,
+    pub(crate) parameters: Option<Parameters<'a>>,
 }
 
 /// The function by which the gateway enters the file.
 #[derive(Clone, Copy, Debug)]
-pub struct Entrypoint<'a> {
-    pub name: &'a str,
+pub(crate) struct Entrypoint<'a> {
+    pub(crate) name: &'a str,
     /// The hook this file is bound to.
-    pub hook: &'a str,
+    pub(crate) hook: &'a str,
     /// The entry function of every hook: function name → hook name.
-    pub all: &'a BTreeMap<String, String>,
+    pub(crate) all: &'a BTreeMap<String, String>,
     /// The type of the one parameter, as the table calls it.
-    pub request_type: &'a str,
+    pub(crate) request_type: &'a str,
 }
 
 /// What an imported file offers.
 #[derive(Clone, Debug, Default)]
-pub struct ModuleFacts {
-    pub file: String,
+pub(crate) struct ModuleFacts {
+    pub(crate) file: String,
     /// Name → numbers of parameters; private functions left out.
-    pub functions: BTreeMap<String, BTreeSet<usize>>,
-    pub constants: BTreeSet<String>,
+    pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
+    pub(crate) constants: BTreeSet<String>,
 }
 
 impl ModuleFacts {
     /// What `ast`, compiled from `file`, offers to those who import it.
-    pub fn of(file: &str, ast: &AST) -> Self {
+    pub(crate) fn of(file: &str, ast: &AST) -> Self {
         let mut facts = Self { file: file.to_owned(), ..Self::default() };
         for function in ast.iter_functions() {
             if function.access == rhai::FnAccess::Public && !function.name.starts_with("anon$") {

@@ -16,7 +16,7 @@ use crate::natives::size::Size;
 
 mod estimates;
 pub mod samples;
-pub mod size;
+pub(crate) mod size;
 pub mod table;
 
 /// `Err` refuses the call.
@@ -27,14 +27,14 @@ type Estimate = fn(&NativeCallContext, &[&mut Dynamic]) -> Result<Work, Box<Eval
 
 /// What a call will need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
-    pub bytes: u64,
-    pub nanos: u64,
+pub(crate) struct Work {
+    pub(crate) bytes: u64,
+    pub(crate) nanos: u64,
 }
 
 /// How the cost of a native function depends on its arguments.
 #[derive(Clone, Copy, Debug)]
-pub enum Cost {
+pub(crate) enum Cost {
     /// Always about the same, and little.
     Constant,
     /// Grows with the bytes of its texts; the result is no larger than they are.
@@ -57,7 +57,7 @@ pub enum Cost {
 
 impl Cost {
     /// Its name in the list of all functions.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Constant => "constant",
             Self::Text => "text",
@@ -96,7 +96,7 @@ impl Cost {
 }
 
 /// The function with the check of its cost before it.
-pub fn guarded(function: RhaiFunc, cost: Cost) -> RhaiFunc {
+pub(crate) fn guarded(function: RhaiFunc, cost: Cost) -> RhaiFunc {
     if matches!(cost, Cost::Constant) {
         return function;
     }
@@ -148,7 +148,7 @@ where
 
 /// Rhai's own functions that are not constant, guarded: a module that hides them. A test finds functions that cannot be taken
 /// out of Rhai.
-pub fn standard(engine: &Engine) -> Module {
+pub(crate) fn standard(engine: &Engine) -> Module {
     let mut module = Module::new();
     let metadata = engine.collect_fn_metadata(None, |info| Some(info.metadata.clone()), true);
     for row in metadata {

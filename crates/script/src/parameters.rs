@@ -8,7 +8,7 @@ mod check;
 mod declare;
 mod forms;
 mod literal;
-pub mod schema;
+pub(crate) mod schema;
 mod words;
 
 pub use check::{Around, Misfit, Step, key_path};
@@ -36,7 +36,7 @@ pub struct Parameter {
     /// The value that a script gets where there is none.
     pub if_absent: Option<Dynamic>,
     /// At least one of these must stand beside it.
-    pub needs: Vec<String>,
+    pub(crate) needs: Vec<String>,
     pub(crate) place: Position,
 }
 
@@ -76,14 +76,14 @@ pub enum Form {
 /// Bounds of a number, each included.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Range {
-    pub min: Option<f64>,
-    pub max: Option<f64>,
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
 }
 
 /// A regular expression that a text has to match.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    pub written: String,
+    pub(crate) written: String,
     pub(crate) compiled: regex::Regex,
 }
 
@@ -91,9 +91,9 @@ pub struct Pattern {
 #[derive(Clone, Debug)]
 pub struct List {
     pub items: Form,
-    pub min_items: usize,
+    pub(crate) min_items: usize,
     /// A text is cut here into the items of the list.
-    pub split: Option<String>,
+    pub(crate) split: Option<String>,
 }
 
 /// A map with the keys that it may have.
@@ -101,9 +101,9 @@ pub struct List {
 pub struct Members {
     pub parameters: Vec<Parameter>,
     /// Exactly one of these must be there.
-    pub one_of: Vec<String>,
+    pub(crate) one_of: Vec<String>,
     /// A text in place of the map is this member.
-    pub alone: Option<String>,
+    pub(crate) alone: Option<String>,
 }
 
 impl Declaration {
@@ -123,8 +123,8 @@ pub fn find<'p>(parameters: &'p [Parameter], name: &str) -> Option<&'p Parameter
 
 /// The declaration of a file as it was read.
 #[derive(Clone, Debug)]
-pub struct Declared {
-    pub declaration: Declaration,
+pub(crate) struct Declared {
+    pub(crate) declaration: Declaration,
     /// The place of the constant.
     pub(crate) place: Position,
     /// What is wrong with it.
@@ -132,7 +132,7 @@ pub struct Declared {
 }
 
 /// Reads the declaration of a script, if it has one.
-pub fn declared(ast: &AST) -> Option<Declared> {
+pub(crate) fn declared(ast: &AST) -> Option<Declared> {
     ast.statements().iter().find_map(|statement| match statement {
         Stmt::Var(variable, _, place) if variable.0.name == NAME => {
             let (declaration, problems) = declare::read(&variable.1);
@@ -145,7 +145,7 @@ pub fn declared(ast: &AST) -> Option<Declared> {
 
 impl Declared {
     /// The declaration, if nothing is wrong with it.
-    pub fn whole(&self) -> Option<&Declaration> {
+    pub(crate) fn whole(&self) -> Option<&Declaration> {
         self.problems.is_empty().then_some(&self.declaration)
     }
 }

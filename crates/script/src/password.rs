@@ -8,11 +8,11 @@ mod argon2;
 mod aspnet;
 mod bcrypt;
 mod crypt;
-pub mod described;
+pub(crate) mod described;
 mod digest;
 mod expression;
 mod firebase;
-pub mod gate;
+pub(crate) mod gate;
 mod parts;
 mod pbkdf2;
 mod phpass;
@@ -41,17 +41,17 @@ use crate::password::yescrypt::Yescrypt;
 pub use crate::password::firebase::Project;
 
 /// Bytes of a password that are verified at most. Django and Okta take less; SHA-crypt's cost grows with it.
-pub const MAX_PASSWORD_BYTES: usize = 4_096;
+pub(crate) const MAX_PASSWORD_BYTES: usize = 4_096;
 /// Bytes of a stored hash. The longest format in use, Argon2 in LDAP, has some 200.
-pub const MAX_HASH_BYTES: usize = 1_024;
+pub(crate) const MAX_HASH_BYTES: usize = 1_024;
 
 /// What one verification may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ceilings {
+pub(crate) struct Ceilings {
     /// By the estimate of [`Stored::cost`].
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// There are as many verifications at once as [`gate::at_once`] says.
-    pub memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 /// Callers wait three seconds and `deadline_ms` is 2500 unless set: a look-up before, and a machine half as fast as the one of
@@ -65,21 +65,21 @@ impl Default for Ceilings {
 
 impl Ceilings {
     /// Where it is not known which ones hold.
-    pub const NONE: Self = Self { time: Duration::MAX, memory_bytes: u64::MAX };
+    pub(crate) const NONE: Self = Self { time: Duration::MAX, memory_bytes: u64::MAX };
 }
 
 /// What whoever asks says of a hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// Plain text, and digests that a graphics card guesses by the billion, are read, too.
-    pub allow_weak: bool,
+    pub(crate) allow_weak: bool,
     /// A column of fixed width has put blanks behind it.
-    pub padded: bool,
+    pub(crate) padded: bool,
 }
 
 /// Why a password could not be verified; in scripts the `kind` of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// No format that is known.
     Unknown,
     /// A known format with something wrong in it.
@@ -98,7 +98,7 @@ pub enum Reason {
 
 impl Reason {
     /// Its name in scripts.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::Malformed => "malformed",
@@ -114,8 +114,8 @@ impl Reason {
 /// Why a password could not be verified, for whoever reads the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub struct Problem {
-    pub reason: Reason,
+pub(crate) struct Problem {
+    pub(crate) reason: Reason,
     text: String,
 }
 
@@ -131,11 +131,11 @@ impl Problem {
 
 /// What a verification takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// In nanoseconds: the CPU time measured on one core of a server (AMD EPYC), but for SHA-1 and SHA-256, which are taken
     /// three to four times as expensive as where the processor has instructions for them. An estimate, good to a factor of two.
-    pub nanos: u64,
-    pub memory_bytes: u64,
+    pub(crate) nanos: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 impl Cost {
@@ -143,7 +143,7 @@ impl Cost {
         Self { nanos: rounds.saturating_mul(nanos_each), memory_bytes: 0 }
     }
 
-    pub fn time(self) -> Duration {
+    pub(crate) fn time(self) -> Duration {
         Duration::from_nanos(self.nanos)
     }
 
@@ -171,7 +171,7 @@ impl Cost {
 
 /// A stored hash that was read.
 #[derive(Clone, Debug)]
-pub struct Stored(Form);
+pub(crate) struct Stored(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
@@ -192,7 +192,7 @@ enum Form {
 ///
 /// # Errors
 /// The format is unknown, something in it is wrong, or `options` do not allow it.
-pub fn recognise(text: &str, options: Options) -> Result<Stored, Problem> {
+pub(crate) fn recognise(text: &str, options: Options) -> Result<Stored, Problem> {
     recognise::read(bounded(text, options)?, options).map(Stored)
 }
 
@@ -221,7 +221,7 @@ fn is_plain(text: &str) -> bool {
 
 impl Stored {
     /// What verifying a password of this many bytes takes.
-    pub fn cost(&self, password_bytes: usize) -> Cost {
+    pub(crate) fn cost(&self, password_bytes: usize) -> Cost {
         match &self.0 {
             Form::Argon2(hash) => hash.cost(),
             Form::Bcrypt(hash) => hash.cost(),
@@ -242,7 +242,7 @@ impl Stored {
     ///
     /// A password with a NUL is never right. bcrypt repeats its key with a NUL between and HMAC fills its key up with them,
     /// so `a` and `a\0`, or `a\0a`, are one to them; others cut the password there or refuse it when it is set.
-    pub fn verify(&self, password: &[u8]) -> bool {
+    pub(crate) fn verify(&self, password: &[u8]) -> bool {
         let right = match &self.0 {
             Form::Argon2(hash) => hash.verify(password),
             Form::Bcrypt(hash) => hash.verify(password),
@@ -263,7 +263,7 @@ impl Stored {
     ///
     /// # Errors
     /// It would cost too much.
-    pub fn affordable(self, ceilings: Ceilings) -> Result<Self, Problem> {
+    pub(crate) fn affordable(self, ceilings: Ceilings) -> Result<Self, Problem> {
         self.cost(0).check(ceilings).map(|_| self)
     }
 }

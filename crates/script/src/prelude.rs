@@ -10,24 +10,24 @@ use rhai::{EvalAltResult, ImmutableString, Variant};
 use crate::library::{Finished, Library};
 use crate::table;
 
-pub mod actions;
-pub mod crypto;
-pub mod domain;
+pub(crate) mod actions;
+pub(crate) mod crypto;
+pub(crate) mod domain;
 pub mod email;
 pub mod json;
 pub mod lookups;
 mod nested;
 pub mod net;
-pub mod pattern;
+pub(crate) mod pattern;
 pub mod phone;
-pub mod run;
+pub(crate) mod run;
 pub mod secret;
-pub mod set;
+pub(crate) mod set;
 mod shape;
 pub mod text;
 pub mod time;
 pub mod url;
-pub mod verify;
+pub(crate) mod verify;
 
 /// What a function that can fail gives back to the engine; the engine adds the position of the call.
 type Fallible<T> = Result<T, Box<EvalAltResult>>;

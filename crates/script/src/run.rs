@@ -31,7 +31,7 @@ use hookgate_model::question::fit;
 
 /// Operations and time that a run may take on an async worker before it moves to a thread of its own. What so few
 /// operations can chain together also fits a worker's stack ([`stack::WORKER_BYTES`]).
-pub const PATIENCE_OPERATIONS: u64 = 20_000;
+pub(crate) const PATIENCE_OPERATIONS: u64 = 20_000;
 const PATIENCE: Duration = Duration::from_millis(2);
 
 /// A compiled script with its entry function. Immutable but for the hint where to run it.
@@ -60,7 +60,7 @@ pub struct Script {
 
 /// Whether the runs of a script begin on a slow thread. Atomic, for all threads.
 #[derive(Default)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// How many quick runs are still needed before one may begin on an async worker again.
     wanted: AtomicU32,
 }
@@ -77,24 +77,24 @@ const QUICK: Duration = Duration::from_millis(1);
 const HELD_UP: Duration = Duration::from_millis(5);
 
 impl Pace {
-    pub fn is_slow(&self) -> bool {
+    pub(crate) fn is_slow(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) > 0
     }
 
     /// A run had to be given up on an async worker.
-    pub fn gave_up(&self) {
+    pub(crate) fn gave_up(&self) {
         self.wanted.store(QUICK_RUNS, Ordering::Relaxed);
     }
 
     /// A run on an async worker took so long.
-    pub fn took_on_worker(&self, time: Duration) {
+    pub(crate) fn took_on_worker(&self, time: Duration) {
         if time > HELD_UP {
             self.gave_up();
         }
     }
 
     /// A run on a slow thread took so long.
-    pub fn took_on_thread(&self, time: Duration) {
+    pub(crate) fn took_on_thread(&self, time: Duration) {
         if time > QUICK {
             self.gave_up();
             return;

@@ -10,8 +10,8 @@ use crate::shape::{Shape, WrittenType};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// The type before the dot.
-    pub receiver: Option<&'static str>,
-    pub name: &'static str,
+    pub(crate) receiver: Option<&'static str>,
+    pub(crate) name: &'static str,
     /// Nothing where there are no brackets: of a property, a constant, a type.
     params: Option<Vec<Param>>,
     /// What a call gives, or what a property or constant is.
@@ -72,7 +72,7 @@ impl Signature {
     }
 
     /// Whether a call may have that many arguments.
-    pub fn takes(&self, arity: usize) -> bool {
+    pub(crate) fn takes(&self, arity: usize) -> bool {
         (self.required()..=self.params().len()).contains(&arity)
     }
 
@@ -91,7 +91,7 @@ impl Signature {
     }
 
     /// Without its result: `Email.domain_in(list: array)`.
-    pub fn call(&self) -> String {
+    pub(crate) fn call(&self) -> String {
         let receiver = self.receiver.map(|receiver| format!("{receiver}.")).unwrap_or_default();
         format!("{receiver}{}{}", self.name, self.brackets())
     }
@@ -102,7 +102,7 @@ impl Signature {
     }
 
     /// The arguments as they are written: `(text: string [, reason: string])`; nothing where there are no brackets.
-    pub fn brackets(&self) -> String {
+    pub(crate) fn brackets(&self) -> String {
         let Some(params) = &self.params else { return String::new() };
         let mut text = "(".to_owned();
         for (index, param) in params.iter().enumerate() {

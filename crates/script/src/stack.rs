@@ -38,7 +38,7 @@ const BASE: usize = 256 * 1024;
 pub const WORKER_BYTES: usize = 18 * 1024 * 1024;
 
 /// Stack of a thread that runs scripts again and again: enough for every run under the default limits.
-pub const THREAD_BYTES: usize = 576 * 1024 * 1024;
+pub(crate) const THREAD_BYTES: usize = 576 * 1024 * 1024;
 
 /// A thread with a stack on which scripts may run for long without making another.
 pub fn thread(name: &str) -> std::thread::Builder {
@@ -51,7 +51,7 @@ pub fn thread(name: &str) -> std::thread::Builder {
 ///
 /// # Panics
 /// The system gives no memory for another stack. `body` has not begun then.
-pub fn for_run<R>(limits: &Limits, operations: u64, body: impl FnOnce() -> R) -> R {
+pub(crate) fn for_run<R>(limits: &Limits, operations: u64, body: impl FnOnce() -> R) -> R {
     let needed = needed(limits, operations);
     stacker::maybe_grow(needed, needed + BASE, body)
 }

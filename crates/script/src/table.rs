@@ -82,7 +82,7 @@ impl Reach {
 #[derive(Default)]
 pub struct Table {
     name: ImmutableString,
-    kind: Kind,
+    pub kind: Kind,
     rows: Rows,
 }
 
@@ -106,7 +106,7 @@ impl Default for Rows {
 }
 
 /// `rows()` refuses more: look-ups are what tables are for.
-pub const MAX_ROWS_LISTED: usize = 10_000;
+pub(crate) const MAX_ROWS_LISTED: usize = 10_000;
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,7 +117,7 @@ impl fmt::Debug for Table {
 /// Making tables.
 impl Table {
     /// A table of domains in their checked form ([`domain::checked`]). `foo.tld` beside `*.foo.tld` is `foo.tld`.
-    pub fn domains(name: &str, entries: impl IntoIterator<Item = (String, Reach)>) -> Self {
+    pub(crate) fn domains(name: &str, entries: impl IntoIterator<Item = (String, Reach)>) -> Self {
         let mut rows = Filling::new(0);
         for (domain, reach) in entries {
             rows.domain(&domain, reach);
@@ -135,7 +135,7 @@ impl Table {
     }
 
     /// A table of rows found by the text in column `key`; the first of several rows with one key stays.
-    pub fn csv(name: &str, columns: &[String], key: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
+    pub(crate) fn csv(name: &str, columns: &[String], key: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
         let mut found = Filling::new(0);
         for row in rows {
             let id = row.get(key).map(String::as_str).unwrap_or_default();
@@ -252,11 +252,11 @@ fn scalar(value: &serde_json::Value) -> Option<Box<str>> {
 
 /// Reading tables.
 impl Table {
-    pub fn name(&self) -> &ImmutableString {
+    pub(crate) fn name(&self) -> &ImmutableString {
         &self.name
     }
 
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
@@ -291,7 +291,7 @@ impl Table {
 
     /// Domains: whether an entry covers the address' domain. Others: whether the address is an entry, as given, with its
     /// checked domain, or as [`Email::key`].
-    pub fn has_email(&self, email: &Email) -> bool {
+    pub(crate) fn has_email(&self, email: &Email) -> bool {
         match &self.rows {
             Rows::Domains(rows) => find_domain(rows, email.domain()).is_some(),
             _ => self.email_spelling(email).is_some(),
@@ -319,7 +319,7 @@ impl Table {
     ///
     /// # Errors
     /// As there.
-    pub fn get_email(&self, email: &Email) -> Found {
+    pub(crate) fn get_email(&self, email: &Email) -> Found {
         match &self.rows {
             Rows::Domains(rows) => {
                 Ok(find_domain(rows, email.domain()).map_or(Dynamic::UNIT, |entry| text_of_domain(entry).into()))

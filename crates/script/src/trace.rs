@@ -36,7 +36,7 @@ pub mod steps;
 pub mod values;
 
 /// The engines of one hook under one set of limits.
-pub struct Chamber {
+pub(crate) struct Chamber {
     pub(super) engine: Engine,
     furnishing: Furnishing,
     traced: OnceLock<Engine>,
@@ -44,13 +44,13 @@ pub struct Chamber {
 
 /// What the engines of a chamber are made of.
 #[derive(Clone)]
-pub struct Furnishing {
-    pub libraries: Vec<&'static Finished>,
-    pub limits: Limits,
-    pub modules: Modules,
-    pub dialect: Dialect,
+pub(crate) struct Furnishing {
+    pub(crate) libraries: Vec<&'static Finished>,
+    pub(crate) limits: Limits,
+    pub(crate) modules: Modules,
+    pub(crate) dialect: Dialect,
     /// Whether every run notes the lines it takes, see [`coverage`].
-    pub covered: bool,
+    pub(crate) covered: bool,
 }
 
 impl Furnishing {
@@ -62,10 +62,10 @@ impl Furnishing {
 /// A place in a script with the calls that led there, innermost first: `(file, line, function)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spot {
-    pub file: Option<String>,
-    pub line: usize,
-    pub column: usize,
-    pub called_from: Vec<(String, usize, String)>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) called_from: Vec<(String, usize, String)>,
 }
 
 thread_local! {
@@ -75,10 +75,10 @@ thread_local! {
 }
 
 /// Lines that a trace keeps at most; a script that loops would fill the memory.
-pub const MAX_LINES: usize = 2_000;
+pub(crate) const MAX_LINES: usize = 2_000;
 
 impl Chamber {
-    pub fn new(furnishing: Furnishing) -> Arc<Self> {
+    pub(crate) fn new(furnishing: Furnishing) -> Arc<Self> {
         let mut engine = furnishing.engine();
         if furnishing.covered {
             coverage::watch(&mut engine);

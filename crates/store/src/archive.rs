@@ -14,15 +14,15 @@ use crate::Millis;
 use crate::StoreError;
 
 /// How many releases are kept, the newest ones.
-pub const MOST_RELEASES: usize = 50;
+pub(crate) const MOST_RELEASES: usize = 50;
 /// How many bytes their texts may take in the store, all together. The two newest releases stay whatever they take.
-pub const MOST_RELEASE_BYTES: u64 = 256 << 20;
+pub(crate) const MOST_RELEASE_BYTES: u64 = 256 << 20;
 /// How many rows the log of changes has at most.
-pub const MOST_CHANGES: i64 = 20_000;
+pub(crate) const MOST_CHANGES: i64 = 20_000;
 /// The longest detail of a change, in bytes of JSON.
 pub const MOST_DETAIL: usize = 256 << 10;
 /// The most changes of a page.
-pub const MOST_CHANGE_PAGE: usize = 500;
+pub(crate) const MOST_CHANGE_PAGE: usize = 500;
 
 /// Keeps past releases and the log of changes.
 #[async_trait]
@@ -185,7 +185,7 @@ pub struct Change {
 impl Change {
     /// The hash that this row must have: SHA-256 over each member but `hash`, in the order of their declaration, each after
     /// its length in bytes (eight bytes, the lowest first; all ones for a member that is absent).
-    pub fn seal(&self) -> String {
+    pub(crate) fn seal(&self) -> String {
         let mut hasher = Sha256::new();
         let mut part = |bytes: Option<&[u8]>| {
             let length = bytes.map_or(u64::MAX, |bytes| bytes.len() as u64);

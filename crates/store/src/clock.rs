@@ -25,7 +25,7 @@ impl Clock {
     }
 
     /// A clock that stands still until it is set forward, for tests.
-    pub fn at(wall: Millis) -> Self {
+    pub(crate) fn at(wall: Millis) -> Self {
         Self { wall, started: None, ahead: AtomicI64::new(0) }
     }
 

@@ -37,7 +37,7 @@ pub type Millis = i64;
 
 /// How long a suspect waits after the first and the second time that a process died while it was in work. After the third
 /// time it is not to be tried again; it is due at once, so that this is recorded.
-pub const AFTER_DEATH: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(15)];
+pub(crate) const AFTER_DEATH: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(15)];
 
 /// A job that was in work this often when a process died is not tried again.
 pub const MOST_DEATHS: u32 = 3;
@@ -50,7 +50,7 @@ pub(crate) fn rest_after(deaths: u32) -> Duration {
 
 /// How long after [`Intake::until`] the store may still say whether it kept something: it waits so long for a commit that has
 /// begun.
-pub const GRACE: Duration = Duration::from_millis(20);
+pub(crate) const GRACE: Duration = Duration::from_millis(20);
 
 /// The most events that a page of [`Store::list`] has.
 pub const MAX_PAGE: usize = 1_000;
@@ -278,7 +278,8 @@ pub enum JobState {
 }
 
 impl JobState {
-    pub const ALL: [Self; 6] = [Self::Waiting, Self::Running, Self::Gathered, Self::Done, Self::Dead, Self::Suppressed];
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Running, Self::Gathered, Self::Done, Self::Dead, Self::Suppressed];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -291,7 +292,7 @@ impl JobState {
         }
     }
 
-    pub fn is_end(self) -> bool {
+    pub(crate) fn is_end(self) -> bool {
         matches!(self, Self::Done | Self::Dead | Self::Suppressed)
     }
 }
@@ -328,7 +329,7 @@ pub struct Token {
     /// Which try this is: the fence against those who come back late.
     pub attempt: u32,
     /// Which claim: unique even when a replay starts counting anew.
-    pub claim: i64,
+    pub(crate) claim: i64,
 }
 
 /// A job to work on.
@@ -359,7 +360,7 @@ pub struct Leased {
 }
 
 /// How many bodies of gathered jobs come with the one that they go out with.
-pub const MAX_GATHERED: usize = 100;
+pub(crate) const MAX_GATHERED: usize = 100;
 
 /// The event that a job belongs to.
 #[derive(Clone, Debug, Default)]

@@ -88,7 +88,7 @@ pub struct Counted {
 
 impl Counted {
     /// Events that are kept to be looked at.
-    pub const FIRST: usize = 200;
+    pub(crate) const FIRST: usize = 200;
 
     /// Those of the named events that are kept.
     ///

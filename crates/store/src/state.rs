@@ -11,21 +11,21 @@ use hookgate_model::question::state::Kept;
 use hookgate_model::question::{Kv, OWN_KEY};
 
 /// The longest key, and the longest name of who asks, in bytes.
-pub const MOST_KEY: usize = 512;
+pub(crate) const MOST_KEY: usize = 512;
 /// The longest value, in bytes of JSON.
-pub const MOST_VALUE: usize = 64 * 1024;
+pub(crate) const MOST_VALUE: usize = 64 * 1024;
 /// The longest time that anything is kept.
-pub const MOST_KEEP: Duration = Duration::from_hours(400 * 24);
+pub(crate) const MOST_KEEP: Duration = Duration::from_hours(400 * 24);
 /// The most that a rate may count in its window.
-pub const MOST_RATE: u32 = 10_000;
+pub(crate) const MOST_RATE: u32 = 10_000;
 /// How many keys there may be, and how many bytes they and their values may have together.
-pub const MOST_KEYS: u64 = 1_000_000;
-pub const MOST_BYTES: u64 = 1 << 30;
+pub(crate) const MOST_KEYS: u64 = 1_000_000;
+pub(crate) const MOST_BYTES: u64 = 1 << 30;
 /// How long an answer is remembered for who asked: longer than an event is tried again (24 hours), so that a try after the
 /// last one still gets it.
-pub const REMEMBER: Duration = Duration::from_hours(25);
+pub(crate) const REMEMBER: Duration = Duration::from_hours(25);
 /// How many answers are remembered at a time: as many as 110 steps a second leave behind, day and night.
-pub const MOST_ANSWERS: u64 = 10_000_000;
+pub(crate) const MOST_ANSWERS: u64 = 10_000_000;
 
 /// One step, and who asks for it.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ impl Answer {
     ///
     /// # Errors
     /// It was not done.
-    pub fn judge(&self, redact: &Redact) -> Result<Done, Trouble> {
+    pub(crate) fn judge(&self, redact: &Redact) -> Result<Done, Trouble> {
         let status = Some(self.status);
         let said = self.said(redact);
         let told = if said.is_empty() { String::new() } else { format!(": {said}") };
@@ -37,7 +37,7 @@ impl Answer {
     }
 
     /// The beginning of the body, if it is one to read.
-    pub fn said(&self, redact: &Redact) -> String {
+    pub(crate) fn said(&self, redact: &Redact) -> String {
         match std::str::from_utf8(&self.body) {
             Ok(text) if self.is_text => redact.excerpt(text),
             Err(_) if self.is_text => redact.excerpt(&String::from_utf8_lossy(&self.body)),

@@ -16,7 +16,7 @@ mod tests;
 
 /// A certificate and its key, both in PEM form.
 #[derive(Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     certificate: Key,
     key: Key,
 }
@@ -26,7 +26,11 @@ impl Identity {
     ///
     /// # Errors
     /// One of them is missing or cannot be read, is not what it should be, or they do not belong together.
-    pub fn new(setup: &Setup<'_>, certificate: Option<&str>, key: Option<&str>) -> Result<Option<Self>, Vec<Problem>> {
+    pub(crate) fn new(
+        setup: &Setup<'_>,
+        certificate: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Option<Self>, Vec<Problem>> {
         let (certificate, key) = match (certificate, key) {
             (None, None) => return Ok(None),
             (Some(certificate), Some(key)) => (certificate, key),
@@ -82,7 +86,7 @@ impl Identity {
     }
 
     /// What is to be read again when files change.
-    pub fn rings(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn rings(&self) -> Vec<Arc<Ring>> {
         self.certificate.rings().into_iter().chain(self.key.rings()).collect()
     }
 

@@ -18,7 +18,7 @@ impl Client {
     ///
     /// # Errors
     /// There is none in the time of one try.
-    pub async fn reach(&self, url: &Url) -> Result<String, Trouble> {
+    pub(crate) async fn reach(&self, url: &Url) -> Result<String, Trouble> {
         match within(self.timeout, self.connect(url)).await {
             Ok(reached) => reached,
             Err(_) => Err(Trouble::new(Reason::Timeout, "it did not accept a connection in time")),
@@ -29,7 +29,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::reach`].
-    pub async fn probe(&self, url: &Url) -> Result<Probed, Trouble> {
+    pub(crate) async fn probe(&self, url: &Url) -> Result<Probed, Trouble> {
         let found = self.reach(url).await?;
         Ok(Probed::new(format!("{found}; whether it lets us in is known at the first action"), &[]))
     }
@@ -38,7 +38,12 @@ impl Client {
     ///
     /// # Errors
     /// There is no answer, or a bad one.
-    pub async fn ask_who_we_are(&self, url: Url, headers: HeaderMap, redact: &Redact) -> Result<Answer, Trouble> {
+    pub(crate) async fn ask_who_we_are(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+        redact: &Redact,
+    ) -> Result<Answer, Trouble> {
         let request = Outgoing { method: Method::GET, url, headers, body: Bytes::new() };
         let answer = self.look(request, MAX_ANSWER_BYTES).await?;
         answer.judge(redact)?;

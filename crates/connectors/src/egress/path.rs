@@ -12,7 +12,7 @@ const MOST_ROUNDS: usize = 5;
 ///
 /// # Errors
 /// Why not, for the author of the script.
-pub fn check_path(path: &str) -> Result<(), String> {
+pub(crate) fn check_path(path: &str) -> Result<(), String> {
     let refuse = |why: &str| Err(format!("the path {path:?} {why}"));
     if path.is_empty() {
         return Ok(());

@@ -50,7 +50,7 @@ pub(super) struct Settings {
     failure: Option<Predicate>,
     /// Who we are at the token endpoint, for `password_grant`.
     #[schemars(length(min = 1))]
-    client_id: Option<String>,
+    pub client_id: Option<String>,
     /// Our secret there, if we have one.
     client_secret: Option<SecretSource>,
     /// How that is sent.

@@ -17,11 +17,11 @@ use hookgate_model::secret::Secret;
 const LIFE_S: i64 = 300;
 
 /// The key that signs, and how its other half is found.
-pub struct Statement {
-    pub key: Key,
-    pub key_id: Option<String>,
+pub(crate) struct Statement {
+    pub(crate) key: Key,
+    pub(crate) key_id: Option<String>,
     /// The certificate that the key belongs to, where the key is found by it (Entra ID): asks for PS256 in place of RS256.
-    pub certificate: Option<Key>,
+    pub(crate) certificate: Option<Key>,
 }
 
 impl Statement {
@@ -29,7 +29,7 @@ impl Statement {
     ///
     /// # Errors
     /// The key is none any more; for people.
-    pub fn sign(&self, client_id: &str, audience: &Url, key: &Secret) -> Result<String, String> {
+    pub(crate) fn sign(&self, client_id: &str, audience: &Url, key: &Secret) -> Result<String, String> {
         let (algorithm, key) = signer(key).ok_or("`private_key` is no longer a private key in PEM form")?;
         let found_by = self.certificate.as_ref().map(|certificate| thumbprint(certificate.current().expose()));
         let (algorithm, x5t_s256) = match (algorithm, found_by) {
@@ -53,7 +53,7 @@ impl Statement {
 ///
 /// # Errors
 /// It is none, under the key of the settings that names it.
-pub fn check(name: &str, key: &Key) -> Result<(), Vec<Problem>> {
+pub(crate) fn check(name: &str, key: &Key) -> Result<(), Vec<Problem>> {
     let can_sign = |secret: &Secret| match signer(secret) {
         Some(_) => Ok(()),
         None if is_encrypted(secret) => {
@@ -67,13 +67,13 @@ pub fn check(name: &str, key: &Key) -> Result<(), Vec<Problem>> {
 }
 
 /// Whether a key in PEM form needs a password, which nobody is there to give.
-pub fn is_encrypted(pem: &Secret) -> bool {
+pub(crate) fn is_encrypted(pem: &Secret) -> bool {
     let text = String::from_utf8_lossy(pem.expose());
     text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
 /// What a certificate is found by: the SHA-256 of it in base64url (RFC 7515 4.1.8). Of several in a file, the first.
-pub fn thumbprint(pem: &[u8]) -> Option<String> {
+pub(crate) fn thumbprint(pem: &[u8]) -> Option<String> {
     let certificate = CertificateDer::pem_slice_iter(pem).next()?.ok()?;
     Some(URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate)))
 }

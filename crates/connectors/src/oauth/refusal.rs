@@ -9,7 +9,7 @@ use crate::redact::Redact;
 use crate::unsent::Unsent;
 use hookgate_model::question::Reason;
 
-pub const NO_DPOP: &str = "the client must prove possession of its tokens (DPoP), which the gateway does not: turn off \
+pub(crate) const NO_DPOP: &str = "the client must prove possession of its tokens (DPoP), which the gateway does not: turn off \
                            \"Require Demonstrating Proof of Possession\" in the app";
 
 /// What an answer other than 200 means.

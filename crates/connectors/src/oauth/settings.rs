@@ -14,7 +14,7 @@ use hookgate_model::secret::SecretSource;
 /// An access token by client credentials. Needs `client_secret` or `private_key`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OAuth2 {
+pub(crate) struct OAuth2 {
     /// Address of the token endpoint.
     #[schemars(length(min = 1))]
     token_url: String,
@@ -42,7 +42,7 @@ pub struct OAuth2 {
 /// How a client's secret is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ClientAuth {
+pub(crate) enum ClientAuth {
     /// In the body of the request.
     #[default]
     ClientSecretPost,
@@ -55,7 +55,7 @@ impl OAuth2 {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn tokens(&self, setup: &Setup<'_>, key: &str, client: &Client) -> Result<Tokens, Vec<Problem>> {
+    pub(crate) fn tokens(&self, setup: &Setup<'_>, key: &str, client: &Client) -> Result<Tokens, Vec<Problem>> {
         let below = |name: &str| format!("{key}.{name}");
         let mut problems = Vec::new();
         let url = egress::target_of_secret(&self.token_url, client.egress());

@@ -16,23 +16,23 @@ use crate::unsent::Unsent;
 use hookgate_model::question::Reason;
 use hookgate_model::secret::{Ring, SecretSource};
 
-pub enum Access {
+pub(crate) enum Access {
     Token(Key),
     App(Box<Tokens>),
 }
 
 /// A token, or an app: as settings have them.
-pub struct Written<'a> {
-    pub token: Option<&'a SecretSource>,
-    pub client_id: Option<&'a str>,
-    pub private_key: Option<&'a SecretSource>,
-    pub key_id: Option<&'a str>,
+pub(crate) struct Written<'a> {
+    pub(crate) token: Option<&'a SecretSource>,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) private_key: Option<&'a SecretSource>,
+    pub(crate) key_id: Option<&'a str>,
     /// All that an app asks for.
-    pub scope: String,
+    pub(crate) scope: String,
 }
 
 /// What was presented, so that it can be dropped when it is refused.
-pub struct Shown {
+pub(crate) struct Shown {
     pub value: HeaderValue,
     token: Option<Presented>,
 }
@@ -40,7 +40,7 @@ pub struct Shown {
 impl Access {
     /// # Errors
     /// Everything that is wrong with the settings.
-    pub fn new(setup: &Setup<'_>, written: Written<'_>, org: &Url) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn new(setup: &Setup<'_>, written: Written<'_>, org: &Url) -> Result<Self, Vec<Problem>> {
         match (written.token, written.client_id, written.private_key) {
             (Some(token), _, _) => Ok(Self::Token(setup.secret("token", token)?)),
             (None, Some(client_id), Some(private_key)) => {
@@ -69,7 +69,7 @@ impl Access {
     ///
     /// # Errors
     /// There is no token.
-    pub async fn proof(&self, client: &Client) -> Result<Shown, Unsent> {
+    pub(crate) async fn proof(&self, client: &Client) -> Result<Shown, Unsent> {
         let unfit = |trouble: crate::Trouble| Unsent::new(Reason::Denied, trouble.message);
         match self {
             Self::Token(key) => {
@@ -84,14 +84,14 @@ impl Access {
     }
 
     /// Drops a token that was refused. Whether asking with another one makes sense.
-    pub fn forget(&self, shown: &Shown) -> bool {
+    pub(crate) fn forget(&self, shown: &Shown) -> bool {
         match (self, &shown.token) {
             (Self::App(tokens), Some(token)) => tokens.forget(token),
             _ => false,
         }
     }
 
-    pub fn redact(&self) -> Redact {
+    pub(crate) fn redact(&self) -> Redact {
         match self {
             Self::Token(key) => Redact::default().and(&key.current()),
             Self::App(tokens) => tokens.redact(),
@@ -99,7 +99,7 @@ impl Access {
     }
 
     /// What to do about a 401.
-    pub fn mend(&self) -> &'static str {
+    pub(crate) fn mend(&self) -> &'static str {
         match self {
             Self::Token(_) => {
                 "the API token is wrong, expired or revoked; make a new one and put it where `token` says"
@@ -110,7 +110,7 @@ impl Access {
 
     /// What to do about a 403, where these words say what was wanted, this scope allows it to an app, and this role to the
     /// administrator whose token it is.
-    pub fn permit(&self, what: &str, scope: &str, role: &str) -> String {
+    pub(crate) fn permit(&self, what: &str, scope: &str, role: &str) -> String {
         match self {
             Self::Token(_) => {
                 format!("the token may not {what}; make it as an administrator with the role \"{role}\"")
@@ -119,7 +119,7 @@ impl Access {
         }
     }
 
-    pub fn secrets(&self) -> Vec<Arc<Ring>> {
+    pub(crate) fn secrets(&self) -> Vec<Arc<Ring>> {
         match self {
             Self::Token(key) => key.rings(),
             Self::App(tokens) => tokens.rings(),

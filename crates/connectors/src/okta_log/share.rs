@@ -6,14 +6,14 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 /// Okta's windows are a minute long.
-pub const UNKNOWN_RESET: Duration = Duration::from_mins(1);
+pub(crate) const UNKNOWN_RESET: Duration = Duration::from_mins(1);
 
 /// No window is longer; a reset beyond it is a wrong clock.
 const LONGEST_RESET: Duration = Duration::from_mins(10);
 
 /// Our requests in the window that Okta last told of.
-pub struct Share {
-    most: f64,
+pub(crate) struct Share {
+    pub most: f64,
     /// When it ends, in seconds since 1970.
     window: i64,
     used: u64,
@@ -22,19 +22,19 @@ pub struct Share {
 }
 
 impl Share {
-    pub fn new(most: f64) -> Self {
+    pub(crate) fn new(most: f64) -> Self {
         Self { most, window: 0, used: 0, all: 0 }
     }
 
     /// How much of our share is used, from 0 to 1; nothing before the first request and after the window.
-    pub fn quota_used(&self) -> Option<f64> {
+    pub(crate) fn quota_used(&self) -> Option<f64> {
         #[allow(clippy::cast_precision_loss, reason = "rate limits are small")]
         let used = self.used as f64 / (self.most * self.all as f64);
         (self.window >= Timestamp::now().as_second() && self.all > 0).then_some(used.min(1.0))
     }
 
     /// Counts a request by the headers of its answer: how long to rest, if our share is used up.
-    pub fn after(&mut self, headers: &HeaderMap) -> Option<Duration> {
+    pub(crate) fn after(&mut self, headers: &HeaderMap) -> Option<Duration> {
         let remaining = number(headers, "x-rate-limit-remaining")?;
         let reset = number(headers, "x-rate-limit-reset")?;
         if reset != self.window {
@@ -50,7 +50,7 @@ impl Share {
 }
 
 /// How long until the window ends, by Okta's own clock where it says what time it is.
-pub fn until_reset(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn until_reset(headers: &HeaderMap) -> Option<Duration> {
     let reset = number(headers, "x-rate-limit-reset")?;
     let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date.trim()).ok());

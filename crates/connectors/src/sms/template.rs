@@ -12,7 +12,7 @@ const PLACES: [&str; 7] = ["to", "digits", "text", "code", "spoken", "channel", 
 ///
 /// # Errors
 /// One of them is unknown.
-pub fn places(template: &str) -> Result<Vec<&'static str>, String> {
+pub(crate) fn places(template: &str) -> Result<Vec<&'static str>, String> {
     let mut found = Vec::new();
     let mut rest = template;
     while let Some((name, after)) = next(rest) {
@@ -26,7 +26,7 @@ pub fn places(template: &str) -> Result<Vec<&'static str>, String> {
 }
 
 /// The text with everything in its place.
-pub fn filled(template: &str, message: &Message) -> Zeroizing<String> {
+pub(crate) fn filled(template: &str, message: &Message) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(8 * 1024));
     let mut rest = template;
     while let Some((name, after)) = next(rest) {

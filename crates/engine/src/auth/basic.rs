@@ -21,14 +21,14 @@ const WORD: &str = "Basic";
 
 /// The `user:password` secrets that may call.
 #[derive(Debug)]
-pub struct Basic {
+pub(crate) struct Basic {
     ring: Arc<Ring>,
 }
 
 impl Basic {
     /// # Errors
     /// Every secret that is not `user:password`, without control characters.
-    pub fn new(ring: Arc<Ring>) -> Result<Self, Vec<SetupError>> {
+    pub(crate) fn new(ring: Arc<Ring>) -> Result<Self, Vec<SetupError>> {
         match ring.demand(Box::new(is_login)) {
             Ok(()) => Ok(Self { ring }),
             Err(wrong) => Err(wrong.into_iter().map(|(label, why)| SetupError::Secret { label, why }).collect()),

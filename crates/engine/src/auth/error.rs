@@ -4,7 +4,7 @@
 
 /// Which part of the caller's proof was wrong. `Display` is for the operator; the caller hears only that it was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuthError {
+pub(crate) enum AuthError {
     #[error("header `{header}` is absent")]
     HeaderAbsent { header: String },
     #[error("header `{header}` is there but empty")]
@@ -54,7 +54,7 @@ pub enum AuthError {
 
 impl AuthError {
     /// A short word that never changes, for metrics.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         self.row().0
     }
 
@@ -93,7 +93,7 @@ impl AuthError {
 
 /// Why a scheme cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub(crate) enum SetupError {
     #[error("`{name}` is not a header name")]
     HeaderName { name: String },
     #[error("secret `{label}` {why}")]

@@ -18,7 +18,7 @@ const WORDS: [&str; 2] = ["Basic", "Bearer"];
 
 /// The header and the secrets that it may hold.
 #[derive(Debug)]
-pub struct Header {
+pub(crate) struct Header {
     name: HeaderName,
     ring: Arc<Ring>,
 }
@@ -28,7 +28,7 @@ impl Header {
     ///
     /// # Errors
     /// A name that no header can have, or secrets that no header can carry: every mistake, not only the first.
-    pub fn new(name: &str, ring: Arc<Ring>) -> Result<Self, Vec<SetupError>> {
+    pub(crate) fn new(name: &str, ring: Arc<Ring>) -> Result<Self, Vec<SetupError>> {
         let wrong = ring.demand(Box::new(fits_a_header)).err().unwrap_or_default();
         let mut errors: Vec<_> = wrong.into_iter().map(|(label, why)| SetupError::Secret { label, why }).collect();
         match HeaderName::from_bytes(name.as_bytes()) {

@@ -39,19 +39,19 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
 
 /// What a token must say.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// `iss`, byte for byte.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// `aud` holds one of them.
-    pub audiences: Vec<String>,
+    pub(crate) audiences: Vec<String>,
     /// The client is one of them: the first of `cid`, `client_id`, `azp`, `sub` that the token has. Empty: any client.
-    pub clients: Vec<String>,
+    pub(crate) clients: Vec<String>,
     /// `scp` or `scope` holds all of them.
-    pub scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// `RS256`, `ES256`, …; empty: every asymmetric one.
-    pub algorithms: Vec<String>,
+    pub(crate) algorithms: Vec<String>,
     /// How many seconds the clocks of issuer and gateway may differ.
-    pub leeway_s: u64,
+    pub(crate) leeway_s: u64,
 }
 
 impl Default for Rules {
@@ -69,7 +69,7 @@ impl Default for Rules {
 
 /// Tokens of one issuer.
 #[derive(Debug)]
-pub struct Jwt {
+pub(crate) struct Jwt {
     rules: Rules,
     algorithms: Vec<Algorithm>,
     /// Of each client in `rules`, for metrics.
@@ -127,7 +127,7 @@ impl Jwt {
     ///
     /// # Errors
     /// No issuer, no audience, or an algorithm that is not asymmetric: every mistake, not only the first.
-    pub fn new(rules: Rules, keys: Arc<Keys>) -> Result<Self, Vec<SetupError>> {
+    pub(crate) fn new(rules: Rules, keys: Arc<Keys>) -> Result<Self, Vec<SetupError>> {
         let mut errors = Vec::new();
         if rules.issuer.is_empty() {
             errors.push(SetupError::NoIssuer);
@@ -153,7 +153,7 @@ impl Jwt {
     }
 
     /// The keys of the issuer: for [`Keys::start`], [`Keys::age`], and to hand them on to the next release.
-    pub fn keys(&self) -> &Arc<Keys> {
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
         &self.keys
     }
 

@@ -46,7 +46,7 @@ const TIMING: Timing = Timing {
 
 /// The keys of one issuer. Share one between releases, so that a reload does not begin without keys.
 #[derive(Debug)]
-pub struct Keys {
+pub(crate) struct Keys {
     origin: Origin,
     timing: Timing,
     held: ArcSwapOption<Held>,
@@ -89,7 +89,7 @@ impl Keys {
     ///
     /// # Errors
     /// It cannot be read or holds no key that can be used.
-    pub fn file(name: &str, fence: Arc<Fence>) -> Result<Arc<Self>, SetupError> {
+    pub(crate) fn file(name: &str, fence: Arc<Fence>) -> Result<Arc<Self>, SetupError> {
         let keys = Self::new(Origin::file(name, fence), TIMING);
         keys.reload()?;
         Ok(keys)
@@ -99,7 +99,7 @@ impl Keys {
     ///
     /// # Errors
     /// It is not an `http` or `https` address.
-    pub fn url(url: &str) -> Result<Arc<Self>, SetupError> {
+    pub(crate) fn url(url: &str) -> Result<Arc<Self>, SetupError> {
         Ok(Self::new(Origin::url(url)?, TIMING))
     }
 
@@ -119,7 +119,7 @@ impl Keys {
     ///
     /// # Errors
     /// It cannot be read or holds no key that can be used; the old keys stay.
-    pub fn reload(&self) -> Result<(), SetupError> {
+    pub(crate) fn reload(&self) -> Result<(), SetupError> {
         if let Some(read) = self.origin.read() {
             let set = read.map_err(|why| SetupError::Keys { keys: self.label().to_owned(), why })?;
             self.hold(set);
@@ -128,7 +128,7 @@ impl Keys {
     }
 
     /// The same, for a file that is read again and again. Why the newest content is not in use, if that is news.
-    pub fn rotate(&self) -> Option<String> {
+    pub(crate) fn rotate(&self) -> Option<String> {
         let now = self.reload().err().map(|error| error.to_string());
         let mut before = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let news = now.clone().filter(|_| *before != now);
@@ -137,27 +137,27 @@ impl Keys {
     }
 
     /// Why the newest content of the file is not in use.
-    pub fn refused(&self) -> Option<String> {
+    pub(crate) fn refused(&self) -> Option<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the keys are in a file, which is read again when it changes.
-    pub fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.origin.is_file()
     }
 
     /// Where the keys come from, without what may be secret in an address.
-    pub fn label(&self) -> &str {
+    pub(crate) fn label(&self) -> &str {
         self.origin.label()
     }
 
     /// Time since the keys were last fetched or read; `None` before the first time.
-    pub fn age(&self) -> Option<Duration> {
+    pub(crate) fn age(&self) -> Option<Duration> {
         self.held.load().as_ref().map(|held| held.since.elapsed())
     }
 
     /// Fetches the keys and keeps them fresh, in the background of the Tokio runtime this is called on. Calling it again does nothing.
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
         if flight.started {
             return;

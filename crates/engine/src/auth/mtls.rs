@@ -27,7 +27,7 @@ impl fmt::Debug for PeerCertificates {
 
 /// What a listed certificate is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pin {
+pub(crate) enum Pin {
     /// The only common name of the subject, byte for byte.
     CommonName(String),
     /// A DNS name of the certificate, in any case; `*` stands for itself.
@@ -45,7 +45,7 @@ impl Pin {
     ///
     /// # Errors
     /// Anything else.
-    pub fn sha256(text: &str) -> Result<Self, SetupError> {
+    pub(crate) fn sha256(text: &str) -> Result<Self, SetupError> {
         let mut digest = [0; 32];
         hex::decode_to_slice(text.replace(':', ""), &mut digest)
             .map(|()| Self::Sha256(digest))
@@ -53,7 +53,7 @@ impl Pin {
     }
 
     /// `dns hooks.example.com`, `sha256 1f2e3d4c`: fit for logs and metrics.
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         match self {
             Self::CommonName(name) => format!("cn {name}"),
             Self::Dns(name) => format!("dns {name}"),
@@ -66,14 +66,14 @@ impl Pin {
 
 /// The certificates that may call.
 #[derive(Debug)]
-pub struct Mtls {
+pub(crate) struct Mtls {
     pins: Vec<(Arc<str>, Pin)>,
 }
 
 impl Mtls {
     /// # Errors
     /// An empty list: a chain that is valid says nothing about who it is.
-    pub fn new(pins: Vec<Pin>) -> Result<Self, SetupError> {
+    pub(crate) fn new(pins: Vec<Pin>) -> Result<Self, SetupError> {
         if pins.is_empty() {
             return Err(SetupError::NoPin);
         }

@@ -62,33 +62,33 @@ pub struct BasicAuth {
 pub struct JwtAuth {
     /// The `iss` that the token must have.
     #[schemars(length(min = 1))]
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// The `aud` that the token must have, or several, any of which is good.
-    pub audience: OneOrMany,
+    pub(crate) audience: OneOrMany,
     /// Where the signing keys are fetched, over https.
-    pub jwks_url: Option<String>,
+    pub(crate) jwks_url: Option<String>,
     /// A file with the signing keys, relative to `gateway.toml`.
     #[schemars(length(min = 1))]
-    pub jwks_file: Option<String>,
+    pub(crate) jwks_file: Option<String>,
     /// How far the clocks may differ.
     #[serde(default = "one_minute")]
     #[schemars(range(max = 600))]
-    pub leeway_s: u64,
+    pub(crate) leeway_s: u64,
     /// The clients that may call, by the claim `cid` or `sub`; anyone with a good token if absent.
     #[schemars(length(min = 1))]
-    pub client_ids: Option<Vec<String>>,
+    pub(crate) client_ids: Option<Vec<String>>,
     /// A scope that the token must have.
     #[schemars(length(min = 1))]
-    pub scope: Option<String>,
+    pub(crate) scope: Option<String>,
     /// Signature algorithms that are accepted.
     #[serde(default = "rs256")]
     #[schemars(length(min = 1))]
-    pub algorithms: Vec<Algorithm>,
+    pub(crate) algorithms: Vec<Algorithm>,
 }
 
 /// A signature algorithm. Those with a shared key are not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     RS256,
     RS384,
     RS512,
@@ -106,10 +106,10 @@ pub enum Algorithm {
 pub struct MtlsAuth {
     /// Names of the certificates that are accepted: the common name, or an alternative name.
     #[schemars(length(min = 1))]
-    pub subjects: Option<Vec<String>>,
+    pub(crate) subjects: Option<Vec<String>>,
     /// SHA-256 fingerprints of the certificates that are accepted: 64 hexadecimal digits, colons between them allowed.
     #[schemars(length(min = 1))]
-    pub fingerprints_sha256: Option<Vec<String>>,
+    pub(crate) fingerprints_sha256: Option<Vec<String>>,
 }
 
 /// Anybody may call. It takes no settings.

@@ -14,58 +14,58 @@ use hookgate_model::secret::SecretSource;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Connector {
     /// Which kind of system it is.
-    pub kind: String,
+    pub(crate) kind: String,
     #[serde(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// The settings of this kind, held against its schema.
     #[serde(flatten)]
-    pub settings: Map<String, Value>,
+    pub(crate) settings: Map<String, Value>,
 }
 
 /// What every kind of connector has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Common {
+pub(crate) struct Common {
     /// Time for one try, from connecting to the end of the answer.
     #[schemars(range(min = 1))]
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
     /// Actions in work at once; others wait.
     #[schemars(range(min = 1))]
-    pub concurrent: u32,
+    pub(crate) concurrent: u32,
     /// Lookups in work at once; others wait, as long as their scripts do.
     #[schemars(range(min = 1, max = 10000))]
-    pub lookups: u32,
+    pub(crate) lookups: u32,
     /// How long answers to lookups are kept. Without it, `okta` keeps them for a minute, and all others keep none.
-    pub cache: Option<Cache>,
+    pub(crate) cache: Option<Cache>,
     /// Whether the target may be an address that only this network or machine knows. Without it such addresses are refused,
     /// whatever name leads to them.
-    pub allow_private: bool,
+    pub(crate) allow_private: bool,
     /// What requests go through, for kinds that speak HTTP. Proxies of the environment are never used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<Proxy>,
+    pub(crate) proxy: Option<Proxy>,
     /// What keeps a mistake small: for actions that take something away, which are `delete` and what changes accounts, but for
     /// `add_to_group` and `unsuspend_user`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub guard: Option<Guard>,
+    pub(crate) guard: Option<Guard>,
     /// How often, and for how long, an action that failed is tried again.
-    pub retry: Retry,
+    pub(crate) retry: Retry,
 }
 
 /// How long answers to lookups are kept. Of those who ask the same at once, one is sent. What a password was tried on is
 /// never kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Cache {
+pub(crate) struct Cache {
     /// Seconds for which an answer is given without asking again.
     #[schemars(range(min = 1))]
-    pub ttl_s: u64,
+    pub(crate) ttl_s: u64,
     /// The same for the answer that there is nothing.
-    pub negative_s: u64,
+    pub(crate) negative_s: u64,
     /// Seconds after that for which the old answer is still given (`.stale`), while a new one is fetched behind it.
-    pub stale_s: u64,
+    pub(crate) stale_s: u64,
     /// Answers that are kept; the least used ones go first.
     #[schemars(range(min = 1, max = 1000000))]
-    pub entries: u32,
+    pub(crate) entries: u32,
 }
 
 impl Default for Cache {
@@ -77,9 +77,9 @@ impl Default for Cache {
 /// What is never done through a connector, and how much of it in an hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Guard {
+pub(crate) struct Guard {
     /// Ids and logins of accounts that are never touched, such as those for emergencies. Best name both of each.
-    pub protect: Vec<String>,
+    pub(crate) protect: Vec<String>,
     /// How many such actions may go out within an hour; the others are dead letters.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_per_hour: u32,
@@ -97,7 +97,7 @@ impl Default for Guard {
 /// A proxy: its address, or a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
-pub enum Proxy {
+pub(crate) enum Proxy {
     /// Its address: `http://proxy.example.com:3128`.
     Address(String),
     /// A proxy with more to say.
@@ -115,7 +115,7 @@ pub enum Proxy {
 
 impl Proxy {
     /// Where its secret comes from.
-    pub fn auth(&self) -> Option<&SecretSource> {
+    pub(crate) fn auth(&self) -> Option<&SecretSource> {
         match self {
             Self::Address(_) => None,
             Self::Table { auth, .. } => auth.as_ref(),

@@ -40,7 +40,7 @@ pub struct Limits {
     pub password_memory_bytes: u64,
     /// Events of one delivery. A delivery with more is refused with 413 before any of them is read.
     #[schemars(range(min = 1, max = 100_000))]
-    pub max_events: u32,
+    pub(crate) max_events: u32,
 }
 
 impl Default for Limits {
@@ -64,7 +64,7 @@ impl Default for Limits {
 impl Limits {
     /// These limits with those of a route or rule in their place.
     #[must_use]
-    pub fn with(self, overrides: &LimitOverrides) -> Self {
+    pub(crate) fn with(self, overrides: &LimitOverrides) -> Self {
         Self {
             deadline_ms: overrides.deadline_ms.unwrap_or(self.deadline_ms),
             operations: overrides.operations.unwrap_or(self.operations),
@@ -87,33 +87,33 @@ impl Limits {
 pub struct LimitOverrides {
     /// Time for the whole call, lookups included.
     #[schemars(range(min = 1))]
-    pub deadline_ms: Option<u64>,
+    pub(crate) deadline_ms: Option<u64>,
     /// Operations of the script engine.
     #[schemars(range(min = 1))]
-    pub operations: Option<u64>,
+    pub(crate) operations: Option<u64>,
     /// Longest text a script may build.
     #[schemars(range(min = 1))]
-    pub max_string_bytes: Option<u64>,
+    pub(crate) max_string_bytes: Option<u64>,
     /// Longest array a script may build.
     #[schemars(range(min = 1))]
-    pub max_array_items: Option<u64>,
+    pub(crate) max_array_items: Option<u64>,
     /// Largest map a script may build.
     #[schemars(range(min = 1))]
-    pub max_map_items: Option<u64>,
+    pub(crate) max_map_items: Option<u64>,
     /// Memory of one run. At most 256 MiB, because the stack of a run is made for what its memory can hold.
     #[schemars(range(min = 1, max = 268_435_456))]
-    pub memory_bytes: Option<u64>,
+    pub(crate) memory_bytes: Option<u64>,
     /// How deep script functions may call each other.
     #[schemars(range(min = 1, max = 1000))]
-    pub call_depth: Option<u32>,
+    pub(crate) call_depth: Option<u32>,
     /// Calls that run at the same time; beyond it callers get the declared answer at once. For events: jobs of one rule
     /// that run at the same time; the others wait.
     #[schemars(range(min = 1, max = 1_000_000))]
-    pub concurrent: Option<u32>,
+    pub(crate) concurrent: Option<u32>,
     /// Time that verifying one password may take by the estimate of its hash, on one core.
     #[schemars(range(min = 1, max = 60_000))]
-    pub password_ms: Option<u64>,
+    pub(crate) password_ms: Option<u64>,
     /// Memory that verifying one password may fill. As many are verified at once as there are cores.
     #[schemars(range(min = 1_048_576, max = 4_294_967_296_u64))]
-    pub password_memory_bytes: Option<u64>,
+    pub(crate) password_memory_bytes: Option<u64>,
 }

@@ -12,45 +12,45 @@ use hookgate_model::secret::SecretSource;
 pub struct Reconcile {
     /// The address of the org and nothing more, such as `https://example.okta.com`.
     #[schemars(length(min = 1))]
-    pub org_url: String,
+    pub(crate) org_url: String,
     /// An API token of an administrator who may read the log and nothing else.
-    pub token: Option<SecretSource>,
+    pub(crate) token: Option<SecretSource>,
     /// A service app with the scope `okta.logs.read`, instead of a token. What it does at the provider reaches no rule.
     #[schemars(length(min = 1))]
-    pub client_id: Option<String>,
+    pub(crate) client_id: Option<String>,
     /// The private key of the app, in PEM form.
-    pub private_key: Option<SecretSource>,
+    pub(crate) private_key: Option<SecretSource>,
     /// Which of the app's keys it is, where there are several.
     #[schemars(length(min = 1))]
-    pub key_id: Option<String>,
+    pub(crate) key_id: Option<String>,
     /// Seconds from one look to the next.
     #[serde(default = "five_minutes")]
     #[schemars(range(min = 1, max = 86_400))]
-    pub every_s: u64,
+    pub(crate) every_s: u64,
     /// How far each look goes back behind the end of the last one: events may appear in the log late.
     #[serde(default = "ten_minutes")]
     #[schemars(range(max = 86_400))]
-    pub overlap_s: u64,
+    pub(crate) overlap_s: u64,
     /// Only events at least this old are looked at, so that a slow hook is not called a missing one.
     #[serde(default)]
     #[schemars(range(max = 86_400))]
-    pub lag_s: u64,
+    pub(crate) lag_s: u64,
     /// How much of the provider's rate limit may be used; others need the rest.
     #[serde(default = "a_quarter")]
     #[schemars(range(max = 1))]
-    pub rate_share: f64,
+    pub(crate) rate_share: f64,
     /// Whether the org may be at an address that only this network or machine knows.
     #[serde(default)]
-    pub allow_private: bool,
+    pub(crate) allow_private: bool,
     /// Time for one page of the log.
     #[serde(default = "ten_seconds")]
     #[schemars(range(min = 1))]
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
 }
 
 impl Reconcile {
     /// Where its secrets come from.
-    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         self.token.iter().chain(&self.private_key)
     }
 }

@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 /// each, so that what failed together does not come back together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Retry {
+pub(crate) struct Retry {
     /// Tries in all, the first included. After the last it is a dead letter.
     #[schemars(range(min = 1, max = 1000))]
     pub attempts: u32,
     /// The longest wait before the second try, in milliseconds.
     #[schemars(range(min = 1))]
-    pub first_ms: u64,
+    pub(crate) first_ms: u64,
     /// The longest wait there is, in milliseconds.
     #[schemars(range(min = 1))]
-    pub most_ms: u64,
+    pub(crate) most_ms: u64,
     /// Seconds after which it is a dead letter, however many tries are left.
     #[schemars(range(min = 1))]
-    pub give_up_s: u64,
+    pub(crate) give_up_s: u64,
 }
 
 impl Default for Retry {

@@ -14,7 +14,7 @@ use hookgate_model::secret::SecretSource;
 use hookgate_model::secret::literal::{Certainty, names_secret};
 
 /// How `preview` names a header.
-pub const PREVIEW_BY_HEADER: &str = "header:";
+pub(crate) const PREVIEW_BY_HEADER: &str = "header:";
 
 /// A path that a provider calls: its hook, its authentication and what runs there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,10 +25,10 @@ pub struct Route {
     /// A second path for trying: its calls are answered as those of `path`, but nothing acts. Actions are recorded and not
     /// done, no code is sent, and `kv` stays as it is.
     #[schemars(length(min = 1))]
-    pub preview_path: Option<String>,
+    pub(crate) preview_path: Option<String>,
     /// A header that marks a call as one for trying, as in `"header:x-hookgate-preview"`. Whatever its value, the call is
     /// treated as one of `preview_path`.
-    pub preview: Option<String>,
+    pub(crate) preview: Option<String>,
     /// The kind of call that arrives here, such as `okta.registration`.
     pub hook: String,
     /// The script to run, relative to the folder of scripts. An event route has this or `rules`.
@@ -52,7 +52,7 @@ pub struct Route {
     /// Ids of actors, OAuth clients and API tokens by which this gateway, or what it calls, changes things at the provider.
     /// Events of their making reach no rule, so that no rule answers itself.
     #[serde(default)]
-    pub own_actors: Vec<String>,
+    pub(crate) own_actors: Vec<String>,
     /// Where to look for events that the hook never delivered.
     pub reconcile: Option<Reconcile>,
     /// Whether calls are kept with their decision, without what is secret: `true`, or a table.
@@ -88,7 +88,7 @@ pub enum AuthChoice {
 pub struct AllOf {
     /// Their names.
     #[schemars(length(min = 1))]
-    pub all: Vec<String>,
+    pub(crate) all: Vec<String>,
 }
 
 impl RouteAuth {
@@ -142,9 +142,9 @@ pub enum Capture {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capturing {
     /// Paths of members that are not kept.
-    pub redact: Vec<Vec<String>>,
-    pub keep_days: u32,
-    pub max_bytes: usize,
+    pub(crate) redact: Vec<Vec<String>>,
+    pub(crate) keep_days: u32,
+    pub(crate) max_bytes: usize,
 }
 
 impl Default for Capture {
@@ -183,7 +183,7 @@ fn quarter_mebibyte() -> usize {
 pub struct Rule {
     /// Event types: exact (`user.lifecycle.create`), a family (`user.lifecycle.*`), or all (`*`).
     #[schemars(length(min = 1))]
-    pub events: Vec<String>,
+    pub(crate) events: Vec<String>,
     /// The script to run, relative to the folder of scripts.
     #[schemars(length(min = 1))]
     pub script: String,
@@ -193,31 +193,31 @@ pub struct Rule {
     pub params: Map<String, Value>,
     /// Limits that differ from those of the route.
     #[serde(default)]
-    pub limits: LimitOverrides,
+    pub(crate) limits: LimitOverrides,
     /// Only events that ended so: `SUCCESS`, `FAILURE`, ….
     #[serde(default)]
-    pub outcome: Vec<String>,
+    pub(crate) outcome: Vec<String>,
     /// Only events with a target of one of these types: `User`, `UserGroup`, ….
     #[serde(default)]
-    pub target_type: Vec<String>,
+    pub(crate) target_type: Vec<String>,
     /// Only events with one of these targets, by id.
     #[serde(default)]
-    pub target_id: Vec<String>,
+    pub(crate) target_id: Vec<String>,
     /// Only events by an actor of one of these types: `User`, `SystemPrincipal`, ….
     #[serde(default)]
-    pub actor_type: Vec<String>,
+    pub(crate) actor_type: Vec<String>,
     /// What must stay in order: events that have the same here, such as `target.User.id` or `actor.id`, run one after the
     /// other as they were published, and what they ask of one connector is done one after the other. Others do not wait for
     /// them.
     #[schemars(length(min = 1))]
-    pub order_by: Option<String>,
+    pub(crate) order_by: Option<String>,
     /// How long an ordered event waits for earlier ones that arrive after it.
     #[serde(default = "two_seconds")]
     #[schemars(range(max = 600_000))]
-    pub hold_ms: u64,
+    pub(crate) hold_ms: u64,
     /// What happens when the script fails.
     #[serde(default)]
-    pub retry: Retry,
+    pub(crate) retry: Retry,
 }
 
 fn two_seconds() -> u64 {
@@ -246,7 +246,7 @@ pub enum OnFailure {
 
 impl Route {
     /// The name of the header that marks a call as one for trying.
-    pub fn preview_header(&self) -> Option<&str> {
+    pub(crate) fn preview_header(&self) -> Option<&str> {
         self.preview.as_deref()?.strip_prefix(PREVIEW_BY_HEADER)
     }
 }
@@ -254,7 +254,7 @@ impl Route {
 impl Config {
     /// The parameters that are secrets, each with its key path and the table that says where it is. One is a secret if its name
     /// says so (`api_key`) and its value is `{ env = … }` or `{ file = … }`.
-    pub fn secret_params(&self) -> Vec<(String, &Value)> {
+    pub(crate) fn secret_params(&self) -> Vec<(String, &Value)> {
         let mut found = Vec::new();
         for (name, route) in &self.routes {
             let path = format!("routes.{name}");
@@ -279,7 +279,7 @@ fn secrets_in<'c>(path: &str, params: &'c Map<String, Value>, found: &mut Vec<(S
 }
 
 /// Where a parameter is, if it is a secret.
-pub fn secret_param(name: &str, value: &Value) -> Option<SecretSource> {
+pub(crate) fn secret_param(name: &str, value: &Value) -> Option<SecretSource> {
     if names_secret(name) == Certainty::No || !value.is_object() {
         return None;
     }

@@ -20,7 +20,7 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn new(hooks: Vec<HookFacts>, connectors: &[ConnectorFacts]) -> Self {
+    pub(crate) fn new(hooks: Vec<HookFacts>, connectors: &[ConnectorFacts]) -> Self {
         let (schema, plain) = generate(connectors);
         let validator =
             jsonschema::validator_for(&schema).expect("schemars writes valid schemas, and a test compiles this one");

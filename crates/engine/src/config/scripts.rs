@@ -15,20 +15,20 @@ pub struct Scripts {
     /// Folders outside the folder of `gateway.toml` in which tables, scripts, databases and certificates may lie, too.
     /// Without them everything that a release is made of stays below the folder of `gateway.toml`, links included.
     #[schemars(inner(length(min = 1)))]
-    pub roots: Vec<String>,
+    pub(crate) roots: Vec<String>,
     /// What a release must pass before it goes live.
     pub gate: Gate,
     /// A release whose tests take longer does not go live.
     #[schemars(range(min = 1))]
-    pub gate_timeout_ms: u64,
+    pub(crate) gate_timeout_ms: u64,
     /// How long no file of the bundle may have changed before it is read; it must be longer than the pauses between the files of
     /// one deployment. Files that have been changing for longer must be quiet for half of that time, for up to two seconds.
     #[schemars(range(min = 20, max = 60_000))]
-    pub settle_ms: u64,
+    pub(crate) settle_ms: u64,
     /// File with the SHA-256 of `gateway.toml`, every script and fixture, and every table, as `sha256sum` writes it. Nothing goes
     /// live unless all of them match.
     #[schemars(length(min = 1))]
-    pub manifest: Option<String>,
+    pub(crate) manifest: Option<String>,
 }
 
 impl Default for Scripts {
@@ -46,7 +46,7 @@ impl Default for Scripts {
 
 impl Scripts {
     /// How long no file may have changed before the bundle is read.
-    pub fn settle(&self) -> Duration {
+    pub(crate) fn settle(&self) -> Duration {
         Duration::from_millis(self.settle_ms)
     }
 }

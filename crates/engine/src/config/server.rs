@@ -29,7 +29,7 @@ pub struct Server {
     pub stop_grace_ms: u64,
     /// Threads that answer calls; 0 is one per core. The variable `HOOKGATE_WORKER_THREADS` overrides it.
     #[schemars(range(max = 1024))]
-    pub worker_threads: u32,
+    pub(crate) worker_threads: u32,
     /// Serve HTTPS. Without this section the listener speaks plain HTTP, for use behind a proxy.
     pub tls: Option<Tls>,
 }

@@ -18,10 +18,10 @@ const PLANNED_SCHEMES: [&str; 2] = ["hmac", "standard_webhooks"];
 
 /// What is not as the schema says.
 pub(super) struct Violations {
-    pub findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
     /// Key paths that misspelt keys were most likely meant to be: they are not missing as well.
-    pub meant: HashSet<String>,
-    pub unknown: Vec<UnknownKey>,
+    pub(crate) meant: HashSet<String>,
+    pub(crate) unknown: Vec<UnknownKey>,
 }
 
 /// Every way in which `value` is not what the schema says.

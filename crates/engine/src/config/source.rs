@@ -49,11 +49,11 @@ pub(super) struct Source {
 
 /// The tree of a file as JSON, and what JSON cannot hold.
 pub(super) struct Tree<'k> {
-    pub source: Source,
-    pub value: Value,
-    pub findings: Vec<Finding>,
+    pub(crate) source: Source,
+    pub(crate) value: Value,
+    pub(crate) findings: Vec<Finding>,
     /// Key paths of values that JSON would take for something else: `(path, what it is)`.
-    pub disguised: Vec<(String, &'static str)>,
+    pub(crate) disguised: Vec<(String, &'static str)>,
     /// Keys of `[connectors.NAME]` whose values are no secrets.
     plain: &'k BTreeSet<String>,
 }

@@ -17,7 +17,7 @@ pub struct Table {
     pub min_rows: u64,
     /// The column of a CSV file that is looked up; the first one if absent.
     #[schemars(length(min = 1))]
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
     /// A file that lost more than this share of the rows in use is refused and the table in use stays.
     #[serde(default = "half")]
     #[schemars(range(max = 100))]

@@ -14,12 +14,12 @@ use hookgate_model::secret::SecretSource;
 pub struct Telemetry {
     /// Address of the collector, without `/v1/traces`; else `OTEL_EXPORTER_OTLP_ENDPOINT`. Without either nothing is sent.
     #[schemars(regex(pattern = "^https?://[^/]+"))]
-    pub otlp_endpoint: Option<String>,
+    pub(crate) otlp_endpoint: Option<String>,
     /// Headers of every request to it, such as a key.
     pub headers: BTreeMap<String, SecretSource>,
     /// The name under which the gateway appears; else `OTEL_SERVICE_NAME`, else `hookgate`.
     #[schemars(length(min = 1))]
-    pub service_name: Option<String>,
+    pub(crate) service_name: Option<String>,
 }
 
 impl Telemetry {

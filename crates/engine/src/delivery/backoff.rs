@@ -10,7 +10,7 @@ const LEAST: Duration = Duration::from_millis(50);
 
 /// How long to wait before the next try, after `attempts` tries of something asked for at `created`; nothing when it is to
 /// be given up. `at_least` is what the other side asked for.
-pub fn next(
+pub(crate) fn next(
     retry: &Retry,
     attempts: u32,
     created: Millis,
@@ -30,7 +30,7 @@ pub fn next(
 
 /// How long to wait for something that is given a `rest`; nothing when it is given up before that. Who waits for the same does not
 /// come back all at once.
-pub fn rest(retry: &Retry, created: Millis, now: Millis, rest: Duration) -> Option<Duration> {
+pub(crate) fn rest(retry: &Retry, created: Millis, now: Millis, rest: Duration) -> Option<Duration> {
     let wait = rest.max(LEAST).mul_f64(1.0 + fastrand::f64() / 4.0);
     let age = Duration::from_millis(u64::try_from(now.saturating_sub(created)).unwrap_or(0));
     (age + wait <= retry.give_up).then_some(wait)

@@ -12,7 +12,7 @@ const SKEW: Duration = Duration::from_mins(5);
 
 /// How events came to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     /// The provider's hook delivered them.
     Hook,
     /// The hook should have, and did not: they were read from the provider's log.
@@ -20,7 +20,7 @@ pub enum Way {
 }
 
 /// What is kept of the events of a delivery. `now` is the store's time.
-pub fn intake(route: &Route, events: &[Decoded], way: Way, now: Millis) -> Intake {
+pub(crate) fn intake(route: &Route, events: &[Decoded], way: Way, now: Millis) -> Intake {
     Intake { events: events.iter().map(|event| kept(route, event, way, now)).collect(), ..Intake::default() }
 }
 

@@ -12,26 +12,26 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6f0b_52d4_9d3c_4c39_a1f5_2f0e_6b1d_7c8
 
 /// What an action came from. The same origin always gives the same keys, so that asking again changes nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
-    pub route: &'a str,
+pub(crate) struct Origin<'a> {
+    pub(crate) route: &'a str,
     /// The rule; empty for an answered call.
-    pub rule: &'a str,
+    pub(crate) rule: &'a str,
     /// The provider's id of the event or call.
-    pub event: &'a str,
+    pub(crate) event: &'a str,
     /// Counts the replays of what had succeeded: those are meant to be done once more.
-    pub generation: u32,
+    pub(crate) generation: u32,
     /// A try-out: nothing is done.
-    pub preview: bool,
+    pub(crate) preview: bool,
 }
 
 /// One job per action, in the script's order.
-pub fn jobs(origin: &Origin<'_>, actions: &[Action]) -> Vec<NewJob> {
+pub(crate) fn jobs(origin: &Origin<'_>, actions: &[Action]) -> Vec<NewJob> {
     actions.iter().enumerate().map(|(number, action)| job(origin, number, action)).collect()
 }
 
 /// The same in a line: actions with the same line go to a connector one after the other, in the order of the events that they
 /// came of. One that may wait (`.after`) stands where its time is. What is gathered into one message stands in no line.
-pub fn in_line(line: Option<(String, Millis)>, mut jobs: Vec<NewJob>) -> Vec<NewJob> {
+pub(crate) fn in_line(line: Option<(String, Millis)>, mut jobs: Vec<NewJob>) -> Vec<NewJob> {
     if let Some((key, number)) = line {
         for job in jobs.iter_mut().filter(|job| job.digest.is_none()) {
             let delay = Millis::try_from(job.delay.as_millis()).unwrap_or(Millis::MAX);
@@ -42,12 +42,12 @@ pub fn in_line(line: Option<(String, Millis)>, mut jobs: Vec<NewJob>) -> Vec<New
 }
 
 /// What actions of a connector are filed under.
-pub fn lane(connector: &str) -> Arc<str> {
+pub(crate) fn lane(connector: &str) -> Arc<str> {
     format!("connector {connector}").into()
 }
 
 /// The key of a rule's job.
-pub fn rule_key(route: &str, rule: &str, event: &str) -> String {
+pub(crate) fn rule_key(route: &str, rule: &str, event: &str) -> String {
     key(&Origin { route, rule, event, generation: 0, preview: false }, "")
 }
 

@@ -26,9 +26,9 @@ pub struct Asked<'a> {
 /// A route that answers calls with its script.
 #[derive(Clone, Copy)]
 pub struct InlineRoute<'a> {
-    pub release: &'a Release,
-    pub route: &'a Route,
-    pub inline: &'a InlineScript,
+    pub(crate) release: &'a Release,
+    pub(crate) route: &'a Route,
+    pub(crate) inline: &'a InlineScript,
 }
 
 impl<'a> InlineRoute<'a> {

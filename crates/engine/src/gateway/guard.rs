@@ -24,16 +24,16 @@ use crate::outcome::RunOutcome;
 use hookgate_hooks::Reply;
 
 /// Release, route, the provider's id of the call, and its body. A new release answers anew.
-pub type Key = (u64, usize, ImmutableString, u64);
+pub(crate) type Key = (u64, usize, ImmutableString, u64);
 
 /// How long an answer is given again.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// How many answers are kept at most.
-pub const MOST: usize = 10_000;
+pub(crate) const MOST: usize = 10_000;
 
 #[derive(Default)]
-pub struct Guard {
+pub(crate) struct Guard {
     slots: DashMap<Key, Arc<Slot>, foldhash::fast::RandomState>,
     /// Keys by age, for forgetting the oldest.
     order: Mutex<VecDeque<(Instant, Key)>>,
@@ -47,7 +47,7 @@ struct Slot {
 }
 
 /// What became of a call.
-pub enum Answer {
+pub(crate) enum Answer {
     /// It ran now.
     First(Box<RunOutcome>),
     /// It ran before.
@@ -56,12 +56,12 @@ pub enum Answer {
 
 impl Guard {
     /// What the call is known by.
-    pub fn key(&self, release: u64, route: usize, id: ImmutableString, body: &[u8]) -> Key {
+    pub(crate) fn key(&self, release: u64, route: usize, id: ImmutableString, body: &[u8]) -> Key {
         (release, route, id, fingerprint(body, &self.bodies))
     }
 
     /// Decides the call of `key` once. If the caller of the first goes away in the middle, the next one decides.
-    pub async fn once<F: Future<Output = RunOutcome>>(&self, key: Key, decide: impl FnOnce() -> F) -> Answer {
+    pub(crate) async fn once<F: Future<Output = RunOutcome>>(&self, key: Key, decide: impl FnOnce() -> F) -> Answer {
         let slot = self.slot(key);
         let mut first = None;
         let reply = slot.reply.get_or_init(|| async {

@@ -34,16 +34,16 @@ const REQUEST_ID: &str = "x-request-id";
 const FALLBACK: &str = "x-hookgate-fallback";
 
 /// Gathers what is known of a call.
-pub struct Record {
+pub(crate) struct Record {
     received: Instant,
-    route: Option<Known>,
+    pub route: Option<Known>,
     /// From a header, until the body tells: a refused call has none.
     header_id: Option<HeaderValue>,
     /// What the caller calls its request: it gets that back.
     given_id: Option<HeaderValue>,
     parent: Option<Parent>,
-    request_id: Option<ImmutableString>,
-    preview: bool,
+    pub request_id: Option<ImmutableString>,
+    pub preview: bool,
     /// What came of the script's run; without its request, if that was not read.
     run: Option<(RunOutcome, Option<Decoded>)>,
     body: Bytes,
@@ -60,7 +60,7 @@ struct Known {
 }
 
 impl Record {
-    pub fn begin(received: Instant, headers: &HeaderMap) -> Self {
+    pub(crate) fn begin(received: Instant, headers: &HeaderMap) -> Self {
         let header_id = REQUEST_ID_HEADERS.iter().find_map(|name| headers.get(*name)).filter(|id| is_sane(id)).cloned();
         let given_id = headers.get(REQUEST_ID).filter(|id| is_sane(id)).cloned();
         Self {
@@ -80,16 +80,16 @@ impl Record {
         }
     }
 
-    pub fn received(&self) -> Instant {
+    pub(crate) fn received(&self) -> Instant {
         self.received
     }
 
     /// The trace that the caller is in.
-    pub fn parent(&self) -> Option<Parent> {
+    pub(crate) fn parent(&self) -> Option<Parent> {
         self.parent
     }
 
-    pub fn found(&mut self, route: &Arc<Route>, release: &Arc<Release>) {
+    pub(crate) fn found(&mut self, route: &Arc<Route>, release: &Arc<Release>) {
         self.route = Some(Known { route: route.clone(), release: release.clone() });
     }
 
@@ -97,7 +97,7 @@ impl Record {
     ///
     /// # Errors
     /// Who did not.
-    pub fn verified(&mut self, result: Result<Verified, Denied>, metrics: &Metrics) -> Result<(), Denied> {
+    pub(crate) fn verified(&mut self, result: Result<Verified, Denied>, metrics: &Metrics) -> Result<(), Denied> {
         match result {
             Ok(verified) => {
                 if let Some(known) = &self.route {
@@ -114,49 +114,49 @@ impl Record {
         }
     }
 
-    pub fn decoded(&mut self, facts: &Facts, body: Bytes) {
+    pub(crate) fn decoded(&mut self, facts: &Facts, body: Bytes) {
         self.body = body;
         self.decoded_us = micros(self.received.elapsed());
         self.request_id = facts.request_id.clone().or_else(|| facts.provider_id.clone());
         self.preview = facts.preview;
     }
 
-    pub fn decided(&mut self, outcome: RunOutcome, request: Decoded) -> Reply {
+    pub(crate) fn decided(&mut self, outcome: RunOutcome, request: Decoded) -> Reply {
         let reply = outcome.reply.clone();
         self.run = Some((outcome, Some(request)));
         reply
     }
 
     /// Many calls end like this one: it is counted and logged, and nothing more of it is remembered.
-    pub fn is_one_of_many(&mut self) {
+    pub(crate) fn is_one_of_many(&mut self) {
         self.one_of_many = true;
     }
 
     /// The call was answered with its declared answer before a script saw it.
-    pub fn shed(&mut self, outcome: RunOutcome) -> Reply {
+    pub(crate) fn shed(&mut self, outcome: RunOutcome) -> Reply {
         let reply = outcome.reply.clone();
         self.run = Some((outcome, None));
         reply
     }
 
     /// The call was answered with its declared answer, because nothing of it can be used.
-    pub fn unread(&mut self, outcome: RunOutcome, body: Bytes) -> Reply {
+    pub(crate) fn unread(&mut self, outcome: RunOutcome, body: Bytes) -> Reply {
         self.body = body;
         self.shed(outcome)
     }
 
     /// Events were kept.
-    pub fn accepted(&mut self, receipt: Receipt) {
+    pub(crate) fn accepted(&mut self, receipt: Receipt) {
         self.receipt = Some(receipt);
     }
 
-    pub fn repeated(&mut self, reply: Reply) -> Reply {
+    pub(crate) fn repeated(&mut self, reply: Reply) -> Reply {
         self.repeated = true;
         reply
     }
 
     /// Writes the event and the metrics, hands over what is to be remembered, and gives the response.
-    pub fn end(self, outcome: Result<Reply, Refusal>, metrics: &Metrics, records: &Recorder) -> Response<Bytes> {
+    pub(crate) fn end(self, outcome: Result<Reply, Refusal>, metrics: &Metrics, records: &Recorder) -> Response<Bytes> {
         let took = self.received.elapsed();
         match outcome {
             Ok(reply) => {

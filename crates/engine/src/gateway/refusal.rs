@@ -53,13 +53,13 @@ pub enum Refusal {
 
 /// Whose fault a refusal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     Caller,
     Gateway,
 }
 
 impl Refusal {
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -77,12 +77,12 @@ impl Refusal {
         }
     }
 
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         if self.status().is_server_error() { Fault::Gateway } else { Fault::Caller }
     }
 
     /// The label in metrics and logs.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NoRoute => "no_route",
             Self::Method(_) | Self::Call(HookError::PostOnly) => "method",
@@ -108,7 +108,7 @@ impl Refusal {
     }
 
     /// Whether its text holds something of the body: the type of a call that this route does not know.
-    pub fn quotes(&self) -> bool {
+    pub(crate) fn quotes(&self) -> bool {
         matches!(self, Self::Call(error) if error.quotes())
     }
 
@@ -137,7 +137,7 @@ impl Refusal {
     }
 
     /// The response of this refusal.
-    pub fn response(&self) -> Response<Bytes> {
+    pub(crate) fn response(&self) -> Response<Bytes> {
         let body = serde_json::json!({ "error": self.hint() }).to_string();
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = self.status();

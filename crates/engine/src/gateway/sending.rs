@@ -40,16 +40,16 @@ const KNOWN: Duration = Duration::from_hours(1);
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f7c_0c15_3a1e_4f0b_8d53_91a4_6b2e_7d19);
 
 /// One message of one call.
-pub struct Errand {
-    pub delivery: Arc<Delivery>,
-    pub metrics: Arc<Metrics>,
-    pub release: Arc<Release>,
-    pub route: String,
+pub(crate) struct Errand {
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) release: Arc<Release>,
+    pub(crate) route: String,
     /// The provider's id of the call, or that of the decision.
-    pub call: String,
-    pub sending: Sending,
+    pub(crate) call: String,
+    pub(crate) sending: Sending,
     /// When the caller must have its answer.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
 }
 
 /// Whether this call's message is still to be sent.
@@ -60,7 +60,7 @@ enum Claim {
 }
 
 /// Sends it, on a task of its own: what was begun is seen to its end also when nobody waits any more.
-pub async fn send(errand: Errand) -> Outcome {
+pub(crate) async fn send(errand: Errand) -> Outcome {
     let connector = errand.sending.ways.first().cloned().unwrap_or_default();
     // Only a defect ends such a task early, and by then it may have been sent.
     tokio::spawn(errand.run()).await.unwrap_or(Outcome::Unknown { connector })

@@ -29,42 +29,42 @@ use hookgate_script::prelude::time::Time;
 use hookgate_script::table::{Kind, Table};
 
 /// Where cases are, below the scripts folder.
-pub const FOLDER: &str = "cases";
+pub(crate) const FOLDER: &str = "cases";
 
 /// A case file. What it leaves out is as in a test that says nothing: the parameters and tables of the bundle.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Golden {
+pub(crate) struct Golden {
     /// What the case shows, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub about: Option<String>,
+    pub(crate) about: Option<String>,
     /// The call failed when the case was saved, and why: one of the words of `hookgate_fallback_total`. So the case expects that
     /// failure, until somebody mends the script and accepts what comes of it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_when_saved: Option<String>,
+    pub(crate) failed_when_saved: Option<String>,
     /// The route, or `route.rule`, that runs the script; the first of them if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route: Option<String>,
+    pub(crate) route: Option<String>,
     /// Leaves `gateway.toml` out, as `ignore_config()` does: then `params` and `tables` are all that there is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ignore_config: bool,
+    pub(crate) ignore_config: bool,
     /// The body of the call.
-    pub request: Value,
+    pub(crate) request: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub params: Option<serde_json::Map<String, Value>>,
+    pub(crate) params: Option<serde_json::Map<String, Value>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tables: BTreeMap<String, Value>,
+    pub(crate) tables: BTreeMap<String, Value>,
     /// Kinds and keys of these tables, where they are not as `gateway.toml` says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub table_shapes: BTreeMap<String, TableShape>,
+    pub(crate) table_shapes: BTreeMap<String, TableShape>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub now: Option<String>,
+    pub(crate) now: Option<String>,
     /// What the script is answered when it asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lookups: Vec<Looked>,
+    pub(crate) lookups: Vec<Looked>,
     /// What must come of it, one for each event of a batch. Absent in a new case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<Vec<Expected>>,
+    pub(crate) expected: Option<Vec<Expected>>,
 }
 
 impl Golden {
@@ -78,28 +78,28 @@ impl Golden {
 /// The answer to one question, or why there was none.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Looked {
-    pub connector: String,
+pub(crate) struct Looked {
+    pub(crate) connector: String,
     /// In the words of `outcome.lookups`: `GET /people/7`.
-    pub asked: String,
+    pub(crate) asked: String,
     /// Of a statement; whatever they are, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameters: Option<Vec<Value>>,
+    pub(crate) parameters: Option<Vec<Value>>,
     /// Of a POST; whatever it is, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<Value>,
+    pub(crate) body: Option<Value>,
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub answer: Value,
+    pub(crate) answer: Value,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stale: bool,
+    pub(crate) stale: bool,
     /// The `kind` of trouble.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fails: Option<String>,
+    pub(crate) fails: Option<String>,
 }
 
 impl Looked {
     /// What came of a lookup; nothing for the small state of scripts, which a case has of its own.
-    pub fn of(lookup: &Lookup) -> Option<Self> {
+    pub(crate) fn of(lookup: &Lookup) -> Option<Self> {
         let question = &lookup.question;
         if question.family() == KV {
             return None;
@@ -141,19 +141,19 @@ impl Looked {
 /// What must come of one run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expected {
-    pub status: u16,
-    pub reply: Value,
-    pub actions: Value,
+pub(crate) struct Expected {
+    pub(crate) status: u16,
+    pub(crate) reply: Value,
+    pub(crate) actions: Value,
     /// What the script asked for and cannot be done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub refused: Vec<Value>,
+    pub(crate) refused: Vec<Value>,
     /// What the script logged. Of event scripts only: others say with their reply what they decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub logs: Vec<Value>,
+    pub(crate) logs: Vec<Value>,
     /// Why the script failed, if it is to fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 impl Expected {
@@ -227,7 +227,7 @@ pub fn accepted(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Opt
 }
 
 /// A case as it is written to its file.
-pub fn written(golden: &Golden) -> String {
+pub(crate) fn written(golden: &Golden) -> String {
     let text = serde_json::to_string_pretty(golden).expect("a case is made of JSON");
     format!("{text}\n")
 }
@@ -236,7 +236,7 @@ pub fn written(golden: &Golden) -> String {
 ///
 /// # Errors
 /// The body is no call of the hook.
-pub fn record(call: &TestCall, mut golden: Golden) -> Result<Golden, hookgate_hooks::HookError> {
+pub(crate) fn record(call: &TestCall, mut golden: Golden) -> Result<Golden, hookgate_hooks::HookError> {
     let outcomes = call.perform(&golden.request)?;
     let of_events = call.binding.hook.events;
     let failed: BTreeSet<&str> = outcomes.iter().filter_map(Outcome::error).map(ScriptError::reason).collect();
@@ -319,7 +319,7 @@ fn call(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<TestCall, S
 ///
 /// # Errors
 /// One of them is none.
-pub fn world(binding: &Binding, now: Time, lookups: &[Looked]) -> Result<World, String> {
+pub(crate) fn world(binding: &Binding, now: Time, lookups: &[Looked]) -> Result<World, String> {
     let remaining_ms = i64::try_from(binding.limits.deadline_ms).unwrap_or(i64::MAX);
     let answers = lookups.iter().map(Looked::mock).collect::<Result<_, _>>()?;
     Ok(World::Mocked(Arc::new(Mocked { answers, ..Mocked::at(now.0, remaining_ms) })))
@@ -329,7 +329,7 @@ pub fn world(binding: &Binding, now: Time, lookups: &[Looked]) -> Result<World, 
 ///
 /// # Errors
 /// What of the value does not fit.
-pub fn table(shape: Option<&TableShape>, name: &str, value: &Value) -> Result<Table, String> {
+pub(crate) fn table(shape: Option<&TableShape>, name: &str, value: &Value) -> Result<Table, String> {
     let kind = shape.map_or(if value.is_object() { Kind::Json } else { Kind::Lines }, |shape| shape.kind);
     Table::of(name, kind, shape.and_then(|shape| shape.key.as_deref()), value)
 }

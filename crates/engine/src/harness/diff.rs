@@ -9,7 +9,7 @@ const MAX_LINES: usize = 60;
 const AROUND: usize = 2;
 
 /// Whether both are the same, with 1 and 1.0 taken for one number and members in any order.
-pub fn same(left: &Value, right: &Value) -> bool {
+pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => left == right || left.as_f64() == right.as_f64(),
         (Value::Array(left), Value::Array(right)) => {
@@ -25,7 +25,7 @@ pub fn same(left: &Value, right: &Value) -> bool {
 
 /// What of `wanted` is not in `actual`, with its path; nothing when all of it is. Maps may have more members; arrays are
 /// compared item by item.
-pub fn missing(actual: &Value, wanted: &Value) -> Option<String> {
+pub(crate) fn missing(actual: &Value, wanted: &Value) -> Option<String> {
     part("", actual, wanted)
 }
 
@@ -57,7 +57,7 @@ fn part(path: &str, actual: &Value, wanted: &Value) -> Option<String> {
 }
 
 /// Both sides: a diff where they are maps, arrays or texts of several lines, else one line each.
-pub fn sides(actual: &Value, expected: &Value) -> String {
+pub(crate) fn sides(actual: &Value, expected: &Value) -> String {
     let whole = |value: &Value| match value {
         Value::String(text) if text.contains('\n') => text.clone(),
         Value::Null => "()".to_owned(),

@@ -16,7 +16,7 @@ use hookgate_script::prelude::json::dynamic_from_json;
 
 /// The result of `run`; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Outcome(Arc<Inner>);
+pub(crate) struct Outcome(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -32,38 +32,38 @@ struct Inner {
 
 /// Whether a test has looked at the failure of a run.
 #[derive(Debug, Default)]
-pub struct Seen(AtomicBool);
+pub(crate) struct Seen(AtomicBool);
 
 impl Outcome {
-    pub fn new(run: RunOutcome, commands: Vec<Value>, effect: String, wanted: bool) -> Self {
+    pub(crate) fn new(run: RunOutcome, commands: Vec<Value>, effect: String, wanted: bool) -> Self {
         Self(Arc::new(Inner { run, commands, effect, wanted, seen: Arc::default() }))
     }
 
     /// The error of the script. A message that no provider took is none: the test let the providers fail.
-    pub fn error(&self) -> Option<&ScriptError> {
+    pub(crate) fn error(&self) -> Option<&ScriptError> {
         self.0.run.failure.as_ref()?.script_error()
     }
 
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.0.run.reply.status
     }
 
     /// The JSON on the wire; `null` when the body is empty.
-    pub fn reply(&self) -> Value {
+    pub(crate) fn reply(&self) -> Value {
         self.0.run.reply.value()
     }
 
-    pub fn commands(&self) -> &[Value] {
+    pub(crate) fn commands(&self) -> &[Value] {
         &self.0.commands
     }
 
     /// What the gateway would do afterwards, as it is kept.
-    pub fn actions(&self) -> Vec<Value> {
+    pub(crate) fn actions(&self) -> Vec<Value> {
         self.actions_that(|action| action.refused.is_none())
     }
 
     /// What the script asked for and cannot be done, each with the reason in `refused`.
-    pub fn refused(&self) -> Vec<Value> {
+    pub(crate) fn refused(&self) -> Vec<Value> {
         self.actions_that(|action| action.refused.is_some())
     }
 
@@ -82,7 +82,7 @@ impl Outcome {
     }
 
     /// Everything that there is, for comparing and printing.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut all = json!({
             "status": self.status(),
             "reply": self.reply(),
@@ -105,7 +105,7 @@ impl Outcome {
     }
 
     /// What the script asked, a map of connector, question and outcome for each.
-    pub fn lookups(&self) -> Vec<Value> {
+    pub(crate) fn lookups(&self) -> Vec<Value> {
         let line = |lookup: &Lookup| {
             let (connector, outcome) = (&lookup.question.connector, lookup.outcome());
             json!({ "connector": connector, "asked": lookup.question.words(), "outcome": outcome })
@@ -114,7 +114,7 @@ impl Outcome {
     }
 
     /// What the script logged, a map of text and fields per line.
-    pub fn logs(&self) -> Vec<Value> {
+    pub(crate) fn logs(&self) -> Vec<Value> {
         let line = |log: &LogLine| json!({ "text": log.text, "fields": log.fields });
         self.0.run.logs.iter().map(line).collect()
     }

@@ -77,10 +77,10 @@ pub(super) enum Mark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) row: Option<String>,
-    pub(super) file: String,
-    pub(super) line: usize,
+    pub file: String,
+    pub line: usize,
     pub(super) column: usize,
-    pub(super) message: String,
+    pub message: String,
     /// Lines that show both sides, or how they differ.
     pub(super) detail: String,
     /// Why the script failed, which is behind it.

@@ -22,23 +22,23 @@ use hookgate_script::run::{Call, Script};
 use serde_json::Value;
 
 /// What a call is made in.
-pub struct TestCall {
-    pub binding: Binding,
-    pub compiler: Arc<Compiler>,
+pub(crate) struct TestCall {
+    pub(crate) binding: Binding,
+    pub(crate) compiler: Arc<Compiler>,
     /// What actions may name; `None` where a test leaves `gateway.toml` out: then every connector takes every action.
-    pub connectors: Option<Arc<Connectors>>,
+    pub(crate) connectors: Option<Arc<Connectors>>,
     /// Or what of the parameters does not fit what the script declares: then nothing runs, as such a release does not go live.
-    pub surroundings: Result<Arc<Surroundings>, String>,
-    pub world: World,
+    pub(crate) surroundings: Result<Arc<Surroundings>, String>,
+    pub(crate) world: World,
     /// How connectors take a message that they are to send, if they fail: the others take it.
-    pub sends: BTreeMap<String, Option<Fails>>,
+    pub(crate) sends: BTreeMap<String, Option<Fails>>,
     /// The script has its own deadline, but no later than this.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
 }
 
 /// How a connector fails to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fails {
+pub(crate) enum Fails {
     /// The request went out and no answer came.
     Timeout,
     /// The provider says no.
@@ -72,7 +72,7 @@ impl TestCall {
     ///
     /// # Errors
     /// The body is no call of the hook: the gateway would run no script.
-    pub fn perform(&self, body: &Value) -> Result<Vec<outcome::Outcome>, HookError> {
+    pub(crate) fn perform(&self, body: &Value) -> Result<Vec<outcome::Outcome>, HookError> {
         let body = Bytes::from(body.to_string());
         let hook = self.binding.hook;
         let requests = if hook.events { (hook.split)(&body, usize::MAX)? } else { vec![(hook.decode)(&body)?] };
@@ -144,7 +144,7 @@ impl TestCall {
 ///
 /// # Errors
 /// Everything that does not fit, as a release would be refused for it.
-pub fn completed(
+pub(crate) fn completed(
     binding: &Binding,
     surroundings: &Arc<Surroundings>,
     connectors: Option<&Connectors>,
@@ -173,7 +173,7 @@ fn misfit(script: &Script, problem: &str) -> RunFailure {
 }
 
 /// Lays `overrides` over `base`: maps member by member, everything else replaces.
-pub fn merge(base: &mut Value, overrides: Value) {
+pub(crate) fn merge(base: &mut Value, overrides: Value) {
     match (base, overrides) {
         (Value::Object(members), Value::Object(overrides)) => {
             for (name, value) in overrides {

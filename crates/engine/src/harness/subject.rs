@@ -19,41 +19,41 @@ pub struct Subject {
     /// The script's path below the scripts folder: `registration.rhai`.
     pub script: String,
     /// The same below the bundle, as findings call it.
-    pub label: String,
+    pub(crate) label: String,
     /// The tests, or why they cannot be run; `None` when there is no file of tests.
     pub tests: Option<Result<Tests, Vec<Finding>>>,
     /// Path of the file of tests below the bundle.
     pub test_label: String,
     /// The routes and rules that run the script, in the order of the configuration. Empty for a file that others import.
-    pub bindings: Vec<Binding>,
+    pub(crate) bindings: Vec<Binding>,
     /// How the script runs in tests that leave `gateway.toml` out. None for a file that others import.
-    pub unconfigured: Option<Binding>,
+    pub(crate) unconfigured: Option<Binding>,
     /// The script's golden cases by name.
     pub cases: BTreeMap<String, Case>,
     /// JSON files that tests may load, by path below the scripts folder.
-    pub fixtures: Arc<BTreeMap<String, Arc<str>>>,
+    pub(crate) fixtures: Arc<BTreeMap<String, Arc<str>>>,
     /// Kinds and keys of the configured tables, for tables that tests make.
-    pub tables: Arc<BTreeMap<String, TableShape>>,
+    pub(crate) tables: Arc<BTreeMap<String, TableShape>>,
     /// Equal for two subjects when nothing changed that their tests could notice.
     pub fingerprint: String,
 }
 
 /// A file of tests, compiled.
 pub struct Tests {
-    pub script: Arc<Script>,
+    pub(crate) script: Arc<Script>,
     /// The functions that are tests, in the order of the text.
     pub functions: Vec<Function>,
     /// Every function of the file.
-    pub all: Vec<Function>,
+    pub(crate) all: Vec<Function>,
     /// Names of functions that the file may call in what it imports.
-    pub imported: BTreeSet<String>,
+    pub(crate) imported: BTreeSet<String>,
     /// What is wrong with the file but keeps no test from running.
-    pub warnings: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding>,
 }
 
 impl Tests {
     /// Tests that can fail by no assertion: neither they nor what they call in their file makes one.
-    pub fn without_assertions(&self) -> impl Iterator<Item = &Function> {
+    pub(crate) fn without_assertions(&self) -> impl Iterator<Item = &Function> {
         self.functions.iter().filter(|function| !self.asserts(function))
     }
 
@@ -81,39 +81,39 @@ impl Tests {
 pub struct Case {
     /// Path below the bundle.
     pub label: String,
-    pub text: Arc<str>,
+    pub(crate) text: Arc<str>,
 }
 
 /// How a table is looked up: `kind` and `key` of its section in `gateway.toml`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct TableShape {
-    pub kind: Kind,
+pub(crate) struct TableShape {
+    pub(crate) kind: Kind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
 }
 
 /// Which events a rule wants.
 #[derive(Clone)]
-pub struct Wants {
-    pub check: Arc<dyn Fn(&Decoded) -> bool + Send + Sync>,
+pub(crate) struct Wants {
+    pub(crate) check: Arc<dyn Fn(&Decoded) -> bool + Send + Sync>,
     /// The same as text: different for rules that want different events.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// A route, or a rule of one, that runs the script.
 #[derive(Clone)]
-pub struct Binding {
+pub(crate) struct Binding {
     /// `signup`, `events.group-watch`; the script's own name when no route uses it.
-    pub name: String,
-    pub hook: &'static Hook,
-    pub script: Arc<Script>,
-    pub surroundings: Arc<Surroundings>,
-    pub limits: Limits,
+    pub(crate) name: String,
+    pub(crate) hook: &'static Hook,
+    pub(crate) script: Arc<Script>,
+    pub(crate) surroundings: Arc<Surroundings>,
+    pub(crate) limits: Limits,
     /// What the caller hears when the script fails; events have nothing.
-    pub on_failure: Option<Declared>,
+    pub(crate) on_failure: Option<Declared>,
     /// Of a rule: which events it wants.
-    pub wants: Option<Wants>,
+    pub(crate) wants: Option<Wants>,
 }
 
 impl fmt::Debug for Binding {
@@ -131,7 +131,7 @@ impl Subject {
     ///
     /// # Errors
     /// None of that name runs it.
-    pub fn place_of(&self, route: &str) -> Result<usize, String> {
+    pub(crate) fn place_of(&self, route: &str) -> Result<usize, String> {
         let names = || self.bindings.iter().map(|binding| binding.name.as_str());
         names().position(|name| name == route).ok_or_else(|| {
             let known = names().collect::<Vec<_>>().join(", ");
@@ -147,6 +147,6 @@ impl Subject {
 }
 
 /// `registration.rhai` → `registration`
-pub fn stem(script: &str) -> &str {
+pub(crate) fn stem(script: &str) -> &str {
     script.strip_suffix(".rhai").unwrap_or(script)
 }

@@ -21,7 +21,7 @@ use hookgate_script::trace::values;
 use hookgate_script::trace::values::Place;
 
 /// What one test may use, the scripts that it runs left out: those have their own limits.
-pub fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { deadline_ms: 5_000, operations: 10_000_000, memory_bytes: 256 * 1024 * 1024, ..Limits::default() }
 }
 

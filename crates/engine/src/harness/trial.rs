@@ -92,7 +92,7 @@ impl Trial {
 
 impl Complaint {
     /// A complaint that its finding says everything about.
-    pub fn of(finding: Finding) -> Self {
+    pub(crate) fn of(finding: Finding) -> Self {
         Self { row: None, finding, detail: String::new(), values: Vec::new(), cause: None }
     }
 }

@@ -15,13 +15,13 @@ use hookgate_store::Store;
 use hookgate_store::archive::{File, Part};
 
 /// The files of a release; a text is there once it was needed.
-pub type Tree = BTreeMap<(Part, String), Leaf>;
+pub(crate) type Tree = BTreeMap<(Part, String), Leaf>;
 
 #[derive(Clone, Debug)]
 pub struct Leaf {
-    pub digest: String,
-    pub bytes: u64,
-    pub text: Option<Arc<[u8]>>,
+    pub(crate) digest: String,
+    pub(crate) bytes: u64,
+    pub(crate) text: Option<Arc<[u8]>>,
 }
 
 /// The name under which the configuration is kept, whatever the file is called.
@@ -113,7 +113,7 @@ pub async fn load_short(store: &dyn Store, tree: &mut Tree) -> Result<(), Failur
 ///
 /// # Errors
 /// It is not kept, or not as it was.
-pub async fn read(store: &dyn Store, hash: &str) -> Result<Content, Failure> {
+pub(crate) async fn read(store: &dyn Store, hash: &str) -> Result<Content, Failure> {
     let mut tree = kept(store, hash).await?;
     load(store, &mut tree, |_| true).await?;
     let damaged = |why: &str| Failure::Damaged(shown::label(hash), why.to_owned());
@@ -140,7 +140,12 @@ pub async fn read(store: &dyn Store, hash: &str) -> Result<Content, Failure> {
 ///
 /// # Errors
 /// A text is gone, or is not what it was.
-pub async fn diff(store: &dyn Store, mut from: Tree, mut to: Tree, most: usize) -> Result<Vec<FileDiff>, Failure> {
+pub async fn diff(
+    store: &dyn Store,
+    mut from: Tree,
+    mut to: Tree,
+    most: usize,
+) -> Result<Vec<FileDiff>, Failure> {
     let differs = |key: &(Part, String), other: &Tree, leaf: &Leaf| {
         other.get(key).is_none_or(|found| found.digest != leaf.digest)
     };

@@ -15,7 +15,7 @@ use hookgate_store::{Intake, Store, StoreError};
 const KEY: &str = "key of subjects";
 
 /// What a hashed login begins with.
-pub const MARK: char = '~';
+pub(crate) const MARK: char = '~';
 
 /// Says how people are called in records.
 pub(super) struct Subjects {

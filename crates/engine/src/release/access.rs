@@ -23,14 +23,14 @@ use hookgate_model::secret::SecretSource;
 use hookgate_model::secret::{Ring, Source};
 
 /// What is wrong with a scheme: the rest of its key path (`.secrets[0]`, or nothing), and why.
-pub struct Problem {
+pub(crate) struct Problem {
     pub key: String,
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// A scheme, and the secrets behind it, which rotate while it is in use.
-pub struct Access {
-    pub scheme: Arc<Scheme>,
+pub(crate) struct Access {
+    pub(crate) scheme: Arc<Scheme>,
     ring: Option<Arc<Ring>>,
     keys: Option<Arc<Keys>>,
 }
@@ -69,7 +69,7 @@ pub(super) fn access(world: &World<'_>, auth: &Auth) -> Result<Access, Vec<Probl
 
 impl Access {
     /// Reads files that hold secrets again; a file that cannot be read keeps its secret.
-    pub fn rotate(&self, name: &str) {
+    pub(crate) fn rotate(&self, name: &str) {
         if let Some(ring) = &self.ring {
             let reloaded = ring.reload();
             for label in &reloaded.changed {
@@ -87,31 +87,31 @@ impl Access {
     }
 
     /// Why the newest content of its files is not in use.
-    pub fn refused(&self) -> Vec<String> {
+    pub(crate) fn refused(&self) -> Vec<String> {
         let keys = self.keys.as_ref().and_then(|keys| keys.refused());
         self.ring.iter().flat_map(|ring| ring.refused()).chain(keys).collect()
     }
 
     /// Begins to fetch keys, where they come from an address.
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         if let Some(keys) = &self.keys {
             keys.start();
         }
     }
 
     /// How old keys are that come from an address; nothing where there are none, or none yet.
-    pub fn keys_age(&self) -> Option<Duration> {
+    pub(crate) fn keys_age(&self) -> Option<Duration> {
         self.keys.as_ref().filter(|keys| !keys.is_file())?.age()
     }
 
     /// Files that were just made, because they were to be made and not there.
-    pub fn created(&self) -> Vec<&Path> {
+    pub(crate) fn created(&self) -> Vec<&Path> {
         self.ring.iter().flat_map(|ring| ring.created()).map(std::path::PathBuf::as_path).collect()
     }
 }
 
 /// Every file that secrets or keys come from, as written.
-pub fn files(config: &Config) -> Vec<&str> {
+pub(crate) fn files(config: &Config) -> Vec<&str> {
     let mut files = Vec::new();
     for auth in config.auth.values() {
         let sources = match auth {

@@ -251,7 +251,7 @@ pub fn check(place: &Place, secrets: Secrets, metrics: &Arc<Metrics>) -> Result<
 }
 
 /// What scripts of each hook may use.
-pub fn roles() -> &'static Roles {
+pub(crate) fn roles() -> &'static Roles {
     static ROLES: LazyLock<&'static Roles> = LazyLock::new(|| {
         let side = |hook: &Hook| Side {
             hook: hook.name,

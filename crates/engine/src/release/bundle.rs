@@ -36,7 +36,7 @@ pub struct Place {
 }
 
 /// Texts by path below the scripts folder, with `/`.
-pub type Named = BTreeMap<String, Arc<str>>;
+pub(crate) type Named = BTreeMap<String, Arc<str>>;
 
 /// Everything that a release is made of, but secrets, which are not in a bundle.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct Content {
 
 impl Content {
     /// The hash that names it.
-    pub fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> String {
         hash(&self.config, &self.texts)
     }
 }
@@ -80,7 +80,7 @@ impl Place {
     ///
     /// # Errors
     /// It cannot be read, or is not UTF-8.
-    pub fn read_config(&self) -> Result<String, Box<Finding>> {
+    pub(crate) fn read_config(&self) -> Result<String, Box<Finding>> {
         let name = self.config_name();
         if let Some(text) = self.open.get(&self.config) {
             return Ok(text.to_string());
@@ -96,13 +96,13 @@ impl Place {
     ///
     /// # Errors
     /// Whatever cannot be read.
-    pub fn read_scripts(&self, fence: &Fence, dir: &str) -> Result<(Named, Named), Vec<Finding>> {
+    pub(crate) fn read_scripts(&self, fence: &Fence, dir: &str) -> Result<(Named, Named), Vec<Finding>> {
         let (scripts, fixtures, findings) = self.readable_scripts(fence, dir);
         if findings.is_empty() { Ok((scripts, fixtures)) } else { Err(findings) }
     }
 
     /// Every `*.rhai` and `*.json` below `dir` that can be read, and findings about the others.
-    pub fn readable_scripts(&self, fence: &Fence, dir: &str) -> (Named, Named, Vec<Finding>) {
+    pub(crate) fn readable_scripts(&self, fence: &Fence, dir: &str) -> (Named, Named, Vec<Finding>) {
         let (mut scripts, mut fixtures) = (Named::new(), Named::new());
         let folder = self.root.join(dir);
         let Listing { found, mut findings, .. } = Listing::of(fence, dir);
@@ -138,7 +138,7 @@ impl Place {
 
     /// Files of the bundle that are mounts of their own: a container runtime pins those to the file of its start, so a
     /// change never shows. Linux tells; elsewhere nothing is found.
-    pub fn mounted_files(&self) -> Vec<Finding> {
+    pub(crate) fn mounted_files(&self) -> Vec<Finding> {
         let (Ok(mounts), Ok(root)) = (fs::read_to_string("/proc/self/mountinfo"), self.root.canonicalize()) else {
             return Vec::new();
         };
@@ -161,7 +161,7 @@ fn mounts_below(mountinfo: &str, root: &Path) -> Vec<String> {
 }
 
 /// Hash over everything that makes a release.
-pub fn hash(config: &str, texts: &Texts) -> String {
+pub(crate) fn hash(config: &str, texts: &Texts) -> String {
     let mut hasher = Sha256::new();
     let mut part = |name: &str, bytes: &[u8]| {
         hasher.update((name.len() as u64).to_le_bytes());
@@ -194,7 +194,7 @@ pub(super) fn script_files(fence: &Fence, dir: &str) -> Vec<String> {
 }
 
 /// A finding about a file that was not read.
-pub fn unreadable(code: &'static str, file: &str, error: &FileError) -> Finding {
+pub(crate) fn unreadable(code: &'static str, file: &str, error: &FileError) -> Finding {
     let finding = Finding::error(code, file, format!("cannot be read: {error}"));
     match error.help() {
         Some(help) => finding.help(help),

@@ -41,7 +41,7 @@ struct Work<'a> {
 
 /// Whose parameters are looked at.
 struct Subject<'a> {
-    script: &'a str,
+    pub script: &'a str,
     declaration: &'a Declaration,
     /// Where its own parameters are, and where those of its route.
     path: String,

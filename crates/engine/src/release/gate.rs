@@ -56,9 +56,9 @@ pub struct Examined {
     /// Why the release may not go live; empty if it may.
     pub errors: Vec<Finding>,
     pub warnings: Vec<Finding>,
-    pub tested: Tested,
+    pub(crate) tested: Tested,
     /// Failing tests by script.
-    pub failed_by_script: Vec<(String, usize)>,
+    pub(crate) failed_by_script: Vec<(String, usize)>,
     fingerprints: HashSet<String>,
 }
 

@@ -11,7 +11,7 @@ const MOST_LEVELS: usize = 16;
 const MOST_BYTES: u64 = 4 << 20;
 
 /// The id of the commit that `HEAD` names, above or at `folder`; nothing where there is no repository, or no commit yet.
-pub fn head(folder: &Path) -> Option<String> {
+pub(crate) fn head(folder: &Path) -> Option<String> {
     let folder = folder.canonicalize().ok()?;
     let found = folder.ancestors().take(MOST_LEVELS).map(|level| level.join(".git")).find(|git| git.exists())?;
     let git = if found.is_dir() { found } else { linked(&found)? };
@@ -26,7 +26,7 @@ pub fn head(folder: &Path) -> Option<String> {
 
 /// The lock that git or Mercurial holds while it changes the files of a work tree, at or above `folder`; nothing where there is
 /// none. Of work trees in one another each one counts.
-pub fn lock(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn lock(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     folder.ancestors().take(MOST_LEVELS).find_map(|level| {
         let git = level.join(".git");

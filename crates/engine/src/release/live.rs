@@ -119,7 +119,7 @@ impl Live {
 
     /// Registers the observer that is notified of every activation, and of the release in force now. Only the first call has an
     /// effect.
-    pub fn tell(&self, witness: Box<dyn Witness>) {
+    pub(crate) fn tell(&self, witness: Box<dyn Witness>) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.witness.set(witness);
         let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -151,12 +151,12 @@ impl Live {
     }
 
     /// The same where no change was noticed, only time has passed: what was refused is not built again at every look.
-    pub fn look_again(&self, place: &Place) -> Reloaded {
+    pub(crate) fn look_again(&self, place: &Place) -> Reloaded {
         self.look(place, Asked::Timer)
     }
 
     /// The same by order of `who`: what is on disk goes live, if it is good, although an earlier release was pinned.
-    pub fn reload_for(&self, place: &Place, who: &str) -> Reloaded {
+    pub(crate) fn reload_for(&self, place: &Place, who: &str) -> Reloaded {
         self.look(place, Asked::By(who))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One pattern of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     Any,
     /// Everything below this prefix, which ends with a dot.
     Below(String),
@@ -13,7 +13,7 @@ pub enum Pattern {
 
 impl Pattern {
     /// Reads a pattern that the configuration has checked.
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         match text.strip_suffix('*') {
             Some("") => Self::Any,
             Some(prefix) => Self::Below(prefix.to_owned()),
@@ -22,7 +22,7 @@ impl Pattern {
     }
 
     /// Letter case matters: Okta has `user.authentication.auth_via_IDP`.
-    pub fn matches(&self, event_type: &str) -> bool {
+    pub(crate) fn matches(&self, event_type: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Below(prefix) => event_type.starts_with(prefix.as_str()),

@@ -27,7 +27,7 @@ pub fn suite(release: &Release) -> Suite {
 }
 
 /// The suite of a release but for scripts whose fingerprint is known: of those, name and fingerprint.
-pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(String, String)>) {
+pub(crate) fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(String, String)>) {
     let work = Work { release, fixtures: release.fixtures.clone(), tables: Arc::new(shapes(release)) };
     let mut problems = Vec::new();
     let mut tested = BTreeMap::<String, Wanted>::new();
@@ -72,7 +72,7 @@ pub fn changed(release: &Release, known: &dyn Fn(&str) -> bool) -> (Suite, Vec<(
 }
 
 /// What is odd about a script's tests, or that it has none.
-pub fn warnings(subject: &Subject, compiler: &Compiler) -> Vec<Finding> {
+pub(crate) fn warnings(subject: &Subject, compiler: &Compiler) -> Vec<Finding> {
     match &subject.tests {
         Some(Ok(tests)) => {
             let source = compiler.source(&subject.test_label).unwrap_or_default();
@@ -282,7 +282,7 @@ impl Release {
 }
 
 /// Every way in which a route runs scripts.
-pub fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
+pub(crate) fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
     let hook = route.hook;
     match &route.plan {
         Plan::Inline(InlineScript { script, surroundings, on_failure }) => vec![Binding {

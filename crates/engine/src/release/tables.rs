@@ -10,22 +10,22 @@ mod lists;
 
 /// What the configuration says of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// Its name in `gateway.toml`.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Path relative to the bundle, for findings.
-    pub file: &'a str,
-    pub kind: Kind,
+    pub(crate) file: &'a str,
+    pub(crate) kind: Kind,
     /// Fewer rows are an error.
-    pub min_rows: usize,
+    pub(crate) min_rows: usize,
     /// How many per cent of the rows may go from one version to the next; more is an error.
-    pub max_shrink_percent: Option<u8>,
+    pub(crate) max_shrink_percent: Option<u8>,
     /// The csv column that is looked up; the first if not given.
-    pub key: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
 }
 
 /// Larger files are refused.
-pub const MAX_BYTES: usize = 64 << 20;
+pub(crate) const MAX_BYTES: usize = 64 << 20;
 
 /// Larger toml files are refused: unlike the others they are read whole, which takes fifty times their size while it lasts.
 const MAX_TOML_BYTES: usize = 2 << 20;
@@ -38,7 +38,7 @@ const MAX_FINDINGS: usize = 50;
 /// # Errors
 /// All complaints at once, fifty at most, at least one of them an error: unreadable text, bad lines, public
 /// suffixes as domains, fewer than `min_rows`, more lost than `max_shrink_percent` allows.
-pub fn load(
+pub(crate) fn load(
     source: &Source<'_>,
     bytes: &[u8],
     previous: Option<&Table>,

@@ -27,7 +27,7 @@ struct Filter {
 
 impl Wanted {
     /// Every type of event.
-    pub fn everything(hook: &'static Hook) -> Self {
+    pub(crate) fn everything(hook: &'static Hook) -> Self {
         Self { hook, types: vec![Pattern::Any], filters: Vec::new() }
     }
 
@@ -53,7 +53,7 @@ impl Wanted {
     }
 
     /// Whether the rule wants events of this type, if all else holds.
-    pub fn wants_type(&self, kind: &str) -> bool {
+    pub(crate) fn wants_type(&self, kind: &str) -> bool {
         let mut found = self.types.iter().filter(|pattern| pattern.matches(kind)).peekable();
         found.peek().is_some() && !self.may_loop(kind, found)
     }
@@ -68,7 +68,7 @@ impl Wanted {
     ///
     /// # Errors
     /// Why not, in words.
-    pub fn check(&self, event: &Decoded) -> Result<(), String> {
+    pub(crate) fn check(&self, event: &Decoded) -> Result<(), String> {
         let kind = event.facts.event_type.as_deref().unwrap_or_default();
         let mut found = self.types.iter().filter(|pattern| pattern.matches(kind)).peekable();
         if found.peek().is_none() {

@@ -125,7 +125,7 @@ impl Changes {
 
     /// Says what the last look found; nothing if it ended with a panic. After one that put nothing new in force the next one
     /// waits a little. And while what is on disk is refused, every file counts: its configuration may read others.
-    pub fn looked(&mut self, found: Option<Reloaded>) {
+    pub(crate) fn looked(&mut self, found: Option<Reloaded>) {
         let renewed = found == Some(Reloaded::Activated);
         let in_vain = !renewed && !self.renewed;
         self.renewed = renewed;

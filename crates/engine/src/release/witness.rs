@@ -10,37 +10,37 @@ use hookgate_model::finding::Finding;
 /// Is told of every release that goes live, in that order, and of each that is refused for a new reason. It is called by the
 /// thread that reloads, with no call of the gateway waiting for it; it neither waits nor calls [`Live`](super::live::Live)
 /// back but for its status.
-pub trait Witness: Send + Sync {
+pub(crate) trait Witness: Send + Sync {
     fn saw(&self, seen: Seen);
 }
 
 #[derive(Clone, Debug)]
-pub enum Seen {
+pub(crate) enum Seen {
     Activated(Box<Activated>),
     Refused(Box<Refused>),
 }
 
 /// A release went live.
 #[derive(Clone, Debug)]
-pub struct Activated {
-    pub hash: String,
-    pub content: Content,
+pub(crate) struct Activated {
+    pub(crate) hash: String,
+    pub(crate) content: Content,
     /// `files`, `start`, or who gave the order.
-    pub who: String,
-    pub cause: Cause,
+    pub(crate) who: String,
+    pub(crate) cause: Cause,
     /// What was in force before.
-    pub before: Option<String>,
+    pub(crate) before: Option<String>,
     /// The pin that holds from now on, and the one that held until now.
-    pub pinned: Option<Pinned>,
-    pub unpinned: Option<Pinned>,
-    pub warnings: Vec<Finding>,
+    pub(crate) pinned: Option<Pinned>,
+    pub(crate) unpinned: Option<Pinned>,
+    pub(crate) warnings: Vec<Finding>,
     /// What its tests came to; of a release that was in force before they are not run again.
-    pub tests: Option<Tested>,
+    pub(crate) tests: Option<Tested>,
 }
 
 /// Why a release went live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The process began.
     Start,
     /// The files are what it is made of.
@@ -51,13 +51,13 @@ pub enum Cause {
 
 /// What is on disk was refused.
 #[derive(Clone, Debug)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// The hash and the content of the files; nothing where they cannot be read.
-    pub on_disk: Option<(String, Content)>,
-    pub who: String,
+    pub(crate) on_disk: Option<(String, Content)>,
+    pub(crate) who: String,
     /// What stays in force.
-    pub running: Option<String>,
-    pub findings: Vec<Finding>,
+    pub(crate) running: Option<String>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// An earlier release is in force, and what is on disk stays out until it changes.

@@ -12,8 +12,8 @@ pub const LISTENER: &str = "listener";
 /// How many connections were open.
 pub const CONNECTIONS_COUNT: &str = "connections.count";
 /// Source file, line and column of a panic.
-pub const PANIC_PLACE: &str = "panic.place";
+pub(crate) const PANIC_PLACE: &str = "panic.place";
 /// The text of a panic, if it is a constant.
-pub const PANIC_TEXT: &str = "panic.text";
+pub(crate) const PANIC_TEXT: &str = "panic.text";
 /// How many lines of a kind were left out of the log.
-pub const LINES_COUNT: &str = "lines.count";
+pub(crate) const LINES_COUNT: &str = "lines.count";

@@ -29,14 +29,14 @@ enum Style {
 }
 
 /// Writes each event as one line to [`Lines`].
-pub struct LineLayer {
+pub(crate) struct LineLayer {
     output: Output,
     teller: Teller,
 }
 
 /// Writes what was summed up, at the latest when it is dropped. Clones share it.
 #[derive(Clone)]
-pub struct Teller(Arc<Told>);
+pub(crate) struct Teller(Arc<Told>);
 
 struct Told {
     output: Output,
@@ -63,7 +63,7 @@ impl Teller {
     }
 
     /// Writes what was summed up so far.
-    pub fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.0.output.tell();
     }
 }
@@ -73,7 +73,7 @@ impl LineLayer {
     ///
     /// # Errors
     /// The operating system gives no thread for the sums.
-    pub fn json(lines: Lines) -> io::Result<Self> {
+    pub(crate) fn json(lines: Lines) -> io::Result<Self> {
         Self::start(Style::Json, lines)
     }
 
@@ -81,7 +81,7 @@ impl LineLayer {
     ///
     /// # Errors
     /// As [`LineLayer::json`].
-    pub fn plain(lines: Lines) -> io::Result<Self> {
+    pub(crate) fn plain(lines: Lines) -> io::Result<Self> {
         Self::start(Style::Plain, lines)
     }
 
@@ -89,7 +89,7 @@ impl LineLayer {
     ///
     /// # Errors
     /// As [`LineLayer::json`].
-    pub fn coloured(lines: Lines) -> io::Result<Self> {
+    pub(crate) fn coloured(lines: Lines) -> io::Result<Self> {
         Self::start(Style::Coloured, lines)
     }
 
@@ -99,7 +99,7 @@ impl LineLayer {
     }
 
     /// A handle by which sums are written before the process ends.
-    pub fn teller(&self) -> Teller {
+    pub(crate) fn teller(&self) -> Teller {
         self.teller.clone()
     }
 }

@@ -18,13 +18,13 @@ const LINGER: Duration = Duration::from_millis(5);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// How many log lines of this process were lost since it started, because nobody read them or writing failed.
-pub fn dropped() -> u64 {
+pub(crate) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
 /// A handle to the buffer; clones share it. The writer ends when the last handle is gone.
 #[derive(Clone)]
-pub struct Lines(Arc<Handle>);
+pub(crate) struct Lines(Arc<Handle>);
 
 struct Handle(Arc<Shared>);
 
@@ -51,7 +51,7 @@ impl Lines {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), written: Condvar::new() });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || theirs.write_to(out))?;
@@ -59,7 +59,7 @@ impl Lines {
     }
 
     /// Queues one line, which ends with a newline. Never blocks on output; a line over the limit is dropped and counted.
-    pub fn append(&self, line: &[u8]) {
+    pub(crate) fn append(&self, line: &[u8]) {
         let mut state = self.0.0.lock();
         if state.waiting.len() + line.len() > LIMIT_BYTES {
             DROPPED.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +74,7 @@ impl Lines {
     }
 
     /// Waits until everything appended so far is written, for at most `patience`.
-    pub fn flush(&self, patience: Duration) {
+    pub(crate) fn flush(&self, patience: Duration) {
         let shared = &self.0.0;
         let mut state = shared.lock();
         let goal = state.appended;

@@ -20,8 +20,8 @@ use crate::telemetry::metrics::counts::Counts;
 use crate::telemetry::metrics::histogram::Histogram;
 
 mod collect;
-pub mod counts;
-pub mod histogram;
+pub(crate) mod counts;
+pub(crate) mod histogram;
 pub mod totals;
 
 /// What [`Metrics::encode`] writes.
@@ -41,7 +41,7 @@ pub struct Metrics {
     /// `hookgate_reloads_total{result}`.
     pub reloads: Counts,
     /// `hookgate_decisions_total{result}`: records of decisions by what became of them.
-    pub decisions: Counts,
+    pub(crate) decisions: Counts,
     /// `hookgate_spans_total{result}`: spans by what became of them, where they are sent.
     pub spans: Counts,
     auth: Family<AuthLabels, Counter>,
@@ -69,9 +69,9 @@ pub struct RouteMetrics {
     /// `hookgate_calls_total{route,outcome}`.
     pub calls: Counts,
     /// `hookgate_call_seconds{route}`: from the first byte of the call to its answer.
-    pub call_seconds: Histogram,
+    pub(crate) call_seconds: Histogram,
     /// `hookgate_script_seconds{route}`.
-    pub script_seconds: Histogram,
+    pub(crate) script_seconds: Histogram,
     /// `hookgate_fallback_total{route,reason}`: answers by `on_failure`.
     pub fallback: Counts,
     /// The counter that the last caller raised: most callers of a route use one secret.
@@ -80,7 +80,7 @@ pub struct RouteMetrics {
 
 /// The numbers of lookups through one connector.
 #[derive(Default)]
-pub struct LookupMetrics {
+pub(crate) struct LookupMetrics {
     /// `hookgate_lookup_seconds{connector}`.
     seconds: Histogram,
     /// `hookgate_lookups_total{connector,result}`.
@@ -89,7 +89,7 @@ pub struct LookupMetrics {
 
 impl LookupMetrics {
     /// One lookup, and how it ended.
-    pub fn observe(&self, took: Duration, result: &'static str) {
+    pub(crate) fn observe(&self, took: Duration, result: &'static str) {
         self.seconds.observe(took);
         self.results.inc(result);
     }
@@ -165,7 +165,7 @@ impl Metrics {
     }
 
     /// The numbers of the connector with this name.
-    pub fn lookup(&self, connector: &str) -> Arc<LookupMetrics> {
+    pub(crate) fn lookup(&self, connector: &str) -> Arc<LookupMetrics> {
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lookups.get(connector) {
             return Arc::clone(known);
@@ -181,7 +181,7 @@ impl Metrics {
     }
 
     /// Counts a caller that `auth` let in at this route by the secret of this name.
-    pub fn admitted(&self, route: &RouteMetrics, auth: &str, secret: &str) {
+    pub(crate) fn admitted(&self, route: &RouteMetrics, auth: &str, secret: &str) {
         let last = route.admitted.load();
         if let Some(last) = last.as_ref().filter(|last| last.auth == auth && last.secret == secret) {
             last.counter.inc();
@@ -203,13 +203,13 @@ impl Metrics {
     }
 
     /// `hookgate_refused_secrets`: files of secrets whose newest content cannot be used, while an older one is.
-    pub fn set_refused_secrets(&self, number: usize) {
+    pub(crate) fn set_refused_secrets(&self, number: usize) {
         self.refused_secrets.store(i64::try_from(number).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// `hookgate_release_from_store`: whether the start took the release in force out of the store, because what is on disk was
     /// refused.
-    pub fn set_from_store(&self, from_store: bool) {
+    pub(crate) fn set_from_store(&self, from_store: bool) {
         self.from_store.store(i64::from(from_store), Ordering::Relaxed);
     }
 
@@ -230,7 +230,7 @@ impl Metrics {
 
     /// Counts in `hookgate_events_total{route,rule,state}`: what arrived, without a rule (`received`, `duplicate`, `missed`,
     /// `unwanted`, `own`, `clock_skew`, `no_id`, `unreadable`), and how tries of a rule ended (`done`, `retried`, `postponed`, `dead`).
-    pub fn event(&self, route: &str, rule: &str, state: &'static str) {
+    pub(crate) fn event(&self, route: &str, rule: &str, state: &'static str) {
         self.events.get_or_create_owned(&EventLabels { route: route.to_owned(), rule: rule.to_owned(), state }).inc();
     }
 
@@ -240,12 +240,12 @@ impl Metrics {
     }
 
     /// Counts in `hookgate_action_attempts_total{connector,result}`.
-    pub fn action_attempt(&self, connector: &str, result: &'static str) {
+    pub(crate) fn action_attempt(&self, connector: &str, result: &'static str) {
         self.actions.get_or_create_owned(&ActionLabels { connector: connector.to_owned(), result }).inc();
     }
 
     /// `hookgate_queue_age_seconds`, `hookgate_dead_letters`, `hookgate_jobs_waiting`.
-    pub fn set_queue(&self, age_ms: u64, dead: u64, waiting: u64) {
+    pub(crate) fn set_queue(&self, age_ms: u64, dead: u64, waiting: u64) {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.queue_age_ms.store(number(age_ms), Ordering::Relaxed);
         self.dead_letters.set(number(dead));

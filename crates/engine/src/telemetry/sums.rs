@@ -20,7 +20,7 @@ use tracing::{Event, Level};
 use hookgate_model::pressure::PerSecond;
 
 /// So many lines of a kind are written in full in a second.
-pub const PER_SECOND: u64 = 10;
+pub(crate) const PER_SECOND: u64 = 10;
 /// How long lines are counted before the count is written.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 /// The fields that tell kinds apart. Their values come from the configuration or are constants.
@@ -34,7 +34,7 @@ const MOST_MESSAGE: usize = 200;
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
 /// How many lines of this process were counted instead of written, since it started.
-pub fn left_out() -> u64 {
+pub(crate) fn left_out() -> u64 {
     LEFT_OUT.load(Ordering::Relaxed)
 }
 

@@ -84,7 +84,7 @@ impl Draft {
     ///
     /// # Errors
     /// The name will not do, the body is no JSON or no call of the hook, or several rules could be meant.
-    pub fn of(release: &Release, order: &Order, name: &str, asked: &[Lookup]) -> Result<Self, String> {
+    pub(crate) fn of(release: &Release, order: &Order, name: &str, asked: &[Lookup]) -> Result<Self, String> {
         if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
         {
             return Err(format!("`{name}` cannot be the name of a case: use letters, digits, `_` and `-`"));

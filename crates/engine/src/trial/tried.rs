@@ -16,8 +16,8 @@ use hookgate_script::trace::steps::{Step, Trace};
 /// One request that was tried.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Tried {
-    pub route: String,
-    pub hook: String,
+    pub(crate) route: String,
+    pub(crate) hook: String,
     /// The hash of the release: 64 hexadecimal digits.
     pub release: String,
     /// Why the gateway would refuse such a call: then no script ran.
@@ -41,7 +41,7 @@ pub struct Tried {
     pub events: Vec<TriedEvent>,
     /// What was found in the scripts while they were put together for this.
     #[schema(value_type = Vec<Object>)]
-    pub warnings: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding>,
 }
 
 /// One event, and what the rules of its route make of it.
@@ -49,7 +49,7 @@ pub struct Tried {
 pub struct TriedEvent {
     #[serde(rename = "type")]
     pub kind: String,
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// It can only stand in a preview: the gateway records the actions of its rules, and does none.
     pub preview: bool,
     pub rules: Vec<TriedRule>,
@@ -73,7 +73,7 @@ pub struct TriedRule {
 #[schema(as = TriedRan)]
 pub struct Ran {
     /// Path below the scripts folder.
-    pub script: String,
+    pub(crate) script: String,
     /// What it returned for the hook, in order.
     #[schema(value_type = Vec<Value>)]
     pub commands: Vec<Value>,

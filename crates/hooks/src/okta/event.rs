@@ -32,13 +32,13 @@ mod recorded;
 mod salvage;
 mod values;
 
-pub struct EventHook;
+pub(crate) struct EventHook;
 
 const NAME: &str = "okta.event";
 
 /// One event of a batch. Cheap to clone.
 #[derive(Clone)]
-pub struct Event(Arc<Inner>);
+pub(crate) struct Event(Arc<Inner>);
 
 #[derive(Clone)]
 struct Inner {
@@ -56,7 +56,7 @@ struct Inner {
 
 /// No event command exists: rules ask for actions, which belong to no hook.
 #[derive(Clone, Debug, Serialize)]
-pub enum Command {}
+pub(crate) enum Command {}
 
 impl Contract for EventHook {
     const NAME: &'static str = NAME;
@@ -258,7 +258,7 @@ impl Event {
     }
 
     /// What keeps rules from seeing this event, in words.
-    pub fn problem(&self) -> Option<&str> {
+    pub(crate) fn problem(&self) -> Option<&str> {
         self.0.reading.problem.as_deref()
     }
 

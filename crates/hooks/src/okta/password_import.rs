@@ -29,12 +29,12 @@ use hookgate_script::prelude::secret::Hidden;
 
 mod recorded;
 
-pub struct PasswordImport;
+pub(crate) struct PasswordImport;
 
 type Request = Call<Data>;
 
 #[derive(Deserialize)]
-pub struct Data {
+pub(crate) struct Data {
     #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
     #[serde(default, deserialize_with = "wire::object")]
@@ -67,7 +67,7 @@ struct Action {
 /// Everything that a password import script can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Command {
+pub(crate) enum Command {
     Verified,
     Unverified,
 }

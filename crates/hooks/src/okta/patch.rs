@@ -18,7 +18,7 @@ use hookgate_script::prelude::json;
 /// What an operation does. There is no `move`, `copy` or `test` at Okta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Op {
+pub(crate) enum Op {
     Add,
     Replace,
     Remove,
@@ -26,7 +26,7 @@ pub enum Op {
 
 /// One operation as it goes over the wire.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Operation {
+pub(crate) struct Operation {
     op: Op,
     path: Pointer,
     /// `remove` has none: with one, Okta voids the patch.
@@ -36,11 +36,11 @@ pub struct Operation {
 
 /// A JSON Pointer, unescaped: at least one segment, none of them empty. Escaped when written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer(Vec<String>);
+pub(crate) struct Pointer(Vec<String>);
 
 /// Why an operation does not fit what is there. The segments before `depth` lead to the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misfit {
+pub(crate) enum Misfit {
     /// The target of `replace` or `remove` is not there.
     Absent,
     /// The object or array that `add` adds to is not there.
@@ -50,7 +50,7 @@ pub enum Misfit {
 }
 
 /// The members that a patch acts on, as the call carries them.
-pub trait Original {
+pub(crate) trait Original {
     fn has(&self, name: &str) -> bool;
 
     /// A copy of one member.
@@ -58,7 +58,7 @@ pub trait Original {
 }
 
 /// An original with the operations so far done to it. Only members that are reached into are copied.
-pub struct Draft<'a, O> {
+pub(crate) struct Draft<'a, O> {
     original: &'a O,
     /// The members that changed; `None` is removed.
     changed: BTreeMap<String, Option<Value>>,
@@ -66,28 +66,28 @@ pub struct Draft<'a, O> {
 
 impl Operation {
     /// Adds a member or an array's element, or overwrites a member.
-    pub fn add(path: Pointer, value: Value) -> Self {
+    pub(crate) fn add(path: Pointer, value: Value) -> Self {
         Self { op: Op::Add, path, value: Some(value) }
     }
 
     /// Overwrites what is there.
-    pub fn replace(path: Pointer, value: Value) -> Self {
+    pub(crate) fn replace(path: Pointer, value: Value) -> Self {
         Self { op: Op::Replace, path, value: Some(value) }
     }
 
-    pub fn remove(path: Pointer) -> Self {
+    pub(crate) fn remove(path: Pointer) -> Self {
         Self { op: Op::Remove, path, value: None }
     }
 
-    pub fn op(&self) -> Op {
+    pub(crate) fn op(&self) -> Op {
         self.op
     }
 
-    pub fn path(&self) -> &Pointer {
+    pub(crate) fn path(&self) -> &Pointer {
         &self.path
     }
 
-    pub fn value(&self) -> Option<&Value> {
+    pub(crate) fn value(&self) -> Option<&Value> {
         self.value.as_ref()
     }
 }
@@ -97,7 +97,7 @@ impl Pointer {
     ///
     /// # Errors
     /// None, or an empty one, in the words of a script's author.
-    pub fn new(segments: Vec<String>) -> Result<Self, String> {
+    pub(crate) fn new(segments: Vec<String>) -> Result<Self, String> {
         if segments.is_empty() {
             return Err("a path needs at least one name".into());
         }
@@ -112,7 +112,7 @@ impl Pointer {
     ///
     /// # Errors
     /// It is none, in the words of a script's author.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(format!("the path `{text}` must begin with `/`"));
         };
@@ -124,7 +124,7 @@ impl Pointer {
     ///
     /// # Errors
     /// Something else is in it, in the words of a script's author.
-    pub fn of_array(parts: Array) -> Result<Self, String> {
+    pub(crate) fn of_array(parts: Array) -> Result<Self, String> {
         let part = |(at, part): (usize, rhai::Dynamic)| {
             if let Ok(position) = part.as_int() {
                 return u32::try_from(position).map(|position| position.to_string()).map_err(|_| {
@@ -139,18 +139,18 @@ impl Pointer {
 
     /// The same below `name`.
     #[must_use]
-    pub fn below(mut self, name: &str) -> Self {
+    pub(crate) fn below(mut self, name: &str) -> Self {
         self.0.insert(0, name.to_owned());
         self
     }
 
     /// At least one.
-    pub fn segments(&self) -> &[String] {
+    pub(crate) fn segments(&self) -> &[String] {
         &self.0
     }
 
     /// As it is written, escaped.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for segment in &self.0 {
             text.push('/');
@@ -202,7 +202,7 @@ impl Original for Map<String, Value> {
 }
 
 impl<'a, O: Original> Draft<'a, O> {
-    pub fn new(original: &'a O) -> Self {
+    pub(crate) fn new(original: &'a O) -> Self {
         Self { original, changed: BTreeMap::new() }
     }
 
@@ -210,7 +210,7 @@ impl<'a, O: Original> Draft<'a, O> {
     ///
     /// # Errors
     /// The operation does not fit; then nothing was done.
-    pub fn apply(&mut self, op: Op, segments: &[String], value: Option<&Value>) -> Result<(), Misfit> {
+    pub(crate) fn apply(&mut self, op: Op, segments: &[String], value: Option<&Value>) -> Result<(), Misfit> {
         let (name, rest) = segments.split_first().ok_or(Misfit::Absent)?;
         let Some((last, between)) = rest.split_last() else { return self.member(op, name, value) };
         let missing = |depth| if op == Op::Add { Misfit::NoParent { depth } } else { Misfit::Absent };
@@ -226,7 +226,7 @@ impl<'a, O: Original> Draft<'a, O> {
     }
 
     /// What stands at `segments` now.
-    pub fn find(&mut self, segments: &[String]) -> Option<&Value> {
+    pub(crate) fn find(&mut self, segments: &[String]) -> Option<&Value> {
         let (name, rest) = segments.split_first()?;
         let top: &Value = self.reach(name)?;
         rest.iter().try_fold(top, |value, segment| match value {
@@ -298,7 +298,7 @@ fn position(segment: &str) -> Option<usize> {
 
 /// Operations in the patch commands they are sent in, each for one target: loose neighbours join, in the order in which
 /// their targets first appear; what a script put into an array of its own stays together and apart.
-pub fn grouped<T: Copy + PartialEq>(groups: Vec<Group<(T, Operation)>>) -> Vec<(T, Vec<Operation>)> {
+pub(crate) fn grouped<T: Copy + PartialEq>(groups: Vec<Group<(T, Operation)>>) -> Vec<(T, Vec<Operation>)> {
     let mut patches: Vec<(T, Vec<Operation>)> = Vec::new();
     // Where the patches begin that the next loose operation may join.
     let mut open = 0;

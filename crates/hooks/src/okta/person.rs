@@ -12,13 +12,13 @@ use hookgate_script::library::{Doc, Library};
 
 /// `data.context.user`.
 #[derive(Debug, Default, Deserialize)]
-pub struct UserData {
+pub(crate) struct UserData {
     #[serde(default, deserialize_with = "wire::text")]
-    pub id: Text,
+    pub(crate) id: Text,
     #[serde(default, rename = "passwordChanged", deserialize_with = "wire::text")]
-    pub password_changed: Text,
+    pub(crate) password_changed: Text,
     #[serde(default, deserialize_with = "wire::object")]
-    pub profile: Option<Attributes>,
+    pub(crate) profile: Option<Attributes>,
     /// Seen when tokens are refreshed (contract, section 6.1); nobody says what is in it.
     #[serde(default, deserialize_with = "wire::object")]
     policy: Option<Attributes>,
@@ -42,15 +42,15 @@ struct Link {
 
 /// The user as scripts see it.
 #[derive(Clone, Debug)]
-pub struct User(Arc<UserData>);
+pub(crate) struct User(Arc<UserData>);
 
 impl User {
     /// A user for scripts, or `()`.
-    pub fn dynamic(data: Option<&Arc<UserData>>) -> Dynamic {
+    pub(crate) fn dynamic(data: Option<&Arc<UserData>>) -> Dynamic {
         data.map_or(Dynamic::UNIT, |data| Dynamic::from(Self(data.clone())))
     }
 
-    pub fn register(library: &mut Library) {
+    pub(crate) fn register(library: &mut Library) {
         let profile = |user: &mut Self| user.0.profile.as_ref().map_or(Dynamic::UNIT, Attributes::read_only);
         let link = |link: Option<&Link>| link.map_or(Dynamic::UNIT, |link| text(&link.href));
         library
@@ -112,14 +112,14 @@ impl User {
 
 impl UserData {
     /// A text attribute of the profile.
-    pub fn attribute(&self, name: &str) -> Text {
+    pub(crate) fn attribute(&self, name: &str) -> Text {
         self.profile.as_ref().and_then(|profile| profile.text(name))
     }
 }
 
 /// `data.context.session`.
 #[derive(Debug, Default, Deserialize)]
-pub struct SessionData {
+pub(crate) struct SessionData {
     #[serde(default, deserialize_with = "wire::text")]
     id: Text,
     #[serde(default, rename = "userId", deserialize_with = "wire::text")]
@@ -154,15 +154,15 @@ struct Idp {
 
 /// The session as scripts see it.
 #[derive(Clone, Debug)]
-pub struct Session(Arc<SessionData>);
+pub(crate) struct Session(Arc<SessionData>);
 
 impl Session {
     /// A session for scripts, or `()`: client credentials have none.
-    pub fn dynamic(data: Option<&Arc<SessionData>>) -> Dynamic {
+    pub(crate) fn dynamic(data: Option<&Arc<SessionData>>) -> Dynamic {
         data.map_or(Dynamic::UNIT, |data| Dynamic::from(Self(data.clone())))
     }
 
-    pub fn register(library: &mut Library) {
+    pub(crate) fn register(library: &mut Library) {
         type This<'a> = &'a mut Session;
         let idp = |session: &Session, part: fn(&Idp) -> &Text| {
             session.0.idp.as_ref().map_or(Dynamic::UNIT, |idp| text(part(idp)))

@@ -35,12 +35,12 @@ mod commands;
 mod recorded;
 mod samples;
 
-pub struct Registration;
+pub(crate) struct Registration;
 
 type Request = Call<Data>;
 
 #[derive(Debug, Deserialize)]
-pub struct Data {
+pub(crate) struct Data {
     #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
     #[serde(default, rename = "userProfile", deserialize_with = "wire::object")]
@@ -71,7 +71,7 @@ struct DraftUser {
 /// Everything that a registration script can ask for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Command {
+pub(crate) enum Command {
     Allow,
     Deny { field: Option<ImmutableString>, text: ImmutableString, reason: ImmutableString },
     SetProfile(Members),

@@ -8,18 +8,18 @@ use crate::Mark;
 use crate::Reply;
 
 /// Okta takes less than 256 KB.
-pub const MAX_REPLY_BYTES: usize = 256 * 1024 - 1;
+pub(crate) const MAX_REPLY_BYTES: usize = 256 * 1024 - 1;
 
 /// One command: `{type, value}`. The shape of `value` is fixed by `type`.
 #[derive(Debug, Serialize)]
-pub struct Command<V> {
-    pub r#type: &'static str,
-    pub value: V,
+pub(crate) struct Command<V> {
+    pub(crate) r#type: &'static str,
+    pub(crate) value: V,
 }
 
 /// An object whose members keep their order. Names are unique by construction, so there is nothing to look up.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Members(pub Vec<(String, Value)>);
+pub(crate) struct Members(pub Vec<(String, Value)>);
 
 impl Serialize for Members {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -30,21 +30,21 @@ impl Serialize for Members {
 /// Its presence alone switches Okta to the error path.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
-    pub error_summary: String,
+pub(crate) struct Failure {
+    pub(crate) error_summary: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub error_causes: Vec<Cause>,
+    pub(crate) error_causes: Vec<Cause>,
 }
 
 /// Why. Only registration shows these to users.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Cause {
-    pub error_summary: String,
-    pub reason: String,
-    pub location_type: &'static str,
-    pub location: String,
-    pub domain: &'static str,
+pub(crate) struct Cause {
+    pub(crate) error_summary: String,
+    pub(crate) reason: String,
+    pub(crate) location_type: &'static str,
+    pub(crate) location: String,
+    pub(crate) domain: &'static str,
 }
 
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ struct DebugContext<'a> {
 ///
 /// # Errors
 /// It is larger than Okta takes.
-pub fn reply<V: Serialize>(
+pub(crate) fn reply<V: Serialize>(
     commands: &[Command<V>],
     error: Option<&Failure>,
     mark: &Mark,
@@ -106,7 +106,7 @@ fn encode<V: Serialize, E: Serialize>(
 
 /// The reply that changes nothing: `plain`, unless the mark has something to say. Only for hooks whose contract takes an
 /// object without commands.
-pub fn unchanged(plain: Reply, mark: &Mark) -> Reply {
+pub(crate) fn unchanged(plain: Reply, mark: &Mark) -> Reply {
     if !mark.has_words() {
         return plain;
     }
@@ -114,13 +114,13 @@ pub fn unchanged(plain: Reply, mark: &Mark) -> Reply {
 }
 
 /// The reply with this error alone.
-pub fn failure(summary: &str, mark: &Mark) -> Reply {
+pub(crate) fn failure(summary: &str, mark: &Mark) -> Reply {
     let failure = Failure { error_summary: bounded(summary), ..Failure::default() };
     reply::<()>(&[], Some(&failure), mark).expect("a bounded text stays under the limit")
 }
 
 /// Texts for people, cut at a length that no form shows anyway.
-pub fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     const LONGEST: usize = 2_000;
     text.chars().take(LONGEST).collect()
 }

@@ -21,7 +21,7 @@ use hookgate_script::prelude::time::Time;
 use hookgate_script::prelude::url::Address;
 
 /// `data` of one hook.
-pub trait Payload: DeserializeOwned + Send + Sync + 'static {
+pub(crate) trait Payload: DeserializeOwned + Send + Sync + 'static {
     /// Paths of members that `raw` hands out as secrets.
     const SECRETS: &'static [Path] = &[];
 
@@ -37,7 +37,7 @@ pub trait Payload: DeserializeOwned + Send + Sync + 'static {
 ///
 /// The body is shared with the server that received it, so a password or code in it cannot be overwritten from here; it
 /// is freed with the call. It never prints.
-pub struct Call<D> {
+pub(crate) struct Call<D> {
     inner: Arc<Inner<D>>,
     /// Whoever called wants it tried out.
     tried: bool,
@@ -71,7 +71,7 @@ impl<D: Payload> Call<D> {
     ///
     /// # Errors
     /// As [`wire::decode`].
-    pub fn decode(hook: &'static str, body: &Bytes) -> Result<Self, HookError> {
+    pub(crate) fn decode(hook: &'static str, body: &Bytes) -> Result<Self, HookError> {
         let Read { envelope, data, text, notes } = wire::decode::<D>(hook, body, D::DECISIVE)?;
         let inner = Inner {
             id: envelope.id.filter(|id| !id.is_empty()),
@@ -87,26 +87,26 @@ impl<D: Payload> Call<D> {
 
     /// The same call as one that is only tried out.
     #[must_use]
-    pub fn as_preview(self) -> Self {
+    pub(crate) fn as_preview(self) -> Self {
         Self { tried: true, ..self }
     }
 
     /// As it came.
-    pub fn body(&self) -> &Bytes {
+    pub(crate) fn body(&self) -> &Bytes {
         &self.inner.body
     }
 
-    pub fn data(&self) -> &D {
+    pub(crate) fn data(&self) -> &D {
         &self.inner.data
     }
 
-    pub fn request_type(&self) -> Option<&str> {
+    pub(crate) fn request_type(&self) -> Option<&str> {
         self.inner.request_type.as_deref()
     }
 
     /// Okta marks a preview only by the address of its own console. Only the path counts: the rest of an address is written
     /// by whoever signs in.
-    pub fn preview(&self) -> bool {
+    pub(crate) fn preview(&self) -> bool {
         let url = || self.web()?.url.as_ref()?.value.as_deref();
         self.tried || url().is_some_and(is_of_console)
     }
@@ -120,7 +120,7 @@ impl<D: Payload> Call<D> {
     }
 
     /// `eventId`, or where that is missing the id of the end user's request (contract, section 4).
-    pub fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts {
         let request_id = self.request_id();
         Facts {
             provider_id: self.inner.id.clone().or_else(|| request_id.clone()),
@@ -151,7 +151,7 @@ impl<D: Payload> Call<D> {
     }
 
     /// Registers what all requests have in common, on the value named last.
-    pub fn register(library: &mut Library)
+    pub(crate) fn register(library: &mut Library)
     where
         Self: Variant + Clone,
     {
@@ -232,11 +232,11 @@ fn hide(value: &mut Dynamic, path: &[&str]) {
 }
 
 /// Absent is `()`.
-pub fn text(value: &Text) -> Dynamic {
+pub(crate) fn text(value: &Text) -> Dynamic {
     value.clone().map_or(Dynamic::UNIT, Dynamic::from)
 }
 
 /// Absent or no time is `()`.
-pub fn time(value: &Text) -> Dynamic {
+pub(crate) fn time(value: &Text) -> Dynamic {
     value.as_deref().and_then(|text| Time::parse(text).ok()).map_or(Dynamic::UNIT, Dynamic::from)
 }

@@ -27,19 +27,19 @@ use hookgate_script::lint::advice::{Advice, Conflict, Refusal};
 
 mod commands;
 mod recorded;
-pub mod request;
+pub(crate) mod request;
 mod samples;
 pub(in crate::okta) mod shape;
 mod value;
 
-pub struct Saml;
+pub(crate) struct Saml;
 
 type Request = Call<Data>;
 
 /// Everything that a SAML script can ask for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Command {
+pub(crate) enum Command {
     AddAttribute {
         name: String,
         format: String,

@@ -36,12 +36,12 @@ mod verdict;
 pub(in crate::okta) use verdict::OURSELVES;
 use verdict::Verdict;
 
-pub struct Telephony;
+pub(crate) struct Telephony;
 
 type Request = Call<Data>;
 
 #[derive(Deserialize)]
-pub struct Data {
+pub(crate) struct Data {
     #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
     #[serde(default, rename = "userProfile", deserialize_with = "wire::object")]
@@ -73,17 +73,17 @@ struct Recipient {
 #[derive(Deserialize)]
 struct Message {
     #[serde(default, rename = "msgTemplate", deserialize_with = "wire::hidden")]
-    text: Option<Hidden>,
+    pub text: Option<Hidden>,
     #[serde(default, rename = "phoneNumber", deserialize_with = "wire::text")]
     phone: Text,
     #[serde(default, rename = "otpExpires", deserialize_with = "wire::text")]
     expires: Text,
     #[serde(default, rename = "deliveryChannel", deserialize_with = "wire::text")]
-    channel: Text,
+    pub channel: Text,
     #[serde(default, rename = "otpCode", deserialize_with = "wire::hidden")]
     otp: Option<Hidden>,
     #[serde(default, deserialize_with = "wire::text")]
-    locale: Text,
+    pub locale: Text,
     /// Where the beta of 2022 had `requestType`.
     #[serde(default, rename = "eventAction", deserialize_with = "wire::text")]
     action: Text,

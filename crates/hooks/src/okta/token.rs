@@ -31,17 +31,17 @@ use hookgate_script::prelude::json;
 mod advice;
 pub(in crate::okta) mod claims;
 mod recorded;
-pub mod request;
+pub(crate) mod request;
 mod samples;
 
-pub struct Token;
+pub(crate) struct Token;
 
 type Request = Call<Data>;
 
 /// One of the two tokens that can be changed: what `id_token` and `access_token` mean in scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TokenPatch {
+pub(crate) enum TokenPatch {
     IdToken,
     AccessToken,
 }
@@ -49,7 +49,7 @@ pub enum TokenPatch {
 /// Everything that a token script can ask for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Command {
+pub(crate) enum Command {
     Patch { target: TokenPatch, operation: Operation },
     Refuse { text: ImmutableString },
 }

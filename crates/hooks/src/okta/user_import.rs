@@ -25,17 +25,17 @@ use hookgate_script::prelude::json;
 
 mod advice;
 mod recorded;
-pub mod request;
+pub(crate) mod request;
 mod samples;
 
-pub struct UserImport;
+pub(crate) struct UserImport;
 
 type Request = Call<Data>;
 
 /// Everything that an import script can ask for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Command {
+pub(crate) enum Command {
     CreateUser,
     LinkUser { id: ImmutableString },
     SetProfile(JsonMap<String, Value>),

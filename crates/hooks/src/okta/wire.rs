@@ -25,66 +25,66 @@ mod repair;
 mod tree;
 
 /// A text, or absent.
-pub type Text = Option<ImmutableString>;
+pub(crate) type Text = Option<ImmutableString>;
 
 /// A list of texts, or absent.
-pub type Texts = Option<Vec<ImmutableString>>;
+pub(crate) type Texts = Option<Vec<ImmutableString>>;
 
 /// A path of member names from the root of a call.
-pub type Path = &'static [&'static str];
+pub(crate) type Path = &'static [&'static str];
 
 /// What every call of Okta's has around its `data`.
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "D: Deserialize<'de>"))]
-pub struct Envelope<D> {
+pub(crate) struct Envelope<D> {
     #[serde(default, rename = "eventId", alias = "eventID", deserialize_with = "text")]
-    pub id: Text,
+    pub(crate) id: Text,
     #[serde(default, rename = "eventTime", deserialize_with = "text")]
-    pub time: Text,
+    pub(crate) time: Text,
     #[serde(default, rename = "eventType", deserialize_with = "text")]
-    pub event_type: Text,
+    pub(crate) event_type: Text,
     #[serde(default, deserialize_with = "text")]
-    pub source: Text,
+    pub(crate) source: Text,
     #[serde(default, rename = "requestType", deserialize_with = "text")]
-    pub request_type: Text,
+    pub(crate) request_type: Text,
     #[serde(default = "absent", deserialize_with = "object")]
-    pub data: Option<D>,
+    pub(crate) data: Option<D>,
 }
 
 /// A call as it was read.
-pub struct Read<D> {
-    pub envelope: Envelope<D>,
-    pub data: D,
+pub(crate) struct Read<D> {
+    pub(crate) envelope: Envelope<D>,
+    pub(crate) data: D,
     /// The text that was read, where it is not the body: faults of its encoding are replaced, and numbers that are too large for a
     /// script are texts.
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
     /// What could not be read as it was sent: one sentence each, without a value.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// `data.context.request`: the end user's request to Okta.
 #[derive(Debug, Default, Deserialize)]
-pub struct WebRequest {
+pub(crate) struct WebRequest {
     #[serde(default, deserialize_with = "text")]
-    pub id: Text,
+    pub(crate) id: Text,
     #[serde(default, deserialize_with = "text")]
-    pub method: Text,
+    pub(crate) method: Text,
     #[serde(default, deserialize_with = "object")]
-    pub url: Option<WebUrl>,
+    pub(crate) url: Option<WebUrl>,
     #[serde(default, rename = "ipAddress", deserialize_with = "text")]
-    pub ip: Text,
+    pub(crate) ip: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct WebUrl {
+pub(crate) struct WebUrl {
     #[serde(default, deserialize_with = "text")]
-    pub value: Text,
+    pub(crate) value: Text,
 }
 
 /// An open map of the org's own attributes, in the form scripts read. A member twice is refused: two readers of the same
 /// call could take different ones.
 #[derive(Clone, Debug, Default)]
-pub struct Attributes(pub Map);
+pub(crate) struct Attributes(pub Map);
 
 fn absent<D>() -> Option<D> {
     None
@@ -94,7 +94,11 @@ fn absent<D>() -> Option<D> {
 ///
 /// # Errors
 /// Empty, not JSON, another hook's call, or of a form of which nothing can be used.
-pub fn decode<D: DeserializeOwned>(hook: &'static str, body: &Bytes, decisive: &[Path]) -> Result<Read<D>, HookError> {
+pub(crate) fn decode<D: DeserializeOwned>(
+    hook: &'static str,
+    body: &Bytes,
+    decisive: &[Path],
+) -> Result<Read<D>, HookError> {
     if body.is_empty() {
         return Err(HookError::Empty);
     }
@@ -125,7 +129,7 @@ fn whole<D>(
 }
 
 /// An object, or absent. An array is none: serde alone would take one for the members in order.
-pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     struct ObjectVisitor<T>(PhantomData<T>);
     impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
         type Value = Option<T>;
@@ -146,7 +150,7 @@ pub fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -
 }
 
 /// `true`, `false`, or absent.
-pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     struct FlagVisitor;
     impl Visitor<'_> for FlagVisitor {
         type Value = Option<bool>;
@@ -167,7 +171,7 @@ pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, 
 }
 
 /// A list of texts, or absent.
-pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
+pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
     struct Item(ImmutableString);
     impl<'de> Deserialize<'de> for Item {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -198,7 +202,7 @@ pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Err
 }
 
 /// A list of anything, or absent.
-pub fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Dynamic>>, D::Error> {
+pub(crate) fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Dynamic>>, D::Error> {
     struct ItemsVisitor;
     impl<'de> Visitor<'de> for ItemsVisitor {
         type Value = Option<Vec<Dynamic>>;
@@ -224,7 +228,7 @@ pub fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Dy
 }
 
 /// A text; numbers and booleans are written out, `null` is absent.
-pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
     struct TextVisitor;
     impl<'de> Visitor<'de> for TextVisitor {
         type Value = Text;
@@ -269,7 +273,7 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error
 }
 
 /// A text that must not be seen; numbers are written out.
-pub fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hidden>, D::Error> {
+pub(crate) fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hidden>, D::Error> {
     Ok(text(deserializer)?.map(|text| Hidden::new(text.as_str())))
 }
 
@@ -329,12 +333,12 @@ impl<'de> Deserialize<'de> for Attributes {
 
 impl Attributes {
     /// An attribute's text, if it is one.
-    pub fn text(&self, name: &str) -> Text {
+    pub(crate) fn text(&self, name: &str) -> Text {
         self.0.get(name).and_then(|value| value.clone().into_immutable_string().ok())
     }
 
     /// As scripts get it: a map they cannot write to.
-    pub fn read_only(&self) -> Dynamic {
+    pub(crate) fn read_only(&self) -> Dynamic {
         Dynamic::from_map(self.0.clone()).into_read_only()
     }
 }

@@ -70,7 +70,7 @@ fn allowed(value: &Value) -> Value {
 }
 
 /// What stands for a value that is not kept.
-pub fn kind(value: &Value) -> Value {
+pub(crate) fn kind(value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,
         Value::Bool(_) => json!("(true or false)"),
@@ -90,11 +90,16 @@ pub fn short(text: &str, most: usize) -> String {
 }
 
 /// What stands for a member of a captured request that is not kept.
-pub const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// The request of a captured call: what stands below one of the `allowed` paths, without what is `secret`; every other value
 /// is replaced. Paths are lists of names; `*` stands for any one. Gives the pointers of what was replaced, the first hundred.
-pub fn request(body: &Value, allowed: &[&[&str]], secret: &[&[&str]], more: &[Vec<String>]) -> (Value, Vec<String>) {
+pub fn request(
+    body: &Value,
+    allowed: &[&[&str]],
+    secret: &[&[&str]],
+    more: &[Vec<String>],
+) -> (Value, Vec<String>) {
     let mut walk = Walk { allowed, secret, more, path: Vec::new(), replaced: Vec::new() };
     let kept = walk.value(body);
     (kept, walk.replaced)

@@ -40,7 +40,7 @@ impl Credentials {
     }
 
     /// Names of members that are not sent as a test states them. A secret is compared in constant time.
-    pub fn other_members(&self, stated: &Value) -> Vec<String> {
+    pub(crate) fn other_members(&self, stated: &Value) -> Vec<String> {
         let Value::Object(stated) = stated else { return vec!["no map is stated".to_owned()] };
         let other = stated.iter().filter(|(name, value)| match (self.secret(name), value) {
             (Some(secret), Value::String(text)) => !secret.matches(text.as_bytes()),
@@ -51,7 +51,7 @@ impl Credentials {
     }
 
     /// Drops the secrets, once the question is answered.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.secrets.clear();
     }
 }

@@ -146,7 +146,7 @@ impl Ring {
     }
 
     /// The files to watch; when one changes, call [`Ring::reload`].
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         self.sources.iter().filter_map(|source| match source {
             Source::File { path, .. } => Some(path.as_path()),
             Source::Env(_) => None,

@@ -42,7 +42,7 @@ impl Compiler {
     }
 
     /// What is wrong with the files of tests that cannot be used.
-    pub fn broken_tests(&self) -> impl Iterator<Item = &Finding> {
+    pub(crate) fn broken_tests(&self) -> impl Iterator<Item = &Finding> {
         self.broken_tests.values().flatten()
     }
 

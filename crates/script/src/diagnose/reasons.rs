@@ -9,11 +9,11 @@ pub struct FailureReason {
     pub in_tests: bool,
 }
 
-pub const TIMEOUT: &str = "timeout";
-pub const LIMIT: &str = "limit";
-pub const SCRIPT_ERROR: &str = "script_error";
-pub const BAD_COMMAND: &str = "bad_command";
-pub const PANIC: &str = "panic";
+pub(crate) const TIMEOUT: &str = "timeout";
+pub(crate) const LIMIT: &str = "limit";
+pub(crate) const SCRIPT_ERROR: &str = "script_error";
+pub(crate) const BAD_COMMAND: &str = "bad_command";
+pub(crate) const PANIC: &str = "panic";
 pub const NOT_SENT: &str = "not_sent";
 pub const BUSY: &str = "busy";
 pub const OVERLOAD: &str = "overload";

@@ -15,12 +15,12 @@ use hookgate_model::finding::{Finding, nearest};
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     /// The script that was entered, as the sources call it.
-    pub file: &'a str,
-    pub entry: &'a str,
+    pub(crate) file: &'a str,
+    pub(crate) entry: &'a str,
     /// Why the budget ended the run, if it did.
-    pub stopped: Option<Limit>,
+    pub(crate) stopped: Option<Limit>,
     /// Line and column to use where Rhai gives none, as for limits.
-    pub last_seen: Option<(usize, usize)>,
+    pub(crate) last_seen: Option<(usize, usize)>,
 }
 
 /// Longest text taken over from a thrown value, in characters.

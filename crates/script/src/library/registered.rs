@@ -10,13 +10,13 @@ use crate::shape::{Shape, WrittenType};
 
 /// A Rust function as it was registered.
 #[derive(Clone, Debug)]
-pub struct Registration {
-    pub name: &'static str,
+pub(crate) struct Registration {
+    pub(crate) name: &'static str,
     /// The place of its row in the table; none for an overload.
-    pub row: Option<usize>,
+    pub(crate) row: Option<usize>,
     /// The types of its arguments; that of the receiver comes first.
-    pub takes: Vec<TypeId>,
-    pub gives: TypeId,
+    pub(crate) takes: Vec<TypeId>,
+    pub(crate) gives: TypeId,
 }
 
 /// What the signatures of a library say and its functions do not do, or the reverse. `others` have the types that it names

@@ -63,7 +63,7 @@ impl Advice {
 }
 
 /// The advice of a hook with an engine that makes its commands on trial.
-pub struct Review {
+pub(crate) struct Review {
     pub(crate) advice: &'static Advice,
     engine: Engine,
     constants: Vec<(&'static str, Dynamic)>,
@@ -77,7 +77,7 @@ pub(crate) struct Refused {
 }
 
 impl Review {
-    pub fn of(library: &'static Finished, advice: &'static Advice) -> Self {
+    pub(crate) fn of(library: &'static Finished, advice: &'static Advice) -> Self {
         let engine = engine::sandbox(
             &[prelude::library(), library],
             &Limits::default(),

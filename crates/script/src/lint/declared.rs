@@ -9,9 +9,9 @@ use crate::parameters::{Declaration, Declared, Form, NAME, Parameter, find};
 use hookgate_model::finding::nearest;
 
 /// What a script declares, and what it and all that it imports read.
-pub struct Parameters<'a> {
-    pub declared: &'a Declared,
-    pub reads: Reads,
+pub(crate) struct Parameters<'a> {
+    pub(crate) declared: &'a Declared,
+    pub(crate) reads: Reads,
 }
 
 pub(super) fn check(input: &Input, report: &mut Report) {

@@ -14,7 +14,7 @@ use crate::shape::Shape;
 
 /// Functions that Rhai brings along: name → how many arguments they take, a method's receiver included.
 #[derive(Clone, Debug, Default)]
-pub struct Standard {
+pub(crate) struct Standard {
     functions: BTreeMap<String, BTreeSet<usize>>,
     /// Those of them that take anything as their first argument.
     generic: BTreeSet<(String, usize)>,
@@ -27,7 +27,7 @@ const SYNTACTIC: [(&str, usize); 7] =
 
 impl Standard {
     /// The functions and properties of `engine`'s packages.
-    pub fn of(engine: &Engine) -> Self {
+    pub(crate) fn of(engine: &Engine) -> Self {
         let mut standard = Self::default();
         let rows = engine.collect_fn_metadata(
             None,
@@ -98,7 +98,7 @@ pub struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// `entries` are the prelude's and the hook's; `foreign` maps a command of another hook to that hook's name.
-    pub fn new(
+    pub(crate) fn new(
         entries: impl IntoIterator<Item = &'a Entry>,
         standard: &'a Standard,
         foreign: &'a BTreeMap<String, String>,

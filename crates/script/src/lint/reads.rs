@@ -9,7 +9,7 @@ use crate::lint::values::links;
 use crate::prelude::lookups;
 
 /// The functions whose first argument names a connector.
-pub const ACTIONS: [&str; 14] = [
+pub(crate) const ACTIONS: [&str; 14] = [
     "notify",
     "post",
     "put",
@@ -27,7 +27,7 @@ pub const ACTIONS: [&str; 14] = [
 ];
 
 /// The function that names a connector to send a message through.
-pub const WAY: &str = "via";
+pub(crate) const WAY: &str = "via";
 
 /// Names that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Reads {
     }
 
     /// What `ast` reads itself.
-    pub fn of(ast: &AST) -> Self {
+    pub(crate) fn of(ast: &AST) -> Self {
         let mut reads = Self::nothing();
         let (mut seen, mut understood) = (0, 0);
         ast.walk(&mut |path| {

@@ -9,8 +9,8 @@ use rhai::{AST, ASTNode, Expr, FnAccess, Position, Stmt};
 
 /// A function or closure of a file.
 pub(crate) struct Function {
-    pub(crate) name: String,
-    pub(crate) parameters: Vec<String>,
+    pub name: String,
+    pub parameters: Vec<String>,
     pub(crate) private: bool,
     /// Of its name, if the text has it; else of its `{`.
     pub(crate) position: Position,

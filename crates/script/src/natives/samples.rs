@@ -7,7 +7,7 @@ use rhai::{Array, Blob, Dynamic, FnPtr, ImmutableString, Map};
 
 /// Stands where a function takes anything. It has a type of its own, so that no other form of the function fits better.
 #[derive(Clone, Copy, Debug)]
-pub struct Anything;
+pub(crate) struct Anything;
 
 /// The smallest value of a type of Rhai's; nothing for types that it does not know.
 pub fn smallest(shape: TypeId) -> Option<Dynamic> {

@@ -14,11 +14,11 @@ use crate::prelude::url::Address;
 /// The size of one value or of all arguments of a call. A text that stands in a list twice counts twice, though it is in
 /// memory once: that is what copying it out costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Size {
+pub(crate) struct Size {
     /// Values, those inside arrays and maps included.
-    pub nodes: u64,
+    pub(crate) nodes: u64,
     /// Bytes of texts, keys of maps and blobs.
-    pub text: u64,
+    pub(crate) text: u64,
 }
 
 /// Larger values count as [`BEYOND`]: no limit of a run lets them pass.
@@ -32,7 +32,7 @@ impl Size {
     ///
     /// # Errors
     /// It nests deeper than [`MAX_LEVELS`]: [`Stopped::Levels`]. No script can catch that.
-    pub fn of(value: &Dynamic) -> Result<Self, Box<EvalAltResult>> {
+    pub(crate) fn of(value: &Dynamic) -> Result<Self, Box<EvalAltResult>> {
         Self::measure([value])
     }
 
@@ -40,7 +40,7 @@ impl Size {
     ///
     /// # Errors
     /// As [`Size::of`], for any of them.
-    pub fn of_all(arguments: &[&mut Dynamic]) -> Result<Self, Box<EvalAltResult>> {
+    pub(crate) fn of_all(arguments: &[&mut Dynamic]) -> Result<Self, Box<EvalAltResult>> {
         Self::measure(arguments.iter().map(|argument| &**argument))
     }
 

@@ -100,7 +100,7 @@ const OURS: &[(Cost, &[&str])] = &[
 ];
 
 /// What one of Rhai's functions costs; nothing if it is not classified.
-pub fn of(row: &FuncMetadata) -> Option<Cost> {
+pub(crate) fn of(row: &FuncMetadata) -> Option<Cost> {
     let name = plain_name(&row.name);
     let Some(large) = row.param_types.iter().find_map(|shape| large(*shape)) else {
         // Numbers and letters only.
@@ -122,7 +122,7 @@ pub fn of(row: &FuncMetadata) -> Option<Cost> {
 }
 
 /// What a function of ours costs that takes such parameters.
-pub fn of_ours(name: &str, parameters: &[TypeId]) -> Cost {
+pub(crate) fn of_ours(name: &str, parameters: &[TypeId]) -> Cost {
     let getter = name.starts_with("get$");
     // A property is there already, or says itself what it costs to make.
     if getter || parameters.is_empty() {

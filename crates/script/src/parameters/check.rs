@@ -44,7 +44,7 @@ pub struct Misfit {
 
 impl Misfit {
     pub const UNKNOWN: &'static str = "config/unknown-parameter";
-    pub const MISSING: &'static str = "config/missing-parameter";
+    pub(crate) const MISSING: &'static str = "config/missing-parameter";
     pub const WRONG: &'static str = "config/wrong-parameter";
 
     /// Where no file is shown: `params.plus must be "allow" or "deny", not "dney" (did you mean "deny"?)`

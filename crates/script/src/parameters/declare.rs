@@ -54,8 +54,8 @@ const MAX_DEPTH: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) place: Position,
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
+    pub message: String,
+    pub help: Option<String>,
 }
 
 /// The declaration of an expression, and everything that is wrong with it.

@@ -4,7 +4,7 @@ use crate::parameters::{Form, Range};
 
 impl Form {
     /// For a sentence that says what a value must be: `a whole number, 1 or more`.
-    pub fn wanted(&self) -> String {
+    pub(crate) fn wanted(&self) -> String {
         match self {
             Self::Any => "a value".to_owned(),
             Self::Text(None) => "a text".to_owned(),

@@ -9,7 +9,7 @@ use crate::password::{Form, Options, Problem, Reason, Stored, bounded, parts};
 
 /// How bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// As they are, in UTF-8.
     Text,
     Hex,
@@ -18,38 +18,38 @@ pub enum Encoding {
 
 /// What somebody knows of a hash.
 #[derive(Clone, Debug)]
-pub struct Description {
+pub(crate) struct Description {
     /// `md5`, `sha1`, `sha256`, `sha384`, `sha512`; or `pbkdf2-sha1` and its like, or `firebase-scrypt`. A `pattern` that is a call
     /// needs none.
-    pub format: Option<String>,
+    pub(crate) format: Option<String>,
     /// Of the hash itself.
-    pub encoding: Encoding,
-    pub salt: Option<String>,
-    pub salt_encoding: Encoding,
+    pub(crate) encoding: Encoding,
+    pub(crate) salt: Option<String>,
+    pub(crate) salt_encoding: Encoding,
     /// Of PBKDF2, or of a digest with `again`.
-    pub iterations: Option<u32>,
+    pub(crate) iterations: Option<u32>,
     /// Bytes of the hash, if it is to be checked that it has so many.
-    pub length: Option<usize>,
+    pub(crate) length: Option<usize>,
     /// Of a digest: what is hashed, `salt+password`, or all of it, `md5(md5(password)+salt)`.
-    pub pattern: Option<String>,
+    pub(crate) pattern: Option<String>,
     /// Of a digest in rounds: what is computed after the first, with `digest` for what came before.
-    pub again: Option<String>,
+    pub(crate) again: Option<String>,
     /// A digest of the password alone is meant.
-    pub unsalted: bool,
+    pub(crate) unsalted: bool,
     /// Of `firebase-scrypt`.
-    pub project: Option<Project>,
-    pub options: Options,
+    pub(crate) project: Option<Project>,
+    pub(crate) options: Options,
 }
 
 /// Names of formats, for messages.
-pub const FORMATS: &str = "md5, sha1, sha256, sha384, sha512, pbkdf2-sha1, pbkdf2-sha224, pbkdf2-sha256, pbkdf2-sha384, \
+pub(crate) const FORMATS: &str = "md5, sha1, sha256, sha384, sha512, pbkdf2-sha1, pbkdf2-sha224, pbkdf2-sha256, pbkdf2-sha384, \
                            pbkdf2-sha512, firebase-scrypt";
 
 /// Reads a hash with the help of its description.
 ///
 /// # Errors
 /// The description does not fit, or the hash is not what it says.
-pub fn read(text: &str, description: &Description) -> Result<Stored, Problem> {
+pub(crate) fn read(text: &str, description: &Description) -> Result<Stored, Problem> {
     let text = bounded(text, description.options)?;
     let salt =
         description.salt.as_deref().map(|salt| decoded(salt, description.salt_encoding, "`salt`")).transpose()?;

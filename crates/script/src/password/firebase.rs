@@ -27,10 +27,10 @@ pub(super) struct Firebase {
 #[derive(Clone, Debug)]
 pub struct Project {
     /// In base64, as the console shows them.
-    pub signer_key: String,
-    pub salt_separator: String,
-    pub rounds: u32,
-    pub mem_cost: u32,
+    pub(crate) signer_key: String,
+    pub(crate) salt_separator: String,
+    pub(crate) rounds: u32,
+    pub(crate) mem_cost: u32,
 }
 
 impl Firebase {

@@ -13,7 +13,7 @@ use crate::password::{Ceilings, MAX_PASSWORD_BYTES, Problem, Reason, Stored};
 
 /// A number of places, and a number of those who may wait for one.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     places: usize,
     benches: usize,
     state: Mutex<State>,
@@ -28,29 +28,29 @@ struct State {
 
 /// A place, until it is dropped.
 #[derive(Debug)]
-pub struct Turn<'g>(&'g Gate);
+pub(crate) struct Turn<'g>(&'g Gate);
 
 /// How many verifications are in work at once: one per core, for they do nothing but compute.
-pub fn at_once() -> usize {
+pub(crate) fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The gate of calls that somebody waits for. Twice as many wait as are in work: of the threads for slow scripts, four per
 /// core, one per core stays free of passwords; and as one script may hold half of the threads, it leaves others a bench.
-pub fn serving() -> &'static Gate {
+pub(crate) fn serving() -> &'static Gate {
     static GATE: LazyLock<Gate> = LazyLock::new(|| Gate::new(at_once(), 2 * at_once()));
     &GATE
 }
 
 /// The gate of tests of scripts: they run beside the calls on threads that give way to them, and must not hold their places.
 /// No test is refused because others wait.
-pub fn testing() -> &'static Gate {
+pub(crate) fn testing() -> &'static Gate {
     static GATE: LazyLock<Gate> = LazyLock::new(|| Gate::new(at_once(), usize::MAX));
     &GATE
 }
 
 impl Gate {
-    pub fn new(places: usize, benches: usize) -> Self {
+    pub(crate) fn new(places: usize, benches: usize) -> Self {
         Self { places: places.max(1), benches, state: Mutex::default(), freed: Condvar::new() }
     }
 
@@ -59,7 +59,7 @@ impl Gate {
     /// # Errors
     /// The password is too long, or so long that it makes this hash too costly; or no turn came before `deadline` less what
     /// the verification takes.
-    pub fn verify(
+    pub(crate) fn verify(
         &self,
         stored: &Stored,
         password: &[u8],
@@ -79,7 +79,7 @@ impl Gate {
     ///
     /// # Errors
     /// Too many wait already, or no place was free until `latest`.
-    pub fn turn(&self, latest: Instant) -> Result<Turn<'_>, Problem> {
+    pub(crate) fn turn(&self, latest: Instant) -> Result<Turn<'_>, Problem> {
         let mut state = self.lock();
         if state.working < self.places {
             state.working += 1;

@@ -19,7 +19,7 @@ mod account;
 mod mail;
 
 /// The heading of the page, and what tells these commands from those of a hook.
-pub const FAMILY: &str = "Actions";
+pub(crate) const FAMILY: &str = "Actions";
 
 /// The longest message or body, as JSON.
 const MAX_BYTES: usize = 256 * 1024;

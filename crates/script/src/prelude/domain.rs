@@ -13,7 +13,7 @@ const IDNA: Uts46 = Uts46::new();
 ///
 /// Letters, digits, hyphens and dots only; labels of 1 to 63, 253 in all (RFC 1035); not an address in numbers. Names in
 /// other scripts become A-labels; those with invisible or direction-changing characters are refused.
-pub fn checked(written: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn checked(written: &str) -> Option<Cow<'_, str>> {
     let name = written.strip_suffix('.').unwrap_or(written);
     match scan(name) {
         Shape::Plain => Some(Cow::Borrowed(name)),
@@ -27,7 +27,7 @@ pub fn checked(written: &str) -> Option<Cow<'_, str>> {
 ///
 /// False for names that only *map* to the checked form, such as full-width letters: whoever compares the stored text
 /// later sees another name.
-pub fn is_plain(written: &str, checked: &str) -> bool {
+pub(crate) fn is_plain(written: &str, checked: &str) -> bool {
     let name = written.strip_suffix('.').unwrap_or(written);
     if name.eq_ignore_ascii_case(checked) {
         return true;
@@ -43,7 +43,7 @@ pub fn is_plain(written: &str, checked: &str) -> bool {
 
 /// Whether the entry of a list covers `domain` (in its checked form): `example.com` covers itself only,
 /// `*.example.com` its subdomains only. An entry that is not a domain covers nothing.
-pub fn covers(entry: &str, domain: &str) -> bool {
+pub(crate) fn covers(entry: &str, domain: &str) -> bool {
     if domain.is_empty() {
         return false;
     }
@@ -59,7 +59,7 @@ pub fn covers(entry: &str, domain: &str) -> bool {
 }
 
 /// Whether `domain` is a subdomain of `parent`, at any depth. Both in their checked form.
-pub fn is_below(domain: &str, parent: &str) -> bool {
+pub(crate) fn is_below(domain: &str, parent: &str) -> bool {
     let rest = domain.strip_suffix(parent).and_then(|rest| rest.strip_suffix('.'));
     !parent.is_empty() && rest.is_some_and(|rest| !rest.is_empty())
 }

@@ -36,7 +36,7 @@ impl Email {
     }
 
     /// As [`Email::parse`], without copying the text.
-    pub fn from_text(text: ImmutableString) -> Self {
+    pub(crate) fn from_text(text: ImmutableString) -> Self {
         let parts = split(&text).map(|(local, written, domain)| {
             let plain = domain.as_ref() == written || domain::is_plain(written, &domain);
             (local, ImmutableString::from(domain.as_ref()), plain)
@@ -46,38 +46,38 @@ impl Email {
     }
 
     /// The address as it was given.
-    pub fn text(&self) -> ImmutableString {
+    pub(crate) fn text(&self) -> ImmutableString {
         self.0.text.clone()
     }
 
     /// The part before the last `@`, letter case kept; empty if the address is not valid.
-    pub fn local(&self) -> &str {
+    pub(crate) fn local(&self) -> &str {
         &self.0.text[self.0.local.clone()]
     }
 
     /// The domain as lower-case A-label without root dot; empty if the address is not valid.
-    pub fn domain(&self) -> &ImmutableString {
+    pub(crate) fn domain(&self) -> &ImmutableString {
         &self.0.domain
     }
 
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         !self.0.domain.is_empty()
     }
 
     /// Whether the domain is written in ordinary characters, so that the stored text names the domain that was checked.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.0.plain
     }
 
     /// What follows the first `+` of the local part. Quoted local parts have no tags.
-    pub fn tag(&self) -> Option<&str> {
+    pub(crate) fn tag(&self) -> Option<&str> {
         let local = self.local();
         let (name, tag) = local.split_once('+')?;
         (!name.is_empty() && !local.starts_with('"')).then_some(tag)
     }
 
     /// The address in lower case without its tag, to find one mailbox behind several spellings; empty if not valid.
-    pub fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         if !self.is_valid() {
             return String::new();
         }
@@ -89,12 +89,12 @@ impl Email {
     }
 
     /// Whether an entry covers the domain: `example.com` exactly, `*.example.com` its subdomains only.
-    pub fn domain_in<'a>(&self, mut entries: impl Iterator<Item = &'a str>) -> bool {
+    pub(crate) fn domain_in<'a>(&self, mut entries: impl Iterator<Item = &'a str>) -> bool {
         self.is_valid() && entries.any(|entry| domain::covers(entry, self.domain()))
     }
 
     /// Whether two addresses are the same mailbox: same local part to the letter, same domain in its checked form.
-    pub fn same_as(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         match (self.is_valid(), other.is_valid()) {
             (true, true) => self.local() == other.local() && self.domain() == other.domain(),
             _ => self.0.text == other.0.text,

@@ -18,7 +18,7 @@ mod ldap;
 mod sql;
 
 /// The heading of the page.
-pub const FAMILY: &str = "Lookups";
+pub(crate) const FAMILY: &str = "Lookups";
 
 /// The functions whose first argument names a connector that is asked.
 pub const FUNCTIONS: [&str; 4] = ["http", "sql", "ldap", "okta"];

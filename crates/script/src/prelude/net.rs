@@ -27,12 +27,12 @@ impl Ip {
     }
 
     /// As it was given.
-    pub fn text(&self) -> &ImmutableString {
+    pub(crate) fn text(&self) -> &ImmutableString {
         &self.text
     }
 
     /// The address, if the text is one.
-    pub fn address(&self) -> Option<IpAddr> {
+    pub(crate) fn address(&self) -> Option<IpAddr> {
         self.address
     }
 
@@ -40,14 +40,14 @@ impl Ip {
     ///
     /// # Errors
     /// `network` is neither a network nor an address.
-    pub fn is_in(&self, network: &str) -> Result<bool, String> {
+    pub(crate) fn is_in(&self, network: &str) -> Result<bool, String> {
         let network = parse_network(network)
             .ok_or_else(|| format!("`{network}` is not a network: write it as `10.0.0.0/8` or `2001:db8::/32`"))?;
         Ok(self.address.is_some_and(|address| network.contains(&address)))
     }
 
     /// Whether the address cannot be reached from the internet: private, shared (CGNAT) and link-local ranges. Loopback is not among them.
-    pub fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         match self.address {
             Some(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local() || is_shared(v4),
             Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
@@ -55,7 +55,7 @@ impl Ip {
         }
     }
 
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.address.is_some_and(|address| address.is_loopback())
     }
 

@@ -54,7 +54,7 @@ const LAZY_STATES: usize = 256 * 1024;
 const UNINTERRUPTED: usize = 50_000;
 
 /// A compiled pattern.
-pub struct Pattern {
+pub(crate) struct Pattern {
     engine: Regex,
     nfa: NFA,
     bytes: u64,
@@ -86,7 +86,7 @@ thread_local! {
 ///
 /// # Errors
 /// It is no regular expression, or too large a one; or a limit of the run is reached.
-pub fn compiled(text: &str) -> Fallible<Arc<Pattern>> {
+pub(crate) fn compiled(text: &str) -> Fallible<Arc<Pattern>> {
     if let Some(pattern) = PATTERNS.get(text) {
         return Ok(pattern);
     }
@@ -99,7 +99,7 @@ pub fn compiled(text: &str) -> Fallible<Arc<Pattern>> {
 ///
 /// # Errors
 /// The text is no regular expression, or one that is too costly to read; or a limit of the run is reached.
-pub fn parsed(text: &str) -> Fallible<Hir> {
+pub(crate) fn parsed(text: &str) -> Fallible<Hir> {
     if text.len() > MAX_TEXT {
         return Err(format!("a pattern has {MAX_TEXT} bytes at most, this one has {}", text.len()).into());
     }
@@ -164,7 +164,7 @@ impl Pattern {
     ///
     /// # Errors
     /// A limit of the run is reached.
-    pub fn is_match(self: &Arc<Self>, text: &str) -> Fallible<bool> {
+    pub(crate) fn is_match(self: &Arc<Self>, text: &str) -> Fallible<bool> {
         if self.is_short(text) {
             let input = Input::new(text).earliest(true);
             return Ok(self.with_cache(|cache| self.engine.search_half_with(cache, &input).is_some()));
@@ -176,7 +176,7 @@ impl Pattern {
     ///
     /// # Errors
     /// A limit of the run is reached.
-    pub fn find(self: &Arc<Self>, text: &str) -> Fallible<Option<Vec<Option<NonMaxUsize>>>> {
+    pub(crate) fn find(self: &Arc<Self>, text: &str) -> Fallible<Option<Vec<Option<NonMaxUsize>>>> {
         let mut slots = vec![None; self.nfa.group_info().slot_len()];
         let found = if self.is_short(text) {
             let input = Input::new(text);
@@ -188,7 +188,7 @@ impl Pattern {
     }
 
     /// The names of its groups, in order; the first is the whole match.
-    pub fn groups(&self) -> impl Iterator<Item = Option<&str>> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Option<&str>> {
         self.engine.group_info().pattern_names(regex_automata::PatternID::ZERO)
     }
 

@@ -65,7 +65,7 @@ impl Phone {
     }
 
     /// As it was given.
-    pub fn text(&self) -> &ImmutableString {
+    pub(crate) fn text(&self) -> &ImmutableString {
         &self.0.text
     }
 
@@ -75,11 +75,11 @@ impl Phone {
     }
 
     /// ISO 3166 in capitals, within `+1` by area; empty if not valid or of no country (satellites).
-    pub fn country(&self) -> &ImmutableString {
+    pub(crate) fn country(&self) -> &ImmutableString {
         &self.found().country
     }
 
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         self.found().kind
     }
 
@@ -88,7 +88,7 @@ impl Phone {
     }
 
     /// The number in its comparable form, or else its text.
-    pub fn shown(&self) -> &ImmutableString {
+    pub(crate) fn shown(&self) -> &ImmutableString {
         if self.is_valid() { self.e164() } else { self.text() }
     }
 

@@ -13,11 +13,11 @@ use hookgate_model::failpoint;
 use hookgate_model::finding;
 
 /// Bytes of one log line, its fields included; longer ones are cut.
-pub const MAX_LINE_BYTES: usize = 4_096;
+pub(crate) const MAX_LINE_BYTES: usize = 4_096;
 
 /// The constant `params`: a handle on the parameters of whichever route runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Params;
+pub(crate) struct Params;
 
 impl Params {
     fn read<R>(body: impl FnOnce(&Map) -> R) -> Fallible<R> {
@@ -46,7 +46,7 @@ fn table(name: &str) -> Fallible<Arc<Table>> {
 }
 
 /// Adds a line to the run's log, within [`MAX_LOG_LINES`] and [`MAX_LINE_BYTES`]. Also where `print` and `debug` go.
-pub fn write_log(run: &mut Context, text: &str, fields: Option<Value>) {
+pub(crate) fn write_log(run: &mut Context, text: &str, fields: Option<Value>) {
     if run.logs.len() < MAX_LOG_LINES {
         run.logs.push(bounded(text, fields));
         return;

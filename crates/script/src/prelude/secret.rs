@@ -13,7 +13,7 @@ use crate::library::{Doc, Library};
 use crate::prelude::{Fallible, compared, printed};
 
 /// What a secret shows instead of itself.
-pub const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// A secret text; `Secret` in scripts. Wiped from memory when the last clone goes.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl Hidden {
     }
 
     /// Whether the secret is `text`; takes the same time wherever they differ (their lengths may be told apart).
-    pub fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         self.0.as_bytes().ct_eq(text.as_bytes()).into()
     }
 }

@@ -9,7 +9,7 @@ use crate::library::{Doc, Library};
 
 /// An immutable set of texts and whole numbers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Set(Arc<Members>);
+pub(crate) struct Set(Arc<Members>);
 
 #[derive(Debug)]
 struct Members {
@@ -23,7 +23,7 @@ impl Set {
     ///
     /// # Errors
     /// A member is neither text nor a whole number.
-    pub fn of(list: &Array) -> Result<Self, String> {
+    pub(crate) fn of(list: &Array) -> Result<Self, String> {
         let mut members =
             Members { items: Vec::with_capacity(list.len()), texts: HashSet::new(), numbers: HashSet::new() };
         for item in list {
@@ -42,16 +42,16 @@ impl Set {
     }
 
     /// The members, in the order in which they were given.
-    pub fn items(&self) -> &[Dynamic] {
+    pub(crate) fn items(&self) -> &[Dynamic] {
         &self.0.items
     }
 
     /// Bytes of all its texts.
-    pub fn text_bytes(&self) -> usize {
+    pub(crate) fn text_bytes(&self) -> usize {
         self.0.texts.iter().map(|text| text.len()).sum()
     }
 
-    pub fn has(&self, text: &str) -> bool {
+    pub(crate) fn has(&self, text: &str) -> bool {
         self.0.texts.contains(text)
     }
 }

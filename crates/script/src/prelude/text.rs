@@ -28,7 +28,7 @@ fn capture(text: &str, pattern: &str) -> Fallible<Dynamic> {
 ///
 /// Letters of other scripts are left out rather than transliterated: how a name is spelled in Latin letters is its owner's
 /// choice, so a script sees an empty text and falls back to something else.
-pub fn ascii_fold(text: &str) -> String {
+pub(crate) fn ascii_fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter.is_ascii() {

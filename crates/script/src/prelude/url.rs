@@ -19,12 +19,12 @@ impl Address {
     }
 
     /// As it was given.
-    pub fn text(&self) -> &ImmutableString {
+    pub(crate) fn text(&self) -> &ImmutableString {
         &self.0
     }
 
     /// The host in lower case without port, if the address has one.
-    pub fn host(&self) -> Option<String> {
+    pub(crate) fn host(&self) -> Option<String> {
         let (authority, _) = self.split().0?;
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let host = match host.strip_prefix('[') {
@@ -35,13 +35,13 @@ impl Address {
     }
 
     /// The path as written; empty if there is none.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         let (authority, rest) = self.split();
         authority.map_or(rest, |(_, path)| path)
     }
 
     /// The first value of a query parameter, decoded.
-    pub fn query(&self, name: &str) -> Option<String> {
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
         let text = self.0.split('#').next().unwrap_or_default();
         let (_, query) = text.split_once('?')?;
         form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())

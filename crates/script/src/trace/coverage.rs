@@ -105,7 +105,7 @@ impl Noted {
 }
 
 /// The lines of a file, compiled without optimisation, that can run.
-pub fn executable_lines(ast: &AST) -> BTreeSet<usize> {
+pub(crate) fn executable_lines(ast: &AST) -> BTreeSet<usize> {
     let mut lines = BTreeSet::new();
     let top_level = ast.statements();
     ast.walk(&mut |path: &[ASTNode]| {

@@ -17,18 +17,18 @@ const COMPARED_BYTES: usize = 4 * MAX_VALUE_BYTES;
 /// One call of a function of a script.
 pub(super) struct Frame {
     /// Calls on Rhai's stack while it runs.
-    pub level: usize,
-    pub function: String,
-    pub file: String,
-    pub line: usize,
+    pub(crate) level: usize,
+    pub(crate) function: String,
+    pub(crate) file: String,
+    pub(crate) line: usize,
     /// The step of its newest line; nothing before its first, and nothing for lines that are left out.
-    pub here: Option<usize>,
+    pub(crate) here: Option<usize>,
     /// What it was called with, until its first line is there.
-    pub given: Vec<Shown>,
+    pub(crate) given: Vec<Shown>,
     /// The steps that are about to set a variable.
-    pub writers: HashMap<String, usize>,
+    pub(crate) writers: HashMap<String, usize>,
     /// Variables that are a part of the request, and which.
-    pub aliases: Vec<(String, String)>,
+    pub(crate) aliases: Vec<(String, String)>,
     /// Variables of the scope that are not its own.
     base: usize,
     known: Vec<Known>,
@@ -53,18 +53,18 @@ struct Loop {
 
 /// A variable that is new or different.
 pub(super) struct Change {
-    pub name: String,
+    pub(crate) name: String,
     /// Nothing for what has no form that tells anybody anything.
-    pub shown: Option<Shown>,
+    pub(crate) shown: Option<Shown>,
     /// The head of a loop set it.
-    pub by_loop: bool,
+    pub(crate) by_loop: bool,
 }
 
 /// A loop began another round.
 pub(super) struct Turn {
-    pub names: Vec<String>,
-    pub file: String,
-    pub line: usize,
+    pub(crate) names: Vec<String>,
+    pub(crate) file: String,
+    pub(crate) line: usize,
 }
 
 impl Change {

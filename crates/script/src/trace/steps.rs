@@ -30,7 +30,7 @@ pub struct Step {
     pub line: usize,
     /// How many functions of scripts led here: 0 in the entry function.
     pub depth: usize,
-    pub function: String,
+    pub(crate) function: String,
     /// What this line made new or different, by the name of the variable; at the first line of a function what it was given,
     /// and at its last, as `return`, what it gave back. At most 400 bytes of each value; a secret is `***`.
     pub changed: Vec<Shown>,
@@ -42,7 +42,7 @@ pub struct Trace {
     /// The first [`MAX_LINES`] of them.
     pub steps: Vec<Step>,
     /// What the script returned; nothing where it failed.
-    pub returned: Option<Dynamic>,
+    pub(crate) returned: Option<Dynamic>,
     /// Where it was when it failed.
     pub failed_at: Option<(String, usize)>,
     /// What the script read of its request, as it is written: `request.email.domain`. The first 200.
@@ -52,7 +52,7 @@ pub struct Trace {
 }
 
 /// What a value of a hook is in JSON: its commands.
-pub type Describe = fn(&Dynamic) -> Vec<Value>;
+pub(crate) type Describe = fn(&Dynamic) -> Vec<Value>;
 
 /// What is gathered while a run is repeated.
 struct Tracing {

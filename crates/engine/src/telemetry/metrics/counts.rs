@@ -28,7 +28,7 @@ impl Counts {
     }
 
     /// Counts so many.
-    pub fn add(&self, value: &'static str, count: u64) {
+    pub(crate) fn add(&self, value: &'static str, count: u64) {
         let slot = self.slots.iter().find(|slot| *slot.value.get_or_init(|| value) == value);
         slot.map_or(&self.other, |slot| &slot.count).fetch_add(count, Ordering::Relaxed);
     }

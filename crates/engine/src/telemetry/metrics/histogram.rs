@@ -29,7 +29,7 @@ impl Default for Buckets {
 
 /// How long things took.
 #[derive(Default)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     buckets: Buckets,
     nanoseconds: AtomicU64,
 }
@@ -44,7 +44,7 @@ pub(super) struct Reading {
 
 impl Histogram {
     /// Counts one duration.
-    pub fn observe(&self, took: Duration) {
+    pub(crate) fn observe(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = FINE_US.partition_point(|bound| bound * 1_000 < nanoseconds);
         self.buckets.0[bucket].fetch_add(1, Ordering::Relaxed);

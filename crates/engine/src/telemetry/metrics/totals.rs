@@ -15,7 +15,7 @@ pub struct Totals {
     pub activated: u64,
     pub refused_releases: u64,
     /// Upper bound in seconds, and how many calls took no longer but longer than the bound before.
-    pub call_seconds: Vec<(f64, u64)>,
+    pub(crate) call_seconds: Vec<(f64, u64)>,
 }
 
 impl Metrics {

@@ -15,7 +15,7 @@ use hookgate_script::library::{Doc, Library};
 
 /// `data` of a call.
 #[derive(Debug, Deserialize)]
-pub struct Data {
+pub(crate) struct Data {
     #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
     /// As it came: patches are tried on it.
@@ -79,12 +79,12 @@ impl Payload for Data {
 
 impl Data {
     /// Whether anything in it is a SAML hook's.
-    pub fn is_recognised(&self) -> bool {
+    pub(crate) fn is_recognised(&self) -> bool {
         self.assertion.is_some()
     }
 
     /// The assertion's members.
-    pub fn assertion(&self) -> &JsonMap<String, Value> {
+    pub(crate) fn assertion(&self) -> &JsonMap<String, Value> {
         self.assertion.as_ref().expect("a call without assertion was refused")
     }
 
@@ -131,7 +131,7 @@ fn texts(value: Option<&Value>) -> Dynamic {
 }
 
 /// Registers the request, called `name`, and the values in it.
-pub fn register(library: &mut Library, name: &'static str) {
+pub(crate) fn register(library: &mut Library, name: &'static str) {
     library.value::<Call<Data>>(name, "An assertion that Okta is about to send to an app.");
     Call::<Data>::register(library);
     register_circumstances(library);

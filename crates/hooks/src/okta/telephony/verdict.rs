@@ -17,7 +17,7 @@ type Fallible<T> = Result<T, Box<EvalAltResult>>;
 /// Everything that a telephony script can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// A provider took the message.
     Report(Delivery),
     /// Nobody sends; Okta believes that we did.
@@ -35,12 +35,12 @@ pub enum Verdict {
 
 /// A connector to send through; `Via` in scripts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Via(ImmutableString);
+pub(crate) struct Via(ImmutableString);
 
 /// One element of `com.okta.telephony.action`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Delivery {
+pub(crate) struct Delivery {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<ImmutableString>,
@@ -61,7 +61,7 @@ enum Status {
 /// The error object; the object form, though one published example has an array (contract, section 14).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
+pub(crate) struct Failure {
     error_summary: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_causes: Option<[Cause; 1]>,

@@ -11,11 +11,11 @@ use crate::okta::token::TokenPatch;
 use crate::okta::wire;
 use crate::okta::wire::{Attributes, Path, Text, WebRequest};
 
-pub mod values;
+pub(crate) mod values;
 
 /// `data` of a call. Every member is optional: client credentials have neither user nor session.
 #[derive(Debug, Deserialize)]
-pub struct Data {
+pub(crate) struct Data {
     #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
     #[serde(default, deserialize_with = "wire::object")]
@@ -121,7 +121,7 @@ struct Rule {
 
 /// A token before it is signed.
 #[derive(Debug, Deserialize)]
-pub struct TokenData {
+pub(crate) struct TokenData {
     #[serde(default, deserialize_with = "wire::object")]
     pub(super) claims: Option<Attributes>,
     #[serde(default, deserialize_with = "wire::object")]
@@ -169,7 +169,7 @@ impl Payload for Data {
 
 impl Data {
     /// A token, if it was requested.
-    pub fn token(&self, target: TokenPatch) -> Option<&TokenData> {
+    pub(crate) fn token(&self, target: TokenPatch) -> Option<&TokenData> {
         match target {
             TokenPatch::IdToken => self.identity.as_deref(),
             TokenPatch::AccessToken => self.access.as_deref(),
@@ -177,7 +177,7 @@ impl Data {
     }
 
     /// Whether anything in it is a token hook's.
-    pub fn is_recognised(&self) -> bool {
+    pub(crate) fn is_recognised(&self) -> bool {
         self.identity.is_some() || self.access.is_some() || self.protocol().is_some()
     }
 
@@ -192,7 +192,7 @@ impl Data {
 
 impl TokenData {
     /// Seconds from being issued to the end.
-    pub fn lifetime(&self) -> Option<i64> {
+    pub(crate) fn lifetime(&self) -> Option<i64> {
         self.token.as_ref()?.lifetime.as_ref()?.expiration.as_ref()?.parse().ok()
     }
 

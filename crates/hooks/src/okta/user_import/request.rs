@@ -15,7 +15,7 @@ type Request = Call<Data>;
 
 /// `data` of a call.
 #[derive(Debug, Deserialize)]
-pub struct Data {
+pub(crate) struct Data {
     #[serde(default, deserialize_with = "wire::object")]
     context: Option<Context>,
     #[serde(default, deserialize_with = "wire::object")]
@@ -101,13 +101,13 @@ impl Payload for Data {
 
 impl Data {
     /// Whether anything in it is an import hook's.
-    pub fn is_recognised(&self) -> bool {
+    pub(crate) fn is_recognised(&self) -> bool {
         self.user.is_some() || self.app_user.is_some()
     }
 }
 
 /// Registers the request, called `name`, and the values in it.
-pub fn register(library: &mut Library, name: &'static str) {
+pub(crate) fn register(library: &mut Library, name: &'static str) {
     library.value::<Request>(name, "A user who is being imported.");
     Request::register(library);
     register_person(library);

@@ -12,7 +12,7 @@ use crate::okta::wire::{Attributes, Text};
 use hookgate_script::library::{Doc, Library};
 
 /// Registers the request, called `name`, and the values in it.
-pub fn register(library: &mut Library, name: &'static str) {
+pub(crate) fn register(library: &mut Library, name: &'static str) {
     library.value::<Call<Data>>(name, "Tokens that Okta is about to sign, and what led to them.");
     Call::<Data>::register(library);
     register_oauth(library, |call: &Call<Data>| call.data().protocol()?.request.as_ref());
