@@ -34,14 +34,14 @@ pub(crate) enum NoAddress {
     /// The name leads to nothing.
     Unknown(String),
     /// It leads only to addresses that are refused.
-    Refused(IpAddr),
+    Refused,
 }
 
 impl fmt::Display for NoAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(problem) => write!(formatter, "its name cannot be looked up: {problem}"),
-            Self::Refused(_) => formatter.write_str(
+            Self::Refused => formatter.write_str(
                 "its address is private, local or reserved: `allow_private = true` allows that for this connector",
             ),
         }
@@ -53,7 +53,7 @@ impl std::error::Error for NoAddress {}
 impl From<NoAddress> for Trouble {
     fn from(error: NoAddress) -> Self {
         match error {
-            NoAddress::Refused(_) => Self::refused(error.to_string()),
+            NoAddress::Refused => Self::refused(error.to_string()),
             NoAddress::Unknown(_) => Self::not_delivered(error.to_string()),
         }
     }
@@ -84,7 +84,7 @@ impl Egress {
             Host::Ipv6(address) => IpAddr::V6(address),
             Host::Domain(_) => return Ok(()),
         };
-        if self.allow_private || is_public(address) { Ok(()) } else { Err(NoAddress::Refused(address)) }
+        if self.allow_private || is_public(address) { Ok(()) } else { Err(NoAddress::Refused) }
     }
 
     /// Reads a host of the settings: a name, or an address that may be connected to.
@@ -127,7 +127,7 @@ impl Egress {
         let good: Vec<IpAddr> = found.iter().filter(may).copied().collect();
         match (good.is_empty(), found.first()) {
             (false, _) => Ok(good),
-            (true, Some(refused)) => Err(NoAddress::Refused(*refused)),
+            (true, Some(_)) => Err(NoAddress::Refused),
             (true, None) => Err(NoAddress::Unknown("it has no address".to_owned())),
         }
     }

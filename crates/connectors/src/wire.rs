@@ -143,7 +143,7 @@ pub(crate) async fn connect(egress: &Egress, host: &Host, port: u16, time: Durat
 /// What the want of an address means to whoever asks.
 pub(crate) fn no_address(error: NoAddress) -> Trouble {
     let reason = match error {
-        NoAddress::Refused(_) => Reason::Forbidden,
+        NoAddress::Refused => Reason::Forbidden,
         NoAddress::Unknown(_) => Reason::Unreachable,
     };
     Trouble::new(reason, error.to_string())

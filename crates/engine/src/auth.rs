@@ -13,7 +13,6 @@ pub mod mtls;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::request::Parts;
 
@@ -53,14 +52,6 @@ impl Scheme {
         }
     }
 
-    /// Time since the keys of the token issuer were fetched; `None` before the first time and for schemes without keys.
-    pub(crate) fn jwks_age(&self) -> Option<Duration> {
-        match self {
-            Self::Jwt(jwt) => jwt.keys().age(),
-            _ => None,
-        }
-    }
-
     /// The word for this scheme in `gateway.toml`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -90,6 +81,7 @@ impl Verified {
     }
 
     /// `header`, `basic`, `jwt`, `mtls` or `none`.
+    #[cfg(test)]
     pub(crate) fn scheme(&self) -> &'static str {
         self.scheme
     }

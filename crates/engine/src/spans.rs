@@ -64,11 +64,7 @@ impl Spans {
     ///
     /// # Errors
     /// The address or a header is none.
-    pub fn new(
-        settings: Settings,
-        records: Receiver<Arc<Record>>,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, SpansError> {
+    pub fn new(settings: Settings, records: Receiver<Arc<Record>>, metrics: Arc<Metrics>) -> Result<Self, SpansError> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())

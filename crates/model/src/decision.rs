@@ -223,11 +223,6 @@ fn said(command: &Value) -> Option<&str> {
 }
 
 impl Record {
-    /// Whether somebody did not get what they came for: kept before others when there is room for some only.
-    pub(crate) fn is_urgent(&self) -> bool {
-        self.failure.is_some()
-    }
-
     /// What a list says of it, in one line: why it failed or was denied, else what comes of it.
     pub fn headline(&self) -> String {
         if self.failure.is_some() {

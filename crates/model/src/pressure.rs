@@ -238,6 +238,7 @@ impl Workers {
     }
 
     /// Whether the runtime is overloaded.
+    #[cfg(test)]
     pub(crate) fn is_overloaded(&self, now: Instant) -> bool {
         self.0.overload.is_on(now)
     }

@@ -179,12 +179,7 @@ impl Watch {
     ///
     /// # Errors
     /// It may not run.
-    pub async fn admit(
-        self: &Arc<Self>,
-        hash: &str,
-        script: &str,
-        deadline: Instant,
-    ) -> Result<Option<Turn>, NoTurn> {
+    pub async fn admit(self: &Arc<Self>, hash: &str, script: &str, deadline: Instant) -> Result<Option<Turn>, NoTurn> {
         let alone = match self.judge(hash, Instant::now()) {
             Verdict::Unwatched => return Ok(None),
             Verdict::Innocent => None,

@@ -191,6 +191,7 @@ impl Compiler {
     ///
     /// # Errors
     /// Everything that is wrong with any of them.
+    #[cfg(test)]
     pub(crate) fn new(
         roles: &'static Roles,
         sources: &BTreeMap<String, Arc<str>>,
@@ -200,7 +201,7 @@ impl Compiler {
         if findings.is_empty() { Ok(compiler) } else { Err(findings) }
     }
 
-    /// As [`Compiler::new`], but what is wrong with one file does not hide what is wrong with others: for editors, where
+    /// Parses every file of the folder `dir`, and checks imports and what files share. What is wrong with one file does not hide what is wrong with others: for editors, where
     /// most of the time one is half written. What did not change since `before` is not parsed again. What is wrong with
     /// files of tests is not among the findings, see [`Compiler::broken_tests`].
     pub fn lenient(

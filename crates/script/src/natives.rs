@@ -52,28 +52,14 @@ pub(crate) enum Cost {
     /// A function of ours that is nothing special: its texts and values are copied a few times.
     Own,
     /// As the estimate says.
-    Estimated(&'static str, Estimate),
+    Estimated(Estimate),
 }
 
 impl Cost {
-    /// Its name in the list of all functions.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Text => "text",
-            Self::Widening => "widening",
-            Self::Values => "values",
-            Self::Printed => "printed",
-            Self::Shown => "shown",
-            Self::Own => "own",
-            Self::Estimated(name, _) => name,
-        }
-    }
-
     fn admit(self, context: &NativeCallContext, arguments: &[&mut Dynamic]) -> Refusable {
         let work = match self {
             Self::Constant => return Ok(()),
-            Self::Estimated(_, estimate) => estimate(context, arguments)?,
+            Self::Estimated(estimate) => estimate(context, arguments)?,
             _ => self.work(context, Size::of_all(arguments)?)?,
         };
         budget::reserve(work.bytes)?;

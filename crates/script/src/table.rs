@@ -256,10 +256,6 @@ impl Table {
         &self.name
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     pub fn len(&self) -> usize {
         self.entries().len()
     }

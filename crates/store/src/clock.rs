@@ -25,6 +25,7 @@ impl Clock {
     }
 
     /// A clock that stands still until it is set forward, for tests.
+    #[cfg(test)]
     pub(crate) fn at(wall: Millis) -> Self {
         Self { wall, started: None, ahead: AtomicI64::new(0) }
     }

@@ -278,8 +278,7 @@ pub enum JobState {
 }
 
 impl JobState {
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Running, Self::Gathered, Self::Done, Self::Dead, Self::Suppressed];
+    pub const ALL: [Self; 6] = [Self::Waiting, Self::Running, Self::Gathered, Self::Done, Self::Dead, Self::Suppressed];
 
     pub fn name(self) -> &'static str {
         match self {

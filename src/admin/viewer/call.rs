@@ -353,11 +353,7 @@ mod tests {
         let rule =
             Record { rule: Some("watch".to_owned()), failure: None, outcome: outcome::ACTED.to_owned(), ..record() };
         assert!(page(&rule, None).contains(r#"<p class="lead">It asked for no action.</p>"#), "{}", page(&rule, None));
-        let action = |name: &str, connector: &str| ActionLine {
-            name: name.into(),
-            connector: connector.into(),
-            ..ActionLine::default()
-        };
+        let action = |name: &str, connector: &str| ActionLine { name: name.into(), connector: connector.into() };
         let actions = vec![action("notify", "alerts"), action("notify", "alerts"), action("clear_sessions", "org")];
         let page = page(&Record { actions, ..rule }, None);
         assert!(page.contains("It asked for notify through alerts, clear sessions through org."), "{page}");

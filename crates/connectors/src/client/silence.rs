@@ -89,7 +89,7 @@ fn told(error: reqwest::Error) -> String {
 }
 
 fn refused(error: &reqwest::Error) -> Option<String> {
-    let found = source::<NoAddress>(error).filter(|found| matches!(found, NoAddress::Refused(_)));
+    let found = source::<NoAddress>(error).filter(|found| matches!(found, NoAddress::Refused));
     found.map(ToString::to_string)
 }
 

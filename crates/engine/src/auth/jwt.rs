@@ -152,11 +152,6 @@ impl Jwt {
         Ok(Self { rules, algorithms, labels, keys })
     }
 
-    /// The keys of the issuer: for [`Keys::start`], [`Keys::age`], and to hand them on to the next release.
-    pub(crate) fn keys(&self) -> &Arc<Keys> {
-        &self.keys
-    }
-
     /// # Errors
     /// `Authorization` is absent, empty, repeated or not Bearer, or the token is not one that the rules allow.
     pub(super) async fn verify(&self, parts: &Parts) -> Result<Verified, AuthError> {

@@ -36,7 +36,7 @@ const FALLBACK: &str = "x-hookgate-fallback";
 /// Gathers what is known of a call.
 pub(crate) struct Record {
     received: Instant,
-    pub route: Option<Known>,
+    pub route: Option<KnownRoute>,
     /// From a header, until the body tells: a refused call has none.
     header_id: Option<HeaderValue>,
     /// What the caller calls its request: it gets that back.
@@ -54,7 +54,7 @@ pub(crate) struct Record {
     one_of_many: bool,
 }
 
-struct Known {
+pub(crate) struct KnownRoute {
     route: Arc<Route>,
     release: Arc<Release>,
 }
@@ -90,7 +90,7 @@ impl Record {
     }
 
     pub(crate) fn found(&mut self, route: &Arc<Route>, release: &Arc<Release>) {
-        self.route = Some(Known { route: route.clone(), release: release.clone() });
+        self.route = Some(KnownRoute { route: route.clone(), release: release.clone() });
     }
 
     /// Counts who came in and who did not.

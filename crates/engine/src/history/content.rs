@@ -140,12 +140,7 @@ pub(crate) async fn read(store: &dyn Store, hash: &str) -> Result<Content, Failu
 ///
 /// # Errors
 /// A text is gone, or is not what it was.
-pub async fn diff(
-    store: &dyn Store,
-    mut from: Tree,
-    mut to: Tree,
-    most: usize,
-) -> Result<Vec<FileDiff>, Failure> {
+pub async fn diff(store: &dyn Store, mut from: Tree, mut to: Tree, most: usize) -> Result<Vec<FileDiff>, Failure> {
     let differs = |key: &(Part, String), other: &Tree, leaf: &Leaf| {
         other.get(key).is_none_or(|found| found.digest != leaf.digest)
     };

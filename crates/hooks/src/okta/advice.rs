@@ -3,7 +3,7 @@
 use hookgate_script::lint::advice::Refusal;
 use hookgate_script::lint::codes::{Code, Stage};
 
-pub const EMPTY_TEXT: Code = Code {
+pub(crate) const EMPTY_TEXT: Code = Code {
     code: "script/empty-text",
     title: "A refusal without a text",
     why: "The text is all that somebody learns: the person at the form, the client, or the administrator who reads the System Log. \
@@ -21,7 +21,7 @@ fn on_token(request) {
     stage: Stage::Read,
 };
 
-pub const LIFETIME: Code = Code {
+pub(crate) const LIFETIME: Code = Code {
     code: "script/lifetime",
     title: "A lifetime that Okta does not take",
     why: "Okta voids the whole answer when a lifetime is out of its range, and only administrators learn of it. So the gateway makes \
@@ -39,7 +39,7 @@ fn on_token(request) {
     stage: Stage::Read,
 };
 
-pub const IGNORED_COMMANDS: Code = Code {
+pub(crate) const IGNORED_COMMANDS: Code = Code {
     code: "script/ignored-commands",
     title: "Commands beside a refusal",
     why: "Okta runs no command of an answer that carries an error. What stands beside the refusal is never done; if it should be, \
@@ -59,7 +59,7 @@ fn on_token(request) {
     stage: Stage::Read,
 };
 
-pub const CONFLICTING_COMMANDS: Code = Code {
+pub(crate) const CONFLICTING_COMMANDS: Code = Code {
     code: "script/conflicting-commands",
     title: "Commands that exclude one another",
     why: "Okta can do one of these things, not both, and it is not for the gateway to choose: it refuses the answer, and the call \

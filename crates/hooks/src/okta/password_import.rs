@@ -190,7 +190,7 @@ fn on_password_import(request) {
     }
 
     fn as_preview(request: Request) -> Request {
-        request.as_preview()
+        request.into_preview()
     }
 
     fn facts(request: &Request) -> Facts {

@@ -84,7 +84,7 @@ pub(crate) fn reply<V: Serialize>(
 ///
 /// # Errors
 /// It is larger than Okta takes.
-pub fn error<E: Serialize>(error: &E, mark: &Mark) -> Result<Reply, CommandError> {
+pub(crate) fn error<E: Serialize>(error: &E, mark: &Mark) -> Result<Reply, CommandError> {
     encode::<(), E>(&[], Some(error), mark)
 }
 

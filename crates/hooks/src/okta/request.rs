@@ -87,7 +87,7 @@ impl<D: Payload> Call<D> {
 
     /// The same call as one that is only tried out.
     #[must_use]
-    pub(crate) fn as_preview(self) -> Self {
+    pub(crate) fn into_preview(self) -> Self {
         Self { tried: true, ..self }
     }
 

@@ -143,7 +143,7 @@ impl Contract for Saml {
     }
 
     fn as_preview(request: Request) -> Request {
-        request.as_preview()
+        request.into_preview()
     }
 
     fn facts(request: &Request) -> Facts {

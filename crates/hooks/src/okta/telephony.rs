@@ -171,7 +171,7 @@ impl Contract for Telephony {
     }
 
     fn as_preview(request: Request) -> Request {
-        request.as_preview()
+        request.into_preview()
     }
 
     fn facts(request: &Request) -> Facts {

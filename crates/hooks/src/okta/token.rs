@@ -110,7 +110,7 @@ impl Contract for Token {
     }
 
     fn as_preview(request: Request) -> Request {
-        request.as_preview()
+        request.into_preview()
     }
 
     fn facts(request: &Request) -> Facts {

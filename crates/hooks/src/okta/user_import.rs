@@ -103,7 +103,7 @@ impl Contract for UserImport {
     }
 
     fn as_preview(request: Request) -> Request {
-        request.as_preview()
+        request.into_preview()
     }
 
     fn facts(request: &Request) -> Facts {

@@ -94,12 +94,7 @@ pub(crate) const MASK: &str = "***";
 
 /// The request of a captured call: what stands below one of the `allowed` paths, without what is `secret`; every other value
 /// is replaced. Paths are lists of names; `*` stands for any one. Gives the pointers of what was replaced, the first hundred.
-pub fn request(
-    body: &Value,
-    allowed: &[&[&str]],
-    secret: &[&[&str]],
-    more: &[Vec<String>],
-) -> (Value, Vec<String>) {
+pub fn request(body: &Value, allowed: &[&[&str]], secret: &[&[&str]], more: &[Vec<String>]) -> (Value, Vec<String>) {
     let mut walk = Walk { allowed, secret, more, path: Vec::new(), replaced: Vec::new() };
     let kept = walk.value(body);
     (kept, walk.replaced)

@@ -3,7 +3,7 @@
 //! Never drops a secret that works because its file went missing for a moment: the old value stays until a new one is there.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -143,14 +143,6 @@ impl Ring {
             Ok(()) => Ok(secret),
             Err(why) => Err(SecretError::Unfit { label: source.label(), why }),
         }
-    }
-
-    /// The files to watch; when one changes, call [`Ring::reload`].
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.sources.iter().filter_map(|source| match source {
-            Source::File { path, .. } => Some(path.as_path()),
-            Source::Env(_) => None,
-        })
     }
 
     /// The files that [`Ring::load`] made with a random secret: tell the user where they are.

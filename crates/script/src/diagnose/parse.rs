@@ -32,7 +32,7 @@ impl Said {
 }
 
 /// The place in the text that Rhai complained about.
-pub struct Spot<'s> {
+pub(crate) struct Spot<'s> {
     pub(crate) source: &'s str,
     pub(crate) line: usize,
     column: usize,

@@ -20,15 +20,15 @@ enum Large {
 
 use Large::{Any, Text};
 
-const PAD_TEXT: Cost = Cost::Estimated("pad of a text", estimates::pad_text);
-const PAD_LIST: Cost = Cost::Estimated("pad of a list", estimates::pad_list);
-const NEW_BLOB: Cost = Cost::Estimated("blob", estimates::new_blob);
-const REPLACE: Cost = Cost::Estimated("replace", estimates::replace);
-const SPLIT: Cost = Cost::Estimated("split", estimates::split);
-const TO_CHARS: Cost = Cost::Estimated("to_chars", estimates::to_chars);
-const JOIN: Cost = Cost::Estimated("join", estimates::join);
-const CALLS: Cost = Cost::Estimated("calls", estimates::calls);
-const SORT: Cost = Cost::Estimated("sort", estimates::sort);
+const PAD_TEXT: Cost = Cost::Estimated(estimates::pad_text);
+const PAD_LIST: Cost = Cost::Estimated(estimates::pad_list);
+const NEW_BLOB: Cost = Cost::Estimated(estimates::new_blob);
+const REPLACE: Cost = Cost::Estimated(estimates::replace);
+const SPLIT: Cost = Cost::Estimated(estimates::split);
+const TO_CHARS: Cost = Cost::Estimated(estimates::to_chars);
+const JOIN: Cost = Cost::Estimated(estimates::join);
+const CALLS: Cost = Cost::Estimated(estimates::calls);
+const SORT: Cost = Cost::Estimated(estimates::sort);
 
 /// What prints a value.
 const PRINTING: &[&str] = &["print", "debug", "to_string", "to_debug"];

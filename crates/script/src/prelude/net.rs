@@ -31,11 +31,6 @@ impl Ip {
         &self.text
     }
 
-    /// The address, if the text is one.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
     /// Whether the address is in a network such as `10.0.0.0/8`, or is the address itself. False if it is not valid.
     ///
     /// # Errors

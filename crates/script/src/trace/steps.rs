@@ -42,6 +42,7 @@ pub struct Trace {
     /// The first [`MAX_LINES`] of them.
     pub steps: Vec<Step>,
     /// What the script returned; nothing where it failed.
+    #[cfg(test)]
     pub(crate) returned: Option<Dynamic>,
     /// Where it was when it failed.
     pub failed_at: Option<(String, usize)>,
@@ -77,7 +78,13 @@ pub fn steps(script: &Script, call: &Call, journal: Journal, describe: Describe)
     let returned = replay(script, call, &budget, journal.closed());
     let Some(tracing) = TRACING.take() else { return Trace::default() };
     let failed_at = if returned.is_none() { tracing.last } else { None };
-    Trace { returned, failed_at, read: tracing.reads.paths(), ..tracing.trace }
+    Trace {
+        #[cfg(test)]
+        returned,
+        failed_at,
+        read: tracing.reads.paths(),
+        ..tracing.trace
+    }
 }
 
 /// Whether a trace is being made; then this event is a part of it.

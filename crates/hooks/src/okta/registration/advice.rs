@@ -6,7 +6,7 @@ use hookgate_script::lint::codes::{Code, Stage};
 
 const DENIALS: &[&str] = &["deny", "deny_field"];
 
-pub const ADVICE: Advice = Advice {
+pub(crate) const ADVICE: Advice = Advice {
     codes: &[&DENY_WITHOUT_FIELD, &advice::EMPTY_TEXT, &advice::IGNORED_COMMANDS, &advice::CONFLICTING_COMMANDS],
     hints: &[Hint {
         command: "deny",

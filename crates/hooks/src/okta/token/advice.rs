@@ -4,7 +4,7 @@ use crate::okta::advice;
 use hookgate_script::lint::advice::{Advice, Conflict, Refusal};
 use hookgate_script::lint::codes::{Code, Stage};
 
-pub const ADVICE: Advice = Advice {
+pub(crate) const ADVICE: Advice = Advice {
     codes: &[&RESERVED_CLAIM, &advice::LIFETIME, &advice::EMPTY_TEXT, &advice::IGNORED_COMMANDS],
     hints: &[],
     conflicts: &[Conflict {
