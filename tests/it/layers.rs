@@ -42,7 +42,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("crates/engine/src/records", &["outcome", "release", "telemetry"]),
     ("crates/engine/src/history", &["release"]),
     ("crates/engine/src/lookup", &["telemetry"]),
-    ("crates/engine/src/release", &["harness", "config", "auth", "telemetry"]),
+    ("crates/engine/src/release", &["harness", "outcome", "config", "auth", "telemetry"]),
     ("crates/engine/src/spans", &["telemetry"]),
     ("crates/engine/src/outcome", &[]),
     ("crates/engine/src/harness", &["outcome"]),
@@ -69,7 +69,6 @@ const NEVER: &[(&str, &[&str])] = &[
     ("crates/script/src", &["std::fs", "okta"]),
     ("crates/store/src", &["okta"]),
     ("src/admin", &["rhai::", "okta", "sqlite"]),
-    ("src/cli", &["axum::"]),
     ("src/editor", &["axum::"]),
     ("src/server", &["axum::", "rhai::", "std::fs", "okta"]),
 ];
@@ -210,6 +209,11 @@ fn every_module_is_in_the_table() {
     assert!(missing.is_empty(), "`MODULES` lacks {missing:?}");
 }
 
+/// Names of libraries as they are; those of providers and databases in any case.
+fn is_named(line: &str, name: &str) -> bool {
+    if name.contains("::") { line.contains(name) } else { line.to_lowercase().contains(name) }
+}
+
 #[test]
 fn places_never_name_what_is_beyond_them() {
     let mut wrong = Vec::new();
@@ -218,7 +222,7 @@ fn places_never_name_what_is_beyond_them() {
         for (place, names) in NEVER.iter().filter(|(place, _)| is_in(&source.path, place)) {
             seen.insert(*place);
             for (number, line) in &source.code {
-                for name in names.iter().filter(|name| line.to_lowercase().contains(**name)) {
+                for name in names.iter().filter(|name| is_named(line, name)) {
                     wrong.push(format!("{}:{number}: {place} must not name {name}", source.path));
                 }
             }

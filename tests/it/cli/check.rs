@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use hookgate_engine::release::build::survey::survey;
+use hookgate_engine::release::bundle::Place;
 use serde_json::{Value, json};
 
 use super::Bundle;
@@ -60,16 +62,14 @@ fn init_names_the_commands_that_come_next() {
 #[test]
 fn the_schema_that_the_first_line_names_is_there() {
     let bundle = Bundle::new();
-    for folder in [bundle.path(), Path::new(env!("CARGO_MANIFEST_DIR"))] {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // With the parameters that the scripts of the repository's bundle declare.
+    let declared = survey(&Place::of(&repository.join("gateway.toml")), None).schema();
+    for (folder, expected) in [(bundle.path(), hookgate_engine::release::schema()), (repository, &declared)] {
         let text = fs::read_to_string(folder.join("gateway.toml")).unwrap();
         let schema = text.lines().next().unwrap().strip_prefix("#:schema ").expect("the first line names a schema");
         let schema = fs::read_to_string(folder.join(schema)).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Value>(&schema).unwrap(),
-            *hookgate_engine::release::schema(),
-            "{}",
-            folder.display()
-        );
+        assert_eq!(serde_json::from_str::<Value>(&schema).unwrap(), *expected, "{}", folder.display());
     }
 }
 

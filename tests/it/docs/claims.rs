@@ -184,9 +184,12 @@ fn every_key_that_is_named_exists() {
     // A field of log lines.
     const OTHERS: [&str; 1] = ["auth.name"];
     let dotted = pattern(r"^([a-z_]+)((?:\.[A-Za-z_]+)+)$");
+    let declared = pattern(r"(?s)<!-- This table is made from `PARAMS`.*?<!-- The end of the table. -->");
     let header = pattern(r"^\[{1,2}([a-z_]+)(?:\.[^\]]*)?\]{1,2}$");
     let (mut wrong, mut checked) = (Vec::new(), 0);
     for Claims { path, text } in texts() {
+        // Parameters that a script declares: `docs::scripts` holds their tables against it.
+        let text = declared.replace_all(&text, "");
         for word in quoted(&text) {
             if let Some(found) = header.captures(&word) {
                 if !sections.contains_key(&found[1]) {
@@ -215,7 +218,7 @@ fn every_key_that_is_named_exists() {
 fn every_metric_and_reason_that_is_named_exists() {
     // Some are only there once they have a label, so the names are read where they are given.
     let mut sources = Vec::new();
-    files(&root().join("src"), ".rs", &mut sources);
+    files(&root().join("crates/engine/src"), ".rs", &mut sources);
     let given = pattern(r#""(hookgate_[a-z_]+)""#);
     let mut names: BTreeSet<String> = BTreeSet::new();
     for source in sources.iter().filter(|path| path.to_string_lossy().contains("telemetry")) {
@@ -258,7 +261,7 @@ fn every_code_of_a_finding_that_is_named_exists() {
     let mut wrong = Vec::new();
     for Claims { path, text } in texts() {
         // A module has a name of this form, too.
-        let is_module = |word: &str| root().join("src").join(word).exists();
+        let is_module = |word: &str| root().join("crates").join(word.replacen('/', "/src/", 1)).exists();
         let named = quoted(&text).into_iter().filter(|word| code.is_match(word) && !is_module(word));
         wrong.extend(
             named.filter(|word| codes::find(word).is_none()).map(|word| format!("{path}: there is no code `{word}`")),
@@ -332,7 +335,7 @@ const REFUSED: [&str; 13] = [
 fn everything() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for ending in [".md", ".rs", ".rhai", ".toml", ".txt", ".js", ".mjs", ".css"] {
-        for folder in ["src", "tests", "scripts", "docs", "deploy", "benches"] {
+        for folder in ["src", "crates", "tests", "scripts", "docs", "deploy", "benches"] {
             files(&root().join(folder), ending, &mut found);
         }
     }
