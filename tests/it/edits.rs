@@ -215,7 +215,7 @@ fn each_part_of_the_configuration_can_be_removed() {
         let judged = shipped.judge(shipped.with_config(&config)).err().unwrap_or_default();
         // What a parameter names has to be there, and a forwarder needs to know where to.
         let is_meant = match path.as_str() {
-            "connectors" => is_of_a_name(&judged, "connector"),
+            "connectors" | "connectors.alerts" | "connectors.archive" => is_of_a_name(&judged, "connector"),
             "tables.legacy_users" | "tables.siem_types" => is_of_a_name(&judged, "table"),
             "routes.events.rules.siem-forward.params" => judged.len() == 1 && judged[0].contains("`sinks` is missing"),
             _ => judged.is_empty(),
