@@ -112,7 +112,7 @@ describe('on this machine', () => {
     const tile = page.locator('section, .tile', { hasText: 'Slowest of a hundred (p99)' }).last();
     const shown = await until('a number', async () => /([0-9.]+) (µs|ms)/.exec(await tile.textContent()));
     const ms = Number(shown[1]) / (shown[2] === 'µs' ? 1_000 : 1);
-    const source = await readFile(join(ROOT, 'src/telemetry/metrics/histogram.rs'), 'utf8');
+    const source = await readFile(join(ROOT, 'crates/engine/src/telemetry/metrics/histogram.rs'), 'utf8');
     const bounds = /FINE_US: [^=]*= \[([^\]]*)\]/.exec(source)[1].match(/[0-9_]+/g).map((number) => Number(number.replaceAll('_', '')) / 1_000);
     const between = bounds.filter((bound) => bound > 0.5 && bound < 1);
     assert.ok(between.length >= 2, `0.5 ms and 1 ms are apart: ${between.join(' ')}`);
