@@ -372,6 +372,7 @@ impl Store for Sqlite {
             Operation::Purge { which } => self.purge(which).await,
             Operation::Clear { keys } => self.clear(&keys).await,
             Operation::Sweep { keep, remember, decisions } => self.sweep(keep, remember, decisions).await,
+            Operation::TrimDecisions { most } => self.trim_decisions(most).await,
         }
     }
 
