@@ -1,9 +1,10 @@
 //! What is remembered of a decision, and what is not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hookgate_engine::delivery::upkeep;
 use hookgate_hooks::{HOOKS, find};
-use hookgate_model::decision::{Capture, Query, Record};
+use hookgate_model::decision::{Capture, Kept, Query, Record};
 use serde_json::{Value, json};
 
 use crate::harness::{SECRET, TestGateway};
@@ -69,6 +70,31 @@ async fn a_decision_says_who_what_and_why() {
         let query = Query { handle: Some(handle.to_owned()), ..Query::default() };
         assert_eq!(gateway.delivery.store().decisions(query).await.unwrap().records.len(), 1, "{handle}");
     }
+}
+
+#[tokio::test]
+async fn too_many_records_go_within_seconds() {
+    let gateway = TestGateway::of("okta.registration", "\"allow\"", "fn on_registration(_request) { allow() }");
+    let store = gateway.delivery.store().clone();
+    let many = |numbers: std::ops::Range<usize>| {
+        let record = |number: usize| Record { id: number.to_string(), at: store.now(), ..Record::default() };
+        numbers.map(|number| Kept { record: record(number), capture: None, handles: Vec::new() }).collect()
+    };
+    let left = async || store.decisions(Query { limit: 500, ..Query::default() }).await.unwrap().records;
+    store.record(many(0..20)).await.unwrap();
+    let upkeep = tokio::spawn(upkeep::run(gateway.delivery.clone(), Duration::from_hours(24), 5));
+    let trimmed = async || {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while left().await.len() > 5 {
+            assert!(Instant::now() < deadline, "{} records stay", left().await.len());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The sweep at the start takes these, and the next sweep is ten minutes away.
+    trimmed().await;
+    store.record(many(20..40)).await.unwrap();
+    trimmed().await;
+    upkeep.abort();
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ use crate::load::Load;
 
 /// Reloads when nobody asks for more.
 const RELOADS: u64 = 20;
+/// At most so many reloads in a row find the disk full.
+const FULL_FOR: u64 = 25;
 /// How often everything is measured.
 const MEASURED: u64 = 20;
 
@@ -70,9 +72,8 @@ fn soak(reloads: u64) -> Fallible {
     let started = Instant::now();
     let mut version = 1;
     for number in 0..reloads {
-        // The disk is full for a twentieth of the time, twice.
         if let Some(disk) = &disk {
-            disk.fill(number * 20 / reloads.max(1) == 6 || number * 20 / reloads.max(1) == 13)?;
+            disk.fill(is_full(number, reloads))?;
         }
         version = save(&bundle, &gateway, &load, Kind::of(number), version)
             .map_err(|problem| format!("reload {number}: {problem}\n{}", gateway.printed()))?;
@@ -103,6 +104,16 @@ fn soak(reloads: u64) -> Fallible {
     level?;
     println!("ok      every answer was of a version in force, and everything is level");
     Ok(())
+}
+
+/// Whether the disk is full during a reload: twice, for a twentieth of the reloads, and not for many: an order to reload waits
+/// some seconds then for what it is to note.
+fn is_full(number: u64, reloads: u64) -> bool {
+    [6, 13].iter().any(|twentieth| {
+        let first = (reloads * twentieth).div_ceil(20);
+        let most = (reloads / 20).clamp(1, FULL_FOR);
+        (first..first + most).contains(&number)
+    })
 }
 
 /// Saves something, orders a reload and looks what came of it; the version in force then.

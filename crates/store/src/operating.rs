@@ -228,6 +228,8 @@ pub enum Operation {
     /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago. Of
     /// decisions the newest so many stay.
     Sweep { keep: Duration, remember: Duration, decisions: u64 },
+    /// Removes decisions beyond the newest so many. It costs next to nothing where there are none.
+    TrimDecisions { most: u64 },
 }
 
 /// Which events an operation is about.

@@ -75,6 +75,7 @@ mod decisions;
 mod ending;
 mod fault;
 mod gaps;
+mod header;
 mod health;
 mod jobs;
 mod list;
@@ -168,7 +169,7 @@ impl Sqlite {
             shared: Arc::clone(&shared),
             clock: Arc::clone(&clock),
             place: Place::note(file).map_err(io)?,
-            damage: log::watch(&mut db, file).map_err(|error| fault::unopened(file, error))?,
+            watch: log::watch(&mut db, file, lock.as_ref().and_then(Lock::header))?,
             numbers,
             state: State::Open(db),
             time_kept: lock.is_some().then(|| clock.now()),
@@ -306,9 +307,8 @@ impl Store for Sqlite {
         self.as_gateway()?;
         // Somebody outside waits for the answer to a call; a rule has no one, and is named.
         let line = if step.origin.is_none() { Line::Arrival } else { Line::Other };
-        let wanted = Arc::new(Wanted::default());
+        let (change, wanted) = (Arc::new(state::Change::new(step)), Arc::new(Wanted::default()));
         let (reply, answer) = oneshot::channel();
-        let change = Arc::new(state::Change::new(step));
         let asked = Arc::clone(&change);
         let task = Task {
             bytes: 0,
@@ -372,6 +372,7 @@ impl Store for Sqlite {
             Operation::Purge { which } => self.purge(which).await,
             Operation::Clear { keys } => self.clear(&keys).await,
             Operation::Sweep { keep, remember, decisions } => self.sweep(keep, remember, decisions).await,
+            Operation::TrimDecisions { most } => self.trim_decisions(most).await,
         }
     }
 

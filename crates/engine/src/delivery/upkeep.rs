@@ -12,7 +12,7 @@ use crate::delivery::{Delivery, PATIENCE};
 use hookgate_store::clock;
 use hookgate_store::{Intake, Operation};
 
-/// How often the store is looked at.
+/// How often the store is looked at, and decisions are removed that are too many.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often old records are removed.
@@ -36,6 +36,9 @@ pub async fn run(delivery: Arc<Delivery>, keep: Duration, decisions: u64) {
             }
             next_sweep = Instant::now() + SWEEP_EVERY;
         }
+        // Ten minutes of them would be many more than are to be kept. What cannot be removed now is removed later, and a store that
+        // fails says so itself.
+        let _ = delivery.store().operate(Operation::TrimDecisions { most: decisions }).await;
         sleep(LOOK_EVERY).await;
     }
 }

@@ -62,6 +62,22 @@ pub(crate) async fn pages_of_decisions_stay_in_place_while_others_come(stand: &m
     assert_eq!(ids(stand, page(next)).await, (vec!["a".to_owned()], None));
 }
 
+pub(crate) async fn decisions_are_trimmed_to_the_newest(stand: &mut dyn Stand) {
+    let now = stand.store().now();
+    let many = |numbers: std::ops::Range<i64>| {
+        numbers.map(|number| kept(&number.to_string(), now - number, "r", "ok", &["handle"])).collect::<Vec<_>>()
+    };
+    let trim = |most| Operation::TrimDecisions { most };
+    assert_eq!(stand.store().operate(trim(3)).await, Ok(0), "there are none");
+    stand.store().record(many(0..3)).await.unwrap();
+    assert_eq!(stand.store().operate(trim(3)).await, Ok(0));
+    stand.store().record(many(3..2_003)).await.unwrap();
+    assert_eq!(stand.store().operate(trim(3)).await, Ok(2_000));
+    assert_eq!(ids(stand, decision::Query::default()).await.0, ["2002", "2001", "2000"]);
+    stand.store().operate(trim(0)).await.unwrap();
+    assert_eq!(ids(stand, decision::Query::default()).await.0.len(), 0);
+}
+
 pub(crate) async fn a_sweep_leaves_the_newest_decisions(stand: &mut dyn Stand) {
     let now = stand.store().now();
     let captured = |id: &str, until| {

@@ -81,6 +81,7 @@ macro_rules! rules {
             decisions_are_found_by_what_they_are_about,
             pages_of_decisions_stay_in_place_while_others_come,
             a_sweep_leaves_the_newest_decisions,
+            decisions_are_trimmed_to_the_newest,
         );
     };
     ($make:expr, $($name:ident),+ $(,)?) => {
@@ -106,7 +107,7 @@ pub(crate) use crate::contract::deadlines::{
 };
 pub(crate) use crate::contract::decisions::{
     a_sweep_leaves_the_newest_decisions, decisions_are_found_by_what_they_are_about,
-    pages_of_decisions_stay_in_place_while_others_come,
+    decisions_are_trimmed_to_the_newest, pages_of_decisions_stay_in_place_while_others_come,
 };
 pub(crate) use crate::contract::state::{
     a_dry_step_tells_and_changes_nothing, a_key_that_is_cleared_begins_anew, a_rate_is_exact_whoever_asks_at_once,

@@ -234,6 +234,13 @@ pub(super) fn forget(tx: &Tx<'_>, before: Millis, most: u64) -> Result<usize, Fa
     Ok(count)
 }
 
+/// Whether there are more than so many: numbers are given one after the other.
+pub(super) fn are_more_than(db: &Connection, most: u64) -> rusqlite::Result<bool> {
+    let bound = |sql: &str| db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    let (oldest, newest) = (bound("SELECT min(id) FROM decision")?, bound("SELECT max(id) FROM decision")?);
+    Ok(oldest.zip(newest).is_some_and(|(oldest, newest)| newest.abs_diff(oldest) >= most))
+}
+
 /// Removes captures whose time is over; how many, at most a transaction's worth.
 pub(super) fn forget_captures(tx: &Tx<'_>) -> Result<usize, Fault> {
     let mut delete = tx.db.prepare_cached(

@@ -11,9 +11,14 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
 
+use crate::open::OpenError;
+use crate::sqlite::fault;
+use crate::sqlite::header::Header;
 use crate::sqlite::place;
 
 /// So many frames are in the log when it goes into the database. SQLite's own number.
@@ -27,38 +32,66 @@ const FRAME_HEADER_BYTES: u64 = 24;
 const SALT: u64 = 16;
 const SALT_OF_FRAME: std::ops::Range<usize> = 8..16;
 
-/// What was found to be wrong with the log. Nothing puts that right again.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Damage(Arc<OnceLock<String>>);
+/// What was seen of the log, and of the file that it goes into.
+#[derive(Debug)]
+pub(super) struct LogWatch {
+    seen: Arc<Seen>,
+    /// Of the file, where it can be read while SQLite uses the file.
+    pub(super) header: Option<Arc<Header>>,
+}
 
-impl Damage {
-    pub(super) fn found(&self) -> Option<String> {
-        self.0.get().cloned()
+#[derive(Debug, Default)]
+struct Seen {
+    damage: OnceLock<String>,
+    checkpoint: AtomicBool,
+}
+
+impl LogWatch {
+    /// What is wrong. Nothing puts that right again.
+    pub(super) fn damage(&self) -> Option<String> {
+        self.seen.damage.get().cloned()
+    }
+
+    /// Whether somebody else wrote over the file.
+    pub(super) fn is_overwritten(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.is_overwritten())
+    }
+
+    /// Whether there was a checkpoint since this was asked last.
+    pub(super) fn take_checkpoint(&self) -> bool {
+        self.seen.checkpoint.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Looks at the log after each commit of a connection, and puts it into the database when it is long enough, which SQLite then
-/// no longer does by itself.
-pub(super) fn watch(db: &mut Connection, file: &Path) -> rusqlite::Result<Damage> {
-    let page = db.query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))?;
+/// Looks at the log and the header of the database after each commit of a connection, and puts the log into the database when it
+/// is long enough, which SQLite then no longer does by itself.
+pub(super) fn watch(db: &mut Connection, file: &Path, header: Option<Arc<Header>>) -> Result<LogWatch, OpenError> {
+    let failed = |error| fault::unopened(file, error);
+    let page = db.query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0)).map_err(failed)?;
     let mut log = Log { path: place::beside(file, "-wal"), page: u64::from(page), last: None };
-    let damage = Damage::default();
-    let found = damage.clone();
+    let watch = LogWatch { seen: Arc::default(), header };
+    let (seen, header, database) = (Arc::clone(&watch.seen), watch.header.clone(), file.to_owned());
     db.wal_hook(Some(move |wal: &mut rusqlite::hooks::Wal, frames: std::ffi::c_int| {
         let frames = u64::try_from(frames).unwrap_or(0);
+        if header.as_ref().is_some_and(|header| header.is_overwritten()) {
+            drop(seen.damage.set(place::overwritten(&database)));
+            return Ok(());
+        }
         match log.check(frames) {
-            Ok(()) if frames >= CHECKPOINT_AT && found.0.get().is_none() => {
+            Ok(()) if frames >= CHECKPOINT_AT && seen.damage.get().is_none() => {
                 // What cannot go there now goes there after a later commit.
                 let _ = wal.checkpoint();
+                seen.checkpoint.store(true, Ordering::Relaxed);
             }
             Ok(()) => {}
             Err(problem) => drop(
-                found.0.set(format!("`{}` {problem} while it was in use: restart the gateway", log.path.display())),
+                seen.damage.set(format!("`{}` {problem} while it was in use: restart the gateway", log.path.display())),
             ),
         }
         Ok(())
-    }))?;
-    Ok(damage)
+    }))
+    .map_err(failed)?;
+    Ok(watch)
 }
 
 struct Log {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::EventRef;
 use crate::JobState;
+use crate::Millis;
 use crate::Query;
 use crate::Selection;
 use crate::StoreError;
@@ -129,6 +130,19 @@ impl Sqlite {
         let before = now.saturating_sub(millis(keep));
         while self.write(move |tx| decisions::forget(tx, before, decisions)).await? == sweep::CHUNK {}
         self.shrink().await?;
+        Ok(count)
+    }
+
+    /// Removes decisions beyond the newest `most`, and writes nothing where there are none.
+    pub(super) async fn trim_decisions(&self, most: u64) -> Result<u64, StoreError> {
+        let mut count = 0;
+        while self.people.read(move |db| decisions::are_more_than(db, most)).await? {
+            let removed = self.write(move |tx| decisions::forget(tx, Millis::MIN, most)).await?;
+            if removed == 0 {
+                break;
+            }
+            count += removed as u64;
+        }
         Ok(count)
     }
 

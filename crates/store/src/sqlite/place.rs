@@ -12,10 +12,12 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::fs::FlockOperation;
 
 use crate::open::OpenError;
+use crate::sqlite::header::Header;
 
 /// Which file a path leads to: device and number.
 pub(super) type Identity = (u64, u64);
@@ -68,6 +70,24 @@ impl Place {
     }
 }
 
+/// What is said of a database file that somebody else wrote over.
+pub(super) fn overwritten(file: &Path) -> String {
+    format!(
+        "`{}` was overwritten while it was in use, and its log is put aside as `{}`: restart the gateway",
+        file.display(),
+        aside(file).display()
+    )
+}
+
+/// Where the log goes of a database that was overwritten: it belongs to another file.
+fn aside(file: &Path) -> PathBuf {
+    beside(file, "-wal.aside")
+}
+
+pub(super) fn put_log_aside(file: &Path) -> io::Result<()> {
+    std::fs::rename(beside(file, "-wal"), aside(file))
+}
+
 /// How much room a store takes, its log included.
 pub(super) fn bytes(file: &Path) -> u64 {
     let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
@@ -108,7 +128,14 @@ pub(super) fn real(file: &Path) -> io::Result<PathBuf> {
 /// What says that a gateway runs on a file. It is held until this is dropped, or the process ends in whatever way.
 pub(super) struct Lock {
     _beside: File,
-    _itself: Option<File>,
+    itself: Option<Arc<File>>,
+}
+
+impl Lock {
+    /// The header of the database file, where that is locked itself.
+    pub(super) fn header(&self) -> Option<Arc<Header>> {
+        self.itself.clone().map(|file| Arc::new(Header::note(file)))
+    }
 }
 
 /// Takes the lock: on a file beside the database, and on the database itself, which is the same under any name and whatever
@@ -123,12 +150,12 @@ pub(super) fn lock(file: &Path) -> Result<Lock, OpenError> {
     }
     // Elsewhere the two kinds of locks that a file can have are one: SQLite would wait for us.
     if !cfg!(target_os = "linux") {
-        return Ok(Lock { _beside: held, _itself: None });
+        return Ok(Lock { _beside: held, itself: None });
     }
     let io = |error| OpenError::Io { file: file.to_owned(), error };
     let itself = OpenOptions::new().read(true).write(true).open(file).map_err(io)?;
     if is_free(&itself).map_err(io)? {
-        return Ok(Lock { _beside: held, _itself: Some(itself) });
+        return Ok(Lock { _beside: held, itself: Some(Arc::new(itself)) });
     }
     // Closing it would drop the locks of SQLite, if it were this very process that has the database open.
     std::mem::forget(itself);

@@ -39,5 +39,6 @@ mod closing;
 mod deadlines;
 mod failures;
 mod files;
+mod overwritten;
 mod stand;
 mod state;

@@ -20,9 +20,11 @@ use crate::sqlite::connect;
 use crate::sqlite::fault;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::fault::Remedy;
+use crate::sqlite::header;
 use crate::sqlite::log;
-use crate::sqlite::log::Damage;
+use crate::sqlite::log::LogWatch;
 use crate::sqlite::pace::Pace;
+use crate::sqlite::place;
 use crate::sqlite::place::Place;
 use crate::sqlite::queue::Next;
 use crate::sqlite::queue::Queue;
@@ -59,8 +61,8 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<Clock>,
     pub(super) place: Place,
-    /// What is wrong with the log of the connection.
-    pub(super) damage: Damage,
+    /// What is seen of the log of the connection, and of the file.
+    pub(super) watch: LogWatch,
     pub(super) numbers: Numbers,
     pub(super) state: State,
     /// When the time was kept last. An attached writer does not keep it.
@@ -118,7 +120,7 @@ impl Writer {
                 return self.refuse(batch, &told);
             }
         };
-        if let Some(text) = self.place.trouble().or_else(|| self.damage.found()) {
+        if let Some(text) = self.place.trouble().or_else(|| self.watch.damage()) {
             let error = self.give_up(text);
             return self.refuse(batch, &error);
         }
@@ -135,8 +137,11 @@ impl Writer {
     /// The file or its log is not what it was: only a restart helps.
     fn give_up(&mut self, text: String) -> StoreError {
         let error = StoreError::Broken(text);
+        if self.watch.is_overwritten() {
+            self.put_log_aside();
+        }
         if let State::Open(db) = &self.state {
-            if self.damage.found().is_some() {
+            if self.watch.damage().is_some() {
                 // Or else the hole in the log would go into the database when the last connection is closed.
                 let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             } else if self.place.lacks_log() {
@@ -149,6 +154,13 @@ impl Writer {
         self.shared.set_trouble(Some(error.clone()));
         self.state = State::Lost(error.clone());
         error
+    }
+
+    /// Or else the next start would put the log into a file that it does not belong to.
+    fn put_log_aside(&self) {
+        if let Err(problem) = place::put_log_aside(&self.place.file) {
+            tracing::error!(error = %problem, "the log of a store that was overwritten could not be put aside");
+        }
     }
 
     /// Nobody knows whether a transaction that failed is there after all, once the log is read again.
@@ -182,6 +194,9 @@ impl Writer {
         if self.time_kept.is_some_and(|kept| trouble || tx.now - kept > TIME_KEPT_EVERY) {
             keep_time(&tx)?;
             self.time_kept = Some(tx.now);
+        }
+        if self.watch.take_checkpoint() {
+            header::count_checkpoint(db)?;
         }
         failpoint::reach("store.before_commit");
         db.prepare_cached("COMMIT")?.execute([])?;
@@ -226,6 +241,9 @@ impl Writer {
         if since.elapsed() < MEND_EVERY {
             return Err(error);
         }
+        if let Some(text) = self.lost() {
+            return Err(self.give_up(text));
+        }
         match self.reopen() {
             Ok(db) => self.state = State::Open(db),
             Err(error) => {
@@ -237,12 +255,14 @@ impl Writer {
         Ok(())
     }
 
+    /// What is wrong that opening the file again would make worse.
+    fn lost(&self) -> Option<String> {
+        self.watch.damage().or_else(|| self.watch.is_overwritten().then(|| place::overwritten(&self.place.file)))
+    }
+
     fn reopen(&mut self) -> Result<Connection, StoreError> {
         let broken = |error: &dyn std::fmt::Display| StoreError::Broken(error.to_string());
         if let Some(text) = self.place.trouble().filter(|_| !self.place.file.exists()) {
-            return Err(StoreError::Broken(text));
-        }
-        if let Some(text) = self.damage.found() {
             return Err(StoreError::Broken(text));
         }
         let mut db = connect::writer(&self.place.file).map_err(|error| match &error {
@@ -252,7 +272,8 @@ impl Writer {
             other => broken(other),
         })?;
         fold(&db, &self.place)?;
-        self.damage = log::watch(&mut db, &self.place.file).map_err(|error| broken(&error))?;
+        self.watch =
+            log::watch(&mut db, &self.place.file, self.watch.header.clone()).map_err(|error| broken(&error))?;
         self.place.note_again().map_err(|error| broken(&error))?;
         Ok(db)
     }
