@@ -27,7 +27,7 @@ use hookgate_store::{Step, StoreError};
 const AFTERWARDS: Duration = Duration::from_millis(50);
 
 /// With less time than this nobody else is begun with. More than a connection may take
-/// ([`CONNECT_SOON`](hookgate_connectors::client::CONNECT_SOON)): so who cannot be reached is told from who does not answer.
+/// (`CONNECT_SOON` in `connectors::client`): so who cannot be reached is told from who does not answer.
 const WORTH_IT: Duration = Duration::from_millis(900);
 
 /// How long the store is waited for. It must not cost the code: a caller that repeats itself is rare, and is told by the guard.
