@@ -66,6 +66,8 @@ impl Scrypt {
 
     pub(super) fn new(log_n: u32, r: u32, p: u32, salt: Vec<u8>, key: Vec<u8>) -> Result<Self, Problem> {
         let log_n = u8::try_from(log_n).map_err(|_| refused())?;
+        // The crate compares the product with its limit (RFC 7914 section 2), and does not look whether it fits.
+        r.checked_mul(p).ok_or_else(refused)?;
         ::scrypt::Params::new(log_n, r, p).map_err(|_| refused())?;
         Ok(Self { log_n, r, p, salt, key })
     }

@@ -259,6 +259,13 @@ fn a_full_gate_says_so_in_time() {
     assert!(gate.turn(Instant::now()).is_ok(), "the place is free again");
 }
 
+#[test]
+fn settings_of_scrypt_whose_product_is_too_large_are_refused() {
+    // `z` is 63: r and p of 30 bits each.
+    let hash = format!("$7$C{}{}salt${}", "z".repeat(5), "z".repeat(5), "z".repeat(43));
+    assert!(recognised(&hash).is_err());
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,80}", head in "(\\$(2[abxy]|1|5|6|7|y|P|H|S|wp|argon2id|scrypt|pbkdf2-sha256|p5k2|fbscrypt|firescrypt|bcrypt-sha256)\\$|U\\$S\\$|\\{[A-Za-z0-9-]{0,9}\\}|(scrypt|pbkdf2_sha256|md5|argon2|bcrypt_sha256)\\$|[*]|grub\\.pbkdf2\\.sha512\\.)?") {
