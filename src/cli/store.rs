@@ -8,7 +8,6 @@ use anyhow::{Context, Result, anyhow};
 use crate::cli::Global;
 use crate::cli::bundle;
 use hookgate_engine::config::Config;
-use hookgate_engine::config::store::StoreUrl;
 use hookgate_engine::release::bundle::Place;
 use hookgate_store::Store;
 use hookgate_store::clock::Clock;
@@ -33,10 +32,8 @@ pub fn named(global: &Global, file: Option<&Path>) -> Result<StoreAddress> {
 /// # Errors
 /// This version cannot open it, there is none, or it is in a variable that is not set.
 pub fn address(place: &Place, config: &Config) -> Result<StoreAddress> {
-    let url = config.store.url.text().ok_or_else(|| match &config.store.url {
-        StoreUrl::Env { env } => anyhow!("`store.url` is in the variable `{env}`, which is not set"),
-        StoreUrl::Text(_) => anyhow!("there is no `store.url`"),
-    })?;
+    let not_set = |env| anyhow!("`store.url` is in the variable `{env}`, which is not set");
+    let url = config.store.url.text().map_err(not_set)?;
     StoreAddress::parse(&url, &place.root)
         .map_err(|problem| anyhow!("`store.url` {problem}: write `sqlite:data/hookgate.db`"))
 }
@@ -57,6 +54,8 @@ pub fn attach(address: &StoreAddress) -> Result<Arc<dyn Store>> {
 
 #[cfg(test)]
 mod tests {
+    use hookgate_engine::config::store::StoreUrl;
+
     use super::*;
 
     #[test]

@@ -51,11 +51,14 @@ pub enum StoreUrl {
 }
 
 impl StoreUrl {
-    /// The address; nothing where the variable is not set.
-    pub fn text(&self) -> Option<String> {
+    /// The address.
+    ///
+    /// # Errors
+    /// The name of the variable, which is not set.
+    pub fn text(&self) -> Result<String, &str> {
         match self {
-            Self::Text(url) => Some(url.clone()),
-            Self::Env { env } => environment::variable(env),
+            Self::Text(url) => Ok(url.clone()),
+            Self::Env { env } => environment::variable(env).ok_or(env),
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn of(place: &Place, document: &Document) -> (Fence, Vec<Finding>) {
     for file in secret_files(config) {
         fence.close_secret(file);
     }
-    if let Some(file) = config.store.url.text().as_deref().and_then(open::file_of) {
+    if let Some(file) = config.store.url.text().ok().as_deref().and_then(open::file_of) {
         fence.close_store(file);
     }
     // Only now: a table beside a secret does not open the folder of the secret.
