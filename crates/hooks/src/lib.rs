@@ -24,6 +24,7 @@ use hookgate_script::lint::advice::Advice;
 pub mod catalogue;
 mod error;
 mod judgement;
+mod lenient;
 mod mark;
 pub mod okta;
 mod provider;

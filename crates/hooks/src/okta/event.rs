@@ -12,11 +12,11 @@ use rhai::ImmutableString;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::lenient::Text;
 use crate::okta;
 use crate::okta::event::delivery::Delivery;
 use crate::okta::event::reading::Reading;
 use crate::okta::results;
-use crate::okta::wire::Text;
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError,

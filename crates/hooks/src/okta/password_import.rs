@@ -9,6 +9,8 @@ use rhai::Dynamic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::lenient;
+use crate::lenient::{Path, Text};
 use crate::okta;
 use crate::okta::advice;
 use crate::okta::judge;
@@ -16,8 +18,7 @@ use crate::okta::reply;
 use crate::okta::request;
 use crate::okta::request::{Call, Payload};
 use crate::okta::results;
-use crate::okta::wire;
-use crate::okta::wire::{Path, Text, WebRequest};
+use crate::okta::wire::WebRequest;
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
@@ -35,32 +36,32 @@ type Request = Call<Data>;
 
 #[derive(Deserialize)]
 pub(crate) struct Data {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     context: Option<Context>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     action: Option<Action>,
 }
 
 #[derive(Deserialize)]
 struct Context {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     request: Option<WebRequest>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     credential: Option<Credential>,
 }
 
 #[derive(Deserialize)]
 struct Credential {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     username: Text,
-    #[serde(default, deserialize_with = "wire::hidden")]
+    #[serde(default, deserialize_with = "lenient::hidden")]
     password: Option<Hidden>,
 }
 
 /// What Okta does if the hook has no opinion.
 #[derive(Deserialize)]
 struct Action {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     credential: Text,
 }
 

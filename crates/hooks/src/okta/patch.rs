@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::Group;
-use crate::okta::wire::Attributes;
+use crate::lenient::Attributes;
 use hookgate_script::prelude::json;
 
 /// What an operation does. There is no `move`, `copy` or `test` at Okta.

@@ -5,38 +5,38 @@ use std::sync::Arc;
 use rhai::Dynamic;
 use serde::Deserialize;
 
+use crate::lenient;
+use crate::lenient::{Attributes, Text, Texts};
 use crate::okta::request::{text, time};
-use crate::okta::wire;
-use crate::okta::wire::{Attributes, Text, Texts};
 use hookgate_script::library::{Doc, Library};
 
 /// `data.context.user`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct UserData {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub(crate) id: Text,
-    #[serde(default, rename = "passwordChanged", deserialize_with = "wire::text")]
+    #[serde(default, rename = "passwordChanged", deserialize_with = "lenient::text")]
     pub(crate) password_changed: Text,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub(crate) profile: Option<Attributes>,
     /// Seen when tokens are refreshed (contract, section 6.1); nobody says what is in it.
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     policy: Option<Attributes>,
-    #[serde(default, rename = "_links", deserialize_with = "wire::object")]
+    #[serde(default, rename = "_links", deserialize_with = "lenient::object")]
     links: Option<Links>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Links {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     groups: Option<Link>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     factors: Option<Link>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Link {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     href: Text,
 }
 
@@ -120,35 +120,35 @@ impl UserData {
 /// `data.context.session`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct SessionData {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, rename = "userId", deserialize_with = "wire::text")]
+    #[serde(default, rename = "userId", deserialize_with = "lenient::text")]
     user_id: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     login: Text,
-    #[serde(default, rename = "createdAt", deserialize_with = "wire::text")]
+    #[serde(default, rename = "createdAt", deserialize_with = "lenient::text")]
     created: Text,
-    #[serde(default, rename = "expiresAt", deserialize_with = "wire::text")]
+    #[serde(default, rename = "expiresAt", deserialize_with = "lenient::text")]
     expires: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     status: Text,
-    #[serde(default, rename = "lastPasswordVerification", deserialize_with = "wire::text")]
+    #[serde(default, rename = "lastPasswordVerification", deserialize_with = "lenient::text")]
     last_password: Text,
-    #[serde(default, rename = "lastFactorVerification", deserialize_with = "wire::text")]
+    #[serde(default, rename = "lastFactorVerification", deserialize_with = "lenient::text")]
     last_factor: Text,
-    #[serde(default, deserialize_with = "wire::texts")]
+    #[serde(default, deserialize_with = "lenient::texts")]
     amr: Texts,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     idp: Option<Idp>,
-    #[serde(default, rename = "mfaActive", deserialize_with = "wire::flag")]
+    #[serde(default, rename = "mfaActive", deserialize_with = "lenient::flag")]
     mfa_active: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Idp {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, rename = "type", deserialize_with = "wire::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Text,
 }
 

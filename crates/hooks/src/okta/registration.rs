@@ -11,6 +11,8 @@ use rhai::{Dynamic, ImmutableString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::lenient;
+use crate::lenient::{Attributes, Path, Text};
 use crate::okta;
 use crate::okta::judge;
 use crate::okta::person::{User, UserData};
@@ -19,8 +21,7 @@ use crate::okta::reply::{Cause, Failure, Members};
 use crate::okta::request;
 use crate::okta::request::{Call, Payload};
 use crate::okta::results;
-use crate::okta::wire;
-use crate::okta::wire::{Attributes, Path, Text, WebRequest};
+use crate::okta::wire::WebRequest;
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
@@ -41,30 +42,30 @@ type Request = Call<Data>;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Data {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     context: Option<Context>,
-    #[serde(default, rename = "userProfile", deserialize_with = "wire::object")]
+    #[serde(default, rename = "userProfile", deserialize_with = "lenient::object")]
     profile: Option<Attributes>,
-    #[serde(default, rename = "userProfileUpdate", deserialize_with = "wire::object")]
+    #[serde(default, rename = "userProfileUpdate", deserialize_with = "lenient::object")]
     changes: Option<Attributes>,
     /// Where a draft of 2018 had the profile.
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     user: Option<DraftUser>,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     action: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     request: Option<WebRequest>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     user: Option<Arc<UserData>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct DraftUser {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     profile: Option<Attributes>,
 }
 

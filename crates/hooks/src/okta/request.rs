@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::Facts;
 use crate::HookError;
+use crate::lenient::{Path, Text};
 use crate::okta::wire;
-use crate::okta::wire::{Path, Read, Text, WebRequest};
+use crate::okta::wire::{Read, WebRequest};
 use crate::text::mended;
 use hookgate_script::budget;
 use hookgate_script::library::{Doc, Library};

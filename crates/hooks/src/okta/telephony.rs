@@ -9,14 +9,15 @@ use rhai::{Dynamic, ImmutableString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::lenient;
+use crate::lenient::{Path, Text};
 use crate::okta;
 use crate::okta::advice;
 use crate::okta::judge;
 use crate::okta::request;
 use crate::okta::request::{Call, Payload};
 use crate::okta::results;
-use crate::okta::wire;
-use crate::okta::wire::{Path, Text, WebRequest};
+use crate::okta::wire::WebRequest;
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
@@ -42,17 +43,17 @@ type Request = Call<Data>;
 
 #[derive(Deserialize)]
 pub(crate) struct Data {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     context: Option<Context>,
-    #[serde(default, rename = "userProfile", deserialize_with = "wire::object")]
+    #[serde(default, rename = "userProfile", deserialize_with = "lenient::object")]
     user: Option<Recipient>,
-    #[serde(default, rename = "messageProfile", deserialize_with = "wire::object")]
+    #[serde(default, rename = "messageProfile", deserialize_with = "lenient::object")]
     message: Option<Message>,
 }
 
 #[derive(Deserialize)]
 struct Context {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     request: Option<WebRequest>,
 }
 
@@ -60,32 +61,32 @@ struct Context {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Recipient {
-    #[serde(default, rename = "userId", deserialize_with = "wire::text")]
+    #[serde(default, rename = "userId", deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     login: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     first_name: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     last_name: Text,
 }
 
 #[derive(Deserialize)]
 struct Message {
-    #[serde(default, rename = "msgTemplate", deserialize_with = "wire::hidden")]
+    #[serde(default, rename = "msgTemplate", deserialize_with = "lenient::hidden")]
     pub text: Option<Hidden>,
-    #[serde(default, rename = "phoneNumber", deserialize_with = "wire::text")]
+    #[serde(default, rename = "phoneNumber", deserialize_with = "lenient::text")]
     phone: Text,
-    #[serde(default, rename = "otpExpires", deserialize_with = "wire::text")]
+    #[serde(default, rename = "otpExpires", deserialize_with = "lenient::text")]
     expires: Text,
-    #[serde(default, rename = "deliveryChannel", deserialize_with = "wire::text")]
+    #[serde(default, rename = "deliveryChannel", deserialize_with = "lenient::text")]
     pub channel: Text,
-    #[serde(default, rename = "otpCode", deserialize_with = "wire::hidden")]
+    #[serde(default, rename = "otpCode", deserialize_with = "lenient::hidden")]
     otp: Option<Hidden>,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub locale: Text,
     /// Where the beta of 2022 had `requestType`.
-    #[serde(default, rename = "eventAction", deserialize_with = "wire::text")]
+    #[serde(default, rename = "eventAction", deserialize_with = "lenient::text")]
     action: Text,
 }
 

@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::lenient::Attributes;
 use crate::okta;
 use crate::okta::judge;
 use crate::okta::patch;
@@ -18,7 +19,6 @@ use crate::okta::request::Call;
 use crate::okta::results;
 use crate::okta::token::request::values;
 use crate::okta::token::request::{Data, TokenData};
-use crate::okta::wire::Attributes;
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,

@@ -1,90 +1,65 @@
-//! Okta's JSON on the way in: the envelope, and leaf types as lenient as the contract asks for.
-//!
-//! Unknown members are skipped (scripts reach them through `request.raw`), explicit `null` means absent, and numbers or
-//! booleans are taken where text is meant. A call that is not read this way is read once more by `repair`, which leaves out
-//! what has the wrong structure.
-
-use std::borrow::Cow;
-use std::collections::btree_map::Entry;
-use std::fmt;
-use std::marker::PhantomData;
+//! Okta's JSON on the way in: the envelope that every call has around its `data`.
 
 use bytes::Bytes;
-use rhai::{Dynamic, Identifier, ImmutableString, Map};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::HookError;
+use crate::lenient;
+use crate::lenient::repair::kind;
+use crate::lenient::{Form, Path, Text};
 use crate::okta;
-use hookgate_model::question::digits;
-use hookgate_script::prelude::json::{Made, Making};
-use hookgate_script::prelude::secret::Hidden;
-
-mod repair;
-mod tree;
-
-/// A text, or absent.
-pub(crate) type Text = Option<ImmutableString>;
-
-/// A list of texts, or absent.
-pub(crate) type Texts = Option<Vec<ImmutableString>>;
-
-/// A path of member names from the root of a call.
-pub(crate) type Path = &'static [&'static str];
 
 /// What every call of Okta's has around its `data`.
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "D: Deserialize<'de>"))]
 pub(crate) struct Envelope<D> {
-    #[serde(default, rename = "eventId", alias = "eventID", deserialize_with = "text")]
+    #[serde(default, rename = "eventId", alias = "eventID", deserialize_with = "lenient::text")]
     pub(crate) id: Text,
-    #[serde(default, rename = "eventTime", deserialize_with = "text")]
+    #[serde(default, rename = "eventTime", deserialize_with = "lenient::text")]
     pub(crate) time: Text,
-    #[serde(default, rename = "eventType", deserialize_with = "text")]
+    #[serde(default, rename = "eventType", deserialize_with = "lenient::text")]
     pub(crate) event_type: Text,
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub(crate) source: Text,
-    #[serde(default, rename = "requestType", deserialize_with = "text")]
+    #[serde(default, rename = "requestType", deserialize_with = "lenient::text")]
     pub(crate) request_type: Text,
-    #[serde(default = "absent", deserialize_with = "object")]
+    #[serde(default = "absent", deserialize_with = "lenient::object")]
     pub(crate) data: Option<D>,
-}
-
-/// A call as it was read.
-pub(crate) struct Read<D> {
-    pub(crate) envelope: Envelope<D>,
-    pub(crate) data: D,
-    /// The text that was read, where it is not the body: faults of its encoding are replaced, and numbers that are too large for a
-    /// script are texts.
-    pub(crate) text: Option<String>,
-    /// What could not be read as it was sent: one sentence each, without a value.
-    pub(crate) notes: Vec<String>,
 }
 
 /// `data.context.request`: the end user's request to Okta.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct WebRequest {
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub(crate) id: Text,
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub(crate) method: Text,
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub(crate) url: Option<WebUrl>,
-    #[serde(default, rename = "ipAddress", deserialize_with = "text")]
+    #[serde(default, rename = "ipAddress", deserialize_with = "lenient::text")]
     pub(crate) ip: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct WebUrl {
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub(crate) value: Text,
 }
 
-/// An open map of the org's own attributes, in the form scripts read. A member twice is refused: two readers of the same
-/// call could take different ones.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Attributes(pub Map);
+/// Members of the envelope that decide which hook a call belongs to, and whether it can be used.
+const ENVELOPE: [Path; 2] = [&["eventType"], &["data"]];
+
+/// A call as it was read.
+pub(crate) struct Read<D> {
+    pub(crate) envelope: Envelope<D>,
+    pub(crate) data: D,
+    /// As [`lenient::Read::text`].
+    pub(crate) text: Option<String>,
+    /// As [`lenient::Read::notes`].
+    pub(crate) notes: Vec<String>,
+}
 
 fn absent<D>() -> Option<D> {
     None
@@ -99,246 +74,23 @@ pub(crate) fn decode<D: DeserializeOwned>(
     body: &Bytes,
     decisive: &[Path],
 ) -> Result<Read<D>, HookError> {
-    if body.is_empty() {
-        return Err(HookError::Empty);
-    }
-    let Ok(text) = std::str::from_utf8(body) else { return repair::read(hook, body, decisive) };
-    let quoted = match digits::quoted(body) {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(quoted) => String::from_utf8(quoted).ok(),
-    };
-    match serde_json::from_str::<Envelope<D>>(quoted.as_deref().unwrap_or(text)) {
-        // serde would take an array for the members in order.
-        Ok(envelope) if text.trim_start().starts_with('{') => {
-            okta::check_type(hook, envelope.event_type.as_deref())?;
-            whole(hook, envelope, quoted, Vec::new())
-        }
-        _ => repair::read(hook, body, decisive),
-    }
-}
-
-fn whole<D>(
-    hook: &'static str,
-    mut envelope: Envelope<D>,
-    text: Option<String>,
-    notes: Vec<String>,
-) -> Result<Read<D>, HookError> {
+    let form = Form { hook, decisive: &[&ENVELOPE, decisive], belongs };
+    let lenient::Read { call: mut envelope, text, notes } = lenient::read::<Envelope<D>>(body, &form)?;
+    okta::check_type(hook, envelope.event_type.as_deref())?;
     let missing = || HookError::Shape { hook, problem: "`data` is missing".into() };
     let data = envelope.data.take().ok_or_else(missing)?;
     Ok(Read { envelope, data, text, notes })
 }
 
-/// An object, or absent. An array is none: serde alone would take one for the members in order.
-pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    struct ObjectVisitor<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-        type Value = Option<T>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-            formatter.write_str("an object")
+/// A type that is none is noted and left out; another hook's type is an error.
+fn belongs(hook: &'static str, call: &mut Value, notes: &mut Vec<String>) -> Result<(), HookError> {
+    match call.get_mut("eventType") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(found)) => okta::check_type(hook, Some(found)),
+        Some(other) => {
+            notes.push(format!("`eventType` must be a string, and is {}", kind(other)));
+            *other = Value::Null;
+            Ok(())
         }
-
-        fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Option<T>, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(access)).map(Some)
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(ObjectVisitor(PhantomData))
-}
-
-/// `true`, `false`, or absent.
-pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    struct FlagVisitor;
-    impl Visitor<'_> for FlagVisitor {
-        type Value = Option<bool>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-            formatter.write_str("`true` or `false`")
-        }
-
-        fn visit_bool<E: Error>(self, value: bool) -> Result<Option<bool>, E> {
-            Ok(Some(value))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Option<bool>, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(FlagVisitor)
-}
-
-/// A list of texts, or absent.
-pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
-    struct Item(ImmutableString);
-    impl<'de> Deserialize<'de> for Item {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            text(deserializer)?.map(Item).ok_or_else(|| D::Error::custom("expected a string"))
-        }
-    }
-    struct TextsVisitor;
-    impl<'de> Visitor<'de> for TextsVisitor {
-        type Value = Texts;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-            formatter.write_str("an array")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Texts, A::Error> {
-            let mut items = Vec::new();
-            while let Some(Item(item)) = access.next_element()? {
-                items.push(item);
-            }
-            Ok(Some(items))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Texts, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(TextsVisitor)
-}
-
-/// A list of anything, or absent.
-pub(crate) fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Dynamic>>, D::Error> {
-    struct ItemsVisitor;
-    impl<'de> Visitor<'de> for ItemsVisitor {
-        type Value = Option<Vec<Dynamic>>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-            formatter.write_str("an array")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Option<Vec<Dynamic>>, A::Error> {
-            let made = Made::at_most(MAX_ATTRIBUTE_VALUES);
-            let mut items = Vec::new();
-            while let Some(item) = access.next_element_seed(Making(&made))? {
-                items.push(item);
-            }
-            Ok(Some(items))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Option<Vec<Dynamic>>, E> {
-            Ok(None)
-        }
-    }
-    deserializer.deserialize_any(ItemsVisitor)
-}
-
-/// A text; numbers and booleans are written out, `null` is absent.
-pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-    struct TextVisitor;
-    impl<'de> Visitor<'de> for TextVisitor {
-        type Value = Text;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-            formatter.write_str("a string")
-        }
-
-        fn visit_str<E: Error>(self, value: &str) -> Result<Text, E> {
-            Ok(Some(value.into()))
-        }
-
-        fn visit_bool<E: Error>(self, value: bool) -> Result<Text, E> {
-            Ok(Some(value.to_string().into()))
-        }
-
-        fn visit_i64<E: Error>(self, value: i64) -> Result<Text, E> {
-            Ok(Some(value.to_string().into()))
-        }
-
-        fn visit_u64<E: Error>(self, value: u64) -> Result<Text, E> {
-            Ok(Some(value.to_string().into()))
-        }
-
-        fn visit_f64<E: Error>(self, value: f64) -> Result<Text, E> {
-            Ok(Some(value.to_string().into()))
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Text, E> {
-            Ok(None)
-        }
-
-        fn visit_none<E: Error>(self) -> Result<Text, E> {
-            Ok(None)
-        }
-
-        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text, D::Error> {
-            deserializer.deserialize_any(self)
-        }
-    }
-    deserializer.deserialize_any(TextVisitor)
-}
-
-/// A text that must not be seen; numbers are written out.
-pub(crate) fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hidden>, D::Error> {
-    Ok(text(deserializer)?.map(|text| Hidden::new(text.as_str())))
-}
-
-/// Values in the attributes of one profile or one set of claims, those inside lists and objects included. A script gets a
-/// copy of all of them.
-const MAX_ATTRIBUTE_VALUES: u32 = 10_000;
-
-/// The name of an attribute. The usual ones fit into an `Identifier` without an allocation.
-struct Name(Identifier);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl Visitor<'_> for NameVisitor {
-            type Value = Name;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a name")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Name, E> {
-                Ok(Name(name.into()))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Attributes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AttributesVisitor;
-        impl<'de> Visitor<'de> for AttributesVisitor {
-            type Value = Attributes;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Attributes, A::Error> {
-                let mut map = Map::new();
-                let made = Made::at_most(MAX_ATTRIBUTE_VALUES);
-                while let Some(name) = access.next_key::<Name>()? {
-                    let value = access.next_value_seed(Making(&made))?;
-                    match map.entry(name.0) {
-                        Entry::Vacant(vacant) => drop(vacant.insert(value)),
-                        Entry::Occupied(taken) => {
-                            return Err(A::Error::custom(format!("the member `{}` stands twice", taken.key())));
-                        }
-                    }
-                }
-                Ok(Attributes(map))
-            }
-        }
-        deserializer.deserialize_map(AttributesVisitor)
-    }
-}
-
-impl Attributes {
-    /// An attribute's text, if it is one.
-    pub(crate) fn text(&self, name: &str) -> Text {
-        self.0.get(name).and_then(|value| value.clone().into_immutable_string().ok())
-    }
-
-    /// As scripts get it: a map they cannot write to.
-    pub(crate) fn read_only(&self) -> Dynamic {
-        Dynamic::from_map(self.0.clone()).into_read_only()
     }
 }

@@ -13,11 +13,11 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::HookError;
+use crate::lenient;
+use crate::lenient::Text;
 use crate::okta;
 use crate::okta::event::delivery::Delivery;
 use crate::okta::event::{NAME, salvage};
-use crate::okta::wire;
-use crate::okta::wire::Text;
 
 /// No delivery may have more events, whatever the configuration says.
 pub(super) const MOST: usize = 100_000;
@@ -31,20 +31,20 @@ pub(super) struct Opened {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(default, rename = "eventId", alias = "eventID", deserialize_with = "wire::text")]
+    #[serde(default, rename = "eventId", alias = "eventID", deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, rename = "eventTime", deserialize_with = "wire::text")]
+    #[serde(default, rename = "eventTime", deserialize_with = "lenient::text")]
     time: Text,
-    #[serde(default, rename = "eventType", deserialize_with = "wire::text")]
+    #[serde(default, rename = "eventType", deserialize_with = "lenient::text")]
     event_type: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     source: Text,
-    #[serde(default, rename = "eventTypeVersion", deserialize_with = "wire::text")]
+    #[serde(default, rename = "eventTypeVersion", deserialize_with = "lenient::text")]
     type_version: Text,
     /// Inline hooks name it in the singular.
-    #[serde(default, rename = "cloudEventsVersion", alias = "cloudEventVersion", deserialize_with = "wire::text")]
+    #[serde(default, rename = "cloudEventsVersion", alias = "cloudEventVersion", deserialize_with = "lenient::text")]
     cloud_events_version: Text,
-    #[serde(default, rename = "contentType", deserialize_with = "wire::text")]
+    #[serde(default, rename = "contentType", deserialize_with = "lenient::text")]
     content_type: Text,
     #[serde(borrow)]
     data: Option<Batch<'a>>,

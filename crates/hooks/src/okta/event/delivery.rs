@@ -5,25 +5,25 @@ use std::sync::Arc;
 use rhai::{Dynamic, Map};
 use serde::{Deserialize, Serialize};
 
-use crate::okta::wire;
-use crate::okta::wire::Text;
+use crate::lenient;
+use crate::lenient::Text;
 
 /// The envelope of a delivery.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Delivery {
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub(super) id: Text,
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub(super) time: Text,
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub(super) source: Text,
-    #[serde(default, rename = "type", deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub(super) event_type: Text,
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub(super) type_version: Text,
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub(super) cloud_events_version: Text,
-    #[serde(default, deserialize_with = "wire::text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub(super) content_type: Text,
     /// The same as JSON, for keeping.
     #[serde(skip)]

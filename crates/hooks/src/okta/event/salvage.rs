@@ -13,12 +13,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::HookError;
+use crate::lenient::Text;
 use crate::okta;
 use crate::okta::event::NAME;
 use crate::okta::event::batch::{MOST, Opened, check_type, limit};
 use crate::okta::event::delivery::Delivery;
 use crate::okta::event::reading::members;
-use crate::okta::wire::Text;
 use crate::text;
 
 /// What was found so far.

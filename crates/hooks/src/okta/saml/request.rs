@@ -6,58 +6,59 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::Deserialize;
 use serde_json::{Map as JsonMap, Value};
 
+use crate::lenient;
+use crate::lenient::{Path, Text};
 use crate::okta::person::{Session, SessionData, User, UserData};
 use crate::okta::request;
 use crate::okta::request::{Call, Payload};
-use crate::okta::wire;
-use crate::okta::wire::{Path, Text, WebRequest};
+use crate::okta::wire::WebRequest;
 use hookgate_script::library::{Doc, Library};
 
 /// `data` of a call.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Data {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     context: Option<Context>,
     /// As it came: patches are tried on it.
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     assertion: Option<JsonMap<String, Value>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     request: Option<WebRequest>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     protocol: Option<Protocol>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     session: Option<Arc<SessionData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     user: Option<Arc<UserData>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Protocol {
-    #[serde(default, rename = "type", deserialize_with = "wire::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Text,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     issuer: Option<Arc<AppData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     request: Option<SamlRequest>,
 }
 
 #[derive(Debug, Deserialize)]
 struct AppData {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     name: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     uri: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct SamlRequest {
-    #[serde(default, rename = "providerName", deserialize_with = "wire::text")]
+    #[serde(default, rename = "providerName", deserialize_with = "lenient::text")]
     provider_name: Text,
 }
 

@@ -5,71 +5,72 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, ImmutableString};
 use serde::Deserialize;
 
+use crate::lenient;
+use crate::lenient::{Attributes, Path, Text};
 use crate::okta::person::{SessionData, UserData};
 use crate::okta::request::Payload;
 use crate::okta::token::TokenPatch;
-use crate::okta::wire;
-use crate::okta::wire::{Attributes, Path, Text, WebRequest};
+use crate::okta::wire::WebRequest;
 
 pub(crate) mod values;
 
 /// `data` of a call. Every member is optional: client credentials have neither user nor session.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Data {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     context: Option<Context>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     identity: Option<Arc<TokenData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     access: Option<Arc<TokenData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     refresh_token: Option<RefreshToken>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     request: Option<WebRequest>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     protocol: Option<Protocol>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     session: Option<Arc<SessionData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     user: Option<Arc<UserData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     policy: Option<Arc<PolicyData>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Protocol {
-    #[serde(default, rename = "type", deserialize_with = "wire::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Text,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     request: Option<OAuthRequest>,
-    #[serde(default, rename = "OriginalGrant", deserialize_with = "wire::object")]
+    #[serde(default, rename = "OriginalGrant", deserialize_with = "lenient::object")]
     original_grant: Option<Arc<GrantData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     issuer: Option<Issuer>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     client: Option<Arc<ClientData>>,
 }
 
 /// What the client asked the authorization server for.
 #[derive(Debug, Deserialize)]
 struct OAuthRequest {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     scope: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     state: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     redirect_uri: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     response_mode: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     response_type: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     client_id: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     grant_type: Text,
 }
 
@@ -77,68 +78,68 @@ struct OAuthRequest {
 #[derive(Debug, Deserialize)]
 struct GrantData {
     /// Named `request` by an earlier form of the contract.
-    #[serde(default, alias = "request", deserialize_with = "wire::object")]
+    #[serde(default, alias = "request", deserialize_with = "lenient::object")]
     authorization: Option<OAuthRequest>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     refresh_token: Option<RefreshToken>,
 }
 
 #[derive(Debug, Deserialize)]
 struct RefreshToken {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     jti: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct Issuer {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     uri: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct ClientData {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     name: Text,
-    #[serde(default, rename = "type", deserialize_with = "wire::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct PolicyData {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     rule: Option<Rule>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Rule {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
 }
 
 /// A token before it is signed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TokenData {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     pub(super) claims: Option<Attributes>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     token: Option<TokenSettings>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     scopes: Option<Attributes>,
 }
 
 #[derive(Debug, Deserialize)]
 struct TokenSettings {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     lifetime: Option<Lifetime>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Lifetime {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     expiration: Text,
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, ImmutableString};
 use serde::Deserialize;
 
+use crate::lenient;
+use crate::lenient::{Attributes, Path, Text, Texts};
 use crate::okta::request;
 use crate::okta::request::{Call, Payload};
-use crate::okta::wire;
-use crate::okta::wire::{Attributes, Path, Text, Texts, WebRequest};
+use crate::okta::wire::WebRequest;
 use hookgate_script::library::{Doc, Library};
 
 type Request = Call<Data>;
@@ -16,62 +17,62 @@ type Request = Call<Data>;
 /// `data` of a call.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Data {
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     context: Option<Context>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     action: Option<Action>,
-    #[serde(default, rename = "appUser", deserialize_with = "wire::object")]
+    #[serde(default, rename = "appUser", deserialize_with = "lenient::object")]
     app_user: Option<Person>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     user: Option<Person>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Context {
-    #[serde(default, deserialize_with = "wire::texts")]
+    #[serde(default, deserialize_with = "lenient::texts")]
     conflicts: Texts,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     application: Option<Arc<AppData>>,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     job: Option<Arc<JobData>>,
     /// No published sample has an entry, so anything may stand here.
-    #[serde(default, deserialize_with = "wire::items")]
+    #[serde(default, deserialize_with = "lenient::items")]
     matches: Option<Vec<Dynamic>>,
-    #[serde(default, deserialize_with = "wire::texts")]
+    #[serde(default, deserialize_with = "lenient::texts")]
     policy: Texts,
 }
 
 #[derive(Debug, Deserialize)]
 struct AppData {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     name: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     label: Text,
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     status: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct JobData {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, rename = "type", deserialize_with = "wire::text")]
+    #[serde(default, rename = "type", deserialize_with = "lenient::text")]
     kind: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct Action {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     result: Text,
 }
 
 #[derive(Debug, Deserialize)]
 struct Person {
-    #[serde(default, deserialize_with = "wire::text")]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Text,
-    #[serde(default, deserialize_with = "wire::object")]
+    #[serde(default, deserialize_with = "lenient::object")]
     profile: Option<Attributes>,
 }
 

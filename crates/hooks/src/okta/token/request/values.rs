@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Variant};
 
+use crate::lenient::{Attributes, Text};
 use crate::okta::person::{Session, User};
 use crate::okta::request;
 use crate::okta::request::Call;
 use crate::okta::token::request::{Client, Data, Grant, OAuthRequest, Policy, Token, TokenData, texts};
-use crate::okta::wire::{Attributes, Text};
 use hookgate_script::library::{Doc, Library};
 
 /// Registers the request, called `name`, and the values in it.

@@ -11,9 +11,8 @@ use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use crate::HookError;
-use crate::okta;
-use crate::okta::wire::tree::Tree;
-use crate::okta::wire::{Envelope, Path, Read, whole};
+use crate::lenient::tree::Tree;
+use crate::lenient::{Form, Path, Read};
 use crate::text;
 
 /// So many members may be left out of one call. Contracts have fewer members in which a structure can be wrong.
@@ -25,9 +24,6 @@ const MOST_NOTES: usize = 20;
 /// Notes and messages show no more of a path than this.
 const MOST_PATH: usize = 200;
 
-/// Members of the envelope that decide which hook a call belongs to, and whether it can be used.
-const ENVELOPE: [Path; 2] = [&["eventType"], &["data"]];
-
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -38,12 +34,9 @@ pub(super) enum Step {
 /// Reads what the usual way of reading refused.
 ///
 /// # Errors
-/// As [`wire::decode`](crate::okta::wire::decode).
-pub(super) fn read<D: DeserializeOwned>(
-    hook: &'static str,
-    body: &Bytes,
-    decisive: &[Path],
-) -> Result<Read<D>, HookError> {
+/// As [`lenient::read`](crate::lenient::read).
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes, form: &Form<'_>) -> Result<Read<T>, HookError> {
+    let hook = form.hook;
     let mended = text::mended(body);
     let (text, mut notes) = match &mended {
         Some(mended) => (mended.text.as_str(), mended.notes.clone()),
@@ -55,9 +48,8 @@ pub(super) fn read<D: DeserializeOwned>(
     if !value.is_object() {
         return Err(shape(hook, format!("the body must be an object, and is {}", kind(&value))));
     }
-    check_type(hook, &mut value, &mut notes)?;
-    let decides =
-        |place: &[Step], beneath| is_decisive(place, &ENVELOPE, beneath) || is_decisive(place, decisive, beneath);
+    (form.belongs)(hook, &mut value, &mut notes)?;
+    let decides = |place: &[Step], beneath| form.decisive.iter().any(|paths| is_decisive(place, paths, beneath));
     for place in doubled {
         let problem = format!("{} stands twice, with different values", shown(&place));
         if decides(&place, true) {
@@ -66,10 +58,10 @@ pub(super) fn read<D: DeserializeOwned>(
         notes.push(problem);
     }
     for _ in 0..MOST {
-        let (place, expected) = match serde_path_to_error::deserialize::<_, Envelope<D>>(&value) {
-            Ok(envelope) => {
+        let (place, expected) = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(call) => {
                 notes.truncate(MOST_NOTES);
-                return whole(hook, envelope, mended.map(|mended| mended.text), notes);
+                return Ok(Read { call, text: mended.map(|mended| mended.text), notes });
             }
             Err(error) => (steps(error.path()), expected(error.inner())),
         };
@@ -93,19 +85,6 @@ pub(super) fn read<D: DeserializeOwned>(
 
 fn shape(hook: &'static str, problem: String) -> HookError {
     HookError::Shape { hook, problem }
-}
-
-/// A type that is none is noted and left out; another hook's type is an error.
-fn check_type(hook: &'static str, value: &mut Value, notes: &mut Vec<String>) -> Result<(), HookError> {
-    match value.get_mut("eventType") {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::String(found)) => okta::check_type(hook, Some(found)),
-        Some(other) => {
-            notes.push(format!("`eventType` must be a string, and is {}", kind(other)));
-            *other = Value::Null;
-            Ok(())
-        }
-    }
 }
 
 /// Whether a place is one of `decisive` or holds it; or lies beneath one, if that counts.
@@ -164,7 +143,7 @@ fn shown(place: &[Step]) -> String {
 }
 
 /// What a value is, in the words of JSON.
-fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "`null`",
         Value::Bool(_) => "a boolean",

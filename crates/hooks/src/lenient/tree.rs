@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
-use crate::okta::wire::repair::Step;
+use crate::lenient::repair::Step;
 
 /// A call as it stands in its text.
 pub(super) struct Tree {
