@@ -149,7 +149,7 @@ fn names() -> Vec<String> {
 fn topics() {
     output::line(paint(BOLD, "Hooks"));
     for hook in hookgate_hooks::HOOKS.iter() {
-        let entry = format!("{}({})", hook.entry, if hook.events { "event" } else { "request" });
+        let entry = format!("{}({})", hook.entry, hook.parameter());
         output::line(format_args!("  {:<22} {entry:<30} {}", hook.name, paint(DIM, hook.about)));
     }
     families("Every script", &prelude::library().entries);
@@ -185,7 +185,7 @@ fn all_json() -> Value {
 }
 
 fn hook_json(hook: &Hook) -> Value {
-    let forms = hook.on_failure.iter();
+    let forms = hook.on_failure().iter();
     let forms = forms.map(|form| json!({ "word": form.word, "takes_text": form.takes_text, "about": form.about }));
     let samples = hook.samples.iter();
     let samples = samples.map(|sample| json!({ "name": sample.name, "script": sample.script }));
@@ -197,7 +197,7 @@ fn hook_json(hook: &Hook) -> Value {
         "silence": hook.silence,
         "on_failure": forms.collect::<Value>(),
         "samples": samples.collect::<Value>(),
-        "events": hook.events,
+        "events": hook.is_for_events(),
     })
 }
 

@@ -135,10 +135,10 @@ fn okta_retries(hook: &Hook) -> bool {
 fn find_hook(args: &Args) -> Result<&'static Hook> {
     let names: Vec<String> = hookgate_hooks::HOOKS.iter().map(|hook| hook.name.to_owned()).collect();
     let hook = hookgate_hooks::find(&args.hook).with_context(|| unknown("hook", &args.hook, &names))?;
-    if !hook.events && args.event_type.is_some() {
+    if !hook.is_for_events() && args.event_type.is_some() {
         bail!("`{}` has no event types; only event hooks have them", hook.name);
     }
-    if !hook.events && args.verify {
+    if !hook.is_for_events() && args.verify {
         bail!("Okta verifies event hooks only; `{}` is an inline hook", hook.name);
     }
     Ok(hook)

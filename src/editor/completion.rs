@@ -139,7 +139,7 @@ fn exports(view: &View, colons: usize, insert: Insert) -> Vec<CompletionItem> {
 fn entries(view: &View, insert: Insert) -> Vec<CompletionItem> {
     let missing = view.vocabulary.hooks.iter().filter(|hook| view.outline.function(hook.entry).is_none());
     let item = |hook: &&hookgate_hooks::Hook| {
-        let parameter = if hook.events { "event" } else { "request" };
+        let parameter = hook.parameter();
         let text = match insert {
             Insert::Snippets => format!("{}({parameter}) {{\n    $0\n}}", hook.entry),
             Insert::Plain => hook.entry.to_owned(),

@@ -21,7 +21,7 @@ pub(super) struct Vocabulary {
 /// The libraries of a file; tests have one more.
 fn libraries(hooks: &[&'static Hook], test: bool) -> Vec<&'static Finished> {
     let testing = test.then(harness::library);
-    std::iter::once(prelude::library()).chain(testing).chain(hooks.iter().map(|hook| (hook.library)())).collect()
+    std::iter::once(prelude::library()).chain(testing).chain(hooks.iter().map(|hook| hook.library())).collect()
 }
 
 impl Vocabulary {

@@ -54,8 +54,8 @@ fn config(port: u16) -> String {
          base_url = \"http://127.0.0.1:{port}\"\nallow_private = true\ntimeout_ms = 200\nauth = {{ bearer = {{ file = \"secrets/dead\" }} }}\n\
          retry = {{ attempts = 1 }}\n"
     );
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
-        let form = hook.on_failure.iter().find(|form| !form.takes_text).expect("each hook has a word");
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
+        let form = hook.on_failure().iter().find(|form| !form.takes_text).expect("each hook has a word");
         for (end, _) in ENDS {
             let route = format!("{}-{end}", hook.name.replace("okta.", ""));
             let (name, word) = (hook.name, form.word);
@@ -178,14 +178,14 @@ fn no_secret_is_found_anywhere() {
         ("scripts/event.rhai".to_owned(), event.to_owned()),
         ("secrets/dead".to_owned(), "CANARY-connector".to_owned()),
     ];
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         for (end, body) in ENDS {
             given.push((format!("scripts/{}/{end}.rhai", hook.name), script(hook.name, hook.entry, body)));
         }
     }
     let given: Vec<(&str, &str)> = given.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let served = Served::start(&config(port), &given);
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         for (end, _) in ENDS {
             let path = format!("/{}/{end}", hook.name);
             let answer = post(&served, &path, SECRET, &poisoned(hook.name, &format!("{}-{end}", hook.name)));

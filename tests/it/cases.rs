@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookgate_engine::release::Plan;
+use hookgate_engine::release::{EventRules, Plan};
 use hookgate_hooks::{Hook, Mark, Reply};
 use hookgate_script::context::{Mocked, World};
 use hookgate_script::run::Call;
@@ -101,10 +101,10 @@ async fn outcome(hook: &Hook, cases: &Cases, row: &Row) -> Value {
     let sample = sample.unwrap_or_else(|| panic!("{} has no sample `{}` ({})", hook.name, cases.sample, cases.about));
     let mut call: Value = serde_json::from_str(sample.request).expect("samples are JSON");
     // An event is the inner part of its delivery.
-    let target = if hook.events { call.pointer_mut("/data/events/0") } else { Some(&mut call) };
+    let target = if hook.is_for_events() { call.pointer_mut("/data/events/0") } else { Some(&mut call) };
     merge(target.expect("a delivery has an event"), &row.set);
     let gateway = gateway(hook, cases, row);
-    if hook.events {
+    if hook.is_for_events() {
         return ruled(&gateway, hook, &call.to_string().into());
     }
     let headers = [("authorization", SECRET)];
@@ -118,9 +118,9 @@ async fn outcome(hook: &Hook, cases: &Cases, row: &Row) -> Value {
 fn ruled(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
     let release = gateway.live.current().expect("a release is live");
     let route = &release.routes[0];
-    let Plan::Rules(rules) = &route.plan else { panic!("an event route has rules") };
+    let Plan::Events(EventRules { rules, .. }) = &route.plan else { panic!("an event route has rules") };
     let rule = &rules[0];
-    let event = (hook.split)(delivery, usize::MAX).expect("the delivery is one").remove(0);
+    let event = (hook.as_events().unwrap().split)(delivery, usize::MAX).expect("the delivery is one").remove(0);
     let run = rule.script.run(&Call {
         request: event.request.clone(),
         surroundings: rule.surroundings.clone(),
@@ -147,7 +147,7 @@ fn gateway(hook: &Hook, cases: &Cases, row: &Row) -> TestGateway {
     let mut params = cases.params.clone();
     params.extend(row.params.clone());
     let mut route = json!({"path": "/hook", "hook": hook.name, "auth": "test"});
-    if hook.events {
+    if hook.is_for_events() {
         route["rules"] = json!({"rule": {"events": ["*"], "script": cases.script, "params": params}});
     } else {
         merge(&mut route, &json!({"script": cases.script, "on_failure": cases.on_failure, "params": params}));

@@ -32,7 +32,7 @@ fn sample(hook: &str) -> Value {
 }
 
 fn on_failure(hook: &str) -> String {
-    let form = find(hook).unwrap().on_failure.iter().find(|form| !form.takes_text);
+    let form = find(hook).unwrap().on_failure().iter().find(|form| !form.takes_text);
     form.map(|form| format!("\"{}\"", form.word)).unwrap_or_default()
 }
 
@@ -99,7 +99,7 @@ async fn too_many_records_go_within_seconds() {
 
 #[tokio::test]
 async fn every_sample_of_every_hook_ends_in_a_word_of_its_hook() {
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         for sample in hook.samples {
             if sample.script.contains("via(") {
                 continue;
@@ -182,7 +182,7 @@ async fn a_rule_leaves_a_record_for_each_run() {
 
 #[tokio::test]
 async fn nothing_secret_is_captured() {
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         let name = hook.name;
         let script = format!("fn {}(request) {{ }}", hook.entry);
         let gateway = TestGateway::with(name, &on_failure(name), &script, "capture = true");

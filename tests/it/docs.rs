@@ -170,7 +170,7 @@ fn scripts_in_the_documents_compile() {
     for (path, text) in markdown() {
         for block in blocks(&text, "rhai") {
             let hook = hookgate_hooks::HOOKS.iter().find(|hook| block.contains(&format!("fn {}(", hook.entry)));
-            match hook.filter(|hook| !hook.events) {
+            match hook.filter(|hook| !hook.is_for_events()) {
                 Some(hook) => {
                     whole += 1;
                     goes_live(hook, &block);
@@ -189,7 +189,7 @@ fn scripts_in_the_documents_compile() {
 
 /// Fails unless the script passes everything that a release must pass.
 fn goes_live(hook: &hookgate_hooks::Hook, script: &str) {
-    let form = hook.on_failure.first().unwrap();
+    let form = hook.on_failure().first().unwrap();
     let on_failure = match form.takes_text {
         true => format!("{{ {} = \"Later.\" }}", form.word),
         false => format!("\"{}\"", form.word),

@@ -57,7 +57,7 @@ impl Bundle {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path("scripts/lib")).unwrap();
-        let on_failure = match hook.on_failure.first() {
+        let on_failure = match hook.on_failure().first() {
             Some(form) if form.takes_text => format!("on_failure = {{ {} = \"Later.\" }}\n", form.word),
             Some(form) => format!("on_failure = \"{}\"\n", form.word),
             None => String::new(),

@@ -113,10 +113,10 @@ impl Mistake {
         let hook = self.hook();
         let limits = self.asked("`limits = ").unwrap_or("{ deadline_ms = 20_000 }");
         let limits = format!("limits = {limits}\n");
-        let route = match hook.events {
+        let route = match hook.is_for_events() {
             true => "[routes.signup.rules.rule]\nevents = [\"*\"]\nscript = \"rule.rhai\"\n".to_owned(),
             false => {
-                let form = hook.on_failure.iter().find(|form| !form.takes_text).expect("a form without text");
+                let form = hook.on_failure().iter().find(|form| !form.takes_text).expect("a form without text");
                 format!("script = \"rule.rhai\"\non_failure = \"{}\"\n", form.word)
             }
         };

@@ -141,7 +141,7 @@ fn with_faults(text: &str, dice: &mut Dice) -> Vec<u8> {
 
 /// A script that reads everything a request has and then says this.
 fn reads_all(hook: &Hook, command: &str) -> String {
-    let entries = (hook.library)().entries.iter();
+    let entries = hook.library().entries.iter();
     let names = entries.filter(|entry| entry.kind == Kind::Property && entry.receiver() == Some(hook.request));
     let reads: String = names.map(|entry| format!("    seen.push(request.{});\n", entry.name())).collect();
     format!("fn {}(request) {{\n    let seen = [];\n{reads}    {command}\n}}", hook.entry)

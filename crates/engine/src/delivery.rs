@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::delivery::intake::Way;
+use crate::delivery::intake::{EventRoute, Way};
 use crate::delivery::outbox::Origin;
 use crate::delivery::refusing::Refusing;
 use crate::delivery::told::Told;
@@ -148,8 +148,8 @@ impl Delivery {
     ///
     /// # Errors
     /// They could not be kept, or nobody knows in time: the provider has to call again.
-    pub(crate) async fn accept(&self, route: &Route, events: &[Decoded], way: Way) -> Result<Receipt, StoreError> {
-        self.accept_with(route, events, way, None).await
+    pub(crate) async fn accept(&self, at: EventRoute<'_>, events: &[Decoded], way: Way) -> Result<Receipt, StoreError> {
+        self.accept_with(at, events, way, None).await
     }
 
     /// The same, and a bookmark in the log that the events were read from.
@@ -158,12 +158,13 @@ impl Delivery {
     /// As [`Delivery::accept`].
     pub(crate) async fn accept_with(
         &self,
-        route: &Route,
+        at: EventRoute<'_>,
         events: &[Decoded],
         way: Way,
         bookmark: Option<(String, String)>,
     ) -> Result<Receipt, StoreError> {
-        let intake = Intake { bookmark, ..intake::intake(route, events, way, clock::wall()) };
+        let intake = Intake { bookmark, ..intake::intake(at, events, way, clock::wall()) };
+        let route = at.route;
         let seen: Vec<(Flags, bool)> =
             intake.events.iter().map(|event| (event.flags, !event.jobs.is_empty())).collect();
         let patience = match way {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response};
 
-use crate::delivery::intake::Way;
+use crate::delivery::intake::{EventRoute, Way};
 use crate::delivery::{Answered, Delivery};
 use crate::gateway::decide::{Asked, InlineRoute};
 use crate::gateway::digest::digest;
@@ -27,7 +27,7 @@ use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
 use crate::telemetry::metrics::Metrics;
-use hookgate_hooks::{Decoded, Facts, HookError, Reply};
+use hookgate_hooks::{Decoded, Facts, Handshake, HookError, Reply};
 use hookgate_model::failpoint;
 use hookgate_model::pressure::{PerSecond, Workers};
 use hookgate_script::lanes::Lanes;
@@ -73,8 +73,8 @@ pub struct Admitted {
 enum Purpose {
     /// A provider asks for a decision, or delivers events.
     Hook,
-    /// A provider checks that the address is ours; these are its headers.
-    Challenge(HeaderMap),
+    /// A provider checks that the address is ours, and this is what it hears. No script runs.
+    Handshake(Result<Reply, HookError>),
 }
 
 impl Gateway {
@@ -102,8 +102,7 @@ impl Gateway {
         let Admitted { mut record, release, route, purpose, preview } = call;
         let outcome = match purpose {
             Purpose::Hook => self.handle(&release, &route, (body, preview), &mut record).await,
-            // A provider's one-time check that the address is ours. No script runs.
-            Purpose::Challenge(headers) => (route.hook.challenge)(&headers).map_err(Refusal::from),
+            Purpose::Handshake(reply) => reply.map_err(Refusal::from),
         };
         record.end(outcome, &self.metrics, &self.records)
     }
@@ -121,19 +120,32 @@ impl Gateway {
         record: &mut Record,
     ) -> Result<(Arc<Release>, Arc<Route>, Purpose, bool), Refusal> {
         let release = self.live.current();
-        let found = release.as_ref().and_then(|release| release.destination(head.uri.path()));
-        if !matches!(head.method, Method::POST | Method::GET) {
-            let is_verified = found.is_some_and(|found| found.route.hook.events);
-            return Err(Refusal::Method(if is_verified { "GET, POST" } else { "POST" }));
-        }
-        let release = release.as_ref().ok_or(Refusal::NotReady)?;
-        let found = found.ok_or(Refusal::NoRoute)?;
+        let found = release.as_ref().and_then(|release| Some((release, release.destination(head.uri.path())?)));
+        let is_usual = matches!(head.method, Method::POST | Method::GET);
+        let Some((release, found)) = found else {
+            return Err(match is_usual {
+                true if release.is_none() => Refusal::NotReady,
+                true => Refusal::NoRoute,
+                false => Refusal::Method(Handshake::NONE.allowed()),
+            });
+        };
         let route = found.route.clone();
         record.found(&route, release);
-        record.verified(route.gate.verify(&head).await, &self.metrics)?;
+        let handshake = &route.hook.handshake;
+        if !is_usual && !handshake.takes(&head.method) {
+            return Err(Refusal::Method(handshake.allowed()));
+        }
+        let answer = (handshake.answer)(&head.method, &head.headers, &head.uri);
+        if answer.is_none() || handshake.needs_proof {
+            record.verified(route.gate.verify(&head).await, &self.metrics)?;
+        }
+        let purpose = match answer {
+            Some(reply) => Purpose::Handshake(reply),
+            None if head.method == Method::POST => Purpose::Hook,
+            None => return Err(Refusal::Method(handshake.allowed())),
+        };
         let is_marked = route.preview_header.as_ref().is_some_and(|name| head.headers.contains_key(name));
         let preview = found.preview || is_marked;
-        let purpose = if head.method == Method::GET { Purpose::Challenge(head.headers) } else { Purpose::Hook };
         Ok((release.clone(), route, purpose, preview))
     }
 
@@ -159,8 +171,9 @@ impl Gateway {
         (body, preview): (Bytes, bool),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
-        let Some(at) = InlineRoute::of(release, route) else {
-            return self.accept(route, (&body, preview), record).await;
+        let at = match &route.plan {
+            Plan::Inline(inline) => InlineRoute { release, route, inline },
+            Plan::Events(plan) => return self.accept(EventRoute { route, plan }, (&body, preview), record).await,
         };
         let request = match self.read(&body, route.hook.decode).await {
             Ok(request) if preview => (route.hook.as_preview)(request),
@@ -199,7 +212,7 @@ impl Gateway {
         let now = Instant::now();
         let line_is_full = match &route.plan {
             Plan::Inline(inline) => inline.script.is_crowded(now),
-            Plan::Rules(_) => self.delivery.is_crowded(),
+            Plan::Events(_) => self.delivery.is_crowded(),
         };
         !self.workers.admit(now) || line_is_full
     }
@@ -216,19 +229,20 @@ impl Gateway {
     /// Events are acknowledged once they are kept, and not before. What their rules do comes later.
     async fn accept(
         &self,
-        route: &Route,
+        at: EventRoute<'_>,
         (body, preview): (&Bytes, bool),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
+        let EventRoute { route, plan } = at;
         let _permit = route.permits.try_acquire().map_err(|_| Refusal::Busy)?;
-        let (split, most) = (route.hook.split, route.max_events);
+        let (split, most) = (plan.row.split, route.max_events);
         let mut events = self.read(body, move |body| split(body, most)).await?;
         if preview {
             events = events.into_iter().map(route.hook.as_preview).collect();
         }
-        let receipt = self.delivery.accept(route, &events, Way::Hook).await?;
+        let receipt = self.delivery.accept(at, &events, Way::Hook).await?;
         record.accepted(receipt);
-        Ok(Reply::empty(204))
+        Ok(Reply::empty(plan.row.acknowledged))
     }
 
     /// Keeps the actions of a decided call: the answer leaves once they are safe. If they cannot be kept by the deadline, the

@@ -171,7 +171,7 @@ impl ScriptUse<'_> {
     #[must_use]
     pub(crate) fn settled(&self, outcome: RunOutcome, sent: message::Outcome) -> RunOutcome {
         let mark = self.mark(&outcome.id, outcome.note.as_deref());
-        match ((self.hook.settled)(&sent, &mark), sent) {
+        match (self.hook.as_inline().and_then(|row| (row.settled)(&sent, &mark)), sent) {
             (Some(reply), _) => RunOutcome { reply, sending: None, ..outcome },
             (None, message::Outcome::Failed(tried)) => self.failed(outcome, RunFailure::NotSent(tried)),
             (None, _) => self.failed(outcome, RunFailure::NotSent(Vec::new())),
@@ -208,7 +208,7 @@ impl ScriptUse<'_> {
     /// The reply that the route declares for a failure; where none is declared, one that nobody hears.
     fn declared(&self, id: &str, note: Option<&str>, failure: &RunFailure) -> Reply {
         let mark = Mark { fallback: Some(failure.reason()), ..self.mark(id, note) };
-        self.on_failure.map_or(Reply::empty(503), |declared| (self.hook.failed)(declared, &mark))
+        self.on_failure.map_or(Reply::empty(503), |declared| declared.reply(&mark))
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
             RunFailure::Overload,
             RunFailure::NoThread,
             RunFailure::Crashed,
-            RunFailure::Unread(HookError::PostOnly),
+            RunFailure::Unread(HookError::Empty),
             RunFailure::Unread(HookError::UnknownType { expected: "a", found: "b".to_owned() }),
             RunFailure::NotSent(Vec::new()),
             RunFailure::Store(StoreError::Busy),

@@ -22,7 +22,7 @@ use crate::release::{InlineScript, Plan, Release, Route, Rule};
 use crate::telemetry::metrics::Metrics;
 use crate::trial::case::Draft;
 use crate::trial::tried::{Ran, Tried, TriedEvent, TriedRule};
-use hookgate_hooks::{Declared, Decoded, Hook, HookError};
+use hookgate_hooks::{Declared, Decoded, EventRow, Hook, HookError};
 use hookgate_model::decision::outcome;
 use hookgate_model::finding::{Finding, Severity, unknown};
 use hookgate_script::context::{Surroundings, World};
@@ -79,8 +79,8 @@ pub enum TrialError {
 }
 
 /// The events of a delivery; or one event alone, as the provider's log shows it and as it is kept here.
-fn events(route: &Route, body: &Bytes) -> Result<Vec<Decoded>, HookError> {
-    (route.hook.split)(body, route.max_events)
+fn events(row: &EventRow, route: &Route, body: &Bytes) -> Result<Vec<Decoded>, HookError> {
+    (row.split)(body, route.max_events)
         .or_else(|error| (route.hook.decode)(body).map(|event| vec![event]).map_err(|_| error))
 }
 
@@ -233,10 +233,10 @@ impl Bench {
                 Ok(request) => work.reply(inline, &request, &mut tried).await,
                 Err(error) => tried.refused = Some(error.to_string()),
             },
-            Plan::Rules(rules) => match events(route, &order.body) {
+            Plan::Events(plan) => match events(plan.row, route, &order.body) {
                 Ok(events) => {
                     for event in &events {
-                        let rules = work.rules(rules, order.rule.as_deref(), event).await;
+                        let rules = work.rules(&plan.rules, order.rule.as_deref(), event).await;
                         tried.events.push(TriedEvent::of(event, rules));
                     }
                 }
@@ -261,7 +261,7 @@ pub(crate) fn find<'r>(release: &'r Release, order: &Order) -> Result<&'r Arc<Ro
     let missing = || TrialError::Unusable(unknown("route", &order.route, &names));
     let route = release.routes.iter().find(|route| route.name == order.route).ok_or_else(missing)?;
     let rules: Vec<&str> = match &route.plan {
-        Plan::Rules(rules) => rules.iter().map(|rule| rule.name.as_str()).collect(),
+        Plan::Events(events) => events.rules.iter().map(|rule| rule.name.as_str()).collect(),
         Plan::Inline(_) => Vec::new(),
     };
     match &order.rule {

@@ -8,6 +8,9 @@ use crate::MAX_ACTIONS;
 pub enum HookError {
     #[error("the body is empty")]
     Empty,
+    /// Its JSON does not stand where the hook's envelope has it.
+    #[error("{problem}")]
+    Envelope { problem: String },
     #[error("the body is not JSON: {problem}")]
     NotJson { problem: String },
     #[error("the body is not a call of `{hook}`: {problem}")]
@@ -24,8 +27,6 @@ pub enum HookError {
     Challenge { problem: &'static str },
     #[error("a verification challenge came to an inline hook: was this address registered as an event hook?")]
     MisplacedChallenge,
-    #[error("an inline hook takes POST only")]
-    PostOnly,
 }
 
 impl HookError {

@@ -3,16 +3,13 @@
 //! Okta calls with `POST` and a JSON envelope (`okta/wire`), and expects `200` with a JSON object of `commands`, `error`
 //! and `debugContext` (`okta/reply`), or `204` where the hook allows it, within three seconds.
 
-use std::sync::LazyLock;
-
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde::Serialize;
 
+use crate::Handshake;
 use crate::Hook;
 use crate::HookError;
 use crate::Reply;
-use crate::library_of;
-use hookgate_script::library::Finished;
 
 mod advice;
 pub(crate) mod event;
@@ -37,49 +34,14 @@ pub(crate) mod wire;
 /// The rows of Okta's hooks.
 pub(crate) fn hooks() -> Vec<Hook> {
     vec![
-        Hook::of::<token::Token>(token_library, no_challenge),
-        Hook::of::<saml::Saml>(saml_library, no_challenge),
-        Hook::of::<registration::Registration>(registration_library, no_challenge),
-        Hook::of::<password_import::PasswordImport>(password_import_library, no_challenge),
-        Hook::of::<user_import::UserImport>(user_import_library, no_challenge),
-        Hook::of::<telephony::Telephony>(telephony_library, no_challenge),
-        Hook::of::<event::EventHook>(event_library, challenge),
+        Hook::inline::<token::Token>(),
+        Hook::inline::<saml::Saml>(),
+        Hook::inline::<registration::Registration>(),
+        Hook::inline::<password_import::PasswordImport>(),
+        Hook::inline::<user_import::UserImport>(),
+        Hook::inline::<telephony::Telephony>(),
+        Hook::events::<event::OrgEvent>(),
     ]
-}
-
-fn token_library() -> &'static Finished {
-    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<token::Token>);
-    &LIBRARY
-}
-
-fn saml_library() -> &'static Finished {
-    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<saml::Saml>);
-    &LIBRARY
-}
-
-fn user_import_library() -> &'static Finished {
-    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<user_import::UserImport>);
-    &LIBRARY
-}
-
-fn registration_library() -> &'static Finished {
-    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<registration::Registration>);
-    &LIBRARY
-}
-
-fn password_import_library() -> &'static Finished {
-    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<password_import::PasswordImport>);
-    &LIBRARY
-}
-
-fn telephony_library() -> &'static Finished {
-    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<telephony::Telephony>);
-    &LIBRARY
-}
-
-fn event_library() -> &'static Finished {
-    static LIBRARY: LazyLock<Finished> = LazyLock::new(library_of::<event::EventHook>);
-    &LIBRARY
 }
 
 /// When and against what the `PROVIDER` texts of this folder were last checked.
@@ -134,12 +96,22 @@ const CHALLENGE: &str = "x-okta-verification-challenge";
 const MAX_CHALLENGE_BYTES: usize = 4096;
 
 /// Inline hooks are never verified: a challenge there means that the address was registered as an event hook.
-fn no_challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
-    Err(if headers.contains_key(CHALLENGE) { HookError::MisplacedChallenge } else { HookError::PostOnly })
-}
+const NEVER_VERIFIED: Handshake = Handshake {
+    answer: |method, headers, _| {
+        let is_challenge = *method == Method::GET && headers.contains_key(CHALLENGE);
+        is_challenge.then_some(Err(HookError::MisplacedChallenge))
+    },
+    ..Handshake::NONE
+};
 
-/// Echoes Okta's one-time challenge (contract: event hooks, section 2).
-pub(crate) fn challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
+/// Okta's one-time check of an event hook: a challenge to be echoed (contract: event hooks, section 2).
+const VERIFIED: Handshake = Handshake {
+    methods: &[Method::GET],
+    needs_proof: true,
+    answer: |method, headers, _| (*method != Method::POST).then(|| challenge(headers)),
+};
+
+fn challenge(headers: &HeaderMap) -> Result<Reply, HookError> {
     #[derive(Serialize)]
     struct Verification<'a> {
         verification: &'a str,

@@ -54,8 +54,3 @@ pub struct BatchForm {
     /// Makes an event one as a preview of the provider's console has it.
     pub preview: fn(&mut Value),
 }
-
-impl BatchForm {
-    /// Of hooks whose calls carry no events.
-    pub(crate) const NONE: Self = Self { events: "", id: "", freshen: |_, _| {}, retype: |_, _| {}, preview: |_| {} };
-}

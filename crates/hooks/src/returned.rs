@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, Variant};
 
-use crate::{CommandError, Contract};
+use crate::CommandError;
 use hookgate_model::command::Action;
 
 /// The most actions that one run may ask for.
@@ -23,7 +23,10 @@ pub enum Group<C> {
 
 impl<C> Commands<C> {
     /// The commands of the hook, and the actions from among them.
-    pub(crate) fn collect<K: Contract<Command = C>>(returned: Dynamic) -> Result<(Self, Vec<Action>), CommandError>
+    ///
+    /// # Errors
+    /// Something else is among them than `wanted`, which says so in words.
+    pub(crate) fn collect(returned: Dynamic, wanted: &dyn Fn() -> String) -> Result<(Self, Vec<Action>), CommandError>
     where
         C: Variant + Clone,
     {
@@ -33,7 +36,7 @@ impl<C> Commands<C> {
         }
         if !returned.is_array() {
             if let Some(command) = without_actions(returned, &mut actions, ACTIONS_DEPTH) {
-                groups.push(Group::Loose(self::command::<K>(command, "")?));
+                groups.push(Group::Loose(self::command(command, wanted, "")?));
             }
             return Ok((Self { groups }, actions));
         }
@@ -42,28 +45,28 @@ impl<C> Commands<C> {
             let place = || format!(" (item {} of the array)", index + 1);
             if item.is_array() {
                 let inner = item.cast::<Array>().into_iter();
-                let inner = inner.map(|item| command::<K>(item, &place()));
+                let inner = inner.map(|item| command(item, wanted, &place()));
                 groups.push(Group::Together(inner.collect::<Result<_, _>>()?));
             } else if item.is::<C>() {
                 groups.push(Group::Loose(item.cast::<C>()));
             } else {
-                command::<K>(item, &place())?;
+                command::<C>(item, wanted, &place())?;
             }
         }
         Ok((Self { groups }, actions))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
     /// The groups in order.
-    pub(crate) fn groups(self) -> Vec<Group<C>> {
+    pub fn groups(self) -> Vec<Group<C>> {
         self.groups
     }
 
     /// The commands in order, to look at.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &C> {
+    pub fn iter(&self) -> impl Iterator<Item = &C> {
         self.groups.iter().flat_map(|group| match group {
             Group::Loose(command) => std::slice::from_ref(command),
             Group::Together(commands) => commands.as_slice(),
@@ -71,7 +74,7 @@ impl<C> Commands<C> {
     }
 
     /// The commands in order, groups dissolved.
-    pub(crate) fn flat(self) -> impl Iterator<Item = C> {
+    pub fn flat(self) -> impl Iterator<Item = C> {
         self.groups.into_iter().flat_map(|group| match group {
             Group::Loose(command) => vec![command],
             Group::Together(commands) => commands,
@@ -100,12 +103,9 @@ fn without_actions(item: Dynamic, actions: &mut Vec<Action>, depth: usize) -> Op
     (was_empty || !rest.is_empty()).then(|| Dynamic::from_array(rest))
 }
 
-fn command<K: Contract>(item: Dynamic, place: &str) -> Result<K::Command, CommandError> {
-    item.try_cast_result::<K::Command>().map_err(|item| CommandError::NotACommand {
-        wanted: match K::EVENTS {
-            true => "an action, such as `notify(…)`,".to_owned(),
-            false => format!("a command of `{}`", K::NAME),
-        },
+fn command<C: Variant + Clone>(item: Dynamic, wanted: &dyn Fn() -> String, place: &str) -> Result<C, CommandError> {
+    item.try_cast_result::<C>().map_err(|item| CommandError::NotACommand {
+        wanted: wanted(),
         found: describe(&item),
         place: place.to_owned(),
     })

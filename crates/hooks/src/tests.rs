@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use rhai::Scope;
+use rhai::{Dynamic, Scope};
+use serde_json::Value;
 
 use super::*;
 use hookgate_script::budget::Limits;
@@ -23,7 +25,7 @@ pub(crate) const MARK: Mark = Mark::new("d-1", "r-1", "s.rhai");
 
 /// What a script returns, or the text of its error.
 pub(crate) fn run(hook: &'static Hook, request: &Decoded, script: &str) -> Result<Dynamic, String> {
-    let libraries = [prelude::library(), (hook.library)()];
+    let libraries = [prelude::library(), hook.library()];
     let engine = engine::sandbox(&libraries, &Limits::default(), Modules::new(BTreeMap::default()), Dialect::Script);
     let ast = engine.compile(script).map_err(|error| error.to_string())?;
     let context = Context::new(Arc::default(), World::Real, Instant::now() + Duration::from_secs(20));
@@ -34,7 +36,7 @@ pub(crate) fn run(hook: &'static Hook, request: &Decoded, script: &str) -> Resul
 
 /// The parameter's name in the short scripts of tests, as in PRODUCT's signatures.
 fn wrap(hook: &Hook, expression: &str) -> String {
-    let parameter = if hook.events { "event" } else { "request" };
+    let parameter = hook.parameter();
     format!("fn {}({parameter}) {{ {expression} }}", hook.entry)
 }
 
@@ -119,7 +121,7 @@ fn shows(hook: &'static Hook, request: &str, entry: &Entry) -> Result<(), String
 fn every_entry_has_an_example_that_a_sample_bears_out() {
     let (mut without, mut wrong) = (Vec::new(), Vec::new());
     for hook in HOOKS.iter() {
-        for entry in (hook.library)().entries.iter().filter(|entry| entry.kind != Kind::Value) {
+        for entry in hook.library().entries.iter().filter(|entry| entry.kind != Kind::Value) {
             if entry.doc.example.is_empty() {
                 without.push(entry.name());
                 continue;
@@ -146,7 +148,7 @@ fn every_hook_takes_actions_beside_its_commands() {
     for hook in HOOKS.iter() {
         for entry in prelude::library().entries.iter().filter(|entry| entry.effect == Effect::Command) {
             // Only events can be forwarded.
-            if !hook.events && entry.doc.example.starts_with("forward(") {
+            if !hook.is_for_events() && entry.doc.example.starts_with("forward(") {
                 let error = encoded(hook, entry.doc.example).unwrap_err();
                 assert_eq!(error, CommandError::NothingToForward { hook: hook.name });
                 continue;
@@ -205,8 +207,8 @@ fn a_run_has_a_hundred_actions_at_most() {
 fn every_row_says_what_silence_and_failure_mean() {
     for hook in HOOKS.iter() {
         assert!(!hook.about.is_empty() && !hook.silence.is_empty() && !hook.request.is_empty(), "{}", hook.name);
-        assert_eq!(hook.events, hook.on_failure.is_empty(), "{}", hook.name);
-        for form in hook.on_failure {
+        assert_eq!(hook.is_for_events(), hook.on_failure().is_empty(), "{}", hook.name);
+        for form in hook.on_failure() {
             assert!(!form.about.is_empty(), "{}", hook.name);
             let long = "ä\"\u{0}".repeat(200_000);
             let text = form.takes_text.then_some(long.as_str());
@@ -239,9 +241,9 @@ fn every_sample_gives_its_reply() {
 #[test]
 fn a_note_and_the_reason_of_a_fallback_leave_where_a_body_may() {
     let note = "\u{1f4a1} \"directory\" was asked";
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         let mark = Mark { note: Some(note), fallback: Some("deadline"), ..MARK };
-        for form in hook.on_failure {
+        for form in hook.on_failure() {
             let declared = hook.declared(form.word, form.takes_text.then_some("later")).unwrap();
             let debug = (hook.failed)(&declared, &mark).value()["debugContext"].clone();
             // Of a SAML reply that changes nothing, Okta's contract lists the empty one alone.
@@ -263,7 +265,7 @@ fn a_note_and_the_reason_of_a_fallback_leave_where_a_body_may() {
 fn every_registration_is_documented_once() {
     for hook in HOOKS.iter() {
         let mut seen = BTreeSet::new();
-        for entry in &(hook.library)().entries {
+        for entry in &hook.library().entries {
             let name = format!("{}: {}", hook.name, entry.signature);
             assert!(!entry.doc.about.is_empty(), "{name}");
             assert!(
@@ -279,7 +281,7 @@ fn every_registration_is_documented_once() {
 #[test]
 fn every_signature_says_what_its_function_takes_and_gives() {
     for hook in HOOKS.iter() {
-        let wrong = registered::disagreements((hook.library)(), &[prelude::library()]);
+        let wrong = registered::disagreements(hook.library(), &[prelude::library()]);
         assert!(wrong.is_empty(), "{}:\n{}", hook.name, wrong.join("\n"));
     }
 }
@@ -287,14 +289,15 @@ fn every_signature_says_what_its_function_takes_and_gives() {
 #[test]
 fn every_property_of_the_request_can_be_read() {
     for hook in HOOKS.iter() {
-        let properties = (hook.library)()
+        let properties = hook
+            .library()
             .entries
             .iter()
             .filter(|entry| entry.kind == Kind::Property && entry.receiver() == Some(hook.request));
         for sample in hook.samples {
             let request = (hook.decode)(&sample.request.into()).unwrap();
             for property in properties.clone() {
-                let parameter = if hook.events { "event" } else { "request" };
+                let parameter = hook.parameter();
                 let script = wrap(hook, &format!("{parameter}.{}", property.name()));
                 let read = run(hook, &request, &script);
                 assert!(read.is_ok(), "{} {}: {:?}", hook.name, property.name(), read.err());
@@ -309,7 +312,7 @@ fn decode(hook: &Hook, body: impl Into<Bytes>) -> Result<usize, HookError> {
     let body = body.into();
     let single = (hook.decode)(&body);
     let split = (hook.split)(&body, usize::MAX);
-    if !hook.events {
+    if !hook.is_for_events() {
         assert_eq!(single.is_ok(), split.is_ok());
     }
     split.map(|requests| requests.len())
@@ -353,9 +356,9 @@ fn a_fault_of_the_text_costs_no_call() {
             let shown = String::from_utf8_lossy(&body).into_owned();
             let found = (hook.split)(&body.into(), usize::MAX).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
             assert_eq!(found.len(), 1, "{shown}");
-            let (facts, parameter) = (&found[0].facts, if hook.events { "event" } else { "request" });
+            let (facts, parameter) = (&found[0].facts, hook.parameter());
             // In front of a delivery the mark is in none of its events.
-            let notes = usize::from(!(hook.events && shown.starts_with('\u{feff}')));
+            let notes = usize::from(!(hook.is_for_events() && shown.starts_with('\u{feff}')));
             assert_eq!((facts.problem.as_ref(), facts.notes.len()), (None, notes), "{}: {:?}", hook.name, facts.notes);
             let raw = run(hook, &found[0], &wrap(hook, &format!("type_of({parameter}.raw) == \"map\"")));
             assert!(raw.unwrap().as_bool().unwrap(), "{shown}");
@@ -401,7 +404,7 @@ fn members_of_the_envelope_that_are_no_text_read_as_absent() {
                 let found = (hook.split)(&sent.into(), usize::MAX).unwrap_or_else(|error| panic!("{member}: {error}"));
                 let notes = found[0].facts.notes.join("\n");
                 let told = notes.contains(&format!("`{member}` must be a string, and is an "));
-                assert!(told || hook.events, "{} {member}: {notes}", hook.name);
+                assert!(told || hook.is_for_events(), "{} {member}: {notes}", hook.name);
                 assert!(!notes.contains("c4n4ry"), "{notes}");
             }
             assert!(decode(hook, with_member(hook, member, None)).is_ok(), "{} {member}", hook.name);
@@ -445,7 +448,7 @@ fn members_of_another_kind_are_left_out_or_named() {
         serde_json::json!({"c4n4ry": "c4n4ry"}),
         serde_json::json!([{"c4n4ry": []}]),
     ];
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         let (mut read, mut left_out) = (0, 0);
         for sample in hook.samples {
             let sample: Value = serde_json::from_str(sample.request).unwrap();
@@ -516,7 +519,7 @@ fn deep_nesting_costs_an_error_at_most() {
             let sample = hook.samples[0].request.trim_end().strip_suffix('}').unwrap();
             let body: Bytes = format!("{sample}, \"later\": {deep}}}").into();
             let request = (hook.decode)(&body).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
-            let parameter = if hook.events { "event" } else { "request" };
+            let parameter = hook.parameter();
             let raw = run(hook, &request, &wrap(hook, &format!("{parameter}.raw")));
             assert!(raw.is_ok(), "{}: {:?}", hook.name, raw.err());
         }
@@ -543,7 +546,7 @@ fn a_member_twice_is_taken_when_both_say_the_same() {
 
 #[test]
 fn a_member_twice_with_two_values_is_left_out_or_refused() {
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         let informs = (hook.decode)(&with_member_twice(hook, "source", "\"c4n4ry\"").into()).unwrap();
         assert_eq!(informs.facts.notes, ["`source` stands twice, with different values"], "{}", hook.name);
         for (member, first) in [("data", "{\"c4n4ry\":1}"), ("eventType", "\"com.okta.c4n4ry\"")] {

@@ -92,8 +92,8 @@ fn line(release: &InForce, route: &Route) -> RouteLine {
     let written = release.written(&route.name);
     let (script, rules) = match &route.plan {
         Plan::Inline(inline) => (Some(inline.script.file().to_owned()), None),
-        Plan::Rules(rules) => {
-            let rules = rules.iter().map(|rule| RuleLine {
+        Plan::Events(events) => {
+            let rules = events.rules.iter().map(|rule| RuleLine {
                 name: rule.name.clone(),
                 script: rule.script.file().to_owned(),
                 events: rule.wanted.types(),

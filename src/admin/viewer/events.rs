@@ -137,7 +137,7 @@ pub(super) async fn list(
     let release = desk.in_force();
     let routes = release.iter().flat_map(|release| release.routes());
     let hook =
-        routes.clone().find(|route| matches!(route.plan, Plan::Rules(_))).map(|route| route.hook.name.to_owned());
+        routes.clone().find(|route| matches!(route.plan, Plan::Events(_))).map(|route| route.hook.name.to_owned());
     let connectors = release.iter().flat_map(|release| release.connectors().cloned());
     Ok(draw(&View {
         events: &page.events,

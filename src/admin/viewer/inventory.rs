@@ -13,7 +13,7 @@ use crate::admin::viewer;
 use crate::admin::viewer::layout;
 use crate::admin::viewer::layout::Here;
 use crate::admin::viewer::parts;
-use hookgate_engine::release::{Plan, Route};
+use hookgate_engine::release::{EventRules, Plan, Route};
 
 pub(super) struct RouteLine {
     pub(super) name: String,
@@ -52,7 +52,7 @@ fn route_line(release: &InForce, route: &Route) -> RouteLine {
     let written = release.written(&route.name);
     let runs = match &route.plan {
         Plan::Inline(inline) => vec![Runs { rule: None, script: inline.script.file().to_owned(), wants: Vec::new() }],
-        Plan::Rules(rules) => {
+        Plan::Events(EventRules { rules, .. }) => {
             let runs = |rule: &hookgate_engine::release::Rule| Runs {
                 rule: Some(rule.name.clone()),
                 script: rule.script.file().to_owned(),

@@ -15,7 +15,7 @@ pub(super) fn all() -> Vec<(String, String)> {
     let prelude = file("Every script may name this.", &prelude::library().entries);
     let hook = |hook: &hookgate_hooks::Hook| {
         let about = format!("Scripts of `{}` may name this, and what is in `prelude.d.rhai`.", hook.name);
-        (format!("{}.d.rhai", hook.name), file(&about, &(hook.library)().entries))
+        (format!("{}.d.rhai", hook.name), file(&about, &hook.library().entries))
     };
     let tests = "Tests (`*_test.rhai`) may name this, and what the scripts that they test may name.";
     let mut files = vec![("prelude.d.rhai".to_owned(), prelude)];
@@ -127,7 +127,7 @@ mod tests {
         let files = all();
         for hook in hookgate_hooks::HOOKS.iter() {
             let (_, text) = files.iter().find(|(name, _)| *name == format!("{}.d.rhai", hook.name)).expect("a file");
-            for entry in &(hook.library)().entries {
+            for entry in &hook.library().entries {
                 assert!(text.contains(entry.name()), "{} is missing in that of {}", entry.signature, hook.name);
             }
         }

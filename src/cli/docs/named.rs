@@ -48,7 +48,7 @@ pub(super) fn all() -> Vec<Named> {
 fn of_hooks() -> Vec<Named> {
     let mut all: Vec<(&'static Entry, Vec<&'static str>)> = Vec::new();
     for hook in hookgate_hooks::HOOKS.iter() {
-        for entry in &(hook.library)().entries {
+        for entry in &hook.library().entries {
             let same = |known: &Entry| known.signature == entry.signature && known.doc.about == entry.doc.about;
             match all.iter_mut().find(|(known, _)| same(known)) {
                 Some((_, hooks)) => hooks.push(hook.name),

@@ -10,11 +10,11 @@ use hookgate_hooks::Hook;
 use hookgate_script::library::{Effect, Entry};
 
 /// When the hook is called, what its script may read and return, and what happens without an answer.
-pub(super) fn of_hook(hook: &Hook) -> String {
+pub(super) fn of_hook(hook: &'static Hook) -> String {
     let mut text = format!("{}  {}\n\n", paint(BOLD, hook.name), hook.about);
     let _ = writeln!(text, "{}  {}", paint(DIM, "entry"), parts::entry(hook));
     let _ = writeln!(text, "{}  {}", paint(DIM, "without an answer"), hook.silence);
-    for form in hook.on_failure {
+    for form in hook.on_failure() {
         let _ = writeln!(text, "{}  {:<20} {}", paint(DIM, "on_failure ="), parts::failure(form), form.about);
     }
     let parts = parts::of(hook);

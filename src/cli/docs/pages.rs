@@ -62,7 +62,7 @@ fn of_connector(kind: &hookgate_connectors::setup::Kind) -> String {
 }
 
 /// The page of a hook.
-pub fn of_hook(hook: &Hook) -> String {
+pub fn of_hook(hook: &'static Hook) -> String {
     let mut text = format!("{GENERATED}# {}\n\n{}\n\n", hook.name, hook.about);
     let _ = writeln!(text, "Entry function: `{}`", parts::entry(hook));
     on_failure(&mut text, hook);
@@ -115,7 +115,7 @@ fn outcomes(text: &mut String, hook: &Hook) {
 
 fn on_failure(text: &mut String, hook: &Hook) {
     let _ = writeln!(text, "\n## When there is no answer\n\n{}\n", hook.silence);
-    if hook.on_failure.is_empty() {
+    if hook.on_failure().is_empty() {
         let _ = writeln!(
             text,
             "`on_failure` is not stated: nothing is replied to events. They are kept before they are acknowledged with 204; if\n\
@@ -131,7 +131,7 @@ fn on_failure(text: &mut String, hook: &Hook) {
         "something that the provider would not accept; and when nothing of the call can be used. A part that only informs and has\n\
          the wrong form reads as `()`, with a note in the [record](../records.md).\n\n| `on_failure =` | |\n| --- | --- |"
     );
-    for form in hook.on_failure {
+    for form in hook.on_failure() {
         let _ = writeln!(text, "| `{}` | {} |", parts::failure(form), form.about);
     }
 }

@@ -14,8 +14,8 @@ pub(super) struct Parts {
 }
 
 /// Sorts what a hook registers.
-pub(super) fn of(hook: &Hook) -> Parts {
-    let entries = &(hook.library)().entries;
+pub(super) fn of(hook: &'static Hook) -> Parts {
+    let entries = &hook.library().entries;
     let members = |owner: &str| -> Vec<&'static Entry> {
         entries.iter().filter(|entry| entry.receiver() == Some(owner) && entry.effect != Effect::Command).collect()
     };
@@ -30,13 +30,13 @@ pub(super) fn of(hook: &Hook) -> Parts {
 
 /// `on_registration(request: RegistrationRequest)`
 pub(super) fn entry(hook: &Hook) -> String {
-    let parameter = if hook.events { "event" } else { "request" };
+    let parameter = hook.parameter();
     format!("{}({parameter}: {})", hook.entry, hook.request)
 }
 
 /// How a test runs a script of the hook.
 pub(super) fn run(hook: &Hook) -> &'static str {
-    if hook.events { "run_event()" } else { "run()" }
+    if hook.is_for_events() { "run_event()" } else { "run()" }
 }
 
 /// A form of `on_failure` as `gateway.toml` has it.

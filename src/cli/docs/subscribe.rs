@@ -15,7 +15,7 @@ use hookgate_hooks::Hook;
 /// # Errors
 /// The hook has no events, the configuration cannot be read, or it has no such route.
 pub(super) fn run(global: &Global, hook: &'static Hook) -> Result<()> {
-    if !hook.events {
+    if !hook.is_for_events() {
         bail!("`{}` has no event types; only event hooks have them", hook.name);
     }
     let place = bundle::place(global)?;
@@ -26,9 +26,9 @@ pub(super) fn run(global: &Global, hook: &'static Hook) -> Result<()> {
     }
     if global.json {
         let hooks = subscriptions.iter().map(of_route).collect::<Value>();
-        output::json(&json!({ "catalogue": hook.catalogue.source(), "hooks": hooks }));
+        output::json(&json!({ "catalogue": hook.catalogue().source(), "hooks": hooks }));
     } else {
-        output::line(paint(DIM, hook.catalogue.source()));
+        output::line(paint(DIM, hook.catalogue().source()));
         subscriptions.iter().for_each(print);
     }
     Ok(())

@@ -55,7 +55,7 @@ impl Many {
     /// # Errors
     /// These options do not fit together.
     pub(super) fn calls(&self, hook: &Hook) -> Result<u64> {
-        if !hook.events && (self.batch.is_some() || self.out_of_order) {
+        if !hook.is_for_events() && (self.batch.is_some() || self.out_of_order) {
             bail!("`{}` carries no events: --batch and --out-of-order are for event hooks", hook.name);
         }
         let most = match (self.rate, self.length) {

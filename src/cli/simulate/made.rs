@@ -62,7 +62,7 @@ impl<'a> Maker<'a> {
         }
         let lacks = |(path, _): &(String, Value)| absent(&template, path);
         let mut warnings: Vec<String> = self.args.set.iter().filter_map(lacks).collect();
-        if self.args.preview && !self.hook.events && !is_marked(self.hook) {
+        if self.args.preview && !self.hook.is_for_events() && !is_marked(self.hook) {
             warnings.push(format!(
                 "Okta does not mark previews of `{}`: this call is like any other, and what the script asks for is done",
                 self.hook.name
@@ -89,11 +89,11 @@ impl<'a> Maker<'a> {
             set(&mut call, path, value.clone())?;
         }
         let body = call.to_string().into();
-        let renewed = self.hook.events.then(|| {
+        let renewed = self.hook.is_for_events().then(|| {
             address(&mut call, now);
             call.to_string().into()
         });
-        let value = if self.hook.events { Value::Null } else { call };
+        let value = if self.hook.is_for_events() { Value::Null } else { call };
         Ok(Call { body, value, renewed })
     }
 
@@ -102,14 +102,15 @@ impl<'a> Maker<'a> {
         let batch = self.batch();
         let mut events: Vec<Value> = self.events.iter().cycle().take(batch).cloned().collect();
         for (index, event) in events.iter_mut().enumerate().filter(|(_, event)| event.is_object()) {
+            let Some(row) = self.hook.as_events() else { continue };
             if let Some(kind) = &self.args.event_type {
-                (self.hook.batch.retype)(event, kind);
+                (row.batch.retype)(event, kind);
             }
             let time = match self.args.many.out_of_order {
                 true => before(self.started, number.saturating_mul(batch as u64).saturating_add(index as u64)),
                 false => before(now, (batch - 1 - index) as u64),
             };
-            (self.hook.batch.freshen)(event, time);
+            (row.batch.freshen)(event, time);
         }
         events
     }
@@ -123,10 +124,7 @@ fn before(time: Timestamp, ms: u64) -> Timestamp {
 
 /// Where a call of this hook has its events.
 fn events_of<'v>(call: &'v mut Value, hook: &Hook) -> Option<&'v mut Vec<Value>> {
-    if !hook.events {
-        return None;
-    }
-    call.pointer_mut(hook.batch.events).and_then(Value::as_array_mut)
+    call.pointer_mut(hook.as_events()?.batch.events).and_then(Value::as_array_mut)
 }
 
 fn sample(hook: &Hook, name: Option<&str>) -> Result<&'static str> {
@@ -153,10 +151,10 @@ fn is_marked(hook: &Hook) -> bool {
 /// Contract: a telephony preview has the address of Okta's console (inline hooks, section 11.1); an event has almost nothing
 /// (event hooks, section 8). Other hooks' previews are like any call of theirs.
 fn as_preview(call: &mut Value, hook: &Hook, now: Timestamp) {
-    if hook.events {
+    if let Some(row) = hook.as_events() {
         call["eventTime"] = json!(format!("{now:.6}"));
         let events = events_of(call, hook).into_iter().flatten();
-        events.filter(|event| event.is_object()).for_each(hook.batch.preview);
+        events.filter(|event| event.is_object()).for_each(row.batch.preview);
         return;
     }
     if is_marked(hook) {
@@ -307,7 +305,8 @@ mod tests {
     fn previews_of_events_are_taken_for_previews() {
         let made = calls(&["group.user_membership.add", "--preview", "--batch", "2"], 1);
         let hook = hookgate_hooks::find("okta.event").expect("a hook of the table");
-        let decoded = (hook.split)(&made[0].0.to_string().into(), usize::MAX).expect("a preview decodes");
+        let decoded =
+            (hook.as_events().unwrap().split)(&made[0].0.to_string().into(), usize::MAX).expect("a preview decodes");
         assert_eq!(decoded.len(), 2);
         assert!(decoded.iter().all(|event| event.facts.preview && event.facts.published.is_some()));
     }
@@ -315,7 +314,7 @@ mod tests {
     #[test]
     fn only_telephonys_previews_are_marked() {
         // Contract: inline hooks, section 13.
-        for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.events) {
+        for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.is_for_events()) {
             let sample = hook.samples.first().expect("every hook has a sample");
             let mut call: Value = serde_json::from_str(sample.request).expect("a sample is JSON");
             let before = call.clone();

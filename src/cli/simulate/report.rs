@@ -53,14 +53,14 @@ impl Report<'_> {
                 "effect": effect, "valid": last.is_good(), "violations": violations(last),
                 "on_failure": last.reply.as_ref().and_then(|reply| reply.fallback.as_ref()), "warnings": self.warnings,
                 "route": self.route, "hook": self.hook.name, "url": self.url.as_str(), "calls": calls,
-                "same_answer": same, "tally": self.hook.events.then(|| tally.json(batch)),
+                "same_answer": same, "tally": self.hook.is_for_events().then(|| tally.json(batch)),
             }));
         } else {
             output::line(format_args!("{} {effect}", paint(BOLD, "→")));
             self.print_problems(last);
             output::line(paint(DIM, format!("POST {} (route {})", self.url, self.route)));
             answers.iter().for_each(|(kind, answer)| self.print(*kind, answer, first));
-            if self.hook.events {
+            if self.hook.is_for_events() {
                 output::line(paint(DIM, tally.line(batch)));
             }
         }
@@ -157,7 +157,7 @@ impl Report<'_> {
                 "the gateway did not accept this secret: does it run with this gateway.toml? Its log says more".into(),
             ),
             404 => Some("the running gateway has no such route: does it run with this gateway.toml?".into()),
-            503 if self.hook.events => Some("the gateway did not keep the events; its log says why".into()),
+            503 if self.hook.is_for_events() => Some("the gateway did not keep the events; its log says why".into()),
             _ => None,
         }
     }

@@ -188,7 +188,7 @@ impl Ending {
 /// What the provider does now. After its second try of events it is as if nobody had answered.
 pub(super) fn effect(hook: &Hook, answer: &Answer, is_last: bool) -> String {
     match &answer.judgement {
-        Some(judgement) if !(is_last && hook.events) => judgement.effect.clone(),
+        Some(judgement) if !(is_last && hook.is_for_events()) => judgement.effect.clone(),
         _ => hook.silence.to_owned(),
     }
 }

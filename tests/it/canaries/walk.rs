@@ -77,11 +77,11 @@ retry = {{ attempts = 1 }}
 "#
     );
     let ends = ["throws", "asks", "acts", "absent"].map(|end| (end.to_owned(), "okta.registration", end.to_owned()));
-    let hooks = HOOKS.iter().filter(|hook| !hook.events);
+    let hooks = HOOKS.iter().filter(|hook| !hook.is_for_events());
     let plain = hooks.map(|hook| (hook.name.replace("okta.", ""), hook.name, hook.name.replace("okta.", "")));
     for (name, hook, script) in plain.chain(ends) {
         let hook = hookgate_hooks::find(hook).unwrap();
-        let word = hook.on_failure.iter().find(|form| !form.takes_text).expect("each hook has a word").word;
+        let word = hook.on_failure().iter().find(|form| !form.takes_text).expect("each hook has a word").word;
         config += &format!(
             "[routes.{name}]\npath = \"/{name}\"\nhook = \"{}\"\nscript = \"{script}.rhai\"\nauth = \"test\"\n\
              on_failure = \"{word}\"\ncapture = true\n",
@@ -114,7 +114,7 @@ fn bundle() -> Vec<(String, String)> {
     ] {
         files.push((format!("scripts/{end}.rhai"), format!("fn on_registration(request) {{ {body} }}\n")));
     }
-    for hook in HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         let body = if hook.name == "okta.registration" { "allow()" } else { "" };
         let name = hook.name.replace("okta.", "");
         files.push((format!("scripts/{name}.rhai"), format!("fn {}(request) {{ {body} }}\n", hook.entry)));
@@ -501,7 +501,8 @@ fn readers_see_nothing_of_a_body_and_nobody_sees_a_secret() {
 
 /// Calls through every hook, failing scripts, events of which one ends as a dead letter by its script and one by its action.
 fn calls(served: &Served) {
-    let hooks = HOOKS.iter().filter(|hook| !hook.events).map(|hook| (hook.name.replace("okta.", ""), hook.name));
+    let hooks =
+        HOOKS.iter().filter(|hook| !hook.is_for_events()).map(|hook| (hook.name.replace("okta.", ""), hook.name));
     let ends = ["throws", "asks", "acts", "absent"].map(|end| (end.to_owned(), "okta.registration"));
     for (route, hook) in hooks.chain(ends) {
         let answer = post(served, &format!("/{route}"), SECRET, &call(hook, &route));
@@ -515,7 +516,7 @@ fn calls(served: &Served) {
 fn save_cases(port: u16, operator: &Who) {
     for hook in HOOKS.iter() {
         let name = hook.name.replace("okta.", "");
-        let (route, rule, request) = match hook.events {
+        let (route, rule, request) = match hook.is_for_events() {
             true => ("events", Some("letter"), events()),
             false => (name.as_str(), None, call(hook.name, "saved")),
         };

@@ -153,10 +153,10 @@ fn a_misspelt_name_is_answered_with_the_nearest() {
 
 #[test]
 fn every_sample_gets_the_reply_it_must_give() {
-    for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.events) {
+    for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         for sample in hook.samples {
             let bundle = Bundle::new();
-            let form = &hook.on_failure[0];
+            let form = &hook.on_failure()[0];
             let word =
                 if form.takes_text { format!("{{ {} = \"x\" }}", form.word) } else { format!("\"{}\"", form.word) };
             let route = format!(

@@ -29,12 +29,11 @@ struct Example {
 
 impl Example {
     fn script(&self) -> String {
-        let Hook { entry, events, .. } = self.hook;
+        let (entry, request) = (self.hook.entry, self.hook.parameter());
         if self.block.contains(&format!("fn {entry}(")) {
             return self.block.clone();
         }
-        let request = if *events { "event" } else { "request" };
-        let nothing = if *events { "" } else { "()" };
+        let nothing = if self.hook.is_for_events() { "" } else { "()" };
         if self.block.contains("fn ") {
             return format!("{}\nfn {entry}({request}) {{ {nothing} }}\n", self.block);
         }
@@ -114,7 +113,7 @@ fn named(examples: &[Example]) -> String {
 }
 
 fn route(number: usize, hook: &Hook) -> String {
-    let on_failure = match hook.on_failure.first() {
+    let on_failure = match hook.on_failure().first() {
         Some(form) if form.takes_text => format!("on_failure = {{ {} = \"Later.\" }}\n", form.word),
         Some(form) => format!("on_failure = \"{}\"\n", form.word),
         None => String::new(),

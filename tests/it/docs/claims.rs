@@ -278,7 +278,7 @@ const FUNCTIONS_OF_OTHERS: [&str; 6] = ["helper", "type_of", "refresh", "encode"
 fn every_function_that_is_named_exists() {
     let libraries = [prelude::library(), harness::library()]
         .into_iter()
-        .chain(hookgate_hooks::HOOKS.iter().map(|hook| (hook.library)()));
+        .chain(hookgate_hooks::HOOKS.iter().map(|hook| hook.library()));
     let mut known: BTreeSet<String> =
         libraries.flat_map(|library| &library.entries).map(|entry: &Entry| entry.name().to_owned()).collect();
     known.extend(builtins().iter().map(|row| row.name.to_owned()));

@@ -17,7 +17,7 @@ use hookgate_hooks::{HOOKS, Hook, ResultShape};
 
 /// The script of a row, and its tests: one for each condition.
 fn written(folder: &Path, hook: &Hook, place: usize, shape: &ResultShape) {
-    let (parameter, run) = if hook.events { ("_event", "run_event()") } else { ("_request", "run()") };
+    let (parameter, run) = if hook.is_for_events() { ("_event", "run_event()") } else { ("_request", "run()") };
     let script = format!("fn {}({parameter}) {{ {} }}\n", hook.entry, shape.script);
     let mut tests = "fn before_each() { ignore_config(); }\n".to_owned();
     for (number, condition) in shape.holds.iter().enumerate() {

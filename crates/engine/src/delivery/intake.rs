@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::delivery::outbox;
-use crate::release::{Plan, Route, Rule};
-use hookgate_hooks::Decoded;
+use crate::release::{EventRules, Plan, Route, Rule};
+use hookgate_hooks::{Decoded, EventRow};
 use hookgate_store::{Flags, Intake, JobKind, Millis, NewEvent, NewJob};
 
 /// An event may be published so much later than now before its clock is called wrong.
@@ -19,14 +19,31 @@ pub(crate) enum Way {
     Log,
 }
 
-/// What is kept of the events of a delivery. `now` is the store's time.
-pub(crate) fn intake(route: &Route, events: &[Decoded], way: Way, now: Millis) -> Intake {
-    Intake { events: events.iter().map(|event| kept(route, event, way, now)).collect(), ..Intake::default() }
+/// A route that gives events to its rules.
+#[derive(Clone, Copy)]
+pub(crate) struct EventRoute<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) plan: &'a EventRules,
 }
 
-fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {
+impl<'a> EventRoute<'a> {
+    /// None for a route that answers.
+    pub(crate) fn of(route: &'a Route) -> Option<Self> {
+        match &route.plan {
+            Plan::Events(plan) => Some(Self { route, plan }),
+            Plan::Inline(_) => None,
+        }
+    }
+}
+
+/// What is kept of the events of a delivery. `now` is the store's time.
+pub(crate) fn intake(at: EventRoute<'_>, events: &[Decoded], way: Way, now: Millis) -> Intake {
+    Intake { events: events.iter().map(|event| kept(at, event, way, now)).collect(), ..Intake::default() }
+}
+
+fn kept(EventRoute { route, plan }: EventRoute<'_>, event: &Decoded, way: Way, now: Millis) -> NewEvent {
     let facts = &event.facts;
-    let parcel = (route.hook.pack)(event);
+    let parcel = (plan.row.pack)(event);
     let published = facts.published.map(|time| time.as_millisecond());
     let flags = Flags {
         preview: facts.preview,
@@ -34,7 +51,7 @@ fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {
         no_id: !facts.has_own_id,
         missed: way == Way::Log,
         call: false,
-        own: is_own(route, event),
+        own: is_own(route, plan.row, event),
     };
     let fresh = || uuid::Uuid::now_v7().simple();
     // Without any id at all nothing can be told from anything else: such an event is new each time.
@@ -45,12 +62,9 @@ fn kept(route: &Route, event: &Decoded, way: Way, now: Millis) -> NewEvent {
         false => seen_as(&key, flags.no_id),
     };
     let place = seen_as.as_ref().unwrap_or(&key);
-    let rules = match &route.plan {
-        Plan::Rules(rules) if !flags.own => rules.as_slice(),
-        _ => &[],
-    };
+    let rules = if flags.own { &[] } else { plan.rules.as_slice() };
     let wanting = rules.iter().filter(|rule| rule.wanted.check(event).is_ok());
-    let jobs = wanting.map(|rule| job(route, rule, event, place, published.unwrap_or(now))).collect();
+    let jobs = wanting.map(|rule| job((route, plan.row), rule, event, place, published.unwrap_or(now))).collect();
     NewEvent {
         route: route.name.as_str().into(),
         key,
@@ -83,15 +97,15 @@ fn told(notes: &[String]) -> Option<String> {
 }
 
 /// Whether we caused it, or those who act for us.
-fn is_own(route: &Route, event: &Decoded) -> bool {
-    let made_by = |path| (route.hook.read)(event, path);
+fn is_own(route: &Route, row: &EventRow, event: &Decoded) -> bool {
+    let made_by = |path| (row.read)(event, path);
     let ids = || ["actor.id", "transaction.token"].into_iter().flat_map(made_by);
     !route.own_actors.is_empty() && ids().any(|id| route.own_actors.iter().any(|own| own == id.as_str()))
 }
 
-fn job(route: &Route, rule: &Rule, event: &Decoded, key: &str, published: Millis) -> NewJob {
+fn job((route, row): (&Route, &EventRow), rule: &Rule, event: &Decoded, key: &str, published: Millis) -> NewJob {
     let order = rule.order.as_ref().and_then(|order| {
-        let values = (route.hook.read)(event, &order.by);
+        let values = (row.read)(event, &order.by);
         Some((values.first()?.to_string(), published))
     });
     let delay = match (&rule.order, &order) {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use crate::delivery::Delivery;
-use crate::delivery::intake::Way;
+use crate::delivery::intake::{EventRoute, Way};
 use crate::release::{Plan, Reconcile, Route};
 use hookgate_connectors::Trouble;
 use hookgate_connectors::What;
@@ -258,7 +258,9 @@ impl Delivery {
     /// Keeps events and the mark together. How many were new.
     async fn advance(&self, route: &Route, events: &[Decoded], mark: &Mark) -> Result<usize, StoreError> {
         let mark = serde_json::to_string(mark).expect("a mark is JSON");
-        let receipt = self.accept_with(route, events, Way::Log, Some((bookmark(route), mark))).await?;
+        let no_events = || StoreError::Refused(format!("the route `{}` takes no events", route.name));
+        let at = EventRoute::of(route).ok_or_else(no_events)?;
+        let receipt = self.accept_with(at, events, Way::Log, Some((bookmark(route), mark))).await?;
         Ok(receipt.kept)
     }
 
@@ -277,7 +279,7 @@ impl Delivery {
     /// The events of a page that some rule wants by their type.
     fn wanted(&self, route: &Route, events: Vec<Bytes>, cycle: &mut Cycle) -> Vec<Decoded> {
         let rules = match &route.plan {
-            Plan::Rules(rules) => rules.as_slice(),
+            Plan::Events(events) => events.rules.as_slice(),
             Plan::Inline(_) => &[],
         };
         let mut found = Vec::with_capacity(events.len());

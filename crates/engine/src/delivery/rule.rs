@@ -13,7 +13,7 @@ use crate::lookup;
 use crate::outcome::RunOutcome;
 use crate::records::{RuleRun, RunInput, Seen, Weight};
 use crate::release::{Plan, Release, Route, Rule};
-use hookgate_hooks::{Decoded, Parcel};
+use hookgate_hooks::{Decoded, EventRow, Parcel};
 use hookgate_model::command::Action;
 use hookgate_model::trace;
 use hookgate_script::context::{LogLine, World};
@@ -23,15 +23,15 @@ use hookgate_store::clock;
 use hookgate_store::{Leased, Millis, NewJob};
 
 /// The rule of a job, in the release in force.
-pub(super) fn find<'r>(release: &'r Release, job: &Leased) -> Option<(&'r Route, &'r Rule)> {
+pub(super) fn find<'r>(release: &'r Release, job: &Leased) -> Option<(&'r Route, &'static EventRow, &'r Rule)> {
     let route = release.routes.iter().find(|route| *route.name == *job.event.route)?;
-    let Plan::Rules(rules) = &route.plan else { return None };
-    rules.iter().find(|rule| rule.lane == job.lane).map(|rule| (&**route, rule))
+    let Plan::Events(events) = &route.plan else { return None };
+    events.rules.iter().find(|rule| rule.lane == job.lane).map(|rule| (&**route, events.row, rule))
 }
 
 /// Runs the script once.
 pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) -> Verdict {
-    let Some((route, rule)) = find(release, job) else {
+    let Some((route, row, rule)) = find(release, job) else {
         let text = format!("the release in force has no {}; it is tried again in case the rule comes back", job.lane);
         return Verdict::again("no_rule", text);
     };
@@ -43,9 +43,7 @@ pub(super) async fn run(delivery: &Delivery, release: &Release, job: &Leased) ->
         preview: job.event.flags.preview,
         received: Some(job.event.received),
     };
-    let Some(event) = (route.hook.unpack)(parcel) else {
-        return Verdict::dead("no_event", format!("`{}` carries no events", route.hook.name));
-    };
+    let event = (row.unpack)(parcel);
     let began = clock::wall();
     let outcome = attempt(delivery, release, (route, rule), (job, &event)).await;
     outcome.logs.iter().for_each(|line| tell_logged(route, rule, job, line));

@@ -386,7 +386,7 @@ fn end_of(next: Next, retry: &Retry, job: &Leased, now: Millis) -> (&'static str
 /// How often this job is tried.
 fn retry_of(release: &Release, job: &Leased) -> Retry {
     let found = match job.kind {
-        JobKind::Rule => rule::find(release, job).map(|(_, rule)| rule.retry),
+        JobKind::Rule => rule::find(release, job).map(|(.., rule)| rule.retry),
         JobKind::Action => {
             let name = job.lane.strip_prefix("connector ").unwrap_or_default();
             release.connectors.get(name).map(|connected| connected.retry)

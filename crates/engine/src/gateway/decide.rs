@@ -36,7 +36,7 @@ impl<'a> InlineRoute<'a> {
     pub fn of(release: &'a Release, route: &'a Route) -> Option<Self> {
         match &route.plan {
             Plan::Inline(inline) => Some(Self { release, route, inline }),
-            Plan::Rules(_) => None,
+            Plan::Events(_) => None,
         }
     }
 

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Response};
 use rhai::ImmutableString;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::auth::{Denied, Verified};
 use crate::delivery::Receipt;
-use crate::gateway::refusal::{Fault, Refusal};
+use crate::gateway::refusal::{Fault, Refusal, response};
 use crate::lookup;
 use crate::outcome::RunOutcome;
 use crate::records::Recorder;
@@ -179,8 +179,9 @@ impl Record {
                 self.log_refused(&refusal, took);
                 let id = Uuid::now_v7().simple().to_string();
                 let answer_id = self.given_id.clone().or_else(|| HeaderValue::try_from(id.as_str()).ok());
+                let dialect = self.route.as_ref().and_then(|known| known.route.hook.dialect);
                 self.remember_refused(id, &refusal, records, took);
-                named(refusal.response(), answer_id)
+                named(refusal.response(dialect), answer_id)
             }
         }
     }
@@ -355,16 +356,6 @@ fn micros(duration: Duration) -> u64 {
 
 fn named(mut response: Response<Bytes>, id: Option<HeaderValue>) -> Response<Bytes> {
     response.headers_mut().extend(id.map(|id| (HeaderName::from_static(REQUEST_ID), id)));
-    response
-}
-
-fn response(reply: Reply) -> Response<Bytes> {
-    let has_body = !reply.body.is_empty();
-    let mut response = Response::new(reply.body);
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-    if has_body {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
     response
 }
 

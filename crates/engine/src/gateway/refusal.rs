@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::auth::Denied;
-use hookgate_hooks::HookError;
+use hookgate_hooks::{Dialect, HookError, RefusedCall, Reply};
 use hookgate_store::StoreError;
 
 /// Its text is for the operator's log; `hint` is for the caller and tells strangers nothing.
@@ -15,8 +15,8 @@ pub enum Refusal {
     #[error("no route has this path")]
     NoRoute,
     /// With the methods that the path takes.
-    #[error("hooks are called with POST, and event hooks are verified with GET")]
-    Method(&'static str),
+    #[error("the path takes no such method: it takes {0}")]
+    Method(String),
     #[error("not authenticated: {0}")]
     Auth(#[from] Denied),
     #[error(transparent)]
@@ -65,7 +65,6 @@ impl Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Auth(_) => StatusCode::UNAUTHORIZED,
             Self::Call(HookError::MisplacedChallenge) => StatusCode::NOT_FOUND,
-            Self::Call(HookError::PostOnly) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge | Self::Call(HookError::TooManyEvents { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Call(_) | Self::Broken | Self::BadHost => StatusCode::BAD_REQUEST,
             Self::NotReady | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
@@ -85,7 +84,7 @@ impl Refusal {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NoRoute => "no_route",
-            Self::Method(_) | Self::Call(HookError::PostOnly) => "method",
+            Self::Method(_) => "method",
             Self::Auth(_) => "auth",
             Self::Call(HookError::Challenge { .. } | HookError::MisplacedChallenge) => "challenge",
             Self::Call(HookError::OtherHook { .. } | HookError::UnknownType { .. } | HookError::Withdrawn { .. }) => {
@@ -116,7 +115,7 @@ impl Refusal {
     fn hint(&self) -> String {
         match self {
             Self::NoRoute | Self::Call(HookError::MisplacedChallenge) => "not found".into(),
-            Self::Method(_) | Self::Call(HookError::PostOnly) => "method not allowed".into(),
+            Self::Method(_) => "method not allowed".into(),
             Self::Auth(_) => "not authenticated".into(),
             Self::Call(error) => error.to_string(),
             Self::NotReady | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
@@ -131,27 +130,44 @@ impl Refusal {
         }
     }
 
-    /// The methods that the path takes.
-    fn allowed(&self) -> &'static str {
-        if let Self::Method(allowed) = self { allowed } else { "POST" }
-    }
-
-    /// The response of this refusal.
-    pub(crate) fn response(&self) -> Response<Bytes> {
-        let body = serde_json::json!({ "error": self.hint() }).to_string();
-        let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match self.status() {
-            StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static(self.allowed()))),
-            // RFC 9110, section 15.5.16: so that the caller knows that it was the coding.
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                drop(headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity")))
-            }
-            StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("30"))),
-            _ => {}
-        }
+    /// The response of this refusal: in the dialect of its hook, if that has one, else in our own words.
+    pub(crate) fn response(&self, dialect: Option<Dialect>) -> Response<Bytes> {
+        let hint = self.hint();
+        let proof = if let Self::Auth(denied) = self { Some(denied.error.reason()) } else { None };
+        let refused = RefusedCall { status: self.status().as_u16(), reason: self.reason(), proof, hint: &hint };
+        let mut response = response(dialect.map_or_else(|| plain(&refused), |dialect| dialect(&refused)));
+        self.add_headers(response.headers_mut());
         response
     }
+
+    /// What HTTP wants beside a status.
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        let pair = match self {
+            Self::Method(allowed) => HeaderValue::try_from(allowed).ok().map(|allowed| (ALLOW, allowed)),
+            // RFC 9110, section 15.5.16: so that the caller knows that it was the coding.
+            Self::Encoded => Some((ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                Some((RETRY_AFTER, HeaderValue::from_static("30")))
+            }
+            _ => None,
+        };
+        headers.extend(pair);
+    }
+}
+
+fn plain(refused: &RefusedCall<'_>) -> Reply {
+    let body = serde_json::json!({ "error": refused.hint }).to_string();
+    Reply { status: refused.status, ..Reply::json(body) }
+}
+
+/// A reply as it leaves.
+pub(super) fn response(reply: Reply) -> Response<Bytes> {
+    let has_body = !reply.body.is_empty();
+    let mut response = Response::new(reply.body);
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    if has_body {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    }
+    response.headers_mut().extend(reply.headers);
+    response
 }

@@ -238,7 +238,7 @@ pub(crate) fn written(golden: &Golden) -> String {
 /// The body is no call of the hook.
 pub(crate) fn record(call: &TestCall, mut golden: Golden) -> Result<Golden, hookgate_hooks::HookError> {
     let outcomes = call.perform(&golden.request)?;
-    let of_events = call.binding.hook.events;
+    let of_events = call.binding.hook.is_for_events();
     let failed: BTreeSet<&str> = outcomes.iter().filter_map(Outcome::error).map(ScriptError::reason).collect();
     golden.failed_when_saved = (!failed.is_empty()).then(|| failed.into_iter().collect::<Vec<_>>().join(", "));
     golden.expected = Some(outcomes.iter().map(|outcome| Expected::of(outcome, of_events)).collect());
@@ -284,7 +284,7 @@ fn perform(suite: &Suite, subject: &Arc<Subject>, name: &str) -> Result<Ran, Box
     let call = call(suite, subject, &golden).map_err(&wrong)?;
     let outcomes =
         call.perform(&golden.request).map_err(|error| wrong(format!("the gateway refuses this call: {error}")))?;
-    Ok(Ran { golden, outcomes, of_events: call.binding.hook.events })
+    Ok(Ran { golden, outcomes, of_events: call.binding.hook.is_for_events() })
 }
 
 fn call(suite: &Suite, subject: &Subject, golden: &Golden) -> Result<TestCall, String> {

@@ -385,8 +385,8 @@ fn walk_all() {
     let mut pool = visit(plain);
     for hook in HOOKS.iter() {
         pool.extend(requests(hook));
-        pool.extend((hook.library)().constants.iter().map(|(_, value)| value.clone()));
-        pool = visit(Walk::new(&[prelude::library(), (hook.library)()], pool));
+        pool.extend(hook.library().constants.iter().map(|(_, value)| value.clone()));
+        pool = visit(Walk::new(&[prelude::library(), hook.library()], pool));
     }
     visit(Walk::new(&[prelude::library(), crate::harness::library()], pool));
     assert!(bad.is_empty(), "{bad:#?}");

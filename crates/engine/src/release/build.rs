@@ -12,7 +12,7 @@ use crate::config::Document;
 use crate::harness;
 use crate::release::bundle;
 use crate::release::bundle::{Content, Place, Texts};
-use crate::release::convert::{known, own_limits, table_kind};
+use crate::release::convert::{known, limits_of, own_limits, table_kind};
 use crate::release::declared;
 use crate::release::fence;
 use crate::release::fence::World;
@@ -253,11 +253,11 @@ pub fn check(place: &Place, secrets: Secrets, metrics: &Arc<Metrics>) -> Result<
 /// What scripts of each hook may use.
 pub(crate) fn roles() -> &'static Roles {
     static ROLES: LazyLock<&'static Roles> = LazyLock::new(|| {
-        let side = |hook: &Hook| Side {
+        let side = |hook: &'static Hook| Side {
             hook: hook.name,
             entry: hook.entry,
             request_type: hook.request,
-            library: (hook.library)(),
+            library: hook.library(),
             advice: hook.advice,
         };
         Roles::of(&hookgate_hooks::HOOKS.iter().map(side).collect::<Vec<_>>(), harness::library())
@@ -310,7 +310,7 @@ impl Work<'_> {
         let mut wanted = Vec::new();
         for (name, route) in &config.routes {
             let Some(hook) = hookgate_hooks::find(&route.hook) else { continue };
-            let limits = config.limits.with(&route.limits);
+            let limits = limits_of(config, hook, route);
             if let Some(script) = &route.script {
                 wanted.push((script, hook, own_limits(&limits), format!("routes.{name}.script")));
             }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::config;
+use crate::config::Config;
 use crate::release::outside;
 use hookgate_connectors::Retry;
 use hookgate_hooks::{Declared, Hook};
@@ -18,18 +19,18 @@ pub(super) fn known() -> &'static config::Known {
                 true => config::FailureForm::Text(form.word),
                 false => config::FailureForm::Word(form.word),
             };
-            hook.on_failure.iter().map(form).collect::<Vec<_>>().leak()
+            hook.on_failure().iter().map(form).collect::<Vec<_>>().leak()
         };
         let facts = |hook: &Hook| config::HookFacts {
             name: hook.name,
             on_failure: forms(hook),
             silence: hook.silence,
-            is_event: hook.events,
+            is_event: hook.is_for_events(),
             latest_ms: hook.caller.latest_ms,
             needs_secret: hook.caller.needs_secret,
             has_tokens: hook.caller.has_tokens,
-            event_types: hook.catalogue.types().map(|kind| (kind.name, kind.eligible)).collect::<Vec<_>>().leak(),
-            event_types_of: hook.catalogue.source(),
+            event_types: hook.catalogue().types().map(|kind| (kind.name, kind.eligible)).collect::<Vec<_>>().leak(),
+            event_types_of: hook.catalogue().source(),
         };
         config::Known::new(hookgate_hooks::HOOKS.iter().map(facts).collect(), &outside::facts())
     });
@@ -42,6 +43,16 @@ pub(super) fn declared(hook: &Hook, written: &config::routes::OnFailure) -> Opti
         config::routes::OnFailure::Deny { deny } => hook.declared("deny", Some(deny)),
         config::routes::OnFailure::Refuse { refuse } => hook.declared("refuse", Some(refuse)),
     }
+}
+
+/// The limits of a route, and what its rules start from. A hook whose provider waits less than most has its own deadline, unless
+/// the route states one.
+pub(super) fn limits_of(config: &Config, hook: &Hook, route: &config::routes::Route) -> config::limits::Limits {
+    let mut limits = config.limits.with(&route.limits);
+    if let (Some(most), None) = (hook.as_inline().and_then(|row| row.deadline_ms), route.limits.deadline_ms) {
+        limits.deadline_ms = limits.deadline_ms.min(most);
+    }
+    limits
 }
 
 pub(super) fn own_limits(limits: &config::limits::Limits) -> Limits {

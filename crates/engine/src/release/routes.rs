@@ -11,14 +11,14 @@ use crate::auth::Gate;
 use crate::config;
 use crate::config::Config;
 use crate::release::access::Access;
-use crate::release::convert::{declared, own_limits, retry_of};
+use crate::release::convert::{declared, limits_of, own_limits, retry_of};
 use crate::release::params::ParamSecrets;
 use crate::release::wanted::Wanted;
-use crate::release::{Destination, InlineScript, Order, Plan, Reconcile, Route, Rule};
+use crate::release::{Destination, EventRules, InlineScript, Order, Plan, Reconcile, Route, Rule};
 use crate::telemetry::metrics::Metrics;
 use hookgate_connectors::Connectors;
 use hookgate_connectors::Retry;
-use hookgate_hooks::Hook;
+use hookgate_hooks::{EventRow, Hook};
 use hookgate_script::budget::Limits;
 use hookgate_script::context::{Surroundings, Tables};
 use hookgate_script::parameters::Around;
@@ -49,19 +49,10 @@ impl Parts<'_> {
     /// `None` where a part is missing; that was reported when the part was made.
     pub(super) fn route(&self, number: usize, name: &str, route: &config::routes::Route) -> Option<Route> {
         let hook = hookgate_hooks::find(&route.hook)?;
-        let limits = own_limits(&self.config.limits.with(&route.limits));
+        let limits = own_limits(&limits_of(self.config, hook, route));
         // A route for events has its own number for its rules, not for those who bring the events.
-        let calls = if hook.events { own_limits(&self.config.limits).concurrent } else { limits.concurrent };
-        let plan = if hook.events {
-            Plan::Rules(self.rules(name, hook, route)?)
-        } else {
-            let script = self.script(route.script.as_ref()?, hook, &limits)?;
-            Plan::Inline(InlineScript {
-                surroundings: self.surroundings(&script, &route.params),
-                script,
-                on_failure: declared(hook, route.on_failure.as_ref()?)?,
-            })
-        };
+        let calls = if hook.is_for_events() { own_limits(&self.config.limits).concurrent } else { limits.concurrent };
+        let plan = self.plan(name, hook, (route, &limits))?;
         let named = |auth: &String| Some((auth.clone(), self.accesses.get(auth)?.scheme.clone()));
         let way = |names: &[String]| names.iter().map(named).collect::<Option<Vec<_>>>();
         let ways = route.auth.ways().into_iter().map(way).collect::<Option<Vec<_>>>()?;
@@ -84,15 +75,38 @@ impl Parts<'_> {
         })
     }
 
+    fn plan(
+        &self,
+        name: &str,
+        hook: &'static Hook,
+        (route, limits): (&config::routes::Route, &Limits),
+    ) -> Option<Plan> {
+        if let Some(row) = hook.as_events() {
+            return Some(Plan::Events(EventRules { row, rules: self.rules(name, (hook, row), route)? }));
+        }
+        let script = self.script(route.script.as_ref()?, hook, limits)?;
+        Some(Plan::Inline(InlineScript {
+            row: hook.as_inline()?,
+            surroundings: self.surroundings(&script, &route.params),
+            script,
+            on_failure: declared(hook, route.on_failure.as_ref()?)?,
+        }))
+    }
+
     /// A route's own script is a rule for every event; a rule's parameters come on top of the route's.
-    fn rules(&self, name: &str, hook: &'static Hook, route: &config::routes::Route) -> Option<Vec<Rule>> {
-        let given = self.config.limits.with(&route.limits);
+    fn rules(
+        &self,
+        name: &str,
+        (hook, row): (&Hook, &'static EventRow),
+        route: &config::routes::Route,
+    ) -> Option<Vec<Rule>> {
+        let given = limits_of(self.config, hook, route);
         let mut rules = Vec::new();
         if let Some(script) = &route.script {
             let script = self.script(script, hook, &own_limits(&given))?;
             rules.push(Rule {
                 name: name.to_owned(),
-                wanted: Wanted::everything(hook),
+                wanted: Wanted::everything(row),
                 surroundings: self.surroundings(&script, &route.params),
                 script,
                 lane: lane(name, name),
@@ -108,7 +122,7 @@ impl Parts<'_> {
             let script = self.script(&rule.script, hook, &limits)?;
             rules.push(Rule {
                 name: rule_name.clone(),
-                wanted: Wanted::of(hook, rule),
+                wanted: Wanted::of(row, rule),
                 surroundings: self.surroundings(&script, &params),
                 script,
                 lane: lane(name, rule_name),

@@ -12,7 +12,7 @@ use crate::harness::run::Suite;
 use crate::harness::subject::{Binding, Case, Subject, TableShape, Tests, Wants, stem};
 use crate::harness::test;
 use crate::release::convert::{own_limits, table_kind};
-use crate::release::{InlineScript, Plan, Release, Route};
+use crate::release::{EventRules, InlineScript, Plan, Release, Route};
 use hookgate_model::finding::{Finding, Severity, is_misspelled, nearest};
 use hookgate_script::budget::Limits;
 use hookgate_script::compile::{Compiler, Role, TEST_SUFFIX};
@@ -209,7 +209,7 @@ impl Work<'_> {
         let compiler = &self.release.compiler;
         let hook = hookgate_hooks::find(role.side.hook)?;
         let (compiled, _) = compiler.script(script, role, &limits, None).ok()?;
-        let form = hook.on_failure.first();
+        let form = hook.on_failure().first();
         Some(Binding {
             name: stem(script).to_owned(),
             hook,
@@ -285,7 +285,7 @@ impl Release {
 pub(crate) fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
     let hook = route.hook;
     match &route.plan {
-        Plan::Inline(InlineScript { script, surroundings, on_failure }) => vec![Binding {
+        Plan::Inline(InlineScript { script, surroundings, on_failure, .. }) => vec![Binding {
             name: route.name.clone(),
             hook,
             script: script.clone(),
@@ -294,7 +294,7 @@ pub(crate) fn bindings_of(route: &Arc<Route>) -> Vec<Binding> {
             on_failure: Some(on_failure.clone()),
             wants: None,
         }],
-        Plan::Rules(rules) => {
+        Plan::Events(EventRules { rules, .. }) => {
             let binding = |rule: &super::Rule| Binding {
                 name: format!("{}.{}", route.name, rule.name),
                 hook,

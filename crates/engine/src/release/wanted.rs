@@ -5,12 +5,12 @@ use std::fmt;
 use crate::config;
 use crate::config::Config;
 use crate::release::pattern::Pattern;
-use hookgate_hooks::{Decoded, Hook};
+use hookgate_hooks::{Decoded, EventRow, Hook};
 
 /// What must hold of an event so that a rule runs on it.
 #[derive(Clone)]
 pub struct Wanted {
-    hook: &'static Hook,
+    row: &'static EventRow,
     types: Vec<Pattern>,
     filters: Vec<Filter>,
 }
@@ -27,11 +27,11 @@ struct Filter {
 
 impl Wanted {
     /// Every type of event.
-    pub(crate) fn everything(hook: &'static Hook) -> Self {
-        Self { hook, types: vec![Pattern::Any], filters: Vec::new() }
+    pub(crate) fn everything(row: &'static EventRow) -> Self {
+        Self { row, types: vec![Pattern::Any], filters: Vec::new() }
     }
 
-    pub(super) fn of(hook: &'static Hook, rule: &config::routes::Rule) -> Self {
+    pub(super) fn of(row: &'static EventRow, rule: &config::routes::Rule) -> Self {
         let upper = |texts: &[String]| texts.iter().map(|text| text.to_uppercase()).collect();
         let filters = [
             ("outcome", "outcome.result", upper(&rule.outcome)),
@@ -41,7 +41,7 @@ impl Wanted {
         ];
         let filters = filters.into_iter().map(|(key, path, any_of)| Filter { key, path, any_of });
         Self {
-            hook,
+            row,
             types: rule.events.iter().map(|pattern| Pattern::new(pattern)).collect(),
             filters: filters.filter(|filter| !filter.any_of.is_empty()).collect(),
         }
@@ -61,7 +61,7 @@ impl Wanted {
     /// Whether this type is one that answering may cause, and that no pattern names: "everything" never means it, because
     /// the answer would cause the next one.
     fn may_loop<'a>(&self, kind: &str, mut found: impl Iterator<Item = &'a Pattern>) -> bool {
-        self.hook.loops.contains(&kind) && found.all(|pattern| *pattern == Pattern::Any)
+        self.row.loops.contains(&kind) && found.all(|pattern| *pattern == Pattern::Any)
     }
 
     /// Whether the rule wants this event.
@@ -77,7 +77,7 @@ impl Wanted {
         if self.may_loop(kind, found) {
             return Err(format!("`*` leaves out `{kind}`, which rules can cause themselves; name it if it is meant"));
         }
-        self.filters.iter().try_for_each(|filter| filter.check(self.hook, event))
+        self.filters.iter().try_for_each(|filter| filter.check(self.row, event))
     }
 }
 
@@ -97,22 +97,23 @@ pub struct Subscription {
 
 /// What the event routes of this hook want to be sent, by the provider's catalogue.
 pub fn subscriptions(hook: &'static Hook, config: &Config) -> Vec<Subscription> {
+    let Some(row) = hook.as_events() else { return Vec::new() };
     let routes = config.routes.iter().filter(|(_, route)| route.hook == hook.name);
-    routes.map(|(name, route)| subscription(hook, name, route)).collect()
+    routes.map(|(name, route)| subscription(row, name, route)).collect()
 }
 
-fn subscription(hook: &'static Hook, name: &str, route: &config::routes::Route) -> Subscription {
+fn subscription(row: &'static EventRow, name: &str, route: &config::routes::Route) -> Subscription {
     let mut wants: Vec<(String, Wanted)> =
-        route.rules.iter().map(|(name, rule)| (name.clone(), Wanted::of(hook, rule))).collect();
+        route.rules.iter().map(|(name, rule)| (name.clone(), Wanted::of(row, rule))).collect();
     if let Some(script) = &route.script {
-        wants.push((script.clone(), Wanted::everything(hook)));
+        wants.push((script.clone(), Wanted::everything(row)));
     }
     let wanted_by = |kind: &'static str| {
         let rules = wants.iter().filter(|(_, wanted)| wanted.wants_type(kind));
         rules.map(|(rule, _)| rule.clone()).collect::<Vec<_>>()
     };
     let eligible: Vec<&'static str> =
-        hook.catalogue.types().filter(|kind| kind.eligible).map(|kind| kind.name).collect();
+        row.catalogue.types().filter(|kind| kind.eligible).map(|kind| kind.name).collect();
     let mut not_eligible = Vec::new();
     for (rule, wanted) in &wants {
         let unsent = wanted.types.iter().filter(|pattern| !eligible.iter().any(|kind| pattern.matches(kind)));
@@ -122,15 +123,15 @@ fn subscription(hook: &'static Hook, name: &str, route: &config::routes::Route) 
     Subscription {
         route: name.to_owned(),
         path: route.path.clone(),
-        most: hook.catalogue.most,
+        most: row.catalogue.most,
         types: types.collect(),
         not_eligible,
     }
 }
 
 impl Filter {
-    fn check(&self, hook: &Hook, event: &Decoded) -> Result<(), String> {
-        let values = (hook.read)(event, self.path);
+    fn check(&self, row: &EventRow, event: &Decoded) -> Result<(), String> {
+        let values = (row.read)(event, self.path);
         if values.iter().any(|value| self.any_of.iter().any(|wanted| wanted == value.as_str())) {
             return Ok(());
         }
@@ -161,7 +162,7 @@ mod tests {
         all.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
         let hook = hookgate_hooks::find("okta.event").unwrap();
         let event = (hook.decode)(&Bytes::from(event.to_string())).unwrap();
-        Wanted::of(hook, &serde_json::from_value(all).unwrap()).check(&event).err()
+        Wanted::of(hook.as_events().unwrap(), &serde_json::from_value(all).unwrap()).check(&event).err()
     }
 
     #[test]
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_oktas_of_its_release() {
-        let catalogue = hookgate_hooks::find("okta.event").unwrap().catalogue;
+        let catalogue = hookgate_hooks::find("okta.event").unwrap().catalogue();
         assert_eq!(catalogue.source(), "Okta's types for event hooks, catalogue 2026.08.1 (2026-08-21)");
         let types: Vec<_> = catalogue.types().collect();
         assert!(types.is_sorted_by(|one, next| one.name < next.name));

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rhai::ImmutableString;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::lenient::Text;
@@ -19,8 +18,8 @@ use crate::okta::event::reading::Reading;
 use crate::okta::results;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError,
-    Judgement, Mark, Parcel, Provider, Reply, ResultShape, Sample,
+    Answer, BatchForm, Caller, Catalogue, Contract, EventHook, Facts, Handshake, HookError, Judgement, Once, Parcel,
+    Provider, ResultShape, Sample,
 };
 use hookgate_script::library::Library;
 
@@ -32,7 +31,7 @@ mod recorded;
 mod salvage;
 mod values;
 
-pub(crate) struct EventHook;
+pub(crate) struct OrgEvent;
 
 const NAME: &str = "okta.event";
 
@@ -54,18 +53,13 @@ struct Inner {
     received: Option<i64>,
 }
 
-/// No event command exists: rules ask for actions, which belong to no hook.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) enum Command {}
-
-impl Contract for EventHook {
+impl Contract for OrgEvent {
     const NAME: &'static str = NAME;
     const ENTRY: &'static str = "on_event";
     const REQUEST: &'static str = "Event";
     const ABOUT: &'static str = "Something has happened in the org: a rule for each kind of event.";
     const SILENCE: &'static str =
         "Okta tries once more and then drops the event; it can be read from the System Log only.";
-    const ON_FAILURE: &'static [FailureForm] = &[];
     const RESULTS: &'static [ResultShape] = results::EVENT;
     const SAMPLES: &'static [Sample] = SAMPLES;
     const PROVIDER: Provider = Provider {
@@ -80,16 +74,6 @@ impl Contract for EventHook {
         ],
         checked: okta::CHECKED,
     };
-    const EVENTS: bool = true;
-    const LOOPS: &'static [&'static str] = &["inline_hook.executed"];
-    const BATCH: BatchForm = BatchForm {
-        events: "/data/events",
-        id: "uuid",
-        freshen: play::freshen,
-        retype: play::retype,
-        preview: play::preview,
-    };
-
     const TRYING: &'static str = "Okta marks no preview of its console. Taken for one is what can stand in no real event: \
         an outcome that is not in capitals (`Success`), or `null` for all of `actor`, `target`, `debugContext`, \
         `securityContext` and `transaction.type`; also in a sample that was edited before it was sent. Its rules run, \
@@ -98,14 +82,12 @@ impl Contract for EventHook {
         duplicate, and nothing happens. If it was not, its rules run and act.\n\nTo try rules with real events, let a second \
         event hook of Okta's call the route's `preview_path`, or give the hook the header of `preview = \"header:…\"`. What \
         comes that way runs each time, acts never, and does not keep the real event from running when it is delivered.";
-    const CATALOGUE: Catalogue = Catalogue::of(include_str!("catalogue.txt"), 300);
     const CALLER: Caller = Caller { latest_ms: None, has_tokens: false, ..Caller::INLINE };
 
+    const HANDSHAKE: Handshake = okta::VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Event;
-    type Command = Command;
-
     fn register(library: &mut Library) {
         values::register(library);
     }
@@ -123,15 +105,54 @@ impl Contract for EventHook {
         }
     }
 
+    fn as_preview(event: Event) -> Event {
+        Event(Arc::new(Inner { tried: true, ..Arc::unwrap_or_clone(event.0) }))
+    }
+
+    fn facts(event: &Event) -> Facts {
+        Facts {
+            once: Once::Guard,
+            provider_id: event.key(),
+            request_id: event.text("/debugContext/debugData/requestId"),
+            event_type: event.event_type(),
+            preview: event.preview(),
+            published: event.text("/published").and_then(|text| text.parse::<jiff::Timestamp>().ok()),
+            has_own_id: has_own_id(event.value()),
+            problem: event.0.reading.problem.clone(),
+            notes: event.0.reading.notes.clone(),
+        }
+    }
+
+    fn judge(_: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        let Some(answer) = answer else {
+            return Judgement { violations: vec!["no answer came in time".into()], effect: Self::SILENCE.into() };
+        };
+        let (status, problem) = (answer.status, vec![format!("HTTP {} is no acknowledgement", answer.status)]);
+        let (violations, effect) = match status {
+            200..=299 => (Vec::new(), "Okta is done with these events".into()),
+            500..=599 => (problem, format!("Okta sends the events once more, because the reply was HTTP {status}")),
+            _ => (problem, format!("Okta drops the events, because the reply was HTTP {status}")),
+        };
+        Judgement { violations, effect }
+    }
+}
+
+impl EventHook for OrgEvent {
+    const LOOPS: &'static [&'static str] = &["inline_hook.executed"];
+    const BATCH: BatchForm = BatchForm {
+        events: "/data/events",
+        id: "uuid",
+        freshen: play::freshen,
+        retype: play::retype,
+        preview: play::preview,
+    };
+
+    const CATALOGUE: Catalogue = Catalogue::of(include_str!("catalogue.txt"), 300);
     fn split(body: &Bytes, most: usize) -> Result<Vec<Event>, HookError> {
         let batch::Opened { delivery, events } = batch::open(body, most)?;
         let delivery = Arc::new(delivery);
         let events = events.into_iter().enumerate();
         Ok(events.map(|(index, sent)| Event::read(sent, delivery.clone(), index)).collect())
-    }
-
-    fn as_preview(event: Event) -> Event {
-        Event(Arc::new(Inner { tried: true, ..Arc::unwrap_or_clone(event.0) }))
     }
 
     fn pack(event: &Event) -> Parcel {
@@ -141,12 +162,12 @@ impl Contract for EventHook {
         Parcel { key, envelope, body, replay: *replay, preview: *tried, received: *received }
     }
 
-    fn unpack(parcel: Parcel) -> Option<Event> {
+    fn unpack(parcel: Parcel) -> Event {
         let delivery = Arc::new(Delivery::restored(&parcel.envelope));
         let reading = reading::read(&parcel.body);
         let key = (!parcel.key.is_empty()).then(|| parcel.key.into());
         let Parcel { body: sent, replay, preview: tried, received, .. } = parcel;
-        Some(Event(Arc::new(Inner { delivery, key, reading, sent, tried, replay, received })))
+        Event(Arc::new(Inner { delivery, key, reading, sent, tried, replay, received }))
     }
 
     fn read(event: &Event, path: &str) -> Vec<ImmutableString> {
@@ -166,48 +187,10 @@ impl Contract for EventHook {
         };
         found.into_iter().collect()
     }
-
-    fn facts(event: &Event) -> Facts {
-        Facts {
-            provider_id: event.key(),
-            request_id: event.text("/debugContext/debugData/requestId"),
-            event_type: event.event_type(),
-            preview: event.preview(),
-            published: event.text("/published").and_then(|text| text.parse::<jiff::Timestamp>().ok()),
-            has_own_id: has_own_id(event.value()),
-            problem: event.0.reading.problem.clone(),
-            notes: event.0.reading.notes.clone(),
-        }
-    }
-
-    fn reply(_: &Event, commands: Commands<Command>, _: &Mark) -> Result<Reply, CommandError> {
-        match commands.flat().next() {
-            None => Ok(Reply::empty(204)),
-            Some(none) => match none {},
-        }
-    }
-
-    /// There is nothing to declare for events: Okta tries once more after a 503.
-    fn failed(_: &Declared, _: &Mark) -> Reply {
-        Reply::empty(503)
-    }
-
-    fn judge(_: &Value, answer: Option<&Answer<'_>>) -> Judgement {
-        let Some(answer) = answer else {
-            return Judgement { violations: vec!["no answer came in time".into()], effect: Self::SILENCE.into() };
-        };
-        let (status, problem) = (answer.status, vec![format!("HTTP {} is no acknowledgement", answer.status)]);
-        let (violations, effect) = match status {
-            200..=299 => (Vec::new(), "Okta is done with these events".into()),
-            500..=599 => (problem, format!("Okta sends the events once more, because the reply was HTTP {status}")),
-            _ => (problem, format!("Okta drops the events, because the reply was HTTP {status}")),
-        };
-        Judgement { violations, effect }
-    }
 }
 
 fn shape(problem: String) -> HookError {
-    HookError::Shape { hook: EventHook::NAME, problem }
+    HookError::Shape { hook: OrgEvent::NAME, problem }
 }
 
 /// An event without envelope. Types of calls begin with `com.okta.`, types of events never do.

@@ -21,8 +21,8 @@ use crate::okta::results;
 use crate::okta::wire::WebRequest;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Handshake, HookError, InlineHook,
+    Judgement, Mark, Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
 use hookgate_script::lint::advice::{Advice, Conflict};
@@ -97,8 +97,6 @@ impl Contract for PasswordImport {
     const REQUEST: &'static str = "PasswordImportRequest";
     const ABOUT: &'static str = "A user whose password still lives in an older system signs in.";
     const SILENCE: &'static str = "Okta refuses the sign-in and asks again at the user's next attempt.";
-    const ON_FAILURE: &'static [FailureForm] =
-        &[FailureForm { word: "unverified", takes_text: false, about: "refuse the sign-in" }];
     const RESULTS: &'static [ResultShape] = results::PASSWORD_IMPORT;
     const SAMPLES: &'static [Sample] = &[
         Sample {
@@ -150,11 +148,11 @@ fn on_password_import(request) {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = Caller::INLINE;
+    const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
-    type Command = Command;
-
     fn register(library: &mut Library) {
         library.value::<Request>(Self::REQUEST, "A sign-in with a password that Okta does not know yet.");
         Request::register(library);
@@ -198,6 +196,16 @@ fn on_password_import(request) {
         request.facts()
     }
 
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::password_import::RULES, call, answer)
+    }
+}
+
+impl InlineHook for PasswordImport {
+    const ON_FAILURE: &'static [FailureForm] =
+        &[FailureForm { word: "unverified", takes_text: false, about: "refuse the sign-in" }];
+    type Command = Command;
+
     fn reply(_: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
         let mut commands = commands.flat();
         // Explicit, where 204 would mean the same: nobody has to know what the default is.
@@ -217,12 +225,8 @@ fn on_password_import(request) {
         answer(Command::Unverified, mark).expect("a verdict is short")
     }
 
-    fn body(request: &Request) -> Option<&Bytes> {
+    fn call(request: &Request) -> Option<&Bytes> {
         Some(request.body())
-    }
-
-    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
-        judge::judge(&judge::password_import::RULES, call, answer)
     }
 }
 

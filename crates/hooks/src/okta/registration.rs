@@ -24,8 +24,8 @@ use crate::okta::results;
 use crate::okta::wire::WebRequest;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Handshake, HookError, InlineHook,
+    Judgement, Mark, Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
 use hookgate_script::lint::advice::Advice;
@@ -98,10 +98,6 @@ impl Contract for Registration {
     const REQUEST: &'static str = "RegistrationRequest";
     const ABOUT: &'static str = "Somebody signs up, or a user fills in attributes that a form asks for.";
     const SILENCE: &'static str = "Okta denies: nobody can sign up, and the user reads a general text.";
-    const ON_FAILURE: &'static [FailureForm] = &[
-        FailureForm { word: "allow", takes_text: false, about: "let the registration pass unchecked" },
-        FailureForm { word: "deny", takes_text: true, about: "deny it; the text goes to Okta's System Log" },
-    ];
     const RESULTS: &'static [ResultShape] = results::REGISTRATION;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &advice::ADVICE;
@@ -122,11 +118,11 @@ impl Contract for Registration {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = Caller::INLINE;
+    const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
-    type Command = Command;
-
     fn register(library: &mut Library) {
         register_request(library);
         commands::register(library);
@@ -150,6 +146,18 @@ impl Contract for Registration {
     fn facts(request: &Request) -> Facts {
         request.facts()
     }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::registration::RULES, call, answer)
+    }
+}
+
+impl InlineHook for Registration {
+    const ON_FAILURE: &'static [FailureForm] = &[
+        FailureForm { word: "allow", takes_text: false, about: "let the registration pass unchecked" },
+        FailureForm { word: "deny", takes_text: true, about: "deny it; the text goes to Okta's System Log" },
+    ];
+    type Command = Command;
 
     fn reply(request: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
         if commands.is_empty() {
@@ -185,12 +193,8 @@ impl Contract for Registration {
         decision.expect("a bounded text stays under the limit")
     }
 
-    fn body(request: &Request) -> Option<&Bytes> {
+    fn call(request: &Request) -> Option<&Bytes> {
         Some(request.body())
-    }
-
-    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
-        judge::judge(&judge::registration::RULES, call, answer)
     }
 }
 

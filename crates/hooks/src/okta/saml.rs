@@ -19,8 +19,8 @@ use crate::okta::results;
 use crate::okta::saml::request::Data;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
-    Provider, Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, Handshake, HookError,
+    InlineHook, Judgement, Mark, Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::Library;
 use hookgate_script::lint::advice::{Advice, Conflict, Refusal};
@@ -101,10 +101,6 @@ impl Contract for Saml {
     const REQUEST: &'static str = "SamlRequest";
     const ABOUT: &'static str = "Okta is about to send an assertion to a custom SAML app.";
     const SILENCE: &'static str = "Okta sends the assertion unchanged.";
-    const ON_FAILURE: &'static [FailureForm] = &[
-        FailureForm { word: "unchanged", takes_text: false, about: "let Okta send the assertion as it is" },
-        FailureForm { word: "refuse", takes_text: true, about: "let the sign-in fail; the user reads the text" },
-    ];
     const RESULTS: &'static [ResultShape] = results::SAML;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &ADVICE;
@@ -123,11 +119,11 @@ impl Contract for Saml {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = Caller::INLINE;
+    const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
-    type Command = Command;
-
     fn register(library: &mut Library) {
         request::register(library, Self::REQUEST);
         commands::register(library);
@@ -149,6 +145,18 @@ impl Contract for Saml {
     fn facts(request: &Request) -> Facts {
         request.facts()
     }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::saml::RULES, call, answer)
+    }
+}
+
+impl InlineHook for Saml {
+    const ON_FAILURE: &'static [FailureForm] = &[
+        FailureForm { word: "unchanged", takes_text: false, about: "let Okta send the assertion as it is" },
+        FailureForm { word: "refuse", takes_text: true, about: "let the sign-in fail; the user reads the text" },
+    ];
+    type Command = Command;
 
     fn reply(request: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
         let groups = commands.groups();
@@ -176,12 +184,8 @@ impl Contract for Saml {
         }
     }
 
-    fn body(request: &Request) -> Option<&Bytes> {
+    fn call(request: &Request) -> Option<&Bytes> {
         Some(request.body())
-    }
-
-    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
-        judge::judge(&judge::saml::RULES, call, answer)
     }
 }
 

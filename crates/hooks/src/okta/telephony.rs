@@ -20,8 +20,8 @@ use crate::okta::results;
 use crate::okta::wire::WebRequest;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
-    Provider, Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Handshake, HookError, InlineHook,
+    Judgement, Mark, Provider, Reply, ResultShape, Sample,
 };
 use hookgate_model::message;
 use hookgate_model::message::{Outcome, Sending};
@@ -117,14 +117,6 @@ impl Contract for Telephony {
     const REQUEST: &'static str = "TelephonyRequest";
     const ABOUT: &'static str = "Okta wants a one-time code delivered by SMS or voice.";
     const SILENCE: &'static str = "Okta sends the code through its own providers, heavily rate limited.";
-    const ON_FAILURE: &'static [FailureForm] = &[
-        FailureForm { word: "let_okta_send", takes_text: false, about: "Okta's own providers send the code" },
-        FailureForm {
-            word: "swallow",
-            takes_text: false,
-            about: "nobody sends the code, and Okta believes that it was sent",
-        },
-    ];
     const RESULTS: &'static [ResultShape] = results::TELEPHONY;
     const SAMPLES: &'static [Sample] = SAMPLES;
     const ADVICE: &'static Advice = &ADVICE;
@@ -149,11 +141,10 @@ impl Contract for Telephony {
         give the route a `preview_path`, or a header with `preview = \"header:x-hookgate-preview\"`.";
     const CALLER: Caller = Caller { needs_secret: true, ..Caller::INLINE };
 
+    const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
-    type Command = Verdict;
-
     fn register(library: &mut Library) {
         library.value::<Request>(Self::REQUEST, "A one-time code to deliver.");
         Request::register(library);
@@ -179,6 +170,22 @@ impl Contract for Telephony {
         request.facts()
     }
 
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::telephony::RULES, call, answer)
+    }
+}
+
+impl InlineHook for Telephony {
+    const ON_FAILURE: &'static [FailureForm] = &[
+        FailureForm { word: "let_okta_send", takes_text: false, about: "Okta's own providers send the code" },
+        FailureForm {
+            word: "swallow",
+            takes_text: false,
+            about: "nobody sends the code, and Okta believes that it was sent",
+        },
+    ];
+    type Command = Verdict;
+
     fn reply(_: &Request, commands: Commands<Verdict>, mark: &Mark) -> Result<Reply, CommandError> {
         verdict::reply(commands, mark)
     }
@@ -201,12 +208,8 @@ impl Contract for Telephony {
         verdict::failed(declared.word, mark)
     }
 
-    fn body(request: &Request) -> Option<&Bytes> {
+    fn call(request: &Request) -> Option<&Bytes> {
         Some(request.body())
-    }
-
-    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
-        judge::judge(&judge::telephony::RULES, call, answer)
     }
 }
 

@@ -21,8 +21,8 @@ use crate::okta::token::request::values;
 use crate::okta::token::request::{Data, TokenData};
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
-    Provider, Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, Handshake, HookError,
+    InlineHook, Judgement, Mark, Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
 use hookgate_script::lint::advice::Advice;
@@ -66,10 +66,6 @@ impl Contract for Token {
     const REQUEST: &'static str = "TokenRequest";
     const ABOUT: &'static str = "A custom authorization server is about to sign tokens.";
     const SILENCE: &'static str = "Okta issues the tokens unchanged, and only administrators see that the hook failed.";
-    const ON_FAILURE: &'static [FailureForm] = &[
-        FailureForm { word: "unchanged", takes_text: false, about: "let Okta issue the tokens as they are" },
-        FailureForm { word: "refuse", takes_text: true, about: "issue no token; the client reads the text" },
-    ];
     const RESULTS: &'static [ResultShape] = results::TOKEN;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &advice::ADVICE;
@@ -90,11 +86,11 @@ impl Contract for Token {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = Caller::INLINE;
+    const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
-    type Command = Command;
-
     fn register(library: &mut Library) {
         values::register(library, Self::REQUEST);
         register_commands(library);
@@ -116,6 +112,18 @@ impl Contract for Token {
     fn facts(request: &Request) -> Facts {
         request.facts()
     }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::token::RULES, call, answer)
+    }
+}
+
+impl InlineHook for Token {
+    const ON_FAILURE: &'static [FailureForm] = &[
+        FailureForm { word: "unchanged", takes_text: false, about: "let Okta issue the tokens as they are" },
+        FailureForm { word: "refuse", takes_text: true, about: "issue no token; the client reads the text" },
+    ];
+    type Command = Command;
 
     fn reply(request: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
         let mut notes = Vec::new();
@@ -150,12 +158,8 @@ impl Contract for Token {
         }
     }
 
-    fn body(request: &Request) -> Option<&Bytes> {
+    fn call(request: &Request) -> Option<&Bytes> {
         Some(request.body())
-    }
-
-    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
-        judge::judge(&judge::token::RULES, call, answer)
     }
 }
 

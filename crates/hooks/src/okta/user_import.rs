@@ -16,8 +16,8 @@ use crate::okta::results;
 use crate::okta::user_import::request::Data;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Handshake, HookError, InlineHook,
+    Judgement, Mark, Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
 use hookgate_script::lint::advice::Advice;
@@ -62,8 +62,6 @@ impl Contract for UserImport {
     const REQUEST: &'static str = "UserImportRequest";
     const ABOUT: &'static str = "A user comes in from an app, once per user of an import.";
     const SILENCE: &'static str = "Okta goes on with the import and creates the user.";
-    const ON_FAILURE: &'static [FailureForm] =
-        &[FailureForm { word: "unchanged", takes_text: false, about: "let Okta do what it was going to do" }];
     const RESULTS: &'static [ResultShape] = results::USER_IMPORT;
     const SAMPLES: &'static [Sample] = samples::SAMPLES;
     const ADVICE: &'static Advice = &advice::ADVICE;
@@ -82,11 +80,11 @@ impl Contract for UserImport {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = Caller::INLINE;
+    const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
-    type Command = Command;
-
     fn register(library: &mut Library) {
         request::register(library, Self::REQUEST);
         register_decisions(library);
@@ -109,6 +107,16 @@ impl Contract for UserImport {
     fn facts(request: &Request) -> Facts {
         request.facts()
     }
+
+    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
+        judge::judge(&judge::user_import::RULES, call, answer)
+    }
+}
+
+impl InlineHook for UserImport {
+    const ON_FAILURE: &'static [FailureForm] =
+        &[FailureForm { word: "unchanged", takes_text: false, about: "let Okta do what it was going to do" }];
+    type Command = Command;
 
     fn reply(_: &Request, commands: Commands<Command>, mark: &Mark) -> Result<Reply, CommandError> {
         let commands: Vec<Command> = commands.flat().collect();
@@ -136,12 +144,8 @@ impl Contract for UserImport {
         unchanged(mark)
     }
 
-    fn body(request: &Request) -> Option<&Bytes> {
+    fn call(request: &Request) -> Option<&Bytes> {
         Some(request.body())
-    }
-
-    fn judge(call: &Value, answer: Option<&Answer<'_>>) -> Judgement {
-        judge::judge(&judge::user_import::RULES, call, answer)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::delivery::Delivery;
 use crate::delivery::outbox;
-use crate::release::{Plan, Release, Rule};
+use crate::release::{EventRules, Plan, Release, Rule};
 use hookgate_connectors::breaker::Breaker;
 
 /// Jobs of a lane that nobody runs any more (its rule or connector is gone) that are looked at at a time.
@@ -33,7 +33,7 @@ impl Limits {
         self.release = release.id;
         self.lanes.clear();
         for route in &release.routes {
-            if let Plan::Rules(rules) = &route.plan {
+            if let Plan::Events(EventRules { rules, .. }) = &route.plan {
                 let lane = |rule: &Rule| Lane { name: rule.lane.clone(), most: rule.concurrent, breaker: None };
                 self.lanes.extend(rules.iter().map(lane));
             }

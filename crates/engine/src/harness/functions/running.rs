@@ -101,17 +101,17 @@ fn perform(function: &str, body: &Value) -> Fallible<Vec<Outcome>> {
 /// Events made of the first event of the hook's sample, in one body.
 fn events(function: &str, overrides: Vec<Map>) -> Fallible<Vec<Outcome>> {
     let hook = bound_hook(function)?;
-    if !hook.events {
+    let Some(row) = hook.as_events() else {
         return Err(format!("`{function}` is for scripts of events; scripts of `{}` take `run`", hook.name).into());
-    }
+    };
     let mut body = (*first_sample(hook)?.0).clone();
-    let events = body.pointer_mut(hook.batch.events).and_then(Value::as_array_mut);
+    let events = body.pointer_mut(row.batch.events).and_then(Value::as_array_mut);
     let events = events.ok_or("the sample of this hook holds no events")?;
     let first = events.first().cloned().ok_or("the sample of this hook holds no event")?;
     events.clear();
     for (index, map) in overrides.into_iter().enumerate() {
         let mut event = first.clone();
-        if let (Some(id), true) = (event.get_mut(hook.batch.id), index > 0) {
+        if let (Some(id), true) = (event.get_mut(row.batch.id), index > 0) {
             // Two events of one id would be one event.
             *id = format!("{}-{index}", id.as_str().unwrap_or_default()).into();
         }

@@ -162,7 +162,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::Contract;
+    use crate::EventHook;
+    use crate::okta::event::OrgEvent;
     use crate::okta::event::EventHook;
     use hookgate_script::allocator;
 
@@ -172,7 +173,7 @@ mod tests {
     }
 
     fn split(event: &str, count: usize, most: usize) -> Result<usize, HookError> {
-        EventHook::split(&delivery(event, count), most).map(|events| events.len())
+        OrgEvent::split(&delivery(event, count), most).map(|events| events.len())
     }
 
     #[test]
@@ -190,7 +191,7 @@ mod tests {
     fn a_delivery_with_too_many_events_costs_little_memory_whatever_they_are() {
         for event in ["1", "{}", r#""x""#, r#"{"a":[{},{},{}]}"#] {
             let body = delivery(event, 4_000_000 / (event.len() + 1));
-            let peak = allocator::peak_bytes(|| assert!(EventHook::split(&body, 10_000).is_err()));
+            let peak = allocator::peak_bytes(|| assert!(OrgEvent::split(&body, 10_000).is_err()));
             assert!(peak < body.len() as i64, "{event}: {peak} bytes for a body of {}", body.len());
         }
     }

@@ -54,7 +54,7 @@ fn a_preview_is_recognised_and_breaks_nothing() {
 
 /// Whether an event is taken for a preview.
 fn is_preview(event: &str) -> bool {
-    EventHook::facts(&EventHook::decode(&event.to_owned().into()).unwrap()).preview
+    OrgEvent::facts(&OrgEvent::decode(&event.to_owned().into()).unwrap()).preview
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn an_event_that_lacks_some_parts_is_no_preview() {
 
 #[test]
 fn an_event_can_be_made_a_preview() {
-    let event = EventHook::as_preview(EventHook::decode(&MEMBER.into()).unwrap());
-    assert!(EventHook::facts(&event).preview);
-    let kept = EventHook::unpack(EventHook::pack(&event)).unwrap();
-    assert!(EventHook::facts(&kept).preview);
+    let event = OrgEvent::as_preview(OrgEvent::decode(&MEMBER.into()).unwrap());
+    assert!(OrgEvent::facts(&event).preview);
+    let kept = OrgEvent::unpack(OrgEvent::pack(&event));
+    assert!(OrgEvent::facts(&kept).preview);
 }
 
 #[test]
@@ -109,11 +109,11 @@ fn a_bad_event_costs_no_other() {
         r#"[{{"uuid":"a","eventType":"x.y"}}, 7, {{"uuid":"b"}}, null, {{"eventType":"x.z","actor":"c4n4ry","target":{{}},"client":[]}},
            {{"eventType":"x.deep","deep":{deep}}}, {{"uuid":"","eventType":5}}]"#
     );
-    let events = EventHook::split(&batch(&events), usize::MAX).unwrap();
+    let events = OrgEvent::split(&batch(&events), usize::MAX).unwrap();
     let seen: Vec<_> = events
         .iter()
         .map(|event| {
-            let facts = EventHook::facts(event);
+            let facts = OrgEvent::facts(event);
             (
                 facts.provider_id.unwrap().to_string(),
                 facts.event_type.map(|kind| kind.to_string()),
@@ -138,9 +138,9 @@ fn a_bad_event_costs_no_other() {
 
 /// Ids, types and whether rules can read them, of the events of a delivery.
 fn seen(body: impl Into<Bytes>) -> Vec<(String, Option<String>, bool)> {
-    let events = EventHook::split(&body.into(), usize::MAX).unwrap();
+    let events = OrgEvent::split(&body.into(), usize::MAX).unwrap();
     let row = |event: &Event| {
-        let facts = EventHook::facts(event);
+        let facts = OrgEvent::facts(event);
         let text = |text: Text| text.map(|text| text.to_string());
         (text(facts.provider_id).unwrap_or_default(), text(facts.event_type), facts.problem.is_none())
     };
@@ -153,15 +153,15 @@ fn an_event_with_a_fault_in_its_text_keeps_its_id_type_and_bytes() {
         let odd = [&br#"{"uuid":"odd","eventType":"a.b","displayMessage":"caf"#[..], fault, b"\"}"].concat();
         let plain = &br#"{"uuid":"plain","eventType":"a.c"}"#[..];
         let body = [&br#"{"eventId":"d","data":{"events":["#[..], plain, b", ", &odd, b",", plain, b"]}}"].concat();
-        let events = EventHook::split(&body.clone().into(), usize::MAX).unwrap();
+        let events = OrgEvent::split(&body.clone().into(), usize::MAX).unwrap();
         let row = |id: &str, kind: &str| (id.to_owned(), Some(kind.to_owned()), true);
         assert_eq!(seen(body), [row("plain", "a.c"), row("odd", "a.b"), row("plain", "a.c")]);
-        assert_eq!(EventHook::pack(&events[1]).body, odd, "kept byte for byte");
-        let notes = EventHook::facts(&events[1]).notes;
+        assert_eq!(OrgEvent::pack(&events[1]).body, odd, "kept byte for byte");
+        let notes = OrgEvent::facts(&events[1]).notes;
         assert!(!notes.is_empty(), "{fault:?}");
-        let kept = EventHook::unpack(EventHook::pack(&events[1])).unwrap();
+        let kept = OrgEvent::unpack(OrgEvent::pack(&events[1]));
         let text = kept.text("/displayMessage").unwrap();
-        assert!(text.starts_with("caf") && EventHook::facts(&kept).event_type.as_deref() == Some("a.b"), "{text}");
+        assert!(text.starts_with("caf") && OrgEvent::facts(&kept).event_type.as_deref() == Some("a.b"), "{text}");
     }
 }
 
@@ -215,22 +215,22 @@ fn members_of_another_kind_read_as_empty() {
 #[test]
 fn a_batch_needs_a_list_of_events() {
     for (events, problem) in [("null", "is missing"), ("\"c4n4ry\"", "must be"), ("7", "must be")] {
-        let error = EventHook::split(&batch(events), usize::MAX).unwrap_err().to_string();
+        let error = OrgEvent::split(&batch(events), usize::MAX).unwrap_err().to_string();
         assert!(
             error.contains("`data.events`") && error.contains(problem) && !error.contains("c4n4ry"),
             "{events}: {error}"
         );
     }
-    assert!(EventHook::split(&batch("[]"), usize::MAX).unwrap().is_empty());
+    assert!(OrgEvent::split(&batch("[]"), usize::MAX).unwrap().is_empty());
 }
 
 #[test]
 fn one_event_is_read_with_and_without_envelope() {
-    let event = EventHook::decode(&r#"{"uuid":"u-1","eventType":"user.session.start"}"#.into()).unwrap();
-    assert_eq!(EventHook::facts(&event).provider_id.as_deref(), Some("u-1"));
-    assert_eq!(EventHook::facts(&event).event_type.as_deref(), Some("user.session.start"));
+    let event = OrgEvent::decode(&r#"{"uuid":"u-1","eventType":"user.session.start"}"#.into()).unwrap();
+    assert_eq!(OrgEvent::facts(&event).provider_id.as_deref(), Some("u-1"));
+    assert_eq!(OrgEvent::facts(&event).event_type.as_deref(), Some("user.session.start"));
     for (events, count) in [("[]", 0), (r#"[{"eventType":"a.b"},{"eventType":"a.c"}]"#, 2)] {
-        let error = EventHook::decode(&batch(events)).unwrap_err().to_string();
+        let error = OrgEvent::decode(&batch(events)).unwrap_err().to_string();
         assert!(error.contains(&format!("has {count} events where one is wanted")), "{error}");
     }
 }
@@ -238,7 +238,7 @@ fn one_event_is_read_with_and_without_envelope() {
 #[test]
 fn an_envelope_without_type_is_taken_by_its_form() {
     let body = r#"{"eventId":"e","data":{"events":[{"eventType":"a.b"},{"eventType":"a.c"}]}}"#;
-    assert_eq!(EventHook::split(&body.into(), usize::MAX).unwrap().len(), 2);
+    assert_eq!(OrgEvent::split(&body.into(), usize::MAX).unwrap().len(), 2);
 }
 
 #[test]

@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 use super::commands::{add_attribute, refuse, replace, replace_attribute, set_name_id, set_session_lifetime};
 use super::samples::{PORTAL, SPARSE};
 use super::*;
-use crate::okta::saml_library;
 use crate::okta::trial;
 use hookgate_script::prelude::json;
 
 fn reply_to(request: &str, body: &str) -> Result<Reply, String> {
-    trial::reply::<Saml>(saml_library(), request, &format!("fn on_saml(request) {{ {body} }}"))
+    trial::reply::<Saml>(
+        crate::find("okta.saml").unwrap().library(),
+        request,
+        &format!("fn on_saml(request) {{ {body} }}"),
+    )
 }
 
 fn reply(body: &str) -> Result<Reply, String> {
@@ -19,7 +22,7 @@ fn reply(body: &str) -> Result<Reply, String> {
 
 #[test]
 fn samples_give_their_replies() {
-    trial::samples::<Saml>(saml_library());
+    trial::samples::<Saml>(crate::find("okta.saml").unwrap().library());
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn every_field_is_readable() {
         (SPARSE, "request.app == () && request.issuer == () && request.user == () && request.lifetime == ()"),
         (r#"{"data":{"assertion":{"conditions":{"audienceRestriction":"one"}}}}"#, r#"request.audiences == ["one"]"#),
     ] {
-        let value = trial::value::<Saml>(saml_library(), request, expression);
+        let value = trial::value::<Saml>(crate::find("okta.saml").unwrap().library(), request, expression);
         assert_eq!(value.as_bool(), Ok(true), "{expression}");
     }
 }

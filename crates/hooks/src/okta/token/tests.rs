@@ -3,7 +3,6 @@ use serde_json::{Map, Value, json};
 
 use super::samples::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH};
 use super::*;
-use crate::okta::token_library;
 use crate::okta::trial;
 
 fn script(body: &str) -> String {
@@ -11,7 +10,7 @@ fn script(body: &str) -> String {
 }
 
 fn reply(request: &str, body: &str) -> Result<Reply, String> {
-    trial::reply::<Token>(token_library(), request, &script(body))
+    trial::reply::<Token>(crate::find("okta.token").unwrap().library(), request, &script(body))
 }
 
 fn operations_of(body: &str) -> String {
@@ -21,7 +20,7 @@ fn operations_of(body: &str) -> String {
 
 #[test]
 fn samples_give_their_replies() {
-    trial::samples::<Token>(token_library());
+    trial::samples::<Token>(crate::find("okta.token").unwrap().library());
 }
 
 #[test]
@@ -57,7 +56,7 @@ fn every_field_is_readable() {
         (REFRESH, r#"request.original_grant.refresh_token_id == request.refresh_token_id"#),
         (REFRESH, r#"request.original_grant.grant_type == () && request.original_grant.state == "s1""#),
     ] {
-        let value = trial::value::<Token>(token_library(), request, expression);
+        let value = trial::value::<Token>(crate::find("okta.token").unwrap().library(), request, expression);
         assert_eq!(value.as_bool(), Ok(true), "{expression}");
     }
 }

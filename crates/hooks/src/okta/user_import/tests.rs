@@ -5,16 +5,15 @@ use serde_json::{Value, json};
 use super::samples::{CONFLICT, MATCHED};
 use super::*;
 use crate::okta::trial;
-use crate::okta::user_import_library;
 
 fn reply(body: &str) -> Result<Reply, String> {
     let script = format!("fn on_user_import(request) {{ {body} }}");
-    trial::reply::<UserImport>(user_import_library(), CONFLICT, &script)
+    trial::reply::<UserImport>(crate::find("okta.user_import").unwrap().library(), CONFLICT, &script)
 }
 
 #[test]
 fn samples_give_their_replies() {
-    trial::samples::<UserImport>(user_import_library());
+    trial::samples::<UserImport>(crate::find("okta.user_import").unwrap().library());
 }
 
 #[test]
@@ -39,7 +38,7 @@ fn every_field_is_readable() {
             "request.app == () && request.job == () && request.default_action == ()",
         ),
     ] {
-        let value = trial::value::<UserImport>(user_import_library(), request, expression);
+        let value = trial::value::<UserImport>(crate::find("okta.user_import").unwrap().library(), request, expression);
         assert_eq!(value.as_bool(), Ok(true), "{expression}");
     }
 }
