@@ -120,7 +120,7 @@ fn ruled(gateway: &TestGateway, hook: &Hook, delivery: &Bytes) -> Value {
     let route = &release.routes[0];
     let Plan::Events(EventRules { rules, .. }) = &route.plan else { panic!("an event route has rules") };
     let rule = &rules[0];
-    let event = (hook.as_events().unwrap().split)(delivery, usize::MAX).expect("the delivery is one").remove(0);
+    let event = hook.requests(delivery, usize::MAX).expect("the delivery is one").remove(0);
     let run = rule.script.run(&Call {
         request: event.request.clone(),
         surroundings: rule.surroundings.clone(),

@@ -261,6 +261,17 @@ impl Hook {
         self.as_events().is_some()
     }
 
+    /// The requests in one call: the events that it carries, or the call itself.
+    ///
+    /// # Errors
+    /// As for [`Contract::decode`]; or there are more than `most` events.
+    pub fn requests(&self, call: &Bytes, most: usize) -> Result<Vec<Decoded>, HookError> {
+        match &self.kind {
+            Kind::Events(row) => (row.split)(call, most),
+            Kind::Inline(_) => Ok(vec![(self.decode)(call)?]),
+        }
+    }
+
     /// What scripts of this hook call their request.
     pub fn parameter(&self) -> &'static str {
         if self.is_for_events() { "event" } else { "request" }

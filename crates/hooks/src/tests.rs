@@ -212,7 +212,7 @@ fn every_row_says_what_silence_and_failure_mean() {
             assert!(!form.about.is_empty(), "{}", hook.name);
             let long = "ä\"\u{0}".repeat(200_000);
             let text = form.takes_text.then_some(long.as_str());
-            let reply = (hook.failed)(&hook.declared(form.word, text).unwrap(), &MARK);
+            let reply = hook.declared(form.word, text).unwrap().reply(&MARK);
             assert_valid(hook, &Value::Null, &reply);
             assert!(!(hook.effect)(&reply).is_empty());
             assert!(hook.declared(form.word, if form.takes_text { None } else { Some("x") }).is_none());
@@ -245,7 +245,7 @@ fn a_note_and_the_reason_of_a_fallback_leave_where_a_body_may() {
         let mark = Mark { note: Some(note), fallback: Some("deadline"), ..MARK };
         for form in hook.on_failure() {
             let declared = hook.declared(form.word, form.takes_text.then_some("later")).unwrap();
-            let debug = (hook.failed)(&declared, &mark).value()["debugContext"].clone();
+            let debug = declared.reply(&mark).value()["debugContext"].clone();
             // Of a SAML reply that changes nothing, Okta's contract lists the empty one alone.
             if (hook.name, form.word) == ("okta.saml", "unchanged") {
                 assert_eq!(debug, Value::Null);
@@ -311,7 +311,7 @@ fn every_property_of_the_request_can_be_read() {
 fn decode(hook: &Hook, body: impl Into<Bytes>) -> Result<usize, HookError> {
     let body = body.into();
     let single = (hook.decode)(&body);
-    let split = (hook.split)(&body, usize::MAX);
+    let split = hook.requests(&body, usize::MAX);
     if !hook.is_for_events() {
         assert_eq!(single.is_ok(), split.is_ok());
     }
@@ -354,7 +354,8 @@ fn a_fault_of_the_text_costs_no_call() {
         let bodies = FAULTS.iter().map(|fault| with_text(hook, ".example", fault)).chain([with_mark]);
         for body in bodies {
             let shown = String::from_utf8_lossy(&body).into_owned();
-            let found = (hook.split)(&body.into(), usize::MAX).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
+            let found =
+                hook.requests(&body.into(), usize::MAX).unwrap_or_else(|error| panic!("{}: {error}", hook.name));
             assert_eq!(found.len(), 1, "{shown}");
             let (facts, parameter) = (&found[0].facts, hook.parameter());
             // In front of a delivery the mark is in none of its events.
@@ -401,7 +402,7 @@ fn members_of_the_envelope_that_are_no_text_read_as_absent() {
         for member in ["eventId", "eventTime", "source", "eventType"] {
             for wrong in [serde_json::json!(["c4n4ry"]), serde_json::json!({"c4n4ry": "c4n4ry"})] {
                 let sent = with_member(hook, member, Some(wrong));
-                let found = (hook.split)(&sent.into(), usize::MAX).unwrap_or_else(|error| panic!("{member}: {error}"));
+                let found = hook.requests(&sent.into(), usize::MAX).unwrap_or_else(|error| panic!("{member}: {error}"));
                 let notes = found[0].facts.notes.join("\n");
                 let told = notes.contains(&format!("`{member}` must be a string, and is an "));
                 assert!(told || hook.is_for_events(), "{} {member}: {notes}", hook.name);
@@ -538,7 +539,7 @@ fn a_member_twice_is_taken_when_both_say_the_same() {
         let sample: Value = serde_json::from_str(hook.samples[0].request).unwrap();
         for member in ["eventId", "eventType", "source"] {
             let body = with_member_twice(hook, member, &sample[member].to_string());
-            let found = (hook.split)(&body.into(), usize::MAX).unwrap_or_else(|error| panic!("{member}: {error}"));
+            let found = hook.requests(&body.into(), usize::MAX).unwrap_or_else(|error| panic!("{member}: {error}"));
             assert!(found.len() == 1 && found[0].facts.notes.is_empty(), "{} {member}", hook.name);
         }
     }

@@ -305,8 +305,7 @@ mod tests {
     fn previews_of_events_are_taken_for_previews() {
         let made = calls(&["group.user_membership.add", "--preview", "--batch", "2"], 1);
         let hook = hookgate_hooks::find("okta.event").expect("a hook of the table");
-        let decoded =
-            (hook.as_events().unwrap().split)(&made[0].0.to_string().into(), usize::MAX).expect("a preview decodes");
+        let decoded = hook.requests(&made[0].0.to_string().into(), usize::MAX).expect("a preview decodes");
         assert_eq!(decoded.len(), 2);
         assert!(decoded.iter().all(|event| event.facts.preview && event.facts.published.is_some()));
     }

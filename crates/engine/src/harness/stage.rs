@@ -75,10 +75,7 @@ impl TestCall {
     pub(crate) fn perform(&self, body: &Value) -> Result<Vec<outcome::Outcome>, HookError> {
         let body = Bytes::from(body.to_string());
         let hook = self.binding.hook;
-        let requests = match hook.as_events() {
-            Some(row) => (row.split)(&body, usize::MAX)?,
-            None => vec![(hook.decode)(&body)?],
-        };
+        let requests = hook.requests(&body, usize::MAX)?;
         Ok(requests.iter().map(|request| self.answer(request)).collect())
     }
 

@@ -1,5 +1,6 @@
 use http::HeaderName;
 use http::HeaderValue;
+use http::Uri;
 
 use super::*;
 
@@ -42,7 +43,9 @@ fn a_missing_challenge_says_what_is_missing() {
 #[test]
 fn a_challenge_to_an_inline_hook_names_the_mistake() {
     let mut headers = HeaderMap::new();
-    assert!(no_challenge(&headers).unwrap_err().to_string().contains("takes POST only"));
+    let get = |headers: &HeaderMap| (NEVER_VERIFIED.answer)(&Method::GET, headers, &Uri::from_static("/"));
+    assert_eq!(get(&headers), None, "it is no check, and the hook takes no GET");
+    assert_eq!(NEVER_VERIFIED.allowed(), "POST");
     headers.insert(CHALLENGE, HeaderValue::from_static("x"));
-    assert!(no_challenge(&headers).unwrap_err().to_string().contains("registered as an event hook"));
+    assert!(get(&headers).unwrap().unwrap_err().to_string().contains("registered as an event hook"));
 }

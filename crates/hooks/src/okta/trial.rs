@@ -3,7 +3,7 @@
 use rhai::{Dynamic, Scope};
 use serde_json::Value;
 
-use crate::{Commands, Contract, Mark, Reply, Sample};
+use crate::{Commands, Contract, InlineHook, Mark, Reply, Sample};
 use hookgate_script::budget::Limits;
 use hookgate_script::engine;
 use hookgate_script::engine::Dialect;
@@ -15,9 +15,10 @@ use hookgate_script::prelude;
 pub(super) const MARK: Mark = Mark::new("d", "r", "s.rhai");
 
 /// The reply to `request`, or the text of what is wrong with the script.
-pub(super) fn reply<C: Contract>(library: &'static Finished, request: &str, script: &str) -> Result<Reply, String> {
+pub(super) fn reply<C: InlineHook>(library: &'static Finished, request: &str, script: &str) -> Result<Reply, String> {
     let (request, returned) = run::<C>(library, request, script)?;
-    let (commands, _) = Commands::collect::<C>(returned).map_err(|error| error.to_string())?;
+    let (commands, _) =
+        Commands::collect(returned, &|| format!("a command of `{}`", C::NAME)).map_err(|error| error.to_string())?;
     C::reply(&request, commands, &MARK).map_err(|error| error.to_string())
 }
 
@@ -65,7 +66,7 @@ pub(super) fn body(reply: &Reply) -> Value {
 }
 
 /// Fails unless every sample gives its reply, member for member in order.
-pub(super) fn samples<C: Contract>(library: &'static Finished) {
+pub(super) fn samples<C: InlineHook>(library: &'static Finished) {
     for Sample { name, request, script, reply: expected } in C::SAMPLES {
         let reply = reply::<C>(library, request, script).unwrap_or_else(|error| panic!("{name}: {error}"));
         let expected = if expected.is_empty() { Value::Null } else { serde_json::from_str(expected).unwrap() };

@@ -164,7 +164,6 @@ mod tests {
     use super::*;
     use crate::EventHook;
     use crate::okta::event::OrgEvent;
-    use crate::okta::event::EventHook;
     use hookgate_script::allocator;
 
     fn delivery(event: &str, count: usize) -> Bytes {

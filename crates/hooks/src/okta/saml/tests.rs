@@ -276,7 +276,9 @@ fn a_refusal_wins_over_everything_else() {
 
 #[test]
 fn failures_are_answered_as_declared() {
-    let declared = |word, text: &str| Saml::failed(&Declared { word, text: text.into() }, &trial::MARK);
+    let hook = crate::find(Saml::NAME).unwrap();
+    let declared =
+        |word, text: &'static str| hook.declared(word, (!text.is_empty()).then_some(text)).unwrap().reply(&trial::MARK);
     assert_eq!(declared("unchanged", ""), Reply::empty(204));
     assert_eq!(trial::body(&declared("refuse", "later")), json!({"error": {"errorSummary": "later"}}));
 }
@@ -422,7 +424,7 @@ proptest! {
             if together { returned.push(commands.into()) } else { returned.extend(commands) }
         }
         let request = Saml::decode(&call.to_string().into()).unwrap();
-        match Saml::reply(&request, Commands::collect::<Saml>(returned.into()).unwrap().0, &trial::MARK) {
+        match Saml::reply(&request, Commands::collect(returned.into(), &String::new).unwrap().0, &trial::MARK) {
             Ok(reply) => {
                 prop_assert_eq!(okta_accepts(&call, &reply.value()), Ok(()));
                 prop_assert_eq!(trial::violations::<Saml>(&call, &reply), Vec::<String>::new());

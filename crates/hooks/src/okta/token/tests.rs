@@ -255,7 +255,9 @@ fn a_refusal_wins_over_everything_else() {
 
 #[test]
 fn failures_are_answered_as_declared() {
-    let declared = |word, text: &str| Token::failed(&Declared { word, text: text.into() }, &trial::MARK);
+    let hook = crate::find(Token::NAME).unwrap();
+    let declared =
+        |word, text: &'static str| hook.declared(word, (!text.is_empty()).then_some(text)).unwrap().reply(&trial::MARK);
     assert_eq!(declared("unchanged", ""), Reply::json("{}"));
     assert_eq!(trial::body(&declared("refuse", "later")), json!({"error": {"errorSummary": "later"}}));
 }
@@ -396,7 +398,7 @@ proptest! {
             if together { returned.push(commands.into()) } else { returned.extend(commands) }
         }
         let request = Token::decode(&call.to_string().into()).unwrap();
-        let commands = Commands::collect::<Token>(returned.into()).unwrap().0;
+        let commands = Commands::collect(returned.into(), &String::new).unwrap().0;
         match Token::reply(&request, commands, &trial::MARK) {
             Ok(reply) => prop_assert_eq!(okta_accepts(&call, &reply.value()), Ok(())),
             Err(CommandError::Invalid { problem }) => prop_assert!(!problem.is_empty()),
@@ -424,7 +426,7 @@ proptest! {
         let accepted = okta_accepts(&call, &json!({"commands": wire}));
         let request = Token::decode(&call.to_string().into()).unwrap();
         let returned: Array = patches.into_iter().map(Dynamic::from).collect();
-        let reply = Token::reply(&request, Commands::collect::<Token>(returned.into()).unwrap().0, &trial::MARK);
+        let reply = Token::reply(&request, Commands::collect(returned.into(), &String::new).unwrap().0, &trial::MARK);
         prop_assert_eq!(reply.is_ok(), accepted.is_ok(), "{:?} {:?}", reply, accepted);
     }
 }

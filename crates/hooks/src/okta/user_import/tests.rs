@@ -110,8 +110,8 @@ fn a_failure_is_sent_alone() {
 
 #[test]
 fn a_broken_script_changes_nothing() {
-    let declared = Declared { word: "unchanged", text: String::new() };
-    assert_eq!(UserImport::failed(&declared, &trial::MARK), Reply::json("{}"));
+    let declared = crate::find(UserImport::NAME).unwrap().declared("unchanged", None).unwrap();
+    assert_eq!(declared.reply(&trial::MARK), Reply::json("{}"));
 }
 
 #[test]
@@ -171,7 +171,7 @@ proptest! {
     fn every_reply_is_one_that_okta_accepts(commands in prop::collection::vec(built(), 0..4)) {
         let request = UserImport::decode(&CONFLICT.into()).unwrap();
         let returned: Array = commands.into_iter().flatten().map(Dynamic::from).collect();
-        match UserImport::reply(&request, Commands::collect::<UserImport>(returned.into()).unwrap().0, &trial::MARK) {
+        match UserImport::reply(&request, Commands::collect(returned.into(), &String::new).unwrap().0, &trial::MARK) {
             Ok(reply) => prop_assert_eq!(okta_accepts(&reply.value()), Ok(())),
             Err(CommandError::Invalid { problem }) => prop_assert!(problem.contains("the script returned")),
             Err(other) => prop_assert!(false, "{}", other),
