@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response};
 
+use crate::auth::Evidence;
 use crate::delivery::intake::Way;
 use crate::delivery::{Answered, Delivery};
 use crate::gateway::decide::{Asked, InlineRoute};
@@ -130,7 +131,7 @@ impl Gateway {
         let found = found.ok_or(Refusal::NoRoute)?;
         let route = found.route.clone();
         record.found(&route, release);
-        record.verified(route.gate.verify(&head).await, &self.metrics)?;
+        record.verified(route.gate.verify(&Evidence::of_head(&head)).await, &self.metrics)?;
         let is_marked = route.preview_header.as_ref().is_some_and(|name| head.headers.contains_key(name));
         let preview = found.preview || is_marked;
         let purpose = if head.method == Method::GET { Purpose::Challenge(head.headers) } else { Purpose::Hook };

@@ -26,6 +26,7 @@ mod error;
 mod judgement;
 mod mark;
 pub mod okta;
+pub mod proof;
 mod provider;
 pub mod recorded;
 pub mod results;

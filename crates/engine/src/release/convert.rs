@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config;
 use crate::release::outside;
 use hookgate_connectors::Retry;
+use hookgate_hooks::proof::{RequiredProof, TokenRules};
 use hookgate_hooks::{Declared, Hook};
 use hookgate_script::budget::Limits;
 use hookgate_script::table::Kind;
@@ -28,6 +29,8 @@ pub(super) fn known() -> &'static config::Known {
             latest_ms: hook.caller.latest_ms,
             needs_secret: hook.caller.needs_secret,
             has_tokens: hook.caller.has_tokens,
+            proof: RequiredProof::Any,
+            token_place: TokenRules::BEARER.place,
             event_types: hook.catalogue.types().map(|kind| (kind.name, kind.eligible)).collect::<Vec<_>>().leak(),
             event_types_of: hook.catalogue.source(),
         };

@@ -19,6 +19,7 @@ use crate::telemetry::metrics::Metrics;
 use hookgate_connectors::Connectors;
 use hookgate_connectors::Retry;
 use hookgate_hooks::Hook;
+use hookgate_hooks::proof::TokenRules;
 use hookgate_script::budget::Limits;
 use hookgate_script::context::{Surroundings, Tables};
 use hookgate_script::parameters::Around;
@@ -72,7 +73,7 @@ impl Parts<'_> {
             preview_path: route.preview_path.as_deref().map(without_slash),
             preview_header: route.preview_header().and_then(|name| name.parse().ok()),
             hook,
-            gate: Gate::new(ways)?,
+            gate: Gate::new(ways, TokenRules::BEARER, self.config.server.public_url.as_deref())?,
             permits: Arc::new(Semaphore::new(calls)),
             max_events: self.config.limits.max_events as usize,
             limits,
