@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::config::source::{Source, Tree};
+use hookgate_hooks::proof::{RequiredProof, TokenPlace};
 use hookgate_model::finding::{Finding, Severity};
 
 pub(crate) mod admin;
@@ -42,7 +43,7 @@ pub use schema::Known;
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "gateway.toml")]
 pub struct Config {
-    /// The listener that providers call. A change needs a restart.
+    /// The listener that providers call. A change needs a restart, except one of `public_url`.
     pub server: server::Server,
     /// The listener for the viewer, the API, metrics and health. A change needs a restart.
     pub admin: admin::Admin,
@@ -103,6 +104,10 @@ pub(crate) struct HookFacts {
     pub(crate) needs_secret: bool,
     /// Whether the provider can call with a token of an authorization server.
     pub(crate) has_tokens: bool,
+    /// What every way into a route of this hook has to prove.
+    pub(crate) proof: RequiredProof,
+    /// Where in a call its token is.
+    pub(crate) token_place: TokenPlace,
     /// The types of events that the provider publishes, each with whether a hook can subscribe to it; empty where none are
     /// known.
     pub(crate) event_types: &'static [(&'static str, bool)],

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response};
+use jiff::Timestamp;
 
+use crate::auth::{Evidence, HeadVerdict, Verified};
 use crate::delivery::intake::{EventRoute, Way};
 use crate::delivery::{Answered, Delivery};
 use crate::gateway::decide::{Asked, InlineRoute};
@@ -27,6 +29,7 @@ use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
 use crate::telemetry::metrics::Metrics;
+use hookgate_hooks::envelope::ReceivedCall;
 use hookgate_hooks::{Decoded, Facts, Handshake, HookError, Reply};
 use hookgate_model::failpoint;
 use hookgate_model::pressure::{PerSecond, Workers};
@@ -71,10 +74,19 @@ pub struct Admitted {
 
 /// What a call is for.
 enum Purpose {
-    /// A provider asks for a decision, or delivers events.
+    /// A provider asks for a decision, or delivers events. The body is the call, and its caller is known.
     Hook,
+    /// The same, and the head is needed with the body: it proves something about it, or is a part of the call.
+    Sealed(Box<SealedHead>),
     /// A provider checks that the address is ours, and this is what it hears. No script runs.
     Handshake(Result<Reply, HookError>),
+}
+
+/// The head of a call that is read together with its body.
+struct SealedHead {
+    head: Parts,
+    /// Nothing where the proof is in the body.
+    verified: Option<Verified>,
 }
 
 impl Gateway {
@@ -102,6 +114,7 @@ impl Gateway {
         let Admitted { mut record, release, route, purpose, preview } = call;
         let outcome = match purpose {
             Purpose::Hook => self.handle(&release, &route, (body, preview), &mut record).await,
+            Purpose::Sealed(head) => self.unseal(&release, &route, *head, (body, preview), &mut record).await,
             Purpose::Handshake(reply) => reply.map_err(Refusal::from),
         };
         record.end(outcome, &self.metrics, &self.records)
@@ -131,22 +144,80 @@ impl Gateway {
         };
         let route = found.route.clone();
         record.found(&route, release);
-        let handshake = &route.hook.handshake;
-        if !is_usual && !handshake.takes(&head.method) {
-            return Err(Refusal::Method(handshake.allowed()));
+        if !is_usual && !route.hook.handshake.takes(&head.method) {
+            return Err(Refusal::Method(route.hook.handshake.allowed()));
         }
-        let answer = (handshake.answer)(&head.method, &head.headers, &head.uri);
-        if answer.is_none() || handshake.needs_proof {
-            record.verified(route.gate.verify(&head).await, &self.metrics)?;
-        }
-        let purpose = match answer {
-            Some(reply) => Purpose::Handshake(reply),
-            None if head.method == Method::POST => Purpose::Hook,
-            None => return Err(Refusal::Method(handshake.allowed())),
-        };
         let is_marked = route.preview_header.as_ref().is_some_and(|name| head.headers.contains_key(name));
         let preview = found.preview || is_marked;
+        let purpose = self.purpose(&route, head, record).await?;
         Ok((release.clone(), route, purpose, preview))
+    }
+
+    /// What a call is for, once its head has proved what a head can prove.
+    async fn purpose(&self, route: &Route, head: Parts, record: &mut Record) -> Result<Purpose, Refusal> {
+        let (hook, gate) = (route.hook, &route.gate);
+        if let Some(reply) = (hook.handshake.answer)(&head.method, &head.headers, &head.uri) {
+            if hook.handshake.needs_proof {
+                let nothing = Bytes::new();
+                let evidence = Evidence { head: &head, body: Some(&nothing), token: None };
+                record.verified(gate.verify(&evidence).await, &self.metrics)?;
+            }
+            return Ok(Purpose::Handshake(reply));
+        }
+        let verified = match gate.verify_head(&head).await {
+            Ok(HeadVerdict::Verified(verified)) => Some(record.verified(Ok(verified), &self.metrics)?),
+            Ok(HeadVerdict::NeedsBody) => None,
+            Err(denied) => Some(record.verified(Err(denied), &self.metrics)?),
+        };
+        if head.method != Method::POST {
+            return Err(Refusal::Method(hook.handshake.allowed()));
+        }
+        let is_plain = hook.envelope.is_body() && hook.as_inline().is_none_or(|row| row.signer.is_none());
+        if is_plain && verified.is_some() {
+            return Ok(Purpose::Hook);
+        }
+        Ok(Purpose::Sealed(Box::new(SealedHead { head, verified })))
+    }
+
+    /// The JSON of a call whose head is needed with its body, and who is known to have made it.
+    ///
+    /// # Errors
+    /// Who may not call, or whose call does not have the form of its hook.
+    async fn open(
+        &self,
+        route: &Route,
+        SealedHead { head, verified }: SealedHead,
+        body: &Bytes,
+        record: &mut Record,
+    ) -> Result<(Bytes, Verified), Refusal> {
+        let envelope = route.hook.envelope;
+        let verified = match verified {
+            Some(verified) => verified,
+            None => {
+                let token = envelope.token(&head.headers, body)?;
+                let evidence = Evidence { head: &head, body: Some(body), token: token.as_deref() };
+                record.verified(route.gate.verify(&evidence).await, &self.metrics)?
+            }
+        };
+        let (claims, key_id) = (verified.claims(), verified.key_id());
+        let call = envelope.open(&ReceivedCall { headers: &head.headers, body, claims, key_id })?;
+        Ok((call, verified))
+    }
+
+    /// The answer to a call that is opened first, and whose reply may have to be signed.
+    async fn unseal(
+        &self,
+        release: &Arc<Release>,
+        route: &Route,
+        head: SealedHead,
+        (body, preview): (Bytes, bool),
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
+        let (call, verified) = self.open(route, head, &body, record).await?;
+        let reply = self.handle(release, route, (call, preview), record).await?;
+        let Some(signer) = route.hook.as_inline().and_then(|row| row.signer) else { return Ok(reply) };
+        let key = route.gate.signer(&verified).ok_or(Refusal::NoSigner)?;
+        Ok(signer(reply, &key, Timestamp::now()))
     }
 
     async fn handle(

@@ -21,7 +21,7 @@ use crate::release::wanted::Wanted;
 use crate::telemetry::metrics::RouteMetrics;
 use hookgate_connectors::log::EventLog;
 use hookgate_connectors::{Connected, Connectors, Retry};
-use hookgate_hooks::{Declared, Encoded, EventRow, Hook, InlineRow};
+use hookgate_hooks::{Declared, Encoded, EventRow, Hook};
 use hookgate_model::finding::Finding;
 use hookgate_model::secret::Ring;
 use hookgate_script::budget::Limits;
@@ -142,7 +142,6 @@ pub struct EventRules {
 
 /// The script that answers the calls of a route.
 pub struct InlineScript {
-    pub(crate) row: &'static InlineRow,
     pub script: Arc<Script>,
     pub surroundings: Arc<Surroundings>,
     /// What a caller hears without an answer of the script.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::envelope::{Envelope, Json};
 use crate::handshake::Handshake;
+use crate::proof::{RequiredProof, TokenRules};
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Declared, Dialect, Facts, FailureForm, HookError,
@@ -44,6 +45,10 @@ pub trait Contract: Sized + 'static {
     const RECORDED: &'static RecordedParts = &RecordedParts::NONE;
     /// How the provider calls, as far as a configuration may contradict it.
     const CALLER: Caller;
+    /// What has to be proved of its calls. `check` refuses a route that proves less.
+    const PROOF: RequiredProof = RequiredProof::Any;
+    /// What is expected of the tokens of its calls.
+    const TOKEN: TokenRules = TokenRules::BEARER;
     /// How the JSON of a call stands in its HTTP request. All that follows reads that JSON and no other form of the call.
     const ENVELOPE: &'static dyn Envelope = &Json;
     /// How the provider checks that the address is ours.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::contract::{Contract, EventHook, InlineHook};
 use crate::envelope::Envelope;
 use crate::handshake::Handshake;
+use crate::proof::{RequiredProof, TokenRules};
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Dialect, Encoded, FailureForm, HookError, Judgement,
@@ -37,6 +38,8 @@ pub struct Hook {
     pub advice: &'static Advice,
     pub recorded: &'static RecordedParts,
     pub caller: Caller,
+    pub proof: RequiredProof,
+    pub token: TokenRules,
     pub envelope: &'static dyn Envelope,
     pub handshake: Handshake,
     pub dialect: Option<Dialect>,
@@ -218,6 +221,8 @@ impl Hook {
             advice: C::ADVICE,
             recorded: C::RECORDED,
             caller: C::CALLER,
+            proof: C::PROOF,
+            token: C::TOKEN,
             envelope: C::ENVELOPE,
             handshake: C::HANDSHAKE,
             dialect: C::DIALECT,

@@ -18,6 +18,7 @@ mod judgement;
 mod lenient;
 mod mark;
 pub mod okta;
+pub mod proof;
 mod provider;
 pub mod recorded;
 mod reply;
@@ -33,7 +34,7 @@ pub use crate::hook::{Declared, Decoded, EventRow, Facts, Hook, InlineRow, Once,
 pub use crate::judgement::{Answer, Judgement};
 pub use crate::mark::Mark;
 pub use crate::provider::{BatchForm, Caller, FailureForm, Provider};
-pub use crate::reply::{Dialect, Encoded, RefusedCall, Reply, ReplySigner, Sign};
+pub use crate::reply::{Dialect, Encoded, RefusedCall, Reply, ReplySigner};
 pub use crate::results::ResultShape;
 pub use crate::returned::{Commands, Group, MAX_ACTIONS};
 

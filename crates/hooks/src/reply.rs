@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::proof::Sign;
 use hookgate_model::command::Action;
 use hookgate_model::message::Sending;
 
@@ -50,12 +51,6 @@ pub struct RefusedCall<'a> {
 
 /// Refuses a call in the words of its standard. The gateway adds what HTTP wants with its own status (`allow`, `retry-after`).
 pub type Dialect = fn(&RefusedCall<'_>) -> Reply;
-
-/// Signs with a secret by which the route knows its caller. The secret itself is never shown.
-pub trait Sign {
-    /// HMAC-SHA256 (RFC 2104) over the message.
-    fn hmac_sha256(&self, message: &[u8]) -> [u8; 32];
-}
 
 /// Signs a reply just before it leaves, at the given time. The signature is over the bytes of the body.
 pub type ReplySigner = fn(Reply, &dyn Sign, Timestamp) -> Reply;

@@ -40,7 +40,7 @@ pub(super) fn headers(
     let ways: Vec<Vec<&Auth>> = route.auth.ways().into_iter().map(auths).collect();
     for way in &ways {
         // What a header cannot carry is given, or cannot be made.
-        if way.iter().all(|auth| !matches!(auth, Auth::Jwt(_) | Auth::Mtls(_))) {
+        if way.iter().all(|auth| matches!(auth, Auth::Header(_) | Auth::Basic(_) | Auth::None(_))) {
             for auth in way {
                 add_proof(auth, place, &mut headers)?;
             }
@@ -75,7 +75,7 @@ fn add_proof(auth: &Auth, place: &Place, headers: &mut HeaderMap) -> Result<()> 
             let pair = STANDARD.encode(secret(&auth.secrets, place)?.expose());
             (AUTHORIZATION, HeaderValue::from_str(&format!("Basic {pair}")))
         }
-        Auth::None(_) | Auth::Jwt(_) | Auth::Mtls(_) => return Ok(()),
+        _ => return Ok(()),
     };
     let mut value = value.ok().with_context(|| format!("its secret cannot stand in the header `{name}`"))?;
     value.set_sensitive(true);

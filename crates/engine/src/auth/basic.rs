@@ -57,7 +57,7 @@ impl Basic {
             return Err(AuthError::NotUserPassword);
         }
         let label = self.ring.find(credentials).ok_or(AuthError::UnknownSecret)?;
-        Ok(Verified { auth: None, scheme: NAME, secret: Some(label), before: None })
+        Ok(Verified::new(NAME, Some(label)))
     }
 }
 

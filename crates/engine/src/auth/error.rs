@@ -38,10 +38,23 @@ pub(crate) enum AuthError {
     Expired { seconds: u64 },
     #[error("the token is not valid before {seconds} s from now")]
     NotYetValid { seconds: u64 },
+    #[error("the token has no `exp`, and its `iat` is {seconds} s ago, longer than such tokens are good")]
+    TooOld { seconds: u64 },
+    #[error("the token has neither `exp` nor `iat`, so nothing says how old it is")]
+    Undated,
+    #[error("the token was issued {seconds} s from now, as its `iat` says")]
+    IssuedInTheFuture { seconds: u64 },
+    #[error("the token's `typ` is not `{expected}`")]
+    WrongType { expected: String },
+    #[error("the call has no token in its body")]
+    NoToken,
     #[error("the token's issuer is not `{expected}`")]
     WrongIssuer { expected: String },
     #[error("the token is for another audience than `{expected}`")]
     WrongAudience { expected: String },
+    /// The audience is the address of the route, because the configuration names none.
+    #[error("the token is for another audience than `{public_url}` followed by the path of this route")]
+    OtherAddress { public_url: String },
     #[error("the token is of another client than `{expected}`")]
     WrongClient { expected: String },
     #[error("the token lacks the scope `{scope}`")]
@@ -50,6 +63,23 @@ pub(crate) enum AuthError {
     NoClientCertificate,
     #[error("the client certificate is none of those listed")]
     CertificateNotListed,
+    #[error("the header `{header}` is not a number of seconds since 1970")]
+    TimestampMalformed { header: String },
+    #[error("the call was sent {seconds} s ago, longer than `tolerance_s` allows")]
+    SentTooLongAgo { seconds: u64 },
+    #[error("the call was sent {seconds} s from now, more than `tolerance_s` allows")]
+    SentInTheFuture { seconds: u64 },
+    #[error("the header `{header}` has a dot, which ends the id in what is signed")]
+    DotInId { header: String },
+    #[error("the header `{header}` has no signature of version `v1`")]
+    NoSignature { header: String },
+    #[error("the `v1` signature is not base64 of 32 bytes")]
+    SignatureMalformed,
+    #[error("no signature is that of one of our secrets over this id, time and body")]
+    WrongSignature,
+    /// Not a refusal of what the caller sent.
+    #[error("the proof is in the body, and the body was not read")]
+    BodyNotRead,
 }
 
 impl AuthError {
@@ -75,6 +105,14 @@ impl AuthError {
             Self::NotUserPassword => ("not_user_password", 6),
             Self::CertificateNotListed => ("certificate_not_listed", 6),
             Self::TokenMalformed { .. } => ("token_malformed", 6),
+            Self::TimestampMalformed { .. } => ("timestamp_malformed", 6),
+            Self::DotInId { .. } => ("dot_in_id", 6),
+            Self::NoSignature { .. } => ("no_signature", 6),
+            Self::SignatureMalformed => ("signature_malformed", 6),
+            Self::SentTooLongAgo { .. } => ("sent_too_long_ago", 8),
+            Self::SentInTheFuture { .. } => ("sent_in_future", 8),
+            Self::WrongSignature => ("wrong_signature", 9),
+            Self::BodyNotRead => ("body_not_read", 16),
             Self::AlgorithmNotAllowed => ("algorithm_not_allowed", 7),
             Self::KeysUnavailable { .. } => ("keys_unavailable", 8),
             Self::UnknownKey { .. } => ("unknown_key", 8),
@@ -82,6 +120,12 @@ impl AuthError {
             Self::Expired { .. } => ("expired", 10),
             Self::NotYetValid { .. } => ("not_yet_valid", 10),
             Self::WrongIssuer { .. } => ("wrong_issuer", 7),
+            Self::TooOld { .. } => ("too_old", 10),
+            Self::Undated => ("undated", 10),
+            Self::IssuedInTheFuture { .. } => ("issued_in_future", 10),
+            Self::WrongType { .. } => ("wrong_type", 7),
+            Self::NoToken => ("no_token", 1),
+            Self::OtherAddress { .. } => ("wrong_audience", 12),
             Self::WrongAudience { .. } => ("wrong_audience", 12),
             Self::WrongClient { .. } => ("wrong_client", 13),
             Self::MissingScope { .. } => ("missing_scope", 14),

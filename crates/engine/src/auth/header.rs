@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::Verified;
 use crate::auth::error::{AuthError, SetupError};
+use crate::auth::signer::Signer;
 use hookgate_model::secret::{Ring, Secret};
 
 pub(super) const NAME: &str = "header";
@@ -44,9 +45,14 @@ impl Header {
     pub(super) fn verify(&self, parts: &Parts) -> Result<Verified, AuthError> {
         let given = only_value(&parts.headers, &self.name)?;
         match self.ring.find(given) {
-            Some(label) => Ok(Verified { auth: None, scheme: NAME, secret: Some(label), before: None }),
+            Some(label) => Ok(Verified::new(NAME, Some(label))),
             None => Err(self.explain(given)),
         }
+    }
+
+    /// What signs with the secret of that label, byte for byte; nothing if there is none any more.
+    pub(super) fn signer(&self, label: &str) -> Option<Signer> {
+        self.ring.labelled(label).map(|secret| Signer::new(Secret::clone(&secret)))
     }
 
     fn explain(&self, given: &[u8]) -> AuthError {

@@ -1,28 +1,30 @@
-//! `Authorization: Bearer` with a signed token (RFC 7519, RFC 8725), as Okta's `OAUTH` channel sends it.
+//! A signed token (RFC 7519, RFC 8725): in `Authorization: Bearer`, as Okta's `OAUTH` channel sends it, or in the body, where
+//! the hook says so.
 //!
 //! Never accepts `none` or a shared-secret algorithm, and never lets the token choose: a key names the algorithms it is for.
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+mod claims;
+#[cfg(test)]
+mod tests;
+mod token;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::Arc;
+
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jsonwebtoken::Algorithm;
-use serde::Deserialize;
 
-use crate::auth::Verified;
 use crate::auth::error::{AuthError, SetupError};
 use crate::auth::header::{after_word, only_value};
+use crate::auth::jwt::claims::Claims;
+use crate::auth::jwt::token::Token;
 use crate::auth::keys::{Keys, Lookup};
+use crate::auth::{Evidence, GateRules, TokenContent, Verified, seconds_since_epoch};
+use hookgate_hooks::proof::TokenPlace;
 
 pub(super) const NAME: &str = "jwt";
 
 const WORD: &str = "Bearer";
-
-/// Longer than any real access token; nothing longer is decoded.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// All are asymmetric: with a shared secret, whoever can check a token could also make one.
 const ALGORITHMS: [(&str, Algorithm); 9] = [
@@ -42,8 +44,7 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
 pub(crate) struct Rules {
     /// `iss`, byte for byte.
     pub(crate) issuer: String,
-    /// `aud` holds one of them.
-    pub(crate) audiences: Vec<String>,
+    pub(crate) audience: Audience,
     /// The client is one of them: the first of `cid`, `client_id`, `azp`, `sub` that the token has. Empty: any client.
     pub(crate) clients: Vec<String>,
     /// `scp` or `scope` holds all of them.
@@ -58,12 +59,28 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             issuer: String::new(),
-            audiences: Vec::new(),
+            audience: Audience::Listed(Vec::new()),
             clients: Vec::new(),
             scopes: Vec::new(),
             algorithms: Vec::new(),
             leeway_s: 60,
         }
+    }
+}
+
+/// Whom a token is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Audience {
+    /// `aud` holds one of them, byte for byte.
+    Listed(Vec<String>),
+    /// `aud` holds the address that was called: `server.public_url` and the path. A query is no part of it, and a slash at
+    /// the end makes no difference.
+    CalledAddress,
+}
+
+impl Audience {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Listed(audiences) if audiences.iter().all(String::is_empty))
     }
 }
 
@@ -77,51 +94,6 @@ pub(crate) struct Jwt {
     keys: Arc<Keys>,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    crit: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Claims {
-    exp: f64,
-    nbf: Option<f64>,
-    iss: Option<String>,
-    aud: Option<Texts>,
-    cid: Option<String>,
-    client_id: Option<String>,
-    azp: Option<String>,
-    sub: Option<String>,
-    scp: Option<Texts>,
-    scope: Option<Texts>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Texts {
-    fn has(&self, text: &str) -> bool {
-        match self {
-            Self::One(one) => one == text,
-            Self::Many(many) => many.iter().any(|one| one == text),
-        }
-    }
-
-    /// A text is a list separated by blanks (RFC 6749, section 3.3).
-    fn has_word(&self, word: &str) -> bool {
-        match self {
-            Self::One(one) => one.split(' ').any(|one| one == word),
-            Self::Many(_) => self.has(word),
-        }
-    }
-}
-
 impl Jwt {
     /// No network: `keys` fetch themselves when the first token comes, or at [`Keys::start`].
     ///
@@ -132,7 +104,7 @@ impl Jwt {
         if rules.issuer.is_empty() {
             errors.push(SetupError::NoIssuer);
         }
-        if rules.audiences.iter().all(String::is_empty) {
+        if rules.audience.is_empty() {
             errors.push(SetupError::NoAudience);
         }
         let mut algorithms = Vec::new();
@@ -153,60 +125,80 @@ impl Jwt {
     }
 
     /// # Errors
+    /// There is no token, or it is not one that our rules and those of the gate allow.
+    pub(super) async fn verify(&self, evidence: &Evidence<'_>, gate: &GateRules) -> Result<Verified, AuthError> {
+        let path = evidence.head.uri.path();
+        match gate.token.place {
+            TokenPlace::Authorization => self.verify_bearer(evidence.head, gate).await,
+            TokenPlace::Body => match (evidence.token, evidence.body) {
+                (Some(token), _) => self.check(token.as_bytes(), gate, path).await,
+                (None, Some(_)) => Err(AuthError::NoToken),
+                (None, None) => Err(AuthError::BodyNotRead),
+            },
+        }
+    }
+
+    /// # Errors
     /// `Authorization` is absent, empty, repeated or not Bearer, or the token is not one that the rules allow.
-    pub(super) async fn verify(&self, parts: &Parts) -> Result<Verified, AuthError> {
-        let value = only_value(&parts.headers, &AUTHORIZATION)?;
+    async fn verify_bearer(&self, head: &Parts, gate: &GateRules) -> Result<Verified, AuthError> {
+        let value = only_value(&head.headers, &AUTHORIZATION)?;
+        let path = head.uri.path();
         let Some(token) = after_word(value, WORD) else {
-            return Err(match self.check(value).await {
+            return Err(match self.check(value, gate, path).await {
                 Ok(_) => AuthError::SchemeWordMissing { word: WORD },
                 Err(_) => AuthError::OtherSchemeWord { word: WORD },
             });
         };
-        self.check(token).await
+        self.check(token, gate, path).await
     }
 
-    async fn check(&self, token: &[u8]) -> Result<Verified, AuthError> {
+    async fn check(&self, token: &[u8], gate: &GateRules, path: &str) -> Result<Verified, AuthError> {
         let token = Token::split(token)?;
         let algorithm = algorithm(&token.header.alg).ok_or(AuthError::AlgorithmNotAllowed)?;
         if !self.algorithms.contains(&algorithm) {
             return Err(AuthError::AlgorithmNotAllowed);
         }
-        let claims = token.claims()?;
+        if !token.header.has_type(gate.token.types) {
+            return Err(AuthError::WrongType { expected: gate.token.types.join("` or `") });
+        }
+        let (claims, json) = token.claims()?;
+        if claims.lacks_expiry(gate.token.expiry) {
+            return Err(AuthError::TokenMalformed { part: "its claims have no `exp`" });
+        }
         // Not believed yet, but whoever names another issuer is refused without asking ours for keys.
         self.check_issuer(&claims)?;
+        self.check_signature(&token, algorithm).await?;
+        // Only now: what an unsigned token says is nobody's word.
+        let label = self.check_claims(&claims, gate, path, seconds_since_epoch())?;
+        let content = TokenContent { claims: json, key_id: token.header.kid };
+        Ok(Verified { token: Some(Box::new(content)), ..Verified::new(NAME, label) })
+    }
+
+    async fn check_signature(&self, token: &Token<'_>, algorithm: Algorithm) -> Result<(), AuthError> {
         let verify = |key: &_| jsonwebtoken::crypto::verify(token.signature, token.message, key, algorithm) == Ok(true);
         match self.keys.lookup(token.header.kid.as_deref(), algorithm, verify).await {
-            Lookup::Verified => {}
-            Lookup::Refused => return Err(AuthError::BadSignature),
-            Lookup::UnknownKey => return Err(AuthError::UnknownKey { keys: self.keys.label().to_owned() }),
-            Lookup::Unavailable => return Err(AuthError::KeysUnavailable { keys: self.keys.label().to_owned() }),
+            Lookup::Verified => Ok(()),
+            Lookup::Refused => Err(AuthError::BadSignature),
+            Lookup::UnknownKey => Err(AuthError::UnknownKey { keys: self.keys.label().to_owned() }),
+            Lookup::Unavailable => Err(AuthError::KeysUnavailable { keys: self.keys.label().to_owned() }),
         }
-        // Only now: what an unsigned token says is nobody's word.
-        let label = self.check_claims(&claims, seconds_since_epoch())?;
-        Ok(Verified { auth: None, scheme: NAME, secret: label, before: None })
     }
 
     /// The label of the client; `now` in seconds since 1970.
-    fn check_claims(&self, claims: &Claims, now: u64) -> Result<Option<Arc<str>>, AuthError> {
-        // A float becomes the nearest whole number that there is, so no date can overflow.
-        let (expires, begins) = (claims.exp as u64, claims.nbf.unwrap_or(0.0).ceil() as u64);
-        if now > expires.saturating_add(self.rules.leeway_s) {
-            return Err(AuthError::Expired { seconds: now - expires });
-        }
-        if begins > now.saturating_add(self.rules.leeway_s) {
-            return Err(AuthError::NotYetValid { seconds: begins - now });
-        }
-        let is_ours = |audience: &String| claims.aud.as_ref().is_some_and(|given| given.has(audience));
-        if !self.rules.audiences.iter().any(is_ours) {
-            return Err(AuthError::WrongAudience { expected: self.rules.audiences.join("` or `") });
-        }
+    fn check_claims(
+        &self,
+        claims: &Claims,
+        gate: &GateRules,
+        path: &str,
+        now: u64,
+    ) -> Result<Option<Arc<str>>, AuthError> {
+        claims.check_times(gate.token.expiry, self.rules.leeway_s, now)?;
+        self.check_audience(claims, gate, path)?;
         let label = self.check_client(claims)?;
-        for scope in &self.rules.scopes {
-            if ![&claims.scp, &claims.scope].into_iter().flatten().any(|given| given.has_word(scope)) {
-                return Err(AuthError::MissingScope { scope: scope.clone() });
-            }
+        match self.rules.scopes.iter().find(|scope| !claims.has_scope(scope)) {
+            Some(scope) => Err(AuthError::MissingScope { scope: scope.clone() }),
+            None => Ok(label),
         }
-        Ok(label)
     }
 
     fn check_issuer(&self, claims: &Claims) -> Result<(), AuthError> {
@@ -216,12 +208,30 @@ impl Jwt {
         Ok(())
     }
 
+    fn check_audience(&self, claims: &Claims, gate: &GateRules, path: &str) -> Result<(), AuthError> {
+        match &self.rules.audience {
+            Audience::Listed(listed) => {
+                if claims.has_audience(|given| listed.iter().any(|audience| audience == given)) {
+                    return Ok(());
+                }
+                Err(AuthError::WrongAudience { expected: listed.join("` or `") })
+            }
+            Audience::CalledAddress => {
+                // `check` refuses such a configuration without `public_url`; nobody is let in if one comes here.
+                let public_url = gate.public_url.as_deref();
+                if public_url.is_some_and(|url| claims.has_audience(|given| is_address(given, url, path))) {
+                    return Ok(());
+                }
+                Err(AuthError::OtherAddress { public_url: public_url.unwrap_or_default().to_owned() })
+            }
+        }
+    }
+
     fn check_client(&self, claims: &Claims) -> Result<Option<Arc<str>>, AuthError> {
         if self.rules.clients.is_empty() {
             return Ok(None);
         }
-        // The first one that is there decides: a `sub` beside a `cid` is a user, whatever its name.
-        let client = [&claims.cid, &claims.client_id, &claims.azp, &claims.sub].into_iter().flatten().next();
+        let client = claims.client();
         let position = client.and_then(|client| self.rules.clients.iter().position(|listed| listed == client));
         match position {
             Some(position) => Ok(self.labels.get(position).cloned()),
@@ -230,42 +240,10 @@ impl Jwt {
     }
 }
 
-/// A token taken apart, nothing of it believed yet.
-struct Token<'a> {
-    header: Header,
-    payload: &'a str,
-    /// What the signature is over.
-    message: &'a [u8],
-    signature: &'a str,
-}
-
-impl<'a> Token<'a> {
-    fn split(token: &'a [u8]) -> Result<Self, AuthError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(AuthError::TokenMalformed { part: "it is longer than 16 KiB" });
-        }
-        let not_three = AuthError::TokenMalformed { part: "it is not three parts joined by dots" };
-        let token = std::str::from_utf8(token).map_err(|_| not_three.clone())?;
-        let parts: Vec<&str> = token.split('.').collect();
-        let &[header, payload, signature] = parts.as_slice() else { return Err(not_three) };
-        let header: Header = part(header, "its header is not base64url of a JSON object with `alg`")?;
-        if header.crit.is_some() {
-            // RFC 7515, section 4.1.11: what is critical and not understood must be refused, and we understand none.
-            return Err(AuthError::TokenMalformed { part: "its header has `crit`" });
-        }
-        let message = &token.as_bytes()[..token.len() - signature.len() - 1];
-        Ok(Self { header, payload, message, signature })
-    }
-
-    fn claims(&self) -> Result<Claims, AuthError> {
-        part(self.payload, "its claims are not base64url of a JSON object with `exp` and the usual types")
-    }
-}
-
-fn part<T: serde::de::DeserializeOwned>(encoded: &str, wrong: &'static str) -> Result<T, AuthError> {
-    let malformed = AuthError::TokenMalformed { part: wrong };
-    let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| malformed.clone())?;
-    serde_json::from_slice(&json).map_err(|_| malformed)
+/// Whether `given` is `url` and then `path`, each with or without a slash at its end.
+fn is_address(given: &str, url: &str, path: &str) -> bool {
+    let without_slash = |text: &str| -> usize { text.strip_suffix('/').unwrap_or(text).len() };
+    given.strip_prefix(url).is_some_and(|rest| rest[..without_slash(rest)] == path[..without_slash(path)])
 }
 
 /// The asymmetric algorithm of this name, in exactly this case (RFC 7515, section 4.1.1).
@@ -277,11 +255,3 @@ pub(super) fn algorithm(name: &str) -> Option<Algorithm> {
 pub(super) fn algorithm_names() -> String {
     ALGORITHMS.map(|(name, _)| name).join(", ")
 }
-
-fn seconds_since_epoch() -> u64 {
-    // A clock before 1970 makes every token look unexpired, so it counts as the end of time instead.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |passed| passed.as_secs())
-}
-
-#[cfg(test)]
-mod tests;

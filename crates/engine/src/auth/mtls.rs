@@ -92,7 +92,7 @@ impl Mtls {
         }
         let listed = self.pins.iter().find(|(_, pin)| matches(pin, &digest, &certificate));
         let (label, _) = listed.ok_or(AuthError::CertificateNotListed)?;
-        Ok(Verified { auth: None, scheme: NAME, secret: Some(label.clone()), before: None })
+        Ok(Verified::new(NAME, Some(label.clone())))
     }
 }
 

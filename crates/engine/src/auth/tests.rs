@@ -1,3 +1,4 @@
+mod bodies;
 pub(in crate::auth) mod issuer;
 
 use http::{HeaderName, HeaderValue, Request};
@@ -6,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::auth::error::SetupError;
-use crate::auth::jwt::Rules;
+use crate::auth::jwt::{Audience, Rules};
 use crate::auth::keys::Keys;
 use crate::auth::mtls::{PeerCertificates, Pin};
 use crate::auth::tests::issuer::Issuer;
@@ -44,9 +45,28 @@ fn parts(headers: &[(&str, &[u8])]) -> Parts {
     request.into_parts().0
 }
 
+/// What gates check of tokens where nothing else is said.
+const BEARER: GateRules = GateRules { token: TokenRules::BEARER, public_url: None };
+
+fn gate_of(ways: Vec<Vec<(String, Arc<Scheme>)>>) -> Option<Gate> {
+    Gate::new(ways, TokenRules::BEARER, None)
+}
+
+/// What a gate says of a call without a body. For schemes that need none, the head alone says the same.
+async fn ask(gate: &Gate, headers: &[(&str, &[u8])]) -> Result<Verified, Denied> {
+    let parts = parts(headers);
+    let answer = gate.verify(&Evidence::of_head(&parts)).await;
+    match (gate.verify_head(&parts).await, &answer) {
+        (Ok(HeadVerdict::Verified(verified)), Ok(same)) => assert_eq!(verified, *same),
+        (Err(denied), Err(same)) => assert_eq!(denied.to_string(), same.to_string()),
+        (verdict, _) => panic!("{verdict:?} for {answer:?}"),
+    }
+    answer
+}
+
 /// `secret OPAQUE` or the reason of the refusal.
 async fn outcome(scheme: &Scheme, parts: &Parts) -> String {
-    match scheme.verify(parts).await {
+    match scheme.verify(&Evidence::of_head(parts), &BEARER).await {
         Ok(verified) => verified.secret().to_owned(),
         Err(error) => error.reason().to_owned(),
     }
@@ -239,23 +259,23 @@ fn fingerprint_has_64_digits() {
 
 #[tokio::test]
 async fn none_lets_everybody_in_and_says_so() {
-    let verified = Scheme::None.verify(&parts(&[])).await.unwrap();
+    let verified = Scheme::None.verify(&Evidence::of_head(&parts(&[])), &BEARER).await.unwrap();
     assert_eq!((verified.auth(), verified.scheme(), verified.secret()), ("none", "none", "none"));
 }
 
 #[tokio::test]
 async fn any_scheme_of_a_gate_lets_in() {
     let basic = Scheme::Basic(Basic::new(ring(&["USER"])).unwrap());
-    let gate = Gate::new(vec![
+    let gate = gate_of(vec![
         vec![("key".to_owned(), Arc::new(header("x-api-key", &["BARE"])))],
         vec![("people".to_owned(), Arc::new(basic))],
     ])
     .unwrap();
-    let verified = gate.verify(&parts(&[("authorization", b"Basic dXNlcjpwYXNzOndvcmQ=")])).await.unwrap();
+    let verified = ask(&gate, &[("authorization", b"Basic dXNlcjpwYXNzOndvcmQ=")]).await.unwrap();
     assert_eq!((verified.auth(), verified.scheme(), verified.secret()), ("people", "basic", "env USER"));
-    let verified = gate.verify(&parts(&[("x-api-key", b"bare-token")])).await.unwrap();
+    let verified = ask(&gate, &[("x-api-key", b"bare-token")]).await.unwrap();
     assert_eq!((verified.auth(), verified.scheme(), verified.secret()), ("key", "header", "env BARE"));
-    assert!(Gate::new(vec![]).is_none(), "no scheme at all is not the scheme `none`");
+    assert!(gate_of(vec![]).is_none(), "no scheme at all is not the scheme `none`");
 }
 
 #[tokio::test]
@@ -264,10 +284,11 @@ async fn gate_reports_the_scheme_that_came_furthest() {
     let issuer = Issuer::new("one");
     let path = directory.path().join("jwks.json");
     std::fs::write(&path, issuer.jwks()).unwrap();
-    let rules = Rules { issuer: "https://issuer".into(), audiences: vec!["hooks".into()], ..Rules::default() };
+    let rules =
+        Rules { issuer: "https://issuer".into(), audience: Audience::Listed(vec!["hooks".into()]), ..Rules::default() };
     let jwt =
         Scheme::Jwt(Jwt::new(rules, Keys::file("jwks.json", Arc::new(Fence::new(directory.path()))).unwrap()).unwrap());
-    let gate = Gate::new(vec![
+    let gate = gate_of(vec![
         vec![("key".to_owned(), Arc::new(header("authorization", &["BASIC"])))],
         vec![("okta".to_owned(), Arc::new(jwt))],
     ])
@@ -279,10 +300,10 @@ async fn gate_reports_the_scheme_that_came_furthest() {
         ("hunter2".to_owned(), "key", "unknown_secret"),
         ("dXNlcjpwYXNz".to_owned(), "key", "scheme_word_missing"),
     ] {
-        let denied = gate.verify(&parts(&[("authorization", value.as_bytes())])).await.unwrap_err();
+        let denied = ask(&gate, &[("authorization", value.as_bytes())]).await.unwrap_err();
         assert_eq!((&*denied.auth, denied.error.reason()), (auth, reason), "{denied}");
     }
-    let denied = gate.verify(&parts(&[])).await.unwrap_err();
+    let denied = ask(&gate, &[]).await.unwrap_err();
     assert_eq!(denied.to_string(), "auth `key`: header `authorization` is absent");
 }
 
@@ -296,7 +317,7 @@ async fn no_value_is_ever_printed() {
     std::fs::write(&path, issuer.jwks()).unwrap();
     let rules = Rules {
         issuer: "https://issuer".into(),
-        audiences: vec!["hooks".into()],
+        audience: Audience::Listed(vec!["hooks".into()]),
         clients: vec!["okta".into()],
         scopes: vec!["call".into()],
         ..Rules::default()
@@ -327,7 +348,7 @@ async fn no_value_is_ever_printed() {
         let mut parts = parts(&[("authorization", value.as_bytes())]);
         parts.extensions.insert(PeerCertificates(vec![certificate(&[canary], vec![])]));
         for scheme in &schemes {
-            match scheme.verify(&parts).await {
+            match scheme.verify(&Evidence::of_head(&parts), &BEARER).await {
                 Ok(verified) => printed.push_str(&format!("{verified:?}")),
                 Err(error) => printed.push_str(&format!("{error} {error:?} {error:#?} {}", error.reason())),
             }
@@ -349,7 +370,7 @@ async fn a_way_of_several_schemes_needs_each_of_them() {
     let other = || Arc::new(header("x-other", &["BASIC"]));
     let people = || Arc::new(Scheme::Basic(Basic::new(ring(&["USER"])).unwrap()));
     let named = |name: &str, scheme: Arc<Scheme>| (name.to_owned(), scheme);
-    let gate = Gate::new(vec![
+    let gate = gate_of(vec![
         vec![named("key", key()), named("other", other())],
         vec![named("people", people()), named("key", key())],
     ])
@@ -361,7 +382,7 @@ async fn a_way_of_several_schemes_needs_each_of_them() {
     // Every set of proofs; those that are a whole way let in.
     for set in 0..8_u8 {
         let given: Vec<_> = (0..3).filter(|bit| set & (1 << bit) != 0).map(|bit| all[bit]).collect();
-        let verified = gate.verify(&parts(&given)).await;
+        let verified = ask(&gate, &given).await;
         match set {
             0b011 | 0b111 => assert_eq!(names(&verified.unwrap()), ["other", "key"]),
             0b101 => assert_eq!(names(&verified.unwrap()), ["key", "people"]),
@@ -369,10 +390,10 @@ async fn a_way_of_several_schemes_needs_each_of_them() {
         }
     }
     // One wrong proof beside a right one; the log says which, and the right one counts.
-    let denied = gate.verify(&parts(&[("x-key", bare.as_bytes()), ("x-other", b"wrong")])).await.unwrap_err();
+    let denied = ask(&gate, &[("x-key", bare.as_bytes()), ("x-other", b"wrong")]).await.unwrap_err();
     assert_eq!(denied.to_string(), "auth `other`: the value is none of our secrets");
-    let denied = gate.verify(&parts(&[("x-key", bare.as_bytes())])).await.unwrap_err();
+    let denied = ask(&gate, &[("x-key", bare.as_bytes())]).await.unwrap_err();
     assert_eq!(denied.to_string(), "auth `other`: header `x-other` is absent");
-    assert!(gate.verify(&parts(&[("x-key", basic.as_bytes()), ("x-other", bare.as_bytes())])).await.is_err());
-    assert!(Gate::new(vec![vec![]]).is_none(), "a way without a scheme would let everybody in");
+    assert!(ask(&gate, &[("x-key", basic.as_bytes()), ("x-other", bare.as_bytes())]).await.is_err());
+    assert!(gate_of(vec![vec![]]).is_none(), "a way without a scheme would let everybody in");
 }

@@ -18,6 +18,8 @@ pub enum Auth {
     Jwt(JwtAuth),
     /// A client certificate; needs `server.tls.client_ca_file`.
     Mtls(MtlsAuth),
+    /// A signature over the body, by Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
+    StandardWebhooks(StandardWebhooksAuth),
     /// Anybody may call. Never the default: it must be spelled.
     None(NoAuth),
 }
@@ -30,7 +32,31 @@ impl Auth {
             Self::Basic(_) => "basic",
             Self::Jwt(_) => "jwt",
             Self::Mtls(_) => "mtls",
+            Self::StandardWebhooks(_) => "standard_webhooks",
             Self::None(_) => "none",
+        }
+    }
+
+    /// Whether the word in `scheme` is one of a signature over the body.
+    pub(crate) fn signs_body(scheme: &str) -> bool {
+        scheme == "standard_webhooks"
+    }
+
+    /// Where its secrets come from.
+    pub(crate) fn secrets(&self) -> &[SecretSource] {
+        match self {
+            Self::Header(header) => &header.secrets,
+            Self::Basic(basic) => &basic.secrets,
+            Self::StandardWebhooks(webhooks) => &webhooks.secrets,
+            Self::Jwt(_) | Self::Mtls(_) | Self::None(_) => &[],
+        }
+    }
+
+    /// The file with the keys that sign its tokens, as written.
+    pub(crate) fn key_file(&self) -> Option<&str> {
+        match self {
+            Self::Jwt(jwt) => jwt.jwks_file.as_deref(),
+            _ => None,
         }
     }
 }
@@ -63,8 +89,9 @@ pub struct JwtAuth {
     /// The `iss` that the token must have.
     #[schemars(length(min = 1))]
     pub(crate) issuer: String,
-    /// The `aud` that the token must have, or several, any of which is good.
-    pub(crate) audience: OneOrMany,
+    /// The `aud` that the token must have, or several, any of which is good. Without it, the token must be for the address that
+    /// was called: `server.public_url` and the path of the route.
+    pub(crate) audience: Option<OneOrMany>,
     /// Where the signing keys are fetched, over https.
     pub(crate) jwks_url: Option<String>,
     /// A file with the signing keys, relative to `gateway.toml`.
@@ -112,6 +139,19 @@ pub struct MtlsAuth {
     pub(crate) fingerprints_sha256: Option<Vec<String>>,
 }
 
+/// A signature over the body, by Standard Webhooks 1.0.0: version `v1`, HMAC-SHA256.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StandardWebhooksAuth {
+    /// Each is `whsec_` and the base64 of 24 bytes or more, as the sender shows it; any of them is good.
+    #[schemars(length(min = 1))]
+    pub secrets: Vec<SecretSource>,
+    /// How many seconds the time of a call may be from ours, in both directions.
+    #[serde(default = "five_minutes")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub(crate) tolerance_s: u64,
+}
+
 /// Anybody may call. It takes no settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +163,10 @@ fn authorization() -> String {
 
 fn one_minute() -> u64 {
     60
+}
+
+fn five_minutes() -> u64 {
+    300
 }
 
 fn rs256() -> Vec<Algorithm> {

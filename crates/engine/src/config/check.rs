@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::config::check::auth::is_trustworthy;
 use crate::config::server::Server;
 use crate::config::source::{Source, has_password, is_bare, join};
 use crate::config::{HookFacts, Known, MOST_FINDINGS};
@@ -27,6 +28,7 @@ mod routes;
 pub(super) fn errors(source: &Source, root: &Value, known: &Known) -> Vec<Finding> {
     let mut check = Check { source, root, hooks: known.hooks(), findings: Vec::new() };
     check.listeners();
+    check.public_url();
     check.bodies();
     check.store();
     check.tables();
@@ -94,6 +96,26 @@ impl Check<'_> {
                 format!("a body of {most} bytes does not fit into a budget of {budget} for all of them"),
                 "`body_budget_bytes` must be at least `max_body_bytes`",
             );
+        }
+    }
+
+    /// One text for one address: what tokens are held against is compared byte for byte.
+    fn public_url(&mut self) {
+        const PLACE: &str = "server.public_url";
+        const CODE: &str = "config/bad-value";
+        let Some(written) = self.root.get("server").and_then(|server| text(server, "public_url")) else { return };
+        let such_as = "write what callers have before the path, such as `https://hooks.example.com`";
+        let Some(url) = url::Url::parse(written).ok().filter(url::Url::has_host) else {
+            return self.error_with_help(CODE, PLACE, "must be an https address", such_as);
+        };
+        if !is_trustworthy(&url) {
+            let message = "must be an https address: a token for an address without TLS is for whoever listens";
+            return self.error_with_help(CODE, PLACE, message, such_as);
+        }
+        let plain = url.origin().ascii_serialization();
+        if written.strip_suffix('/').unwrap_or(written) != plain {
+            let message = "must be scheme, host and port alone, in lower case and without a port that is the usual one";
+            self.error_with_help(CODE, PLACE, message, format!("write `{plain}`"));
         }
     }
 

@@ -226,22 +226,12 @@ fn two_seconds() -> u64 {
 
 /// What the provider hears when the script fails. Every hook has its own forms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged)]
 pub enum OnFailure {
     /// A word of the hook, such as `allow` or `unchanged`.
     Word(String),
-    /// Say no, with a text for the person who waits.
-    Deny {
-        /// The text.
-        #[schemars(length(min = 1))]
-        deny: String,
-    },
-    /// Refuse, with a text for the provider's log.
-    Refuse {
-        /// The text.
-        #[schemars(length(min = 1))]
-        refuse: String,
-    },
+    /// A word with a text, such as `{ deny = "…" }` for the person who waits, or `{ refuse = "…" }` for the provider's log.
+    WithText(BTreeMap<String, String>),
 }
 
 impl Route {

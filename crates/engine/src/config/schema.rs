@@ -8,15 +8,25 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
+use crate::config::auth::Auth;
 use crate::config::connectors::{Common, Connector};
 use crate::config::{Config, ConnectorFacts, HookFacts};
+use hookgate_model::secret::SecretSource;
 
 /// What this build knows that a file may name, and the schema that follows. Make it once: compiling the schema takes time.
 pub struct Known {
     hooks: Vec<HookFacts>,
     schema: Value,
     validator: Validator,
-    plain: BTreeSet<String>,
+    plain: PlainKeys,
+}
+
+/// Keys whose values are no secrets, in sections where anything else may be one.
+pub(super) struct PlainKeys {
+    /// Of `[auth.NAME]`.
+    pub(super) auth: BTreeSet<String>,
+    /// Of `[connectors.NAME]`.
+    pub(super) connectors: BTreeSet<String>,
 }
 
 impl Known {
@@ -41,13 +51,12 @@ impl Known {
         &self.validator
     }
 
-    /// Keys of `[connectors.NAME]` whose values are no secrets.
-    pub(super) fn plain(&self) -> &BTreeSet<String> {
+    pub(super) fn plain(&self) -> &PlainKeys {
         &self.plain
     }
 }
 
-fn generate(connectors: &[ConnectorFacts]) -> (Value, BTreeSet<String>) {
+fn generate(connectors: &[ConnectorFacts]) -> (Value, PlainKeys) {
     let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(tidy));
     let mut generator = settings.into_generator();
     let mut kinds: Schema = json_schema!({
@@ -55,12 +64,13 @@ fn generate(connectors: &[ConnectorFacts]) -> (Value, BTreeSet<String>) {
         "oneOf": connectors.iter().map(|facts| of_kind(facts, &mut generator)).collect::<Vec<_>>(),
     });
     RecursiveTransform(tidy).transform(&mut kinds);
-    let plain = plain_keys(kinds.as_value());
+    let connectors = plain_keys(kinds.as_value());
     let mut schema = generator.into_root_schema_for::<Config>();
     schema.insert("description".to_owned(), "The configuration of hookgate.".into());
     let mut schema = schema.to_value();
     schema["definitions"][Connector::schema_name().as_ref()] = kinds.to_value();
-    (schema, plain)
+    let auth = keys_without_secrets(&schema["definitions"][Auth::schema_name().as_ref()]);
+    (schema, PlainKeys { auth, connectors })
 }
 
 /// The settings of one kind: its own, then those that all have.
@@ -96,6 +106,14 @@ fn plain_keys(kinds: &Value) -> BTreeSet<String> {
         };
     }
     plain.difference(&others).cloned().collect()
+}
+
+/// Keys that hold no [`SecretSource`] in any kind.
+fn keys_without_secrets(kinds: &Value) -> BTreeSet<String> {
+    let secret = format!("#/definitions/{}", SecretSource::schema_name());
+    let kinds = kinds["oneOf"].as_array().into_iter().flatten();
+    let keys = kinds.filter_map(|kind| kind["properties"].as_object()).flatten();
+    keys.filter(|(_, value)| !value.to_string().contains(&secret)).map(|(key, _)| key.clone()).collect()
 }
 
 /// Says in standard words what the types mean: TOML has no null, and a number has the bounds of its type.

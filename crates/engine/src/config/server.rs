@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use hookgate_model::environment;
 
-/// The listener that providers call. A change needs a restart.
+/// The listener that providers call. A change needs a restart, except one of `public_url`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// IP address and port to listen on.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// What callers write before a path, such as `https://hooks.example.com`: the address in front of a proxy. Tokens of an
+    /// `[auth.NAME]` without `audience` must be for it and the path of the route. A change takes effect at once.
+    pub public_url: Option<String>,
     /// A larger request is refused with 413.
     #[schemars(range(min = 1))]
     pub max_body_bytes: u64,
@@ -38,6 +41,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            public_url: None,
             max_body_bytes: 4_194_304,
             body_budget_bytes: 268_435_456,
             max_connections: 10_000,
@@ -59,6 +63,12 @@ const WORKER_THREADS: &str = "HOOKGATE_WORKER_THREADS";
 const MOST_THREADS: u32 = 1024;
 
 impl Server {
+    /// Whether a change to `new` is one that only a restart applies.
+    pub(crate) fn needs_restart(&self, new: &Self) -> bool {
+        let listener = |server: &Self| Self { public_url: None, ..server.clone() };
+        listener(self) != listener(new)
+    }
+
     /// How many threads answer calls, at least one: by the environment, else by the file.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::config::unknown::{ON_FAILURE, UnknownKey, misplaced};
 use hookgate_model::finding::{Finding, nearest};
 
 /// Words of the promise (`scheme = "…"`) that later versions will know.
-const PLANNED_SCHEMES: [&str; 2] = ["hmac", "standard_webhooks"];
+const PLANNED_SCHEMES: [&str; 1] = ["hmac"];
 
 /// What is not as the schema says.
 pub(super) struct Violations {

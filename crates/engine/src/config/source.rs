@@ -2,31 +2,16 @@
 //!
 //! Texts that stand where a secret belongs are hidden from every excerpt, because findings travel to logs and the viewer.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use crate::config::MOST_FINDINGS;
+use crate::config::schema::PlainKeys;
 use hookgate_model::finding::Finding;
 use hookgate_model::secret::literal;
-
-/// Keys of `[auth.NAME]` whose texts are no secrets.
-const PLAIN_AUTH_KEYS: [&str; 12] = [
-    "scheme",
-    "header",
-    "issuer",
-    "audience",
-    "jwks_url",
-    "jwks_file",
-    "client_ids",
-    "scope",
-    "leeway_s",
-    "algorithms",
-    "subjects",
-    "fingerprints_sha256",
-];
 
 /// Keys of `[routes.NAME.reconcile]` whose values are no secrets.
 const PLAIN_RECONCILE_KEYS: [&str; 8] =
@@ -54,8 +39,7 @@ pub(super) struct Tree<'k> {
     pub(crate) findings: Vec<Finding>,
     /// Key paths of values that JSON would take for something else: `(path, what it is)`.
     pub(crate) disguised: Vec<(String, &'static str)>,
-    /// Keys of `[connectors.NAME]` whose values are no secrets.
-    plain: &'k BTreeSet<String>,
+    plain: &'k PlainKeys,
 }
 
 /// `parent.key`, with quotes where TOML needs them.
@@ -134,7 +118,7 @@ impl Source {
 
 impl<'k> Tree<'k> {
     /// The tree of `text`, which `root` was parsed from.
-    pub(super) fn new(file: &str, text: &str, root: &DeTable<'_>, plain: &'k BTreeSet<String>) -> Self {
+    pub(super) fn new(file: &str, text: &str, root: &DeTable<'_>, plain: &'k PlainKeys) -> Self {
         let source = Source { file: file.to_owned(), shown: text.to_owned(), places: HashMap::new() };
         let mut tree = Self { source, value: Value::Null, findings: Vec::new(), disguised: Vec::new(), plain };
         tree.value = tree.table("", &mut Vec::new(), root);
@@ -218,7 +202,7 @@ fn in_params(steps: &[&str]) -> bool {
 
 /// Whether what is written there is a secret, or was meant as one, or looks like one. What is hidden needlessly is still in
 /// the file.
-fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &BTreeSet<String>) -> bool {
+fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &PlainKeys) -> bool {
     if matches!(value, DeValue::Table(_) | DeValue::Array(_)) {
         return false;
     }
@@ -233,10 +217,10 @@ fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &BTreeSet<String>) -> b
     }
     match steps {
         ["admin", "token" | "read_token", ..] => !names_its_source,
-        ["auth", _, key, ..] => !names_its_source && !PLAIN_AUTH_KEYS.contains(key),
-        ["connectors", _, key] if plain.contains(*key) => value.as_str().is_some_and(has_password),
+        ["auth", _, key, ..] => !names_its_source && !plain.auth.contains(*key),
+        ["connectors", _, key] if plain.connectors.contains(*key) => value.as_str().is_some_and(has_password),
         ["connectors", _, "base_url"] => value.as_str().is_some_and(has_password),
-        ["connectors", _, key, ..] => !names_its_source && !plain.contains(*key),
+        ["connectors", _, key, ..] => !names_its_source && !plain.connectors.contains(*key),
         ["routes", _, "reconcile", "org_url"] => value.as_str().is_some_and(has_password),
         ["routes", _, "reconcile", key, ..] => !names_its_source && !PLAIN_RECONCILE_KEYS.contains(key),
         ["store", "url"] => value.as_str().is_some_and(has_password),

@@ -16,20 +16,23 @@ use crate::config::tables::TableKind;
 use hookgate_model::secret::SecretSource;
 
 mod broken;
+mod proof;
 mod provider;
 
 /// The documented example, with every section.
 const EXAMPLE: &str = include_str!("tests/example.toml");
 
-static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+static KNOWN: LazyLock<Known> = LazyLock::new(|| known(HOOKS.to_vec()));
+
+fn known(hooks: Vec<HookFacts>) -> Known {
     let facts = |kind: &hookgate_connectors::setup::Kind| ConnectorFacts {
         kind: kind.name,
         about: kind.about,
         settings: kind.settings,
     };
     let connectors: Vec<_> = hookgate_connectors::KINDS.iter().map(facts).collect();
-    Known::new(HOOKS.to_vec(), &connectors)
-});
+    Known::new(hooks, &connectors)
+}
 
 const HOOKS: &[HookFacts] = &[
     HookFacts {
@@ -79,6 +82,8 @@ const PLAIN: HookFacts = HookFacts {
     latest_ms: Some(2_900),
     needs_secret: false,
     has_tokens: true,
+    proof: RequiredProof::Any,
+    token_place: TokenPlace::Authorization,
     event_types: &[],
     event_types_of: "",
 };
@@ -174,7 +179,7 @@ fn the_documented_example_is_read() {
     assert_eq!((tables["disposable"].kind, tables["disposable"].max_shrink_percent), (TableKind::Domains, 50));
     let signup = &routes["signup"];
     assert_eq!(signup.auth.shown(), ["okta"]);
-    assert!(matches!(&signup.on_failure, Some(OnFailure::Deny { deny }) if deny.starts_with("Sign-up")));
+    assert!(matches!(&signup.on_failure, Some(OnFailure::WithText(words)) if words["deny"].starts_with("Sign-up")));
     assert_eq!(json!(signup.params), json!({ "partner_domains": ["partner.example"] }));
     assert_eq!(routes["events"].rules["group-watch"].events, ["group.user_membership.*", "group.privilege.*"]);
 }
@@ -229,7 +234,7 @@ fn every_scheme_is_read_with_its_defaults() {
     assert_eq!(schemes, ["basic", "jwt", "mtls", "none"]);
     let Auth::Jwt(jwt) = &auth["b"] else { panic!("{auth:?}") };
     assert_eq!((jwt.leeway_s, jwt.algorithms.as_slice()), (60, [Algorithm::RS256].as_slice()));
-    assert_eq!(jwt.audience.as_slice(), ["one", "two"]);
+    assert_eq!(jwt.audience.as_ref().unwrap().as_slice(), ["one", "two"]);
 }
 
 #[test]

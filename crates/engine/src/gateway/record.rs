@@ -97,7 +97,7 @@ impl Record {
     ///
     /// # Errors
     /// Who did not.
-    pub(crate) fn verified(&mut self, result: Result<Verified, Denied>, metrics: &Metrics) -> Result<(), Denied> {
+    pub(crate) fn verified(&mut self, result: Result<Verified, Denied>, metrics: &Metrics) -> Result<Verified, Denied> {
         match result {
             Ok(verified) => {
                 if let Some(known) = &self.route {
@@ -105,7 +105,7 @@ impl Record {
                         metrics.admitted(&known.route.metrics, proof.auth(), proof.secret());
                     }
                 }
-                Ok(())
+                Ok(verified)
             }
             Err(denied) => {
                 metrics.auth(&denied.auth, denied.error.reason(), "none").inc();

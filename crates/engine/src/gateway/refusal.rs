@@ -23,6 +23,8 @@ pub enum Refusal {
     Call(#[from] HookError),
     #[error("no release is live yet")]
     NotReady,
+    #[error("the reply must be signed, and the secret that let the caller in is not there any more")]
+    NoSigner,
     #[error(
         "more deliveries of events are in work than `limits.concurrent` allows, so the provider is asked to send this one again"
     )]
@@ -67,7 +69,7 @@ impl Refusal {
             Self::Call(HookError::MisplacedChallenge) => StatusCode::NOT_FOUND,
             Self::TooLarge | Self::Call(HookError::TooManyEvents { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Call(_) | Self::Broken | Self::BadHost => StatusCode::BAD_REQUEST,
-            Self::NotReady | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
+            Self::NotReady | Self::NoSigner | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -93,6 +95,7 @@ impl Refusal {
             Self::Call(HookError::TooManyEvents { .. }) => "too_many_events",
             Self::Call(_) => "bad_body",
             Self::NotReady => "not_ready",
+            Self::NoSigner => "no_signer",
             Self::Busy => "busy",
             Self::Overload => "overload",
             Self::Store(_) => "store",
@@ -118,7 +121,7 @@ impl Refusal {
             Self::Method(_) => "method not allowed".into(),
             Self::Auth(_) => "not authenticated".into(),
             Self::Call(error) => error.to_string(),
-            Self::NotReady | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
+            Self::NotReady | Self::NoSigner | Self::Busy | Self::Overload | Self::NoRoom | Self::Store(_) => {
                 "not available, please try again".into()
             }
             Self::Encoded => "`content-encoding` is not supported, send the body as it is".into(),

@@ -10,9 +10,10 @@ use crate::auth::Scheme;
 use crate::auth::basic::Basic;
 use crate::auth::error::SetupError;
 use crate::auth::header::Header;
-use crate::auth::jwt::{Jwt, Rules};
+use crate::auth::jwt::{Audience, Jwt, Rules};
 use crate::auth::keys::Keys;
 use crate::auth::mtls::{Mtls, Pin};
+use crate::auth::standard_webhooks::StandardWebhooks;
 use crate::config::Config;
 use crate::config::auth::{Auth, JwtAuth, MtlsAuth};
 use crate::release::build::Secrets;
@@ -54,6 +55,13 @@ pub(super) fn access(world: &World<'_>, auth: &Auth) -> Result<Access, Vec<Probl
             Some(ring) => {
                 let scheme = Basic::new(ring.clone()).map_err(|errors| problems(".secrets", errors))?;
                 (Scheme::Basic(scheme), Some(ring), None)
+            }
+            None => (Scheme::None, None, None),
+        },
+        Auth::StandardWebhooks(webhooks) => match ring(place, &webhooks.secrets, secrets)? {
+            Some(ring) => {
+                let scheme = StandardWebhooks::new(ring.clone(), webhooks.tolerance_s);
+                (Scheme::StandardWebhooks(scheme.map_err(|errors| problems(".secrets", errors))?), Some(ring), None)
             }
             None => (Scheme::None, None, None),
         },
@@ -112,23 +120,8 @@ impl Access {
 
 /// Every file that secrets or keys come from, as written.
 pub(crate) fn files(config: &Config) -> Vec<&str> {
-    let mut files = Vec::new();
-    for auth in config.auth.values() {
-        let sources = match auth {
-            Auth::Header(header) => header.secrets.as_slice(),
-            Auth::Basic(basic) => basic.secrets.as_slice(),
-            Auth::Jwt(jwt) => {
-                files.extend(jwt.jwks_file.as_deref());
-                &[]
-            }
-            Auth::Mtls(_) | Auth::None(_) => &[],
-        };
-        files.extend(sources.iter().filter_map(|source| match source {
-            SecretSource::File { file, .. } => Some(file.as_str()),
-            SecretSource::Env { .. } => None,
-        }));
-    }
-    files
+    let auths = config.auth.values();
+    auths.flat_map(|auth| auth.secrets().iter().filter_map(SecretSource::file).chain(auth.key_file())).collect()
 }
 
 /// `None` where there is nothing to read.
@@ -171,7 +164,10 @@ fn keys(world: &World<'_>, jwt: &JwtAuth) -> Result<Option<Arc<Keys>>, Vec<Probl
 fn token(jwt: &JwtAuth, keys: Arc<Keys>) -> Result<Jwt, Vec<Problem>> {
     let rules = Rules {
         issuer: jwt.issuer.clone(),
-        audiences: jwt.audience.as_slice().to_vec(),
+        audience: match &jwt.audience {
+            Some(listed) => Audience::Listed(listed.as_slice().to_vec()),
+            None => Audience::CalledAddress,
+        },
         clients: jwt.client_ids.clone().unwrap_or_default(),
         scopes: jwt.scope.iter().flat_map(|scope| scope.split_whitespace().map(str::to_owned)).collect(),
         algorithms: jwt.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect(),

@@ -29,6 +29,8 @@ pub(super) fn known() -> &'static config::Known {
             latest_ms: hook.caller.latest_ms,
             needs_secret: hook.caller.needs_secret,
             has_tokens: hook.caller.has_tokens,
+            proof: hook.proof,
+            token_place: hook.token.place,
             event_types: hook.catalogue().types().map(|kind| (kind.name, kind.eligible)).collect::<Vec<_>>().leak(),
             event_types_of: hook.catalogue().source(),
         };
@@ -40,8 +42,10 @@ pub(super) fn known() -> &'static config::Known {
 pub(super) fn declared(hook: &Hook, written: &config::routes::OnFailure) -> Option<Declared> {
     match written {
         config::routes::OnFailure::Word(word) => hook.declared(word, None),
-        config::routes::OnFailure::Deny { deny } => hook.declared("deny", Some(deny)),
-        config::routes::OnFailure::Refuse { refuse } => hook.declared("refuse", Some(refuse)),
+        config::routes::OnFailure::WithText(words) => match words.iter().next() {
+            Some((word, text)) if words.len() == 1 => hook.declared(word, Some(text)),
+            _ => None,
+        },
     }
 }
 

@@ -52,13 +52,7 @@ fn secret_files(config: &Config) -> Vec<&str> {
     let mut files = outside::secret_files(config);
     let mut sources: Vec<&SecretSource> = config.admin.token.iter().chain(&config.admin.read_token).collect();
     sources.extend(config.telemetry.headers.values());
-    for auth in config.auth.values() {
-        match auth {
-            Auth::Header(header) => sources.extend(&header.secrets),
-            Auth::Basic(basic) => sources.extend(&basic.secrets),
-            Auth::Jwt(_) | Auth::Mtls(_) | Auth::None(_) => {}
-        }
-    }
+    sources.extend(config.auth.values().flat_map(Auth::secrets));
     files.extend(sources.into_iter().filter_map(SecretSource::file));
     files.extend(config.server.tls.iter().map(|tls| tls.key_file.as_str()));
     files

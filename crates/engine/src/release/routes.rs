@@ -63,7 +63,7 @@ impl Parts<'_> {
             preview_path: route.preview_path.as_deref().map(without_slash),
             preview_header: route.preview_header().and_then(|name| name.parse().ok()),
             hook,
-            gate: Gate::new(ways)?,
+            gate: Gate::new(ways, hook.token, self.config.server.public_url.as_deref())?,
             permits: Arc::new(Semaphore::new(calls)),
             max_events: self.config.limits.max_events as usize,
             limits,
@@ -86,7 +86,6 @@ impl Parts<'_> {
         }
         let script = self.script(route.script.as_ref()?, hook, limits)?;
         Some(Plan::Inline(InlineScript {
-            row: hook.as_inline()?,
             surroundings: self.surroundings(&script, &route.params),
             script,
             on_failure: declared(hook, route.on_failure.as_ref()?)?,

@@ -169,6 +169,16 @@ impl Ring {
         if found.into() { named.get(position as usize).map(|named| named.label.clone()) } else { None }
     }
 
+    /// The label of the first secret that `fits`, for proofs that are made with a secret but do not hold it.
+    pub fn find_by(&self, mut fits: impl FnMut(&Secret) -> bool) -> Option<Arc<str>> {
+        self.named.load().iter().find(|named| fits(&named.secret)).map(|named| named.label.clone())
+    }
+
+    /// The secret of that label.
+    pub fn labelled(&self, label: &str) -> Option<Arc<Secret>> {
+        self.named.load().iter().find(|named| &*named.label == label).map(|named| named.secret.clone())
+    }
+
     /// Shows every secret to `look`, to check their form when they are loaded or to say why a value was refused.
     pub fn for_each(&self, mut look: impl FnMut(&str, &Secret)) {
         for named in self.named.load().iter() {

@@ -3,8 +3,11 @@
 use http::HeaderName;
 use serde_json::Value;
 
+use crate::config::HookFacts;
+use crate::config::auth::Auth;
 use crate::config::check::{Check, named, text, texts};
 use crate::config::source::join;
+use hookgate_hooks::proof::RequiredProof;
 
 impl Check<'_> {
     pub(super) fn auth(&mut self) {
@@ -14,6 +17,7 @@ impl Check<'_> {
                 Some("header") => self.header_auth(&path, auth),
                 Some("jwt") => self.jwt_auth(&path, auth),
                 Some("mtls") => self.mtls_auth(&path, auth),
+                Some("standard_webhooks") => self.standard_webhooks_auth(&path, auth),
                 _ => {}
             }
         }
@@ -53,6 +57,24 @@ impl Check<'_> {
         {
             self.error("config/bad-value", &join(path, "audience"), "must not be empty");
         }
+        if auth.get("audience").is_none() && !self.source.has("server.public_url") {
+            let message = "`audience` is missing, and there is no `server.public_url` that could take its place";
+            let help = "write the `aud` that the issuer puts into tokens for this gateway; if that is the address it calls, write \
+                        `public_url = \"https://…\"` in `[server]` instead";
+            self.error_with_help("config/missing-key", &join(path, "audience"), message, help);
+        }
+    }
+
+    fn standard_webhooks_auth(&mut self, path: &str, auth: &Value) {
+        let secrets = auth.get("secrets").and_then(Value::as_array);
+        for (index, secret) in secrets.into_iter().flatten().enumerate() {
+            if secret.get("create") == Some(&Value::Bool(true)) {
+                let place = format!("{}[{index}]", join(path, "secrets"));
+                let message = "the sender makes this secret, and hookgate cannot";
+                let help = "remove `create`, and write the secret that the sender shows, `whsec_…`, into the file";
+                self.error_with_help("config/bad-value", &join(&place, "create"), message, help);
+            }
+        }
     }
 
     fn mtls_auth(&mut self, path: &str, auth: &Value) {
@@ -80,10 +102,34 @@ impl Check<'_> {
             );
         }
     }
+
+    /// A way into a route that proves too little for its hook: whoever knows the secret, or none, could make a call up.
+    pub(super) fn enough_proof(&mut self, way: &[(String, &str)], facts: &HookFacts) {
+        let (is_proof, needs, scheme): (fn(&str) -> bool, _, _) = match facts.proof {
+            RequiredProof::Any => return,
+            RequiredProof::Token => (|scheme| scheme == "jwt", "a token that its issuer signed", "jwt"),
+            RequiredProof::Signature => (Auth::signs_body, "a signature over the body", "standard_webhooks"),
+        };
+        let root = self.root;
+        let scheme_of = |name: &str| text(root.get("auth")?.get(name)?, "scheme");
+        let schemes: Option<Vec<&str>> = way.iter().map(|(_, name)| scheme_of(name)).collect();
+        // `route_auth` reports names of no section.
+        let (Some((place, name)), Some(schemes)) = (way.first(), schemes) else { return };
+        if !schemes.is_empty() && !schemes.into_iter().any(is_proof) {
+            let message = format!(
+                "`{}` believes {needs} only, and `{name}` checks none: others could make its calls up",
+                facts.name
+            );
+            let help = format!(
+                "name a section with `scheme = \"{scheme}\"`; with `{{ all = [\"{name}\", \"…\"] }}` both are checked"
+            );
+            self.error_with_help("config/forgeable", place, message, help);
+        }
+    }
 }
 
-/// Whether keys from there cannot be replaced on the way: https, or this machine.
-fn is_trustworthy(url: &url::Url) -> bool {
+/// Whether what goes there or comes from there cannot be replaced on the way: https, or this machine.
+pub(super) fn is_trustworthy(url: &url::Url) -> bool {
     let local = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

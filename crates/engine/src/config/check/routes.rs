@@ -9,6 +9,7 @@ use crate::config::routes::PREVIEW_BY_HEADER;
 use crate::config::source::{Source, join};
 use crate::config::unknown::misplaced;
 use crate::config::{FailureForm, HookFacts};
+use hookgate_hooks::proof::TokenPlace;
 use hookgate_model::finding::{Finding, Severity};
 
 /// Headers that providers and their proxies send with every call.
@@ -86,6 +87,7 @@ impl Check<'_> {
     }
 
     fn route_auth(&mut self, path: &str, route: &Value) {
+        let facts = text(route, "hook").and_then(|name| self.hooks.iter().find(|facts| facts.name == name));
         let known: Vec<&str> = names_of(self.root, "auth");
         let mut seen: Vec<Vec<&str>> = Vec::new();
         for way in auth_ways(route, path) {
@@ -108,7 +110,10 @@ impl Check<'_> {
                 let message = format!("`{name}` is named twice");
                 self.error_with_help("config/duplicate-name", place, message, "remove one");
             }
-            self.all_at_once(&way);
+            self.all_at_once(&way, facts);
+            if let Some(facts) = facts {
+                self.enough_proof(&way, facts);
+            }
             seen.push(names);
         }
         if route.get("auth").and_then(Value::as_array).is_some_and(Vec::is_empty) {
@@ -118,7 +123,7 @@ impl Check<'_> {
     }
 
     /// Schemes that one call must satisfy at once.
-    fn all_at_once(&mut self, way: &[(String, &str)]) {
+    fn all_at_once(&mut self, way: &[(String, &str)], facts: Option<&HookFacts>) {
         if way.len() < 2 {
             return;
         }
@@ -127,6 +132,7 @@ impl Check<'_> {
             let Some(auth) = self.root.get("auth").and_then(|auth| auth.get(*name)) else { continue };
             let header = match text(auth, "scheme") {
                 Some("header") => text(auth, "header").unwrap_or("authorization").to_ascii_lowercase(),
+                Some("jwt") if facts.is_some_and(|facts| facts.token_place == TokenPlace::Body) => continue,
                 Some("basic" | "jwt") => "authorization".to_owned(),
                 Some("none") => {
                     let message = format!("`{name}` lets anybody call, so it proves nothing beside others");
@@ -214,9 +220,17 @@ impl Check<'_> {
                 return self.error_with_help("config/needs-on-failure", &place, message, help);
             }
             Some(Value::String(word)) => FailureFound::Word(word),
-            Some(Value::Object(table)) => match (table.keys().next(), table.len()) {
-                (Some(key), 1) if key == "deny" || key == "refuse" => FailureFound::Text(key),
-                _ => return, // not a form of any hook: `shape` says so
+            Some(Value::Object(table)) => match (table.iter().next(), table.len()) {
+                (Some((key, Value::String(text))), 1) if !text.is_empty() => FailureFound::Text(key),
+                (Some((_, Value::String(_))), 1) => {
+                    return self.error("config/bad-value", &place, "the text of `on_failure` must not be empty");
+                }
+                (_, 0 | 2..) => {
+                    let message = "`on_failure` is a word, or one word with a text";
+                    return self.error_with_help("config/bad-value", &place, message, help);
+                }
+                // `shape` says so.
+                _ => return,
             },
             Some(_) => return,
         };

@@ -164,7 +164,7 @@ dir = 3
         r#"server = 4
 "#,
         &[
-            r#"1:10 config/wrong-type `server`: must be a table, not a number (The listener that providers call. A change needs a restart.)"#,
+            r#"1:10 config/wrong-type `server`: must be a table, not a number (The listener that providers call. A change needs a restart, except one of `public_url`.)"#,
         ],
     ),
     (
@@ -349,7 +349,7 @@ url = 5
 secrets = [{ env = "A" }]
 "#,
         &[
-            r#"1:1 config/missing-key `auth.a.scheme`: `scheme` is missing (it must be `header`, `basic`, `jwt`, `mtls` or `none`)"#,
+            r#"1:1 config/missing-key `auth.a.scheme`: `scheme` is missing (it must be `header`, `basic`, `jwt`, `mtls`, `standard_webhooks` or `none`)"#,
         ],
     ),
     (
@@ -359,7 +359,7 @@ scheme = "heder"
 secrets = [{ env = "A" }]
 "#,
         &[
-            r#"2:10 config/bad-value `auth.a.scheme`: must be `header`, `basic`, `jwt`, `mtls` or `none`, not `heder` (did you mean `header`?)"#,
+            r#"2:10 config/bad-value `auth.a.scheme`: must be `header`, `basic`, `jwt`, `mtls`, `standard_webhooks` or `none`, not `heder` (did you mean `header`?)"#,
         ],
     ),
     (
@@ -369,7 +369,7 @@ scheme = "hmac"
 secrets = [{ env = "A" }]
 "#,
         &[
-            r#"2:10 config/bad-value `auth.a.scheme`: scheme `hmac` is not in this version (this version knows `header`, `basic`, `jwt`, `mtls` and `none`)"#,
+            r#"2:10 config/bad-value `auth.a.scheme`: scheme `hmac` is not in this version (this version knows `header`, `basic`, `jwt`, `mtls`, `standard_webhooks` and `none`)"#,
         ],
     ),
     (
@@ -378,7 +378,7 @@ secrets = [{ env = "A" }]
 scheme = 1
 "#,
         &[
-            r#"2:10 config/wrong-type `auth.a.scheme`: must be `header`, `basic`, `jwt`, `mtls` or `none`, not a number"#,
+            r#"2:10 config/wrong-type `auth.a.scheme`: must be `header`, `basic`, `jwt`, `mtls`, `standard_webhooks` or `none`, not a number"#,
         ],
     ),
     (
@@ -472,6 +472,73 @@ algorithms = ["HS256"]
             r#"5:12 config/bad-value `auth.a.jwks_url`: must be an https address (signing keys decide who may call: fetch them over https)"#,
             r#"6:13 config/bad-value `auth.a.jwks_file`: `jwks_url` and `jwks_file` exclude each other (write `jwks_url` to fetch the signing keys, or `jwks_file` to read them from a file)"#,
             r#"7:15 config/bad-value `auth.a.algorithms[0]`: must be `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384` or `EdDSA`, not `HS256` (did you mean `ES256`?)"#,
+        ],
+    ),
+    (
+        "jwt without an audience",
+        r#"[auth.a]
+scheme = "jwt"
+issuer = "https://x"
+jwks_file = "keys.json"
+"#,
+        &[
+            r#"1:1 config/missing-key `auth.a.audience`: `audience` is missing, and there is no `server.public_url` that could take its place (write the `aud` that the issuer puts into tokens for this gateway; if that is the address it calls, write `public_url = "https://…"` in `[server]` instead)"#,
+        ],
+    ),
+    (
+        "public address without TLS",
+        r#"[server]
+public_url = "http://hooks.example.com"
+"#,
+        &[
+            r#"2:14 config/bad-value `server.public_url`: must be an https address: a token for an address without TLS is for whoever listens (write what callers have before the path, such as `https://hooks.example.com`)"#,
+        ],
+    ),
+    (
+        "public address without a scheme",
+        r#"[server]
+public_url = "hooks.example.com"
+"#,
+        &[
+            r#"2:14 config/bad-value `server.public_url`: must be an https address (write what callers have before the path, such as `https://hooks.example.com`)"#,
+        ],
+    ),
+    (
+        "public address with a path",
+        r#"[server]
+public_url = "https://hooks.example.com/okta"
+"#,
+        &[
+            r#"2:14 config/bad-value `server.public_url`: must be scheme, host and port alone, in lower case and without a port that is the usual one (write `https://hooks.example.com`)"#,
+        ],
+    ),
+    (
+        "webhooks whose secret hookgate should make",
+        r#"[auth.a]
+scheme = "standard_webhooks"
+secrets = [{ env = "A" }, { file = "secrets/a", create = true }]
+"#,
+        &[
+            r#"3:58 config/bad-value `auth.a.secrets[1].create`: the sender makes this secret, and hookgate cannot (remove `create`, and write the secret that the sender shows, `whsec_…`, into the file)"#,
+        ],
+    ),
+    (
+        "webhooks without a tolerance",
+        r#"[auth.a]
+scheme = "standard_webhooks"
+secrets = [{ env = "A" }]
+tolerance_s = 0
+"#,
+        &[r#"4:15 config/bad-value `auth.a.tolerance_s`: must be at least 1, not 0"#],
+    ),
+    (
+        "webhooks with a literal secret",
+        r#"[auth.a]
+scheme = "standard_webhooks"
+secrets = ["whsec_hunter2hunter2hunter2"]
+"#,
+        &[
+            r#"3:12 config/literal-secret `auth.a.secrets[0]`: a secret is never written into the file (use `{ env = … }` or `{ file = … }`)"#,
         ],
     ),
     (
@@ -1088,7 +1155,7 @@ on_failure = "allow"
         &[
             r#"2:1 config/unknown-key `server.lisen`: unknown key `lisen` (did you mean `listen`?)"#,
             r#"3:18 config/bad-value `server.max_body_bytes`: must be at least 1, not 0"#,
-            r#"6:10 config/bad-value `auth.open.scheme`: must be `header`, `basic`, `jwt`, `mtls` or `none`, not `nome` (did you mean `none`?)"#,
+            r#"6:10 config/bad-value `auth.open.scheme`: must be `header`, `basic`, `jwt`, `mtls`, `standard_webhooks` or `none`, not `nome` (did you mean `none`?)"#,
             r#"9:8 config/bad-value `routes.b.path`: `b` is not a path: it must start with `/` (write `/b`)"#,
             r#"10:8 config/unknown-name `routes.b.hook`: unknown hook `okta.tokn` (did you mean `okta.token`?)"#,
             r#"11:8 config/unknown-name `routes.b.auth`: there is no `[auth.opn]` (did you mean `open`?)"#,

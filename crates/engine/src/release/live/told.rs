@@ -53,7 +53,7 @@ pub(super) fn log_live(release: &Release, again: bool, pinned: Option<&Pinned>) 
 pub(super) fn restart_sections(release: &Release) -> Vec<&'static str> {
     let (old, new) = (&release.started_with, &release.config);
     let changed = [
-        ("server", old.server != new.server),
+        ("server", old.server.needs_restart(&new.server)),
         ("admin", old.admin != new.admin),
         ("store", old.store != new.store),
         ("telemetry", old.telemetry != new.telemetry),
