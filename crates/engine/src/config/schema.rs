@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::config::auth::Auth;
 use crate::config::connectors::{Common, Connector};
-use crate::config::{Config, ConnectorFacts, HookFacts};
+use crate::config::routes::OnFailure;
+use crate::config::{Config, ConnectorFacts, FailureForm, HookFacts};
 use hookgate_model::secret::SecretSource;
 
 /// What this build knows that a file may name, and the schema that follows. Make it once: compiling the schema takes time.
@@ -31,7 +32,7 @@ pub(super) struct PlainKeys {
 
 impl Known {
     pub(crate) fn new(hooks: Vec<HookFacts>, connectors: &[ConnectorFacts]) -> Self {
-        let (schema, plain) = generate(connectors);
+        let (schema, plain) = generate(&hooks, connectors);
         let validator =
             jsonschema::validator_for(&schema).expect("schemars writes valid schemas, and a test compiles this one");
         Self { hooks, schema, validator, plain }
@@ -56,7 +57,7 @@ impl Known {
     }
 }
 
-fn generate(connectors: &[ConnectorFacts]) -> (Value, PlainKeys) {
+fn generate(hooks: &[HookFacts], connectors: &[ConnectorFacts]) -> (Value, PlainKeys) {
     let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(tidy));
     let mut generator = settings.into_generator();
     let mut kinds: Schema = json_schema!({
@@ -69,8 +70,34 @@ fn generate(connectors: &[ConnectorFacts]) -> (Value, PlainKeys) {
     schema.insert("description".to_owned(), "The configuration of hookgate.".into());
     let mut schema = schema.to_value();
     schema["definitions"][Connector::schema_name().as_ref()] = kinds.to_value();
+    add_failure_forms(&mut schema["definitions"][OnFailure::schema_name().as_ref()], hooks);
     let auth = keys_without_secrets(&schema["definitions"][Auth::schema_name().as_ref()]);
     (schema, PlainKeys { auth, connectors })
+}
+
+/// The forms of `on_failure` that take a text, each a table of one key: those that some hook has.
+fn add_failure_forms(schema: &mut Value, hooks: &[HookFacts]) {
+    let forms = hooks.iter().flat_map(|hook| hook.on_failure);
+    let mut words: Vec<&str> = Vec::new();
+    for form in forms {
+        match form {
+            FailureForm::Text(word) if !words.contains(word) => words.push(word),
+            _ => {}
+        }
+    }
+    let form = |word: &str| {
+        json!({
+            "description": format!("The answer `{word}`, with a text."),
+            "type": "object",
+            "properties": { word: { "description": "The text.", "type": "string", "minLength": 1 } },
+            "required": [word],
+            "additionalProperties": false,
+        })
+    };
+    if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+        choices.truncate(1);
+        choices.extend(words.into_iter().map(form));
+    }
 }
 
 /// The settings of one kind: its own, then those that all have.

@@ -221,16 +221,8 @@ impl Check<'_> {
             }
             Some(Value::String(word)) => FailureFound::Word(word),
             Some(Value::Object(table)) => match (table.iter().next(), table.len()) {
-                (Some((key, Value::String(text))), 1) if !text.is_empty() => FailureFound::Text(key),
-                (Some((_, Value::String(_))), 1) => {
-                    return self.error("config/bad-value", &place, "the text of `on_failure` must not be empty");
-                }
-                (_, 0 | 2..) => {
-                    let message = "`on_failure` is a word, or one word with a text";
-                    return self.error_with_help("config/bad-value", &place, message, help);
-                }
-                // `shape` says so.
-                _ => return,
+                (Some((key, _)), 1) if self.has_failure_form(key) => FailureFound::Text(key),
+                _ => return, // not a form of any hook: `shape` says so
             },
             Some(_) => return,
         };
@@ -246,6 +238,12 @@ impl Check<'_> {
             };
             self.error_with_help("config/bad-value", &place, message, help);
         }
+    }
+
+    /// Whether some hook has this word with a text.
+    fn has_failure_form(&self, word: &str) -> bool {
+        let is_this = |form: &FailureForm| matches!(form, FailureForm::Text(text) if *text == word);
+        self.hooks.iter().flat_map(|facts| facts.on_failure).any(is_this)
     }
 
     fn rules(&mut self, path: &str, route: &Value) {
