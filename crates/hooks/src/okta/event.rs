@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::event::delivery::Delivery;
 use crate::okta::event::reading::Reading;
 use crate::okta::results;
@@ -26,7 +27,7 @@ use hookgate_script::library::Library;
 
 mod batch;
 mod delivery;
-mod play;
+pub(in crate::okta) mod play;
 mod reading;
 mod recorded;
 mod salvage;
@@ -82,13 +83,8 @@ impl Contract for EventHook {
     };
     const EVENTS: bool = true;
     const LOOPS: &'static [&'static str] = &["inline_hook.executed"];
-    const BATCH: BatchForm = BatchForm {
-        events: "/data/events",
-        id: "uuid",
-        freshen: play::freshen,
-        retype: play::retype,
-        preview: play::preview,
-    };
+    const BATCH: BatchForm =
+        BatchForm { events: "/data/events", id: "uuid", freshen: play::freshen, retype: play::retype };
 
     const TRYING: &'static str = "Okta marks no preview of its console. Taken for one is what can stand in no real event: \
         an outcome that is not in capitals (`Success`), or `null` for all of `actor`, `target`, `debugContext`, \
@@ -99,7 +95,7 @@ impl Contract for EventHook {
         event hook of Okta's call the route's `preview_path`, or give the hook the header of `preview = \"header:…\"`. What \
         comes that way runs each time, acts never, and does not keep the real event from running when it is delivered.";
     const CATALOGUE: Catalogue = Catalogue::of(include_str!("catalogue.txt"), 300);
-    const CALLER: Caller = Caller { latest_ms: None, has_tokens: false, ..Caller::INLINE };
+    const CALLER: Caller = caller::EVENT;
 
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 

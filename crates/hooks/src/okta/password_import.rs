@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::okta;
 use crate::okta::advice;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::reply;
 use crate::okta::request;
@@ -20,8 +21,8 @@ use crate::okta::wire;
 use crate::okta::wire::{Path, Text, WebRequest};
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
+    Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
 use hookgate_script::lint::advice::{Advice, Conflict};
@@ -149,6 +150,7 @@ fn on_password_import(request) {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = caller::INLINE;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::person::{User, UserData};
 use crate::okta::reply;
@@ -23,8 +24,8 @@ use crate::okta::wire;
 use crate::okta::wire::{Attributes, Path, Text, WebRequest};
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
+    Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
 use hookgate_script::lint::advice::Advice;
@@ -121,6 +122,7 @@ impl Contract for Registration {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = caller::INLINE;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;

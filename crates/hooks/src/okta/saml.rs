@@ -10,6 +10,7 @@ use serde_json::{Map as JsonMap, Value};
 
 use crate::okta;
 use crate::okta::advice;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::patch;
 use crate::okta::patch::{Draft, Misfit, Operation, Pointer};
@@ -19,7 +20,7 @@ use crate::okta::results;
 use crate::okta::saml::request::Data;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
     Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::Library;
@@ -123,6 +124,7 @@ impl Contract for Saml {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = caller::INLINE;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::patch;
 use crate::okta::patch::{Draft, Misfit, Op, Operation, Pointer};
@@ -21,7 +22,7 @@ use crate::okta::token::request::{Data, TokenData};
 use crate::okta::wire::Attributes;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, Group, HookError, Judgement, Mark,
     Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
@@ -90,6 +91,7 @@ impl Contract for Token {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = caller::TOKEN;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;

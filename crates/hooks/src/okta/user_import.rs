@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::profile;
 use crate::okta::reply;
@@ -16,8 +17,8 @@ use crate::okta::results;
 use crate::okta::user_import::request::Data;
 use crate::recorded::RecordedParts;
 use crate::{
-    Answer, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark, Provider,
-    Reply, ResultShape, Sample,
+    Answer, Caller, CommandError, Commands, Contract, Declared, Facts, FailureForm, HookError, Judgement, Mark,
+    Provider, Reply, ResultShape, Sample,
 };
 use hookgate_script::library::{Doc, Library};
 use hookgate_script::lint::advice::Advice;
@@ -82,6 +83,7 @@ impl Contract for UserImport {
         checked: okta::CHECKED,
     };
 
+    const CALLER: Caller = caller::INLINE;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 
     type Request = Request;
