@@ -71,7 +71,7 @@ enum Command {
     Test(test::Args),
     /// Run one request through a route's script and show what comes of it.
     Call(call::Args),
-    /// Be Okta: call a running gateway and say what Okta would do now.
+    /// Be the provider: call a running gateway and say what the provider would do now.
     Simulate(simulate::Args),
     /// Say why a decision came out as it did.
     Explain(explain::Args),

@@ -1,5 +1,8 @@
-//! `simulate`: be Okta. Makes a call as Okta would, with the route's own secret, to a running gateway, and says what Okta
-//! would now do to its user. An answer that Okta does not take is a failed hook, and ends with status 1.
+//! `simulate`: be the provider. Makes a call as the provider of the hook would, with the route's own secret, to a running
+//! gateway, and says what the provider would now do to its user. An answer that it does not take is a failed hook, and ends
+//! with status 1.
+//!
+//! How a provider calls is the hook's to say ([`Caller`](hookgate_hooks::Caller)); nothing here knows one.
 
 mod client;
 mod deliveries;
@@ -7,9 +10,12 @@ mod made;
 mod proof;
 mod report;
 mod tally;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use http::{HeaderName, HeaderValue};
@@ -23,11 +29,11 @@ use crate::cli::output::{ODD, paint};
 use crate::cli::simulate::client::Client;
 use crate::cli::simulate::deliveries::{Manner, Many};
 use crate::cli::simulate::made::Maker;
-use crate::cli::simulate::report::Report;
+use crate::cli::simulate::report::{Challenge, Report};
 use crate::cli::{Global, Status};
 use hookgate_engine::config::Config;
 use hookgate_engine::config::routes::Route;
-use hookgate_hooks::Hook;
+use hookgate_hooks::{Hook, Verification};
 use hookgate_model::finding::unknown;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -55,7 +61,7 @@ pub struct Args {
     /// Send this header, too; with one of the auth's own name, no secret is read. May be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = proof::header)]
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Call again as Okta does: once, after a timeout or a 5xx; never for token and telephony.
+    /// Call again as the provider does: after a failure such as a timeout or a 5xx, if it calls this hook again at all.
     #[arg(long)]
     retry: bool,
     /// Make the same call twice: the second must get the first answer. Events are sent once more in an envelope of its own.
@@ -63,23 +69,19 @@ pub struct Args {
     dup: bool,
     #[command(flatten)]
     many: Many,
-    /// Call as the preview in Okta's console does. Okta marks previews of events and of telephony; of the others nothing tells a
-    /// preview from a call.
+    /// Call as the preview in the provider's console does, where the provider marks previews of this hook.
     #[arg(long)]
     preview: bool,
     /// Send the body in two halves, half a second apart.
     #[arg(long)]
     slow: bool,
-    /// Of an event hook: ask for the one-time verification instead.
+    /// Ask for the one-time verification of the address instead, where the provider makes one.
     #[arg(long, conflicts_with_all = ["file", "sample", "set", "dup", "preview", "slow", "retry", "batch", "count", "rate", "out_of_order"])]
     verify: bool,
     /// Take any certificate, for a gateway with a self-signed one.
     #[arg(long)]
     insecure: bool,
 }
-
-/// Okta waits this long for the whole exchange (contract: inline hooks, section 2).
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// # Errors
 /// There is no such route, its secret cannot be read, or nothing listens there.
@@ -89,24 +91,24 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let config = bundle::read(&place)?.document.config;
     let (name, route) = find_route(&config, args)?;
     let url = address(&config, route, args.url.as_ref())?;
-    let headers = proof::headers(&config, route, &place, &args.headers)
+    let headers = proof::headers(hook.caller.provider, &config, route, &place, &args.headers)
         .with_context(|| format!("route `{name}` cannot be called"))?;
-    let client = Client::new(url, headers, PATIENCE, args.insecure)?;
-    let is_called_again = okta_retries(hook) && !args.retry && !args.verify;
-    let mut report = Report { global, hook, route: name, url: client.url(), warnings: Vec::new(), is_called_again };
+    let client = Client::new(url, &hook.caller, headers, args.insecure)?;
+    let mut report = Report { global, hook, route: name, url: client.url(), warnings: Vec::new(), retries: args.retry };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match args.verify {
-            true => verify(&client, &report).await,
-            false => call(&client, &mut report, args).await,
+        match hook.caller.verification.filter(|_| args.verify) {
+            Some(verification) => verify(&client, &report, verification).await,
+            None => call(&client, &mut report, args).await,
         }
     })
 }
 
-async fn verify(client: &Client, report: &Report<'_>) -> Result<Status> {
-    let challenge = uuid::Uuid::new_v4().simple().to_string();
-    let answer = client.challenge(&challenge).await?;
-    Ok(report.verification(&answer, &challenge))
+async fn verify(client: &Client, report: &Report<'_>, verification: Verification) -> Result<Status> {
+    let word = uuid::Uuid::new_v4().simple().to_string();
+    let request = (verification.request)(&word);
+    let answer = client.verify(&request).await?;
+    Ok(report.verification(&Challenge { verification, word, request }, &answer))
 }
 
 async fn call(client: &Client, report: &mut Report<'_>, args: &Args) -> Result<Status> {
@@ -117,7 +119,7 @@ async fn call(client: &Client, report: &mut Report<'_>, args: &Args) -> Result<S
     if !report.global.json {
         report.warnings.iter().for_each(|warning| output::note(format_args!("{} {warning}", paint(ODD, "warning:"))));
     }
-    let manner = Manner { hook, slow: args.slow, again: args.dup, retry: args.retry && okta_retries(hook) };
+    let manner = Manner { hook, slow: args.slow, again: args.dup, retry: args.retry };
     if calls == 1 {
         let answers = deliveries::one(client, &maker.call(0)?, manner).await?;
         return Ok(report.calls(&answers, maker.batch()));
@@ -127,21 +129,27 @@ async fn call(client: &Client, report: &mut Report<'_>, args: &Args) -> Result<S
     Ok(report.many(&tally, calls, maker.batch(), started.elapsed()))
 }
 
-/// Contract: inline hooks, section 2; event hooks are retried alike.
-fn okta_retries(hook: &Hook) -> bool {
-    !["okta.token", "okta.telephony"].contains(&hook.name)
-}
-
 fn find_hook(args: &Args) -> Result<&'static Hook> {
     let names: Vec<String> = hookgate_hooks::HOOKS.iter().map(|hook| hook.name.to_owned()).collect();
     let hook = hookgate_hooks::find(&args.hook).with_context(|| unknown("hook", &args.hook, &names))?;
     if !hook.is_for_events() && args.event_type.is_some() {
         bail!("`{}` has no event types; only event hooks have them", hook.name);
     }
-    if !hook.is_for_events() && args.verify {
-        bail!("Okta verifies event hooks only; `{}` is an inline hook", hook.name);
+    if args.verify && hook.caller.verification.is_none() {
+        bail!(not_verified(hook));
     }
     Ok(hook)
+}
+
+/// Why there is no verification to ask for.
+fn not_verified(hook: &Hook) -> String {
+    let (name, provider) = (hook.name, hook.caller.provider);
+    let is_verified = |other: &&Hook| other.caller.provider == provider && other.caller.verification.is_some();
+    let mut verified = hookgate_hooks::HOOKS.iter().filter(is_verified).peekable();
+    if !hook.is_for_events() && verified.peek().is_some() && verified.all(|other| other.is_for_events()) {
+        return format!("{provider} verifies event hooks only; `{name}` is an inline hook");
+    }
+    format!("{provider} does not verify the address of `{name}`")
 }
 
 fn find_route<'a>(config: &'a Config, args: &Args) -> Result<(&'a str, &'a Route)> {
@@ -180,32 +188,4 @@ fn address(config: &Config, route: &Route, given: Option<&Url>) -> Result<Url> {
     };
     url.set_path(&route.path);
     Ok(url)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gateway_on_all_addresses_is_called_on_this_machine() {
-        let mut config = Config::default();
-        config.server.listen = std::net::SocketAddr::from(([0, 0, 0, 0], 8080));
-        let route: Route = serde_json::from_value(serde_json::json!({
-            "path": "/okta/registration", "hook": "okta.registration", "auth": "okta",
-        }))
-        .expect("a route");
-        let url = address(&config, &route, None).expect("an address");
-        assert_eq!(url.as_str(), "http://127.0.0.1:8080/okta/registration");
-        let given = Url::parse("https://hooks.example.com").expect("a URL");
-        let url = address(&config, &route, Some(&given)).expect("an address");
-        assert_eq!(url.as_str(), "https://hooks.example.com/okta/registration");
-    }
-
-    #[test]
-    fn token_and_telephony_are_never_retried() {
-        for hook in hookgate_hooks::HOOKS.iter() {
-            let expected = !matches!(hook.name, "okta.token" | "okta.telephony");
-            assert_eq!(okta_retries(hook), expected, "{}", hook.name);
-        }
-    }
 }

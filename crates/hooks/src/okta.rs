@@ -12,6 +12,7 @@ use crate::HookError;
 use crate::Reply;
 
 mod advice;
+pub(crate) mod caller;
 pub(crate) mod event;
 mod judge;
 pub(crate) mod password_import;
@@ -90,7 +91,7 @@ fn type_like(found: &str) -> String {
 /// Okta's id of the request that caused a call; the same as in its System Log.
 pub(crate) const REQUEST_ID_HEADER: &str = "x-okta-request-id";
 
-const CHALLENGE: &str = "x-okta-verification-challenge";
+pub(crate) const CHALLENGE: &str = "x-okta-verification-challenge";
 
 /// Longer ones are no challenge of Okta's.
 const MAX_CHALLENGE_BYTES: usize = 4096;

@@ -1,4 +1,4 @@
-//! The HTTP side of `simulate`: one call, as patient as Okta and no more.
+//! The HTTP side of `simulate`: one call, as patient as the provider and no more.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -6,18 +6,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
-use hookgate_hooks::Judgement;
+use hookgate_hooks::{Caller, Judgement, VerificationReply, VerificationRequest};
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 use url::Url;
+
+use crate::cli::simulate::wire::Sealed;
 
 #[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
     headers: HeaderMap,
+    /// More of a body than this many bytes is not read.
+    most_body: usize,
 }
 
 /// What came back.
@@ -27,7 +31,7 @@ pub(super) struct Answer {
     /// Why there is no reply.
     pub(super) problem: Option<String>,
     pub(super) took: Duration,
-    /// What Okta makes of it; of a verification, nothing.
+    /// What the provider makes of it; of a verification, nothing.
     pub(super) judgement: Option<Judgement>,
 }
 
@@ -35,22 +39,34 @@ pub(super) struct Answer {
 #[derive(Clone, Debug)]
 pub(super) struct Received {
     pub(super) status: u16,
-    pub(super) content_type: Option<String>,
-    /// Why a gateway of ours gave the declared answer, `on_failure`.
-    pub(super) fallback: Option<String>,
-    /// The rest of a body that is too long for Okta is not read.
+    pub(super) headers: HeaderMap,
+    /// The rest of a body that is far too long for the provider is not read.
     pub(super) body: Bytes,
 }
 
 /// The header by which our gateway says that an answer is the declared one.
 const FALLBACK: &str = "x-hookgate-fallback";
 
-/// More of a body is not read: Okta takes no reply of a quarter of this.
-const MOST_BODY: usize = 1024 * 1024;
+/// More of a body is not read than this many times what the provider takes.
+const MOST_BODIES: usize = 4;
 
 impl Received {
     pub(super) fn as_answer(&self) -> hookgate_hooks::Answer<'_> {
-        hookgate_hooks::Answer { status: self.status, content_type: self.content_type.as_deref(), body: &self.body }
+        let content_type = self.header(CONTENT_TYPE.as_str());
+        hookgate_hooks::Answer { status: self.status, content_type, body: &self.body }
+    }
+
+    pub(super) fn as_verification(&self) -> VerificationReply<'_> {
+        VerificationReply { status: self.status, headers: &self.headers, body: &self.body }
+    }
+
+    /// Why a gateway of ours gave the declared answer, `on_failure`.
+    pub(super) fn fallback(&self) -> Option<&str> {
+        self.header(FALLBACK)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The body as JSON; `null` when it is none.
@@ -68,7 +84,11 @@ impl Answer {
         Self { reply, problem, took, judgement: None }
     }
 
-    /// Whether Okta takes it.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.reply.as_ref().map(|reply| reply.status)
+    }
+
+    /// Whether the provider takes it.
     pub(super) fn is_good(&self) -> bool {
         self.judgement.as_ref().is_some_and(Judgement::is_valid)
     }
@@ -78,17 +98,21 @@ impl Answer {
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Client {
-    pub(super) fn new(url: Url, headers: HeaderMap, patience: Duration, any_certificate: bool) -> Result<Self> {
+    /// A client that calls as this provider does. `proof` is what tells the gateway who calls.
+    pub(super) fn new(url: Url, caller: &Caller, proof: HeaderMap, any_certificate: bool) -> Result<Self> {
         // An error means that one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
-            .timeout(patience)
+            .timeout(Duration::from_millis(caller.patience_ms))
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .tls_danger_accept_invalid_certs(any_certificate)
             .build()
             .context("no HTTP client could be made")?;
-        Ok(Self { http, url, headers })
+        let mut headers = own_headers(caller)?;
+        // What is given takes the place of what the provider sends.
+        headers.extend(proof);
+        Ok(Self { http, url, headers, most_body: caller.max_reply_bytes.saturating_mul(MOST_BODIES) })
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -99,24 +123,31 @@ impl Client {
     ///
     /// # Errors
     /// Nothing listens there.
-    pub(super) async fn post(&self, body: &Bytes, slowly: bool) -> Result<Answer> {
+    pub(super) async fn call(&self, sealed: &Sealed, slowly: bool) -> Result<Answer> {
+        let Sealed { headers, body } = sealed;
         let body = if slowly { reqwest::Body::wrap(Halves::of(body)) } else { body.clone().into() };
-        self.send(self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body)).await
+        self.send(self.http.post(self.url.clone()).headers(headers.clone()).body(body)).await
     }
 
-    /// The one-time verification of an event hook.
+    /// The one-time verification of an address.
     ///
     /// # Errors
     /// Nothing listens there.
-    pub(super) async fn challenge(&self, challenge: &str) -> Result<Answer> {
-        self.send(self.http.get(self.url.clone()).header("x-okta-verification-challenge", challenge)).await
+    pub(super) async fn verify(&self, asked: &VerificationRequest) -> Result<Answer> {
+        let mut request = self.http.request(asked.method.clone(), self.url.clone());
+        if !asked.query.is_empty() {
+            request = request.query(&asked.query);
+        }
+        for (name, value) in &asked.headers {
+            request = request.header(*name, value);
+        }
+        self.send(request).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
-        let okta = HeaderValue::from_static("Okta-Integrations");
-        let request = request.header(USER_AGENT, okta).header(ACCEPT, "application/json").headers(self.headers.clone());
+        let request = request.headers(self.headers.clone());
         let started = Instant::now();
-        let received = read(request).await;
+        let received = read(request, self.most_body).await;
         let took = started.elapsed();
         match received {
             Ok(reply) => Ok(Answer::of(Some(reply), None, took)),
@@ -138,19 +169,25 @@ impl Client {
     }
 }
 
-async fn read(request: reqwest::RequestBuilder) -> Result<Received, reqwest::Error> {
+/// What every call of the provider has.
+fn own_headers(caller: &Caller) -> Result<HeaderMap> {
+    let agent = (!caller.agent.is_empty()).then_some((USER_AGENT.as_str(), caller.agent));
+    let header = |(name, value): (&str, &str)| Ok((name.parse::<HeaderName>()?, value.parse::<HeaderValue>()?));
+    let headers = agent.into_iter().chain(caller.headers.iter().copied()).map(header);
+    headers.collect::<Result<HeaderMap>>().context("a header of the hook cannot be sent")
+}
+
+async fn read(request: reqwest::RequestBuilder, most_body: usize) -> Result<Received, reqwest::Error> {
     let mut response = request.send().await?;
-    let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-    let (content_type, fallback) = (header(CONTENT_TYPE.as_str()), header(FALLBACK));
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > MOST_BODY {
+        if body.len() > most_body {
             break;
         }
     }
-    Ok(Received { status, content_type, fallback, body: body.freeze() })
+    Ok(Received { status, headers, body: body.freeze() })
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

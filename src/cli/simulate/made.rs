@@ -1,13 +1,13 @@
-//! The body of a simulated call: a sample or file, with ids and times as fresh as Okta's, and what the user changed.
+//! The body of a simulated call: a sample or file, with ids and times as fresh as the provider's, and what the user changed.
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::cli::body;
 use crate::cli::simulate::Args;
+use crate::cli::simulate::wire::{Sealed, seal};
 use hookgate_hooks::Hook;
 use hookgate_model::finding::{nearest, unknown};
 
@@ -23,11 +23,11 @@ pub(super) struct Maker<'a> {
 
 /// A call to make.
 pub(super) struct Call {
-    pub(super) body: Bytes,
+    pub(super) request: Sealed,
     /// The same as JSON, for hooks whose replies depend on it; `null` for events.
     pub(super) value: Value,
     /// Of an event hook: the same events in another envelope.
-    pub(super) renewed: Option<Bytes>,
+    pub(super) renewed: Option<Sealed>,
 }
 
 impl<'a> Maker<'a> {
@@ -54,7 +54,7 @@ impl<'a> Maker<'a> {
         self.args.many.batch.map_or(self.events.len(), |batch| batch as usize)
     }
 
-    /// What of the calls is not as Okta makes them.
+    /// What of the calls is not as the provider makes them.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut template = self.template.clone();
         if let Some(events) = events_of(&mut template, self.hook) {
@@ -62,10 +62,10 @@ impl<'a> Maker<'a> {
         }
         let lacks = |(path, _): &(String, Value)| absent(&template, path);
         let mut warnings: Vec<String> = self.args.set.iter().filter_map(lacks).collect();
-        if self.args.preview && !self.hook.is_for_events() && !is_marked(self.hook) {
+        if self.args.preview && self.hook.caller.preview.is_none() {
             warnings.push(format!(
-                "Okta does not mark previews of `{}`: this call is like any other, and what the script asks for is done",
-                self.hook.name
+                "{} does not mark previews of `{}`: this call is like any other, and what the script asks for is done",
+                self.hook.caller.provider, self.hook.name
             ));
         }
         warnings
@@ -78,23 +78,24 @@ impl<'a> Maker<'a> {
     pub(super) fn call(&self, number: u64) -> Result<Call> {
         let mut call = self.template.clone();
         let now = Timestamp::now();
-        address(&mut call, now);
+        // Without a new id, the gateway would give the answer of the call before.
+        (self.hook.caller.renew)(&mut call, now);
         if let Some(events) = events_of(&mut call, self.hook) {
             *events = self.events(number, now);
         }
-        if self.args.preview {
-            as_preview(&mut call, self.hook, now);
+        if let Some(mark) = self.hook.caller.preview.filter(|_| self.args.preview) {
+            mark(&mut call, now);
         }
         for (path, value) in &self.args.set {
             set(&mut call, path, value.clone())?;
         }
-        let body = call.to_string().into();
+        let request = seal(self.hook, &call);
         let renewed = self.hook.is_for_events().then(|| {
-            address(&mut call, now);
-            call.to_string().into()
+            (self.hook.caller.renew)(&mut call, now);
+            seal(self.hook, &call)
         });
         let value = if self.hook.is_for_events() { Value::Null } else { call };
-        Ok(Call { body, value, renewed })
+        Ok(Call { request, value, renewed })
     }
 
     /// The events of a call: in the order in which they happened, or each before the one that was sent before it.
@@ -135,33 +136,6 @@ fn sample(hook: &Hook, name: Option<&str>) -> Result<&'static str> {
     let names: Vec<String> = hook.samples.iter().map(|sample| sample.name.to_owned()).collect();
     let sample = sample.with_context(|| unknown("sample", name.unwrap_or_default(), &names))?;
     Ok(sample.request)
-}
-
-/// Without a new id, the gateway would give the answer of the call before.
-fn address(call: &mut Value, now: Timestamp) {
-    call["eventId"] = json!(Uuid::new_v4().to_string());
-    call["eventTime"] = json!(format!("{now:.3}"));
-}
-
-/// Whether Okta marks previews of this inline hook (contract: inline hooks, sections 11.1 and 13).
-fn is_marked(hook: &Hook) -> bool {
-    hook.name == "okta.telephony"
-}
-
-/// Contract: a telephony preview has the address of Okta's console (inline hooks, section 11.1); an event has almost nothing
-/// (event hooks, section 8). Other hooks' previews are like any call of theirs.
-fn as_preview(call: &mut Value, hook: &Hook, now: Timestamp) {
-    if let Some(row) = hook.as_events() {
-        call["eventTime"] = json!(format!("{now:.6}"));
-        let events = events_of(call, hook).into_iter().flatten();
-        events.filter(|event| event.is_object()).for_each(row.batch.preview);
-        return;
-    }
-    if is_marked(hook) {
-        let url = "/api/internal/v1/inlineHooks/com.okta.telephony.provider/generatePreview";
-        // What is no object stays as the user wrote it.
-        let _ = set(call, "data.context.request.url.value", json!(url));
-    }
 }
 
 /// What to say of a path that the call lacks: the nearest that it has.
@@ -252,18 +226,21 @@ mod tests {
             #[command(flatten)]
             args: Args,
         }
-        <Line as clap::Parser>::parse_from([&["simulate", "okta.event"], line].concat()).args
+        <Line as clap::Parser>::parse_from([&["simulate", "HOOK"], line].concat()).args
+    }
+
+    fn events() -> &'static Hook {
+        hookgate_hooks::HOOKS.iter().find(|hook| hook.is_for_events()).expect("a hook with events")
     }
 
     fn calls(line: &[&str], count: u64) -> Vec<(Value, Value)> {
         let args = args(line);
-        let hook = hookgate_hooks::find("okta.event").expect("a hook of the table");
-        let maker = Maker::new(hook, &args).expect("the arguments are sound");
-        let read = |body: &Bytes| serde_json::from_slice(body).expect("a body is JSON");
+        let maker = Maker::new(events(), &args).expect("the arguments are sound");
+        let read = |request: &Sealed| serde_json::from_slice(&request.body).expect("a body is JSON");
         (0..count)
             .map(|number| {
                 let call = maker.call(number).expect("a call");
-                (read(&call.body), read(&call.renewed.expect("an event has a new envelope")))
+                (read(&call.request), read(&call.renewed.expect("an event has a new envelope")))
             })
             .collect()
     }
@@ -304,24 +281,9 @@ mod tests {
     #[test]
     fn previews_of_events_are_taken_for_previews() {
         let made = calls(&["group.user_membership.add", "--preview", "--batch", "2"], 1);
-        let hook = hookgate_hooks::find("okta.event").expect("a hook of the table");
-        let decoded = hook.requests(&made[0].0.to_string().into(), usize::MAX).expect("a preview decodes");
+        let decoded = events().requests(&made[0].0.to_string().into(), usize::MAX).expect("a preview decodes");
         assert_eq!(decoded.len(), 2);
         assert!(decoded.iter().all(|event| event.facts.preview && event.facts.published.is_some()));
-    }
-
-    #[test]
-    fn only_telephonys_previews_are_marked() {
-        // Contract: inline hooks, section 13.
-        for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.is_for_events()) {
-            let sample = hook.samples.first().expect("every hook has a sample");
-            let mut call: Value = serde_json::from_str(sample.request).expect("a sample is JSON");
-            let before = call.clone();
-            as_preview(&mut call, hook, Timestamp::now());
-            let decoded = (hook.decode)(&call.to_string().into()).expect("a preview decodes");
-            let is_telephony = hook.name == "okta.telephony";
-            assert_eq!((decoded.facts.preview, call == before), (is_telephony, !is_telephony), "{}", hook.name);
-        }
     }
 
     #[test]

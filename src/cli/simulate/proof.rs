@@ -1,4 +1,4 @@
-//! How a simulated call proves that it comes from Okta: with the secret that the route itself checks.
+//! How a simulated call proves who calls: with the secret that the route itself checks.
 //!
 //! Only what a header can carry: a token of an identity provider or a client certificate cannot be made here.
 
@@ -30,6 +30,7 @@ pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 /// The headers of the call: the given ones, and the first proof of the route that a header can carry.
 pub(super) fn headers(
+    provider: &str,
     config: &Config,
     route: &Route,
     place: &Place,
@@ -49,10 +50,10 @@ pub(super) fn headers(
     }
     if given.is_empty() {
         let schemes: Vec<&str> = ways.iter().flatten().map(|auth| auth.scheme()).collect();
+        let schemes = schemes.join(" and ");
         bail!(
-            "it is protected by {}, and only Okta can make that proof; get a token and give it with \
-             --header \"authorization: Bearer …\", or call a route with header or basic auth",
-            schemes.join(" and ")
+            "it is protected by {schemes}, and only {provider} can make that proof; get a token and give it with \
+             --header \"authorization: Bearer …\", or call a route with header or basic auth"
         );
     }
     Ok(headers)
@@ -107,8 +108,8 @@ mod tests {
     use super::*;
 
     fn configured(auth: &serde_json::Value) -> (Config, Route) {
-        let config = serde_json::from_value(json!({ "auth": { "okta": auth } })).expect("a configuration");
-        let route = json!({ "path": "/a", "hook": "okta.registration", "auth": "okta" });
+        let config = serde_json::from_value(json!({ "auth": { "a": auth } })).expect("a configuration");
+        let route = json!({ "path": "/a", "hook": "any.hook", "auth": "a" });
         (config, serde_json::from_value(route).expect("a route"))
     }
 
@@ -117,7 +118,7 @@ mod tests {
         std::fs::write(folder.path().join("secret"), "user:words\n").expect("a secret");
         let (config, route) = configured(auth);
         let given: Vec<_> = given.iter().map(|text| header(text).expect("a header")).collect();
-        headers(&config, &route, &Place::of(&folder.path().join("gateway.toml")), &given)
+        headers("Someone", &config, &route, &Place::of(&folder.path().join("gateway.toml")), &given)
     }
 
     #[test]
@@ -139,7 +140,10 @@ mod tests {
     fn proofs_that_cannot_be_made_are_explained() {
         let auth = json!({ "scheme": "jwt", "issuer": "https://a", "audience": "b", "jwks_file": "c" });
         let problem = made(&auth, &[]).expect_err("no token can be made").to_string();
-        assert!(problem.contains("jwt") && problem.contains("--header"), "{problem}");
+        assert!(
+            problem.contains("jwt") && problem.contains("only Someone can") && problem.contains("--header"),
+            "{problem}"
+        );
         assert!(made(&auth, &["authorization: Bearer x"]).is_ok());
     }
 }

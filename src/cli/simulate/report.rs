@@ -1,4 +1,4 @@
-//! What `simulate` tells: each answer, and what Okta would now do.
+//! What `simulate` tells: each answer, and what the provider would now do.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cli::simulate::tally;
 use crate::cli::simulate::tally::{Tally, bodies_are_equal};
 use crate::cli::{Global, Status};
 use hookgate_engine::telemetry::escape::visible;
-use hookgate_hooks::Hook;
+use hookgate_hooks::{Caller, Hook, Verification, VerificationRequest};
 
 /// Which call of several an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub(super) enum Kind {
     First,
     /// The same call once more, as `--dup` asks for.
     Again,
-    /// The same events in an envelope of its own, as an org with two hooks sends them.
+    /// The same events in an envelope of its own, as a provider with two hooks at one address sends them.
     Renewed,
-    /// Okta's second try.
+    /// The provider's second try, or a later one.
     Retry,
 }
 
@@ -31,15 +31,23 @@ pub(super) struct Report<'a> {
     pub(super) hook: &'static Hook,
     pub(super) route: &'a str,
     pub(super) url: &'a Url,
-    /// What of the call is not as Okta makes it.
+    /// What of the call is not as the provider makes it.
     pub(super) warnings: Vec<String>,
-    /// Whether Okta would call once more after a timeout or a 5xx, and this simulation does not.
-    pub(super) is_called_again: bool,
+    /// Whether this simulation calls again where the provider does.
+    pub(super) retries: bool,
+}
+
+/// What is sent to verify an address.
+pub(super) struct Challenge {
+    pub(super) verification: Verification,
+    /// What the reply must prove to know.
+    pub(super) word: String,
+    pub(super) request: VerificationRequest,
 }
 
 impl Report<'_> {
-    /// Tells about one call and what followed it: first what Okta does, then the answers. Good is what Okta takes, each time
-    /// alike.
+    /// Tells about one call and what followed it: first what the provider does, then the answers. Good is what the
+    /// provider takes, each time alike.
     pub(super) fn calls(&self, answers: &[(Kind, Answer)], batch: usize) -> Status {
         let Some((_, first)) = answers.first() else { return Status::Failed };
         let (kind, last) = answers.last().map_or((Kind::First, first), |(kind, answer)| (*kind, answer));
@@ -51,7 +59,7 @@ impl Report<'_> {
             let calls: Vec<Value> = answers.iter().map(|(kind, answer)| answer_json(*kind, answer)).collect();
             output::json(&json!({
                 "effect": effect, "valid": last.is_good(), "violations": violations(last),
-                "on_failure": last.reply.as_ref().and_then(|reply| reply.fallback.as_ref()), "warnings": self.warnings,
+                "on_failure": last.reply.as_ref().and_then(Received::fallback), "warnings": self.warnings,
                 "route": self.route, "hook": self.hook.name, "url": self.url.as_str(), "calls": calls,
                 "same_answer": same, "tally": self.hook.is_for_events().then(|| tally.json(batch)),
             }));
@@ -83,53 +91,49 @@ impl Report<'_> {
         if tally.is_good() { Status::Good } else { Status::Failed }
     }
 
-    /// Tells about a verification: good is our challenge in the answer.
-    pub(super) fn verification(&self, answer: &Answer, challenge: &str) -> Status {
-        let is_json = |reply: &Received| {
-            let media = reply.content_type.as_deref().and_then(|text| text.split(';').next()).unwrap_or_default();
-            media.trim().eq_ignore_ascii_case("application/json")
-        };
-        let echoed = answer.reply.as_ref().is_some_and(|reply| {
-            reply.status == 200 && is_json(reply) && reply.value()["verification"].as_str() == Some(challenge)
-        });
-        let effect = match echoed {
-            true => "Okta marks the event hook as verified",
-            false => "Okta does not verify the event hook, and sends no events",
-        };
+    /// Tells about a verification: good is the right reply to the challenge.
+    pub(super) fn verification(&self, challenge: &Challenge, answer: &Answer) -> Status {
+        let Challenge { verification, word, request } = challenge;
+        let is_right = |reply: &Received| (verification.is_right)(word, &reply.as_verification());
+        let is_verified = answer.reply.as_ref().is_some_and(is_right);
+        let effect = if is_verified { verification.verified } else { verification.refused };
         if self.global.json {
             output::json(&json!({
-                "effect": effect, "valid": echoed,
+                "effect": effect, "valid": is_verified,
                 "route": self.route, "hook": self.hook.name, "url": self.url.as_str(),
                 "calls": [answer_json(Kind::First, answer)],
             }));
         } else {
             output::line(format_args!("{} {effect}", paint(BOLD, "→")));
-            output::line(paint(DIM, format!("GET {} (route {})", self.url, self.route)));
+            output::line(paint(DIM, format!("{} {} (route {})", request.method, self.url, self.route)));
             self.print(Kind::First, answer, answer);
         }
-        if echoed { Status::Good } else { Status::Failed }
+        if is_verified { Status::Good } else { Status::Failed }
     }
 
-    /// Why Okta takes no such answer, and whether it is the declared one.
+    /// Why the provider takes no such answer, and whether it is the declared one.
     fn print_problems(&self, answer: &Answer) {
         for problem in violations(answer) {
             output::line(format_args!("  {} {}", paint(BAD, "no valid reply:"), visible(&problem)));
         }
-        if let Some(reason) = answer.reply.as_ref().and_then(|reply| reply.fallback.as_ref()) {
+        if let Some(reason) = answer.reply.as_ref().and_then(Received::fallback) {
             let line = "  this is the route's `on_failure`, not what its script says:";
             output::line(format_args!("{} {}", paint(ODD, line), visible(reason)));
         }
-        if self.is_called_again && answer.reply.as_ref().is_none_or(|reply| reply.status >= 500) {
-            output::line(paint(DIM, "  Okta calls once more before that; --retry does so, too"));
+        let Caller { provider, retry, .. } = self.hook.caller;
+        if let Some(retry) = retry.filter(|retry| !self.retries && (retry.follows)(answer.status())) {
+            let often =
+                if retry.most == 1 { "once more".to_owned() } else { format!("up to {} times more", retry.most) };
+            output::line(paint(DIM, format!("  {provider} calls {often} before that; --retry does so, too")));
         }
     }
 
     fn print(&self, kind: Kind, answer: &Answer, first: &Answer) {
         let title = match kind {
-            Kind::First => "",
-            Kind::Again => "the same call again: ",
-            Kind::Renewed => "the same events in a new envelope: ",
-            Kind::Retry => "Okta tries once more: ",
+            Kind::First => String::new(),
+            Kind::Again => "the same call again: ".to_owned(),
+            Kind::Renewed => "the same events in a new envelope: ".to_owned(),
+            Kind::Retry => format!("{} tries once more: ", self.hook.caller.provider),
         };
         let time = paint(DIM, format!("{} ms", answer.took.as_millis()));
         let Some(reply) = &answer.reply else {

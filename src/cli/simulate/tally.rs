@@ -17,6 +17,8 @@ pub(super) struct Tally {
     endings: BTreeMap<Ending, u64>,
     took_us: Vec<u32>,
     retried: u64,
+    /// The most calls that one call became.
+    most_tries: u32,
     /// Calls made again whose answer was not the first one.
     unlike: u64,
 }
@@ -31,7 +33,8 @@ enum Ending {
     },
     Refused {
         status: u16,
-        retried: bool,
+        /// How often it was called, the first time included.
+        tries: u32,
         effect: String,
     },
     Unanswered {
@@ -49,15 +52,18 @@ impl Tally {
 
     /// The answers to one call, its repetitions and second tries.
     pub(super) fn add(&mut self, hook: &Hook, answers: &[(Kind, Answer)]) {
+        let mut tries = 0;
         for (index, (kind, answer)) in answers.iter().enumerate() {
             let took = answer.took.as_micros();
             self.took_us.push(u32::try_from(took).unwrap_or(u32::MAX));
-            self.retried += u64::from(*kind == Kind::Retry);
+            tries = if *kind == Kind::Retry { tries + 1 } else { 1 };
+            self.most_tries = self.most_tries.max(tries);
+            self.retried += u64::from(tries == 2);
             if *kind == Kind::Again && !answers.first().is_some_and(|(_, first)| bodies_are_equal(first, answer)) {
                 self.unlike += 1;
             }
             if answers.get(index + 1).is_none_or(|(next, _)| *next != Kind::Retry) {
-                *self.endings.entry(Ending::of(hook, *kind, answer)).or_default() += 1;
+                *self.endings.entry(Ending::of(hook, tries, answer)).or_default() += 1;
             }
         }
     }
@@ -123,7 +129,8 @@ impl Tally {
             parts.push(format!("{unanswered} not answered"));
         }
         if self.retried > 0 {
-            parts.push(format!("{} tried twice", self.retried));
+            let often = if self.most_tries == 2 { "twice" } else { "more than once" };
+            parts.push(format!("{} tried {often}", self.retried));
         }
         if self.unlike > 0 {
             parts.push(format!("{} answered differently the second time", self.unlike));
@@ -154,24 +161,24 @@ impl Tally {
 }
 
 impl Ending {
-    fn of(hook: &Hook, kind: Kind, answer: &Answer) -> Self {
-        let retried = kind == Kind::Retry;
-        let effect = effect(hook, answer, retried && !answer.is_good());
+    fn of(hook: &Hook, tries: u32, answer: &Answer) -> Self {
+        let effect = effect(hook, answer, tries > 1 && !answer.is_good());
         let Some(reply) = &answer.reply else {
             let problem = answer.problem.clone().unwrap_or_else(|| "no answer".into());
             return Self::Unanswered { problem, effect };
         };
         match answer.is_good() {
             true => Self::Acknowledged { status: reply.status, effect },
-            false => Self::Refused { status: reply.status, retried, effect },
+            false => Self::Refused { status: reply.status, tries, effect },
         }
     }
 
     fn name(&self) -> String {
         match self {
             Self::Refused { status: 200 | 204, .. } => "no valid reply".into(),
-            Self::Acknowledged { status, .. } | Self::Refused { status, retried: false, .. } => status.to_string(),
-            Self::Refused { status, retried: true, .. } => format!("{status} twice"),
+            Self::Acknowledged { status, .. } | Self::Refused { status, tries: 1, .. } => status.to_string(),
+            Self::Refused { status, tries: 2, .. } => format!("{status} twice"),
+            Self::Refused { status, tries, .. } => format!("{status} {tries} times"),
             Self::Unanswered { problem, .. } => problem.clone(),
         }
     }
@@ -185,7 +192,7 @@ impl Ending {
     }
 }
 
-/// What the provider does now. After its second try of events it is as if nobody had answered.
+/// What the provider does now. After its last try of events it is as if nobody had answered.
 pub(super) fn effect(hook: &Hook, answer: &Answer, is_last: bool) -> String {
     match &answer.judgement {
         Some(judgement) if !(is_last && hook.is_for_events()) => judgement.effect.clone(),
@@ -207,17 +214,18 @@ fn millis(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use http::HeaderMap;
 
     use super::*;
     use crate::cli::simulate::client::Received;
 
     fn hook() -> &'static Hook {
-        hookgate_hooks::find("okta.event").unwrap()
+        hookgate_hooks::HOOKS.iter().find(|hook| hook.is_for_events()).unwrap()
     }
 
     fn answer(status: Option<u16>, ms: u64) -> Answer {
         let problem = status.is_none().then(|| "no answer came in time".to_owned());
-        let reply = status.map(|status| Received { status, content_type: None, fallback: None, body: Bytes::new() });
+        let reply = status.map(|status| Received { status, headers: HeaderMap::new(), body: Bytes::new() });
         let judgement = (hook().judge)(&Value::Null, reply.as_ref().map(Received::as_answer).as_ref());
         Answer { reply, problem, took: Duration::from_millis(ms), judgement: Some(judgement) }
     }
@@ -236,10 +244,7 @@ mod tests {
             told["answers"].as_array().unwrap().iter().map(|a| a["answer"].as_str().unwrap()).collect();
         assert_eq!(answers, ["204", "401", "500 twice"]);
         assert!(told["answers"][1]["effect"].as_str().unwrap().contains("drops"), "{told}");
-        assert!(
-            told["answers"][2]["effect"].as_str().unwrap().contains("drops"),
-            "Okta does not try a third time: {told}"
-        );
+        assert!(told["answers"][2]["effect"].as_str().unwrap().contains("drops"), "nobody tries a third time: {told}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::lenient::Text;
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::event::delivery::Delivery;
 use crate::okta::event::reading::Reading;
 use crate::okta::results;
@@ -25,7 +26,7 @@ use hookgate_script::library::Library;
 
 mod batch;
 mod delivery;
-mod play;
+pub(in crate::okta) mod play;
 mod reading;
 mod recorded;
 mod salvage;
@@ -82,7 +83,7 @@ impl Contract for OrgEvent {
         duplicate, and nothing happens. If it was not, its rules run and act.\n\nTo try rules with real events, let a second \
         event hook of Okta's call the route's `preview_path`, or give the hook the header of `preview = \"header:…\"`. What \
         comes that way runs each time, acts never, and does not keep the real event from running when it is delivered.";
-    const CALLER: Caller = Caller { latest_ms: None, has_tokens: false, ..Caller::INLINE };
+    const CALLER: Caller = caller::EVENT;
 
     const HANDSHAKE: Handshake = okta::VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
@@ -139,13 +140,8 @@ impl Contract for OrgEvent {
 
 impl EventHook for OrgEvent {
     const LOOPS: &'static [&'static str] = &["inline_hook.executed"];
-    const BATCH: BatchForm = BatchForm {
-        events: "/data/events",
-        id: "uuid",
-        freshen: play::freshen,
-        retype: play::retype,
-        preview: play::preview,
-    };
+    const BATCH: BatchForm =
+        BatchForm { events: "/data/events", id: "uuid", freshen: play::freshen, retype: play::retype };
 
     const CATALOGUE: Catalogue = Catalogue::of(include_str!("catalogue.txt"), 300);
     fn split(body: &Bytes, most: usize) -> Result<Vec<Event>, HookError> {

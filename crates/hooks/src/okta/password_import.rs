@@ -13,6 +13,7 @@ use crate::lenient;
 use crate::lenient::{Path, Text};
 use crate::okta;
 use crate::okta::advice;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::reply;
 use crate::okta::request;
@@ -148,7 +149,7 @@ fn on_password_import(request) {
         checked: okta::CHECKED,
     };
 
-    const CALLER: Caller = Caller::INLINE;
+    const CALLER: Caller = caller::INLINE;
     const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 

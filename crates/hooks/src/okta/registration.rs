@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::lenient;
 use crate::lenient::{Attributes, Path, Text};
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::person::{User, UserData};
 use crate::okta::reply;
@@ -118,7 +119,7 @@ impl Contract for Registration {
         checked: okta::CHECKED,
     };
 
-    const CALLER: Caller = Caller::INLINE;
+    const CALLER: Caller = caller::INLINE;
     const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 

@@ -10,6 +10,7 @@ use serde_json::{Map as JsonMap, Value};
 
 use crate::okta;
 use crate::okta::advice;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::patch;
 use crate::okta::patch::{Draft, Misfit, Operation, Pointer};
@@ -119,7 +120,7 @@ impl Contract for Saml {
         checked: okta::CHECKED,
     };
 
-    const CALLER: Caller = Caller::INLINE;
+    const CALLER: Caller = caller::INLINE;
     const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 

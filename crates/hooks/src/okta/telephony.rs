@@ -13,6 +13,7 @@ use crate::lenient;
 use crate::lenient::{Path, Text};
 use crate::okta;
 use crate::okta::advice;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::request;
 use crate::okta::request::{Call, Payload};
@@ -139,7 +140,7 @@ impl Contract for Telephony {
         (`/api/internal/…/generatePreview`), so it is recognised: it is answered, `request.preview` is true, and nothing \
         acts; `send` sends nothing, and the answer is that for when its first connector takes the code. For anything else \
         give the route a `preview_path`, or a header with `preview = \"header:x-hookgate-preview\"`.";
-    const CALLER: Caller = Caller { needs_secret: true, ..Caller::INLINE };
+    const CALLER: Caller = caller::TELEPHONY;
 
     const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;

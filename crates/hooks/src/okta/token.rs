@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::lenient::Attributes;
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::patch;
 use crate::okta::patch::{Draft, Misfit, Op, Operation, Pointer};
@@ -86,7 +87,7 @@ impl Contract for Token {
         checked: okta::CHECKED,
     };
 
-    const CALLER: Caller = Caller::INLINE;
+    const CALLER: Caller = caller::TOKEN;
     const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map as JsonMap, Value};
 
 use crate::okta;
+use crate::okta::caller;
 use crate::okta::judge;
 use crate::okta::profile;
 use crate::okta::reply;
@@ -80,7 +81,7 @@ impl Contract for UserImport {
         checked: okta::CHECKED,
     };
 
-    const CALLER: Caller = Caller::INLINE;
+    const CALLER: Caller = caller::INLINE;
     const HANDSHAKE: Handshake = okta::NEVER_VERIFIED;
     const RECORDED: &'static RecordedParts = &recorded::RECORDED;
 

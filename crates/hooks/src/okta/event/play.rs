@@ -27,9 +27,15 @@ pub(super) fn retype(event: &mut Value, kind: &str) {
     }
 }
 
-/// A call as the preview in Okta's console makes it (contract: event hooks, section 8): almost nothing is in it, its id is
+/// A call as the preview in Okta's console makes it (contract: event hooks, section 8): almost nothing is in it, its ids are
 /// random and its times have six digits.
-pub(super) fn preview(event: &mut Value) {
+pub(in crate::okta) fn preview(call: &mut Value, now: Timestamp) {
+    call["eventTime"] = json!(format!("{now:.6}"));
+    let events = call.pointer_mut("/data/events").and_then(Value::as_array_mut);
+    events.into_iter().flatten().filter(|event| event.is_object()).for_each(preview_event);
+}
+
+fn preview_event(event: &mut Value) {
     for member in ["actor", "target", "debugContext", "securityContext"] {
         event[member] = Value::Null;
     }
