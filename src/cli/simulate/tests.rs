@@ -29,7 +29,7 @@ impl Contract for AcmeHook {
     const REQUEST: &'static str = "AcmeCall";
     const ABOUT: &'static str = "Acme asks.";
     const SILENCE: &'static str = "Acme goes on";
-    const SAMPLES: &'static [Sample] = &[];
+    const SAMPLES: &'static [Sample] = &[Sample { name: "call", request: r#"{"id": "1"}"#, script: "", reply: "" }];
     const PROVIDER: Provider = Provider { fails: "open", user_sees: "Nothing.", limits: &[], checked: "never" };
     const CALLER: Caller = ACME;
     type Request = ();
