@@ -21,6 +21,7 @@ use hookgate_model::decision::{Capture, Kept, Record};
 
 pub mod archive;
 pub mod backups;
+pub mod claimant;
 pub mod clock;
 pub mod open;
 mod operating;
@@ -79,24 +80,25 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// Leases jobs that are due, at most as many of each lane as asked for, oldest first. Suspects are left out, see
+    /// Leases jobs that are due to the claimant that opened the store, at most as many of each lane as asked for, oldest first. Suspects are left out, see
     /// [`Store::claim_suspect`]. Those that the asker still works on, `held`, are never given out again, however long ago
     /// their lease ended: it is extended instead.
     async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError>;
 
     /// Leases one suspect of these lanes: of those that are due, the one that has been for longest. A suspect is a job that was
-    /// in work when a process died. Whoever claims it promises that no other job is in work until it is settled: if the process
-    /// dies meanwhile, it was this one that was worked on.
+    /// in work when a process died. Whoever claims it promises to have no other job in work until it is settled: if the process
+    /// dies meanwhile, it was this one that was worked on. Jobs of other claimants are not concerned.
     async fn claim_suspect(&self, lanes: Vec<Arc<str>>, lease: Duration) -> Result<Option<Leased>, StoreError>;
 
     /// Gives back jobs whose tries do not come to an end because the process stops in good order. The tries are recorded as
     /// lost, the jobs are due at once, and none of them is under more suspicion than before.
     async fn abandon(&self, held: Vec<Token>) -> Result<(), StoreError>;
 
-    /// Extends leases; gives those back that are still held.
+    /// Extends leases; gives those back that this claimant still holds.
     async fn renew(&self, held: Vec<Token>, lease: Duration) -> Result<Vec<Token>, StoreError>;
 
-    /// Ends a try: its record, the job's next state, and the jobs that it made, all at once.
+    /// Ends a try: its record, the job's next state, and the jobs that it made, all at once. [`Settled::LostLease`] where this
+    /// claimant does not hold the job: its lease ran out and another one took it, or a later start of the same claimant voided it.
     async fn settle(&self, token: Token, attempt: Attempt, end: End) -> Result<Settled, StoreError>;
 
     /// Takes a step in the small state of scripts, and answers it. Steps that ask at once are taken one after the other. A

@@ -42,16 +42,17 @@ use crate::StoreError;
 use crate::Token;
 use crate::archive::Archive;
 use crate::backups::Backups;
+use crate::claimant::Claimant;
 use crate::clock::Clock;
 use crate::open::OpenError;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::numbers::Numbers;
 use crate::sqlite::place::Lock;
 use crate::sqlite::place::Place;
 use crate::sqlite::queue::Line;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::wait::Forgo;
 use crate::sqlite::wait::wait;
-use crate::sqlite::work::Numbers;
 use crate::sqlite::work::Task;
 use crate::sqlite::work::Tx;
 use crate::sqlite::work::Undo;
@@ -80,6 +81,7 @@ mod health;
 mod jobs;
 mod list;
 mod log;
+mod numbers;
 mod operate;
 mod pace;
 mod place;
@@ -100,11 +102,13 @@ mod writer;
 pub struct Options {
     /// Whose time it is.
     pub clock: Arc<Clock>,
+    /// Who claims jobs.
+    pub claimant: Claimant,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(Clock::start()) }
+        Self { clock: Arc::new(Clock::start()), claimant: Claimant::only() }
     }
 }
 
@@ -126,20 +130,37 @@ pub struct Sqlite {
     counted: Mutex<Option<(Instant, Health)>>,
 }
 
+/// Who opened it.
+enum Opener {
+    /// A gateway, and the lock that it holds.
+    Gateway(Numbers, Option<Lock>),
+    Operator,
+}
+
 impl Sqlite {
-    /// Opens the store of a gateway. The folder and the file are made if they are not there. Leases of an earlier process
-    /// are void from now on, and what it left running waits.
+    /// Opens the store of a gateway. The folder and the file are made if they are not there. Leases of an earlier start of the
+    /// same claimant are void from now on, and what it left running waits.
     pub fn open(file: &Path, options: Options) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { file: file.to_owned(), error };
         place::make(file).map_err(io)?;
         let file = &place::real(file).map_err(io)?;
         let lock = place::lock(file)?;
+        Self::open_at(file, &options, Some(lock))
+    }
+
+    /// Opens a store once more that a gateway uses, as a second gateway: what the contract asks of stores that several may use.
+    #[cfg(test)]
+    fn open_beside(file: &Path, options: &Options) -> Result<Self, OpenError> {
+        Self::open_at(file, options, None)
+    }
+
+    fn open_at(file: &Path, options: &Options, lock: Option<Lock>) -> Result<Self, OpenError> {
         let mut db = connect::writer(file)?;
         connect::migrate(&mut db, file)?;
         let now = options.clock.now();
-        let recovered = recover::recover(&mut db, now);
+        let recovered = recover::recover(&mut db, &options.claimant, now);
         let numbers = recovered.map_err(|error| fault::unopened(file, error))?;
-        Self::start(file, options.clock, db, numbers, Some(lock))
+        Self::start(file, Arc::clone(&options.clock), db, Opener::Gateway(numbers, lock))
     }
 
     /// Opens a store that is there, beside the gateway that may use it: to look, to operate, to back up. It takes no jobs
@@ -153,16 +174,15 @@ impl Sqlite {
         connect::expect_current(&seen, file)?;
         drop(seen);
         let db = connect::writer(file)?;
-        Self::start(file, Arc::new(Clock::start()), db, Numbers::default(), None)
+        Self::start(file, Arc::new(Clock::start()), db, Opener::Operator)
     }
 
-    fn start(
-        file: &Path,
-        clock: Arc<Clock>,
-        mut db: rusqlite::Connection,
-        numbers: Numbers,
-        lock: Option<Lock>,
-    ) -> Result<Self, OpenError> {
+    fn start(file: &Path, clock: Arc<Clock>, mut db: rusqlite::Connection, opener: Opener) -> Result<Self, OpenError> {
+        let is_gateway = matches!(opener, Opener::Gateway(..));
+        let (numbers, lock) = match opener {
+            Opener::Gateway(numbers, lock) => (numbers, lock),
+            Opener::Operator => Default::default(),
+        };
         let io = |error| OpenError::Io { file: file.to_owned(), error };
         let shared = Arc::new(Shared::default());
         let writer = Writer {
@@ -172,12 +192,12 @@ impl Sqlite {
             watch: log::watch(&mut db, file, lock.as_ref().and_then(Lock::header))?,
             numbers,
             state: State::Open(db),
-            time_kept: lock.is_some().then(|| clock.now()),
+            time_kept: is_gateway.then(|| clock.now()),
             unwanted: Vec::new(),
         };
         let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(io)?;
         let (people, calls) = (Readers::for_people(file).map_err(io)?, Readers::for_calls(file).map_err(io)?);
-        let (file, writer, is_gateway) = (file.to_owned(), Mutex::new(Some(writer)), lock.is_some());
+        let (file, writer) = (file.to_owned(), Mutex::new(Some(writer)));
         let (lock, counted) = (Mutex::new(lock), Mutex::default());
         Ok(Self { file, clock, shared, people, calls, writer, is_gateway, lock, counted })
     }

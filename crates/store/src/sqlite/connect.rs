@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("deaths.sql"),
     include_str!("order.sql"),
     include_str!("ends.sql"),
+    include_str!("claimant.sql"),
 ];
 
 /// How many prepared statements a connection keeps.

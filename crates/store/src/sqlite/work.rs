@@ -1,6 +1,5 @@
 //! A piece of work for the writer: what it does inside a transaction, and who hears of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
@@ -12,34 +11,13 @@ use tokio::sync::oneshot;
 use crate::Millis;
 use crate::StoreError;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::numbers::Numbers;
 
 /// The transaction that work is done in.
 pub(super) struct Tx<'a> {
     pub(super) db: &'a Connection,
     pub(super) now: Millis,
     pub(super) numbers: &'a mut Numbers,
-}
-
-/// The next numbers, and those of the lanes. Numbers that a transaction took and did not keep are never given again.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    pub(super) event: i64,
-    pub(super) job: i64,
-    pub(super) claim: i64,
-    pub(super) lanes: HashMap<Arc<str>, i64>,
-}
-
-impl Numbers {
-    /// Forgets what a transaction that was not kept may have brought in.
-    pub(super) fn forget(&mut self) {
-        self.lanes.clear();
-    }
-}
-
-/// The next number of a counter.
-pub(super) fn next(counter: &mut i64) -> i64 {
-    *counter += 1;
-    *counter
 }
 
 impl Tx<'_> {

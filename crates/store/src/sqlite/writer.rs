@@ -23,12 +23,13 @@ use crate::sqlite::fault::Remedy;
 use crate::sqlite::header;
 use crate::sqlite::log;
 use crate::sqlite::log::LogWatch;
+use crate::sqlite::numbers;
+use crate::sqlite::numbers::Numbers;
 use crate::sqlite::pace::Pace;
 use crate::sqlite::place;
 use crate::sqlite::place::Place;
 use crate::sqlite::queue::Next;
 use crate::sqlite::queue::Queue;
-use crate::sqlite::work::Numbers;
 use crate::sqlite::work::TakeBack;
 use crate::sqlite::work::Tx;
 use crate::sqlite::work::Work;
@@ -178,6 +179,7 @@ impl Writer {
         self.shared.pace.wait();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.shared.pace.write();
+        tx.numbers.catch_up(db)?;
         for take_back in &mut self.unwanted {
             if let Err(error) = in_savepoint(&mut tx, take_back)? {
                 tracing::error!(%error, "actions of a call that was answered without them were not taken back");
@@ -331,11 +333,8 @@ fn in_savepoint(
 
 /// Keeps the time, and how far the numbers have come.
 pub(super) fn keep_time(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let mut keep = tx.db.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
-    keep.execute(("time", tx.now.to_string()))?;
-    keep.execute(("last event", tx.numbers.event.to_string()))?;
-    keep.execute(("last job", tx.numbers.job.to_string()))?;
-    Ok(())
+    numbers::keep(tx.db, "time", tx.now)?;
+    tx.numbers.write(tx.db)
 }
 
 /// Checkpoints are made as a part of commits, where nobody can end the process just then; so a process that is armed for it

@@ -24,7 +24,7 @@ impl Times {
 
     fn open(folder: &TempDir, time: i64) -> (Arc<Clock>, Sqlite) {
         let clock = Arc::new(Clock::at(time));
-        let options = Options { clock: Arc::clone(&clock) };
+        let options = Options { clock: Arc::clone(&clock), ..Options::default() };
         (clock, Sqlite::open(&folder.path().join("data/hookgate.db"), options).unwrap())
     }
 
@@ -183,7 +183,7 @@ async fn a_store_of_an_earlier_version_keeps_its_dead_letters() {
     let db = rusqlite::Connection::open(&file).unwrap();
     // As the version before left it.
     db.execute_batch(
-        "DROP INDEX event_received; DROP INDEX job_ahead; ALTER TABLE job DROP COLUMN ended; PRAGMA user_version = 5;
+        "DROP TABLE claimant; DROP INDEX event_received; DROP INDEX job_ahead; ALTER TABLE job DROP COLUMN ended; PRAGMA user_version = 5;
          UPDATE attempt SET started = 1700000000000, took_ms = 500;",
     )
     .unwrap();
