@@ -23,6 +23,7 @@ use crate::Share;
 use crate::Store;
 use crate::Token;
 
+pub(crate) mod answers;
 pub(crate) mod archive;
 pub(crate) mod claimants;
 pub(crate) mod deadlines;

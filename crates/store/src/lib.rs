@@ -14,11 +14,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::answer::OneTimeAnswer;
 use crate::archive::Archive;
 use crate::backups::Backups;
 use hookgate_model::decision;
 use hookgate_model::decision::{Capture, Kept, Record};
 
+pub mod answer;
 pub mod archive;
 pub mod backups;
 pub mod claimant;
@@ -68,6 +70,19 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Late`] where it is not kept by [`Intake::until`], at most [`GRACE`] after that: nothing of it is kept, and
     /// none of its jobs is ever given out.
     async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError>;
+
+    /// What a call of this route was answered that counts once and had this key; nothing where no call had it, or its time is
+    /// over.
+    async fn answer(&self, route: &str, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// Keeps the answer to a call that counts once, with the events and jobs that the call brings, as [`Store::accept`] does:
+    /// all of it or nothing. Where the route and the key have an answer whose time is not over, nothing is kept, and that
+    /// answer is given back: of two calls at once, the first one wins. Nothing is given back where this call was the first.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] where a limit of [`OneTimeAnswer`] is exceeded. [`StoreError::Late`] as in [`Store::accept`]:
+    /// nothing of it is kept.
+    async fn keep_answer(&self, intake: Intake, answer: OneTimeAnswer) -> Result<Option<Bytes>, StoreError>;
 
     /// Whether [`Store::accept`] would refuse events that came now, because more come than it can keep. Cheap: it is asked
     /// before events are read.
@@ -132,7 +147,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// What an operator, or time, does to many jobs at once, in many short transactions. How many were changed: jobs that
     /// wait again, events (or dead jobs) that are gone, keys of the small state that are gone, events and their keys that were swept. A sweep also removes the state of
-    /// scripts whose time is over.
+    /// scripts and one-time answers whose time is over.
     async fn operate(&self, operation: Operation) -> Result<u64, StoreError>;
 
     /// How the store is and what waits in it.

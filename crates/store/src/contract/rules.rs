@@ -71,6 +71,11 @@ macro_rules! rules {
             what_is_kept_in_time_stays,
             what_waits_for_a_store_is_kept_when_it_is_free_in_time,
             a_step_that_nobody_waits_for_any_more_is_not_taken,
+            an_answer_is_kept_with_its_jobs_and_outlives_the_process,
+            of_two_answers_at_once_the_first_is_kept,
+            an_answer_that_is_late_is_not_kept_and_nor_are_its_jobs,
+            an_answer_ends_with_its_time,
+            answers_have_limits,
             state_outlives_the_process,
             a_dry_step_tells_and_changes_nothing,
             who_asks_again_is_answered_the_same,
@@ -104,6 +109,11 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
+pub(crate) use crate::contract::answers::{
+    an_answer_ends_with_its_time, an_answer_is_kept_with_its_jobs_and_outlives_the_process,
+    an_answer_that_is_late_is_not_kept_and_nor_are_its_jobs, answers_have_limits,
+    of_two_answers_at_once_the_first_is_kept,
+};
 pub(crate) use crate::contract::archive::{
     a_long_text_comes_back_whole, a_pin_is_set_and_ended_with_a_change, a_release_is_kept_by_its_content,
     a_release_that_comes_again_is_the_newest, changes_are_a_chain_that_outlives_the_process,

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("order.sql"),
     include_str!("ends.sql"),
     include_str!("claimant.sql"),
+    include_str!("answer.sql"),
 ];
 
 /// How many prepared statements a connection keeps.

@@ -7,6 +7,7 @@ use rusqlite::params;
 use crate::Millis;
 use crate::claimant::Claimant;
 use crate::rest_after;
+use crate::sqlite::answers;
 use crate::sqlite::gaps;
 use crate::sqlite::jobs;
 use crate::sqlite::numbers;
@@ -22,7 +23,7 @@ const SET_BACK: Millis = 60_000;
 ///   are not touched: they end with their time. The jobs of void leases wait. Each lost try is recorded, and an action is in doubt: what it wanted may have happened. One of these jobs may be why the process died,
 ///   so that each is a suspect now, and waits longer the more often this has happened ([`rest_after`]).
 /// - If the clock was set back by more than a minute, what waits is due as much earlier: nothing waits because of the clock.
-///   The state of scripts and captures are kept no longer for it, either.
+///   The state of scripts, captures and one-time answers are kept no longer for it, either.
 /// - A time in which no gateway ran is remembered ([`gaps`]).
 pub(super) fn recover(db: &mut Connection, claimant: &Claimant, now: Millis) -> rusqlite::Result<Numbers> {
     let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -39,6 +40,7 @@ pub(super) fn recover(db: &mut Connection, claimant: &Claimant, now: Millis) -> 
         tx.execute("UPDATE kv SET until = until - ?1, newest = newest - ?1", [back])?;
         tx.execute("UPDATE kv_answer SET until = until - ?1", [back])?;
         tx.execute("UPDATE capture SET until = until - ?1", [back])?;
+        answers::set_back(&tx, now)?;
     }
     for lost in [
         "SELECT id FROM job INDEXED BY job_due WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths = 0

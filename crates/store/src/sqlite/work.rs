@@ -1,5 +1,6 @@
 //! A piece of work for the writer: what it does inside a transaction, and who hears of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,8 @@ pub(super) struct Tx<'a> {
     pub(super) db: &'a Connection,
     pub(super) now: Millis,
     pub(super) numbers: &'a mut Numbers,
+    /// One-time answers of this transaction, by their number, which may be taken back after its commit.
+    pub(super) doubtful: HashMap<i64, Arc<Wanted>>,
 }
 
 impl Tx<'_> {
@@ -73,6 +76,11 @@ impl Wanted {
         self.turn(wanted::BEGUN, wanted::KEPT)
     }
 
+    /// Whether it was committed and stays. Nothing changes that any more.
+    pub(super) fn is_kept(&self) -> bool {
+        self.0.load(Ordering::Acquire) == wanted::KEPT
+    }
+
     /// For who asked: whether it is certain that the writer never begins it.
     pub(super) fn forgo(&self) -> bool {
         self.turn(wanted::YES, wanted::GIVEN_UP)
@@ -109,7 +117,7 @@ pub(super) trait Work: Send {
 }
 
 /// Answers by reading alone, or not at all.
-type Look<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<Option<T>, Fault> + Send>;
+pub(super) type Look<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<Option<T>, Fault> + Send>;
 type Run<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send>;
 pub(super) type Undo<T> = Box<dyn FnMut(&mut Tx<'_>, &T) -> Result<(), Fault> + Send>;
 

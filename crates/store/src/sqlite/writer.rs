@@ -3,6 +3,7 @@
 //! Nobody hears that something is kept before it is: after the commit, and after a look at whether the file that was
 //! written is still the one behind the path.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -172,7 +173,7 @@ impl Writer {
     /// Does a batch in one transaction. An error is one of all.
     fn transact(&mut self, batch: &mut [Box<dyn Work>]) -> Result<Vec<Outcome>, rusqlite::Error> {
         let State::Open(db) = &self.state else { return Ok(Vec::new()) };
-        let mut tx = Tx { db, now: self.clock.now(), numbers: &mut self.numbers };
+        let mut tx = Tx { db, now: self.clock.now(), numbers: &mut self.numbers, doubtful: HashMap::new() };
         if !batch.is_empty() && self.unwanted.is_empty() && look(&mut tx, batch)? {
             return Ok(vec![Ok(()); batch.len()]);
         }

@@ -116,7 +116,7 @@ async fn leases_in_a_file_of_the_version_before_are_void() {
     store.close().await.unwrap();
     rusqlite::Connection::open(at(&folder))
         .unwrap()
-        .execute_batch("DROP TABLE claimant; PRAGMA user_version = 7")
+        .execute_batch("DROP TABLE answer; DROP TABLE claimant; PRAGMA user_version = 7")
         .unwrap();
     assert!(matches!(Sqlite::attach(&at(&folder)), Err(OpenError::Older(_))));
     // Whatever the gateway of the version before was called.
