@@ -5,6 +5,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::claimant::Claimant;
+use crate::open::OpenError;
 use crate::NewEvent;
 use crate::NewJob;
 
