@@ -5,10 +5,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::claimant::Claimant;
-use crate::open::OpenError;
 use crate::NewEvent;
 use crate::NewJob;
+use crate::claimant::Claimant;
+use crate::open::OpenError;
 
 fn event(key: &str) -> NewEvent {
     let job = NewJob {
