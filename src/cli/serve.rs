@@ -61,6 +61,7 @@ use hookgate_model::suspects::Suspects;
 use hookgate_script::allocator;
 use hookgate_script::lanes::Lanes;
 use hookgate_script::stack;
+use hookgate_store::claimant::Claimant;
 use hookgate_store::clock::Clock;
 use hookgate_store::open::{self, Opener};
 
@@ -153,7 +154,7 @@ async fn serve(
         (None, Err(findings)) => return refuse(log, findings),
         (None, Ok(_)) => bail!("`store.url` names no store"),
     };
-    let store = open::open(&address, Opener::Gateway, Arc::new(Clock::start()))
+    let store = open::open(&address, Opener::Gateway(Claimant::only()), Arc::new(Clock::start()))
         .with_context(|| format!("the store `{address}` cannot be opened"))?;
     let folder = address.file().parent().unwrap_or(Path::new("."));
     // The store is open, so its folder is there and no other gateway uses it.

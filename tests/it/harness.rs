@@ -197,7 +197,7 @@ pub fn started(place: &Place, live: &Arc<Live>, metrics: &Arc<Metrics>) -> (Gate
 
 fn started_at(place: &Place, live: &Arc<Live>, metrics: &Arc<Metrics>, clock: &Arc<Clock>) -> (Gateway, Arc<Delivery>) {
     let lanes = Lanes::start().expect("threads can be started");
-    let options = Options { clock: clock.clone() };
+    let options = Options { clock: clock.clone(), ..Options::default() };
     let store = Arc::new(Sqlite::open(&place.root.join("data/hookgate.db"), options).expect("a store can be made"));
     let records = recorder(store.clone(), metrics, place);
     let delivery = Delivery::new(store, live.clone(), lanes.clone(), metrics.clone(), records);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hookgate_connectors::What;
 use hookgate_engine::delivery::Delivery;
 use hookgate_engine::delivery::reconcile;
@@ -15,6 +16,7 @@ use hookgate_engine::release::live::Reloaded;
 use hookgate_model::decision;
 use hookgate_model::decision::{Capture, Kept, Record};
 use hookgate_script::lanes::Lanes;
+use hookgate_store::answer::OneTimeAnswer;
 use hookgate_store::archive::Archive;
 use hookgate_store::backups::Backups;
 use hookgate_store::{
@@ -364,6 +366,12 @@ impl Store for Full {
     async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError> {
         let room = self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |room| room.checked_sub(1));
         if room.is_ok() { self.store.accept(intake).await } else { Err(StoreError::Full) }
+    }
+    async fn answer(&self, route: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        self.store.answer(route, key).await
+    }
+    async fn keep_answer(&self, intake: Intake, answer: OneTimeAnswer) -> Result<Option<Bytes>, StoreError> {
+        self.store.keep_answer(intake, answer).await
     }
     async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError> {
         self.store.claim(shares, held, lease).await

@@ -43,6 +43,7 @@ pub mod okta_log;
 pub mod pagerduty;
 pub mod predicate;
 pub mod proxy;
+pub mod rate_limit;
 pub mod redact;
 pub mod servicenow;
 pub mod setting;

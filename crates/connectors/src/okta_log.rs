@@ -17,14 +17,14 @@ use crate::client::{Answer, Client, Outgoing};
 use crate::egress;
 use crate::log::{EventLog, From, Page, Reading};
 use crate::okta_log::access::{Access, Shown, Written};
-use crate::okta_log::share::Share;
+use crate::rate_limit;
+use crate::rate_limit::Share;
 use crate::setup::{Problem, Setup};
 use crate::{Trouble, What};
 use hookgate_model::secret::{Ring, SecretSource};
 
 pub(crate) mod access;
 mod filter;
-pub(crate) mod share;
 #[cfg(test)]
 mod tests;
 
@@ -154,7 +154,9 @@ impl SystemLog {
         let status = answer.status;
         let what = match status {
             429 => {
-                let wait = share::until_reset(&answer.headers).or(answer.retry_after).unwrap_or(share::UNKNOWN_RESET);
+                let wait = rate_limit::until_reset(&answer.headers)
+                    .or(answer.retry_after)
+                    .unwrap_or(rate_limit::UNKNOWN_RESET);
                 What::NotDelivered { retry_after: Some(wait) }
             }
             408 | 500.. => What::NotDelivered { retry_after: answer.retry_after },

@@ -44,8 +44,9 @@ pub enum Ask {
     Bind { dn: String, password: Secret },
     /// `ldap(…).search`: the answer is an array of `{ dn, attributes: { name: [value, …] } }`.
     Search { base: String, filter: String, attributes: Vec<String> },
-    /// `okta(…)`: an object as the provider has it, an array of them, or `null` if there is none.
-    Directory(Directory),
+    /// `okta(…)`, and what other directories are called: an object as the provider has it, an array of them, or `null` if there
+    /// is none. `family` is the word that the script used, or [`ANY_DIRECTORY`].
+    Directory { family: &'static str, asked: Directory },
     /// `kv`: see [`Kv`].
     Kv(Kv),
 }
@@ -60,6 +61,9 @@ pub enum Take {
     /// The first column of the first row, or `null`.
     Value,
 }
+
+/// The family of a question to a directory, whichever the connector is.
+pub const ANY_DIRECTORY: &str = "directory";
 
 /// What is asked of a directory of users. Ids are the provider's; a user may also be named by login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +148,7 @@ impl Question {
             Ask::Bind { dn, .. } => format!("bind {dn}"),
             Ask::Search { base, filter, .. } if base.is_empty() => format!("search {filter}"),
             Ask::Search { base, filter, .. } => format!("search {base} {filter}"),
-            Ask::Directory(asked) => asked.words(),
+            Ask::Directory { asked, .. } => asked.words(),
             Ask::Kv(step) => format!("{} {}", step.name(), step.key()),
         }
     }
@@ -154,7 +158,7 @@ impl Question {
         let words = self.words();
         match &self.ask {
             Ask::Verify(_) | Ask::Bind { .. } | Ask::Kv(_) => None,
-            Ask::Http { body: None, .. } | Ask::Directory(_) => Some(words),
+            Ask::Http { body: None, .. } | Ask::Directory { .. } => Some(words),
             Ask::Http { body: Some(body), .. } => Some(format!("{words}\n{body}")),
             Ask::Sql { take, parameters, .. } => {
                 Some(format!("{take:?} {words}\n{}", Value::from(parameters.as_slice())))
@@ -171,7 +175,7 @@ impl Question {
             Ask::Http { path, body } => (body.is_some(), kind_of_path(path)).hash(&mut hasher),
             Ask::Sql { statement, .. } => statement.hash(&mut hasher),
             Ask::Search { base, .. } => ("search", base).hash(&mut hasher),
-            Ask::Directory(asked) => std::mem::discriminant(asked).hash(&mut hasher),
+            Ask::Directory { asked, .. } => std::mem::discriminant(asked).hash(&mut hasher),
             other => std::mem::discriminant(other).hash(&mut hasher),
         }
         hasher.finish()
@@ -210,7 +214,7 @@ impl Question {
             Ask::Http { .. } | Ask::Verify(_) => "http",
             Ask::Sql { .. } => "sql",
             Ask::Bind { .. } | Ask::Search { .. } => "ldap",
-            Ask::Directory(_) => "okta",
+            Ask::Directory { family, .. } => family,
             Ask::Kv(_) => KV,
         }
     }

@@ -1,6 +1,7 @@
 //! What every store must do, whatever keeps it: named rules, and sequences of steps compared with a model that is obviously
 //! right. A store passes when `rules!`, [`sequences::agree`] and [`state::agree`] do. It knows no store but through the trait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,7 +23,9 @@ use crate::Share;
 use crate::Store;
 use crate::Token;
 
+pub(crate) mod answers;
 pub(crate) mod archive;
+pub(crate) mod claimants;
 pub(crate) mod deadlines;
 pub(crate) mod decisions;
 pub(crate) mod model;
@@ -42,7 +45,14 @@ pub(crate) trait Stand: Send {
 
     /// Ends the process as `kill -9` does, and starts another one.
     async fn crash(&mut self);
+
+    /// Opens the same database once more beside those that have it open: for another gateway, or for the next start of one
+    /// whose process ended. [`FIRST`] is the gateway of [`Stand::store`].
+    async fn open_again(&mut self, instance: &str) -> Arc<dyn Store>;
 }
+
+/// The gateway that a stand begins with.
+pub(crate) const FIRST: &str = "the first gateway";
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 

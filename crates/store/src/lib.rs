@@ -14,13 +14,16 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::answer::OneTimeAnswer;
 use crate::archive::Archive;
 use crate::backups::Backups;
 use hookgate_model::decision;
 use hookgate_model::decision::{Capture, Kept, Record};
 
+pub mod answer;
 pub mod archive;
 pub mod backups;
+pub mod claimant;
 pub mod clock;
 pub mod open;
 mod operating;
@@ -68,6 +71,19 @@ pub trait Store: Send + Sync + 'static {
     /// none of its jobs is ever given out.
     async fn accept(&self, intake: Intake) -> Result<Vec<Accepted>, StoreError>;
 
+    /// What a call of this route was answered that counts once and had this key; nothing where no call had it, or its time is
+    /// over.
+    async fn answer(&self, route: &str, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// Keeps the answer to a call that counts once, with the events and jobs that the call brings, as [`Store::accept`] does:
+    /// all of it or nothing. Where the route and the key have an answer whose time is not over, nothing is kept, and that
+    /// answer is given back: of two calls at once, the first one wins. Nothing is given back where this call was the first.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] where a limit of [`OneTimeAnswer`] is exceeded. [`StoreError::Late`] as in [`Store::accept`]:
+    /// nothing of it is kept.
+    async fn keep_answer(&self, intake: Intake, answer: OneTimeAnswer) -> Result<Option<Bytes>, StoreError>;
+
     /// Whether [`Store::accept`] would refuse events that came now, because more come than it can keep. Cheap: it is asked
     /// before events are read.
     fn is_crowded(&self) -> bool {
@@ -79,24 +95,25 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// Leases jobs that are due, at most as many of each lane as asked for, oldest first. Suspects are left out, see
+    /// Leases jobs that are due to the claimant that opened the store, at most as many of each lane as asked for, oldest first. Suspects are left out, see
     /// [`Store::claim_suspect`]. Those that the asker still works on, `held`, are never given out again, however long ago
     /// their lease ended: it is extended instead.
     async fn claim(&self, shares: Vec<Share>, held: Vec<Token>, lease: Duration) -> Result<Claimed, StoreError>;
 
     /// Leases one suspect of these lanes: of those that are due, the one that has been for longest. A suspect is a job that was
-    /// in work when a process died. Whoever claims it promises that no other job is in work until it is settled: if the process
-    /// dies meanwhile, it was this one that was worked on.
+    /// in work when a process died. Whoever claims it promises to have no other job in work until it is settled: if the process
+    /// dies meanwhile, it was this one that was worked on. Jobs of other claimants are not concerned.
     async fn claim_suspect(&self, lanes: Vec<Arc<str>>, lease: Duration) -> Result<Option<Leased>, StoreError>;
 
     /// Gives back jobs whose tries do not come to an end because the process stops in good order. The tries are recorded as
     /// lost, the jobs are due at once, and none of them is under more suspicion than before.
     async fn abandon(&self, held: Vec<Token>) -> Result<(), StoreError>;
 
-    /// Extends leases; gives those back that are still held.
+    /// Extends leases; gives those back that this claimant still holds.
     async fn renew(&self, held: Vec<Token>, lease: Duration) -> Result<Vec<Token>, StoreError>;
 
-    /// Ends a try: its record, the job's next state, and the jobs that it made, all at once.
+    /// Ends a try: its record, the job's next state, and the jobs that it made, all at once. [`Settled::LostLease`] where this
+    /// claimant does not hold the job: its lease ran out and another one took it, or a later start of the same claimant voided it.
     async fn settle(&self, token: Token, attempt: Attempt, end: End) -> Result<Settled, StoreError>;
 
     /// Takes a step in the small state of scripts, and answers it. Steps that ask at once are taken one after the other. A
@@ -130,7 +147,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// What an operator, or time, does to many jobs at once, in many short transactions. How many were changed: jobs that
     /// wait again, events (or dead jobs) that are gone, keys of the small state that are gone, events and their keys that were swept. A sweep also removes the state of
-    /// scripts whose time is over.
+    /// scripts and one-time answers whose time is over.
     async fn operate(&self, operation: Operation) -> Result<u64, StoreError>;
 
     /// How the store is and what waits in it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Store;
+use crate::claimant::Claimant;
 use crate::clock::Clock;
 use crate::sqlite::{Options, Sqlite};
 
@@ -83,11 +84,11 @@ impl fmt::Display for StoreAddress {
 }
 
 /// Who opens a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opener {
-    /// The gateway, of which there is one. The store is made if it is not there. Leases of an earlier process are void from
-    /// then on.
-    Gateway,
+    /// A gateway, which claims jobs as this one. The store is made if it is not there. Leases of an earlier start of the same
+    /// claimant are void from then on. The embedded store has one gateway at a time, which is [`Claimant::only`].
+    Gateway(Claimant),
     /// An operator, beside the gateway that may use it: to look, to operate, to back up. Takes no jobs and keeps no events.
     Operator,
 }
@@ -98,7 +99,7 @@ pub enum Opener {
 /// It cannot be used, another gateway uses it, or there is none and the opener is an operator.
 pub fn open(address: &StoreAddress, opener: Opener, clock: Arc<Clock>) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match opener {
-        Opener::Gateway => Arc::new(Sqlite::open(&address.file, Options { clock })?),
+        Opener::Gateway(claimant) => Arc::new(Sqlite::open(&address.file, Options { clock, claimant })?),
         Opener::Operator => Arc::new(Sqlite::attach(&address.file)?),
     })
 }

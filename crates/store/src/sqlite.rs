@@ -7,7 +7,6 @@
 //! It never weakens a sync, and answers nothing as kept that is not: see `writer` for a full disk, a file system that can
 //! only be read, a file that was replaced, and a disk that fails.
 
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -40,25 +40,21 @@ use crate::Step;
 use crate::Store;
 use crate::StoreError;
 use crate::Token;
+use crate::answer::OneTimeAnswer;
 use crate::archive::Archive;
 use crate::backups::Backups;
 use crate::clock::Clock;
-use crate::open::OpenError;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::place::Lock;
-use crate::sqlite::place::Place;
 use crate::sqlite::queue::Line;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::wait::Forgo;
 use crate::sqlite::wait::wait;
-use crate::sqlite::work::Numbers;
 use crate::sqlite::work::Task;
 use crate::sqlite::work::Tx;
 use crate::sqlite::work::Undo;
 use crate::sqlite::work::Wanted;
 use crate::sqlite::writer::Shared;
-use crate::sqlite::writer::State;
-use crate::sqlite::writer::Writer;
 use hookgate_model::decision;
 use hookgate_model::decision::Capture;
 use hookgate_model::decision::Kept;
@@ -66,6 +62,7 @@ use hookgate_model::decision::Record;
 use hookgate_model::failpoint;
 
 mod accept;
+mod answers;
 mod archive;
 mod backup;
 mod changes;
@@ -80,6 +77,8 @@ mod health;
 mod jobs;
 mod list;
 mod log;
+mod numbers;
+mod opening;
 mod operate;
 mod pace;
 mod place;
@@ -95,18 +94,7 @@ mod wait;
 mod work;
 mod writer;
 
-/// What may be chosen.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Whose time it is.
-    pub clock: Arc<Clock>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { clock: Arc::new(Clock::start()) }
-    }
-}
+pub use crate::sqlite::opening::Options;
 
 /// The embedded store. Dropping it ends what waits, and closes the file.
 pub struct Sqlite {
@@ -127,61 +115,6 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the store of a gateway. The folder and the file are made if they are not there. Leases of an earlier process
-    /// are void from now on, and what it left running waits.
-    pub fn open(file: &Path, options: Options) -> Result<Self, OpenError> {
-        let io = |error| OpenError::Io { file: file.to_owned(), error };
-        place::make(file).map_err(io)?;
-        let file = &place::real(file).map_err(io)?;
-        let lock = place::lock(file)?;
-        let mut db = connect::writer(file)?;
-        connect::migrate(&mut db, file)?;
-        let now = options.clock.now();
-        let recovered = recover::recover(&mut db, now);
-        let numbers = recovered.map_err(|error| fault::unopened(file, error))?;
-        Self::start(file, options.clock, db, numbers, Some(lock))
-    }
-
-    /// Opens a store that is there, beside the gateway that may use it: to look, to operate, to back up. It takes no jobs
-    /// and keeps no events.
-    pub fn attach(file: &Path) -> Result<Self, OpenError> {
-        if !file.is_file() {
-            return Err(OpenError::Missing(file.to_owned()));
-        }
-        let file = &place::real(file).map_err(|error| OpenError::Io { file: file.to_owned(), error })?;
-        let seen = connect::reader(file).map_err(|error| fault::unopened(file, error))?;
-        connect::expect_current(&seen, file)?;
-        drop(seen);
-        let db = connect::writer(file)?;
-        Self::start(file, Arc::new(Clock::start()), db, Numbers::default(), None)
-    }
-
-    fn start(
-        file: &Path,
-        clock: Arc<Clock>,
-        mut db: rusqlite::Connection,
-        numbers: Numbers,
-        lock: Option<Lock>,
-    ) -> Result<Self, OpenError> {
-        let io = |error| OpenError::Io { file: file.to_owned(), error };
-        let shared = Arc::new(Shared::default());
-        let writer = Writer {
-            shared: Arc::clone(&shared),
-            clock: Arc::clone(&clock),
-            place: Place::note(file).map_err(io)?,
-            watch: log::watch(&mut db, file, lock.as_ref().and_then(Lock::header))?,
-            numbers,
-            state: State::Open(db),
-            time_kept: lock.is_some().then(|| clock.now()),
-            unwanted: Vec::new(),
-        };
-        let writer = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run()).map_err(io)?;
-        let (people, calls) = (Readers::for_people(file).map_err(io)?, Readers::for_calls(file).map_err(io)?);
-        let (file, writer, is_gateway) = (file.to_owned(), Mutex::new(Some(writer)), lock.is_some());
-        let (lock, counted) = (Mutex::new(lock), Mutex::default());
-        Ok(Self { file, clock, shared, people, calls, writer, is_gateway, lock, counted })
-    }
-
     /// The time of the store, which a test may set forward.
     pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
@@ -237,6 +170,16 @@ impl Store for Sqlite {
         };
         self.shared.queue.push(Line::Arrival, Box::new(task))?;
         wait(answer, Forgo(wanted), until).await
+    }
+
+    async fn answer(&self, route: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        self.as_gateway()?;
+        self.find_answer(route, key).await
+    }
+
+    async fn keep_answer(&self, intake: Intake, answer: OneTimeAnswer) -> Result<Option<Bytes>, StoreError> {
+        self.as_gateway()?;
+        self.keep_one_time(intake, answer).await
     }
 
     fn is_crowded(&self) -> bool {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::client::Answer;
 use crate::oauth::{Grant, Proof};
-use crate::okta_log::share;
+use crate::rate_limit;
 use crate::redact::Redact;
 use crate::unsent::Unsent;
 use hookgate_model::question::Reason;
@@ -35,9 +35,9 @@ pub(super) fn of(grant: &Grant, answer: &Answer, redact: &Redact) -> Unsent {
     let said = if said.is_empty() { String::new() } else { format!(" (it said: {said})") };
     let message =
         format!("{} answered {}{told} when it was asked for a token: {advice}{said}", grant.giver, answer.status);
-    let reset = || share::until_reset(&answer.headers);
+    let reset = || rate_limit::until_reset(&answer.headers);
     let retry_after = match reason {
-        Reason::Limited => Some(answer.retry_after.or_else(reset).unwrap_or(share::UNKNOWN_RESET)),
+        Reason::Limited => Some(answer.retry_after.or_else(reset).unwrap_or(rate_limit::UNKNOWN_RESET)),
         _ => answer.retry_after,
     };
     Unsent { reason, status: Some(answer.status), retry_after, message }

@@ -8,7 +8,7 @@ use crate::okta::KIND;
 use crate::okta::org::{Family, MAX_ANSWER_BYTES, Org, is_okta, segment};
 use crate::okta_log;
 use hookgate_model::question::digits;
-use hookgate_model::question::{Ask, Directory, Question, Reason, Trouble};
+use hookgate_model::question::{ANY_DIRECTORY, Ask, Directory, Question, Reason, Trouble};
 
 /// What an administrator needs at least whose token reads.
 pub(super) const ROLE: &str = "Read Only";
@@ -29,8 +29,9 @@ struct Request {
 }
 
 pub(super) async fn answer(org: &Org, question: &Question) -> Result<Value, Trouble> {
-    let Ask::Directory(asked) = &question.ask else {
-        return Err(question.not_for(KIND.name));
+    let asked = match &question.ask {
+        Ask::Directory { family, asked } if [KIND.name, ANY_DIRECTORY].contains(family) => asked,
+        _ => return Err(question.not_for(KIND.name)),
     };
     let request = request(asked).map_err(|text| Trouble::new(Reason::Rejected, text))?;
     let answer = org.look(&request.path, request.family).await?;

@@ -14,8 +14,8 @@ use url::Url;
 
 use crate::client::{Answer, Client, Outgoing};
 use crate::okta_log::access::{Access, Shown};
-use crate::okta_log::share;
-use crate::okta_log::share::Share;
+use crate::rate_limit;
+use crate::rate_limit::Share;
 use crate::redact::Redact;
 use crate::unsent::Unsent;
 use crate::{Order, Trouble, What};
@@ -209,7 +209,7 @@ impl Org {
 
 /// How long a 429 asks us to rest.
 fn wait(answer: &Answer) -> Duration {
-    share::until_reset(&answer.headers).or(answer.retry_after).unwrap_or(UNSAID_REST)
+    rate_limit::until_reset(&answer.headers).or(answer.retry_after).unwrap_or(UNSAID_REST)
 }
 
 fn with(request: &Outgoing, shown: &Shown) -> Outgoing {

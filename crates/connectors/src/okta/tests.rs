@@ -10,7 +10,7 @@ use super::*;
 use crate::tests::{Server, Then, hasty, order, response, try_made};
 use crate::{Done, What};
 use hookgate_model::command::Account;
-use hookgate_model::question::{Ask, Directory, Reason};
+use hookgate_model::question::{ANY_DIRECTORY, Ask, Directory, Reason};
 
 const PATIENT: Duration = Duration::from_secs(20);
 
@@ -37,7 +37,7 @@ fn gone() -> Then {
 }
 
 async fn ask(connector: &dyn Connector, asked: Directory) -> Result<Value, Trouble> {
-    connector.look_up(&Question { connector: "org".to_owned(), ask: Ask::Directory(asked) }).await
+    connector.look_up(&Question { connector: "org".to_owned(), ask: Ask::Directory { family: "okta", asked } }).await
 }
 
 fn user(id: &str) -> Directory {
@@ -68,6 +68,20 @@ async fn each_question_is_one_request() {
         assert_eq!(lines(&server), [line]);
         assert!(server.seen()[0].contains("authorization: SSWS canary-7f3a"));
     }
+}
+
+#[tokio::test]
+async fn a_question_to_another_directory_is_refused_and_one_to_any_is_answered() {
+    let (folder, server) = (folder(), Server::new([say("200 OK", "", &json!({ "id": "00u7" }))]).await);
+    let org = org(&folder, &server, PATIENT);
+    let of = |family| Question { connector: "org".to_owned(), ask: Ask::Directory { family, asked: user("00u7") } };
+    let refused = org.look_up(&of("entra")).await.expect_err("it is no such directory");
+    assert_eq!(
+        (refused.reason, &*refused.message),
+        (Reason::Rejected, "a connector of kind `okta` answers no `entra`")
+    );
+    assert!(server.seen().is_empty());
+    assert_eq!(org.look_up(&of(ANY_DIRECTORY)).await, Ok(json!({ "id": "00u7" })));
 }
 
 #[tokio::test]

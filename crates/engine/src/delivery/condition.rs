@@ -9,7 +9,7 @@ use crate::delivery::work::{Next, Verdict};
 use crate::release::Release;
 use hookgate_connectors::time_limit::within;
 use hookgate_model::command::{Action, GONE};
-use hookgate_model::question::{Ask, Directory, Question, Reason};
+use hookgate_model::question::{ANY_DIRECTORY, Ask, Directory, Question, Reason};
 
 /// How long the provider is given to answer; then the action is tried again later.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,7 +20,7 @@ pub(super) async fn in_the_way(release: &Release, action: &Action) -> Option<Ver
     let Some(connected) = release.connectors.get(&wanted.connector) else {
         return Some(Verdict::again("no_connector", release.connectors.unknown(&wanted.connector)));
     };
-    let ask = Ask::Directory(Directory::User(wanted.user.clone()));
+    let ask = Ask::Directory { family: ANY_DIRECTORY, asked: Directory::User(wanted.user.clone()) };
     // Not through the cache: it is about now.
     let question = Question { connector: wanted.connector.clone(), ask };
     let answer = within(PATIENCE, connected.connector.look_up(&question)).await;

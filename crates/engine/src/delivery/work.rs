@@ -30,8 +30,8 @@ mod unsettled;
 
 pub(super) use crate::delivery::work::unsettled::Unsettled;
 
-/// A lease outlasts every try. When the process ends, the next one knows that nobody holds it any more; and what this one
-/// holds is not given out to it again.
+/// A lease outlasts every try. When the process ends, the next start of this gateway knows that nobody holds its leases any
+/// more, and another gateway waits until they run out; and what this one holds is not given out to it again.
 const LEASE: Duration = Duration::from_mins(2);
 const RENEW_EVERY: Duration = Duration::from_secs(30);
 

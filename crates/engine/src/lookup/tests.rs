@@ -44,7 +44,7 @@ impl Connector for &'static Other {
     fn look_up<'a>(&'a self, question: &'a Question) -> LookingUp<'a> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
-            if self.slow_groups && matches!(question.ask, Ask::Directory(Directory::Group(_))) {
+            if self.slow_groups && matches!(question.ask, Ask::Directory { asked: Directory::Group(_), .. }) {
                 std::future::pending::<()>().await;
             }
             tokio::time::sleep(self.takes).await;
@@ -86,7 +86,10 @@ fn lookups() -> &'static Lookups {
 }
 
 fn question(connector: &str, id: &str) -> Question {
-    Question { connector: connector.to_owned(), ask: Ask::Directory(Directory::User(id.to_owned())) }
+    Question {
+        connector: connector.to_owned(),
+        ask: Ask::Directory { family: "okta", asked: Directory::User(id.to_owned()) },
+    }
 }
 
 fn soon() -> Instant {
@@ -270,7 +273,10 @@ async fn waiting_in_a_queue_of_ours_says_nothing_of_the_other_side() {
 async fn a_question_that_is_slow_by_itself_does_not_shut_others_off() {
     let other: &'static Other = Box::leak(Box::new(Other { slow_groups: true, ..Other::default() }));
     let all = connectors([Connected { timeout: Duration::from_millis(50), ..connected("org", other) }]);
-    let group = Question { connector: "org".to_owned(), ask: Ask::Directory(Directory::Group("g".to_owned())) };
+    let group = Question {
+        connector: "org".to_owned(),
+        ask: Ask::Directory { family: "okta", asked: Directory::Group("g".to_owned()) },
+    };
     let ask_group = || async { lookups().of(all, None, false).answer(&group, soon()).await };
     for _ in 0..5 {
         assert_eq!(reason(ask_group().await), Reason::Timeout);

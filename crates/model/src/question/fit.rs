@@ -80,7 +80,7 @@ impl Question {
                 let other = other.map(|stated| Difference::new("attributes", &asked, stated));
                 self.other_words("filter", stated).into_iter().chain(other).collect()
             }
-            Ask::Directory(_) | Ask::Kv(_) => self.other_words("question", stated).into_iter().collect(),
+            Ask::Directory { .. } | Ask::Kv(_) => self.other_words("question", stated).into_iter().collect(),
         }
     }
 

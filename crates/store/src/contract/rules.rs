@@ -41,6 +41,14 @@ macro_rules! rules {
             what_was_in_work_at_a_crash_is_given_out_alone_later_and_later,
             a_try_that_ends_clears_a_suspect,
             what_a_stop_gives_back_is_no_suspect,
+            two_gateways_share_the_work_and_each_job_is_given_out_once,
+            a_lease_is_of_no_use_to_another_gateway,
+            a_lease_that_ran_out_passes_to_the_other_gateway,
+            a_start_voids_the_leases_of_its_own_gateway_only,
+            deaths_are_those_of_who_had_the_job_in_work,
+            what_comes_twice_is_known_to_both_gateways,
+            once_digest_and_order_hold_for_both_gateways,
+            two_gateways_never_give_a_number_twice,
             a_retry_counts_and_a_postponement_does_not,
             children_are_kept_with_the_end_of_their_parent,
             a_dead_child_is_asked_for_again_by_a_replayed_parent,
@@ -63,6 +71,11 @@ macro_rules! rules {
             what_is_kept_in_time_stays,
             what_waits_for_a_store_is_kept_when_it_is_free_in_time,
             a_step_that_nobody_waits_for_any_more_is_not_taken,
+            an_answer_is_kept_with_its_jobs_and_outlives_the_process,
+            of_two_answers_at_once_the_first_is_kept,
+            an_answer_that_is_late_is_not_kept_and_nor_are_its_jobs,
+            an_answer_ends_with_its_time,
+            answers_have_limits,
             state_outlives_the_process,
             a_dry_step_tells_and_changes_nothing,
             who_asks_again_is_answered_the_same,
@@ -96,10 +109,21 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
+pub(crate) use crate::contract::answers::{
+    an_answer_ends_with_its_time, an_answer_is_kept_with_its_jobs_and_outlives_the_process,
+    an_answer_that_is_late_is_not_kept_and_nor_are_its_jobs, answers_have_limits,
+    of_two_answers_at_once_the_first_is_kept,
+};
 pub(crate) use crate::contract::archive::{
     a_long_text_comes_back_whole, a_pin_is_set_and_ended_with_a_change, a_release_is_kept_by_its_content,
     a_release_that_comes_again_is_the_newest, changes_are_a_chain_that_outlives_the_process,
     changes_are_filtered_and_paged, the_log_of_changes_is_bounded, the_newest_releases_stay_and_the_texts_of_others_go,
+};
+pub(crate) use crate::contract::claimants::{
+    a_lease_is_of_no_use_to_another_gateway, a_lease_that_ran_out_passes_to_the_other_gateway,
+    a_start_voids_the_leases_of_its_own_gateway_only, deaths_are_those_of_who_had_the_job_in_work,
+    once_digest_and_order_hold_for_both_gateways, two_gateways_never_give_a_number_twice,
+    two_gateways_share_the_work_and_each_job_is_given_out_once, what_comes_twice_is_known_to_both_gateways,
 };
 pub(crate) use crate::contract::deadlines::{
     a_step_that_nobody_waits_for_any_more_is_not_taken, what_is_kept_in_time_stays,

@@ -11,8 +11,8 @@ use crate::NewEvent;
 use crate::NewJob;
 use crate::sqlite::fault::Fault;
 use crate::sqlite::jobs;
+use crate::sqlite::numbers::next;
 use crate::sqlite::work::Tx;
-use crate::sqlite::work::next;
 
 pub(super) fn accept(tx: &mut Tx<'_>, intake: &Intake) -> Result<Vec<Accepted>, Fault> {
     let doubtful = intake.until.is_some();

@@ -2,8 +2,8 @@
 //!
 //! Per lane at most as many as asked for, those first that have been due for longest. A job that is given out runs: its
 //! tries are one more, its claim has a new number, and it is due again when the lease ends. So a lease that ran out needs
-//! nobody to notice it: the job is simply due, and whoever takes it finds the lost try on record and, for an action, that
-//! it is in doubt. Who asks says what it still works on: that is not given out, because a store that cannot be written for
+//! nobody to notice it: the job is simply due, and whoever takes it, this gateway or another one, finds the lost try on
+//! record and, for an action, that it is in doubt. Who asks says what it still works on: that is not given out, because a store that cannot be written for
 //! longer than a lease says nothing about the work. A job with an order is due only when it is the first of its line.
 //!
 //! A job that was in work when a process died is a suspect. Suspects are given out one by one, and never with others.
@@ -28,7 +28,6 @@ use crate::sqlite::fault::Fault;
 use crate::sqlite::jobs;
 use crate::sqlite::settle;
 use crate::sqlite::work::Tx;
-use crate::sqlite::work::next;
 
 /// The answer, if there is nothing to give out: an idle look must not cost a write.
 pub(super) fn look(tx: &Tx<'_>, shares: &[Share]) -> Result<Option<Claimed>, Fault> {
@@ -148,7 +147,7 @@ fn take(tx: &mut Tx<'_>, id: i64, running: bool, lane: &Arc<str>, lease: Millis)
     if running {
         jobs::lose(tx.db, id, "the lease ran out before the try ended")?;
     }
-    let claim = next(&mut tx.numbers.claim);
+    let claim = tx.numbers.next_claim();
     let mut update = tx.db.prepare_cached(
         "UPDATE job SET state = 'running', attempts = attempts + 1, claim = ?2, claimed = ?3, due = ?4 WHERE id = ?1",
     )?;

@@ -19,6 +19,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("deaths.sql"),
     include_str!("order.sql"),
     include_str!("ends.sql"),
+    include_str!("claimant.sql"),
+    include_str!("answer.sql"),
 ];
 
 /// How many prepared statements a connection keeps.

@@ -9,8 +9,8 @@ use crate::JobState;
 use crate::Millis;
 use crate::NewJob;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::numbers::next;
 use crate::sqlite::work::Tx;
-use crate::sqlite::work::next;
 
 const INSERT: &str = "
     INSERT INTO job (id, event, parent, kind, lane, name, key, state, due, behind, attempts, claim, claimed, replay,

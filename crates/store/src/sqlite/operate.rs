@@ -11,8 +11,10 @@ use crate::Query;
 use crate::Selection;
 use crate::StoreError;
 use crate::sqlite::Sqlite;
+use crate::sqlite::answers;
 use crate::sqlite::decisions;
 use crate::sqlite::gaps;
+use crate::sqlite::gaps::Gaps;
 use crate::sqlite::jobs::millis;
 use crate::sqlite::list;
 use crate::sqlite::replay;
@@ -98,10 +100,10 @@ impl Sqlite {
     }
 
     /// Removes events that came, and came to their end, longer ago than `keep`, keys first seen longer ago than `remember`, and
-    /// `once` keys whose time is over. How many of these went. Then the state of scripts and captures whose time is over, and
+    /// `once` keys whose time is over. How many of these went. Then the state of scripts, captures and one-time answers whose time is over, and
     /// decisions from before `keep`, or beyond the newest so many.
     ///
-    /// Dead letters and keys grow old only while a gateway runs: see [`gaps`].
+    /// Dead letters, keys and one-time answers grow old only while a gateway runs: see [`gaps`].
     pub(super) async fn sweep(&self, keep: Duration, remember: Duration, decisions: u64) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let gaps = self.people.read(gaps::load).await?;
@@ -129,8 +131,23 @@ impl Sqlite {
         while self.write(|tx| decisions::forget_captures(tx)).await? == sweep::CHUNK {}
         let before = now.saturating_sub(millis(keep));
         while self.write(move |tx| decisions::forget(tx, before, decisions)).await? == sweep::CHUNK {}
+        self.sweep_answers(gaps).await?;
         self.shrink().await?;
         Ok(count)
+    }
+
+    async fn sweep_answers(&self, gaps: Gaps) -> Result<(), StoreError> {
+        let (now, gaps) = (self.clock.now(), Arc::new(gaps));
+        let mut from = Some(answers::Mark::default());
+        while let Some(mark) = from {
+            let gaps = Arc::clone(&gaps);
+            let (ended, next) = self.people.read(move |db| answers::ended(db, &gaps, now, mark)).await?;
+            if !ended.is_empty() {
+                self.write(move |tx| answers::forget(tx, &ended)).await?;
+            }
+            from = next;
+        }
+        Ok(())
     }
 
     /// Removes decisions beyond the newest `most`, and writes nothing where there are none.

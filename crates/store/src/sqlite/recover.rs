@@ -1,34 +1,35 @@
-//! What is put right when a gateway opens its store: the tries that the last process did not end, and a clock that was set
+//! What is put right when a gateway opens its store: the tries that its last process did not end, and a clock that was set
 //! back since.
 
 use rusqlite::Connection;
-use rusqlite::OptionalExtension;
 use rusqlite::params;
 
 use crate::Millis;
+use crate::claimant::Claimant;
 use crate::rest_after;
+use crate::sqlite::answers;
 use crate::sqlite::gaps;
 use crate::sqlite::jobs;
-use crate::sqlite::work::Numbers;
+use crate::sqlite::numbers;
+use crate::sqlite::numbers::Numbers;
+use crate::sqlite::numbers::kept;
 
 /// A clock this far behind was set back; less is the spread of clocks.
 const SET_BACK: Millis = 60_000;
-/// Claims of different processes never have the same number: each gets a range.
-const CLAIMS: i64 = 1 << 32;
 
 /// In one transaction. Gives back where the numbers go on.
 ///
-/// - Leases of an earlier process are void: nobody else can hold one, because the file is locked. Its jobs wait. Each lost try
-///   is recorded, and an action is in doubt: what it wanted may have happened. One of these jobs may be why the process died,
+/// - Leases of an earlier start of this gateway are void, and so are those of nobody that is known. Those of other gateways
+///   are not touched: they end with their time. The jobs of void leases wait. Each lost try is recorded, and an action is in doubt: what it wanted may have happened. One of these jobs may be why the process died,
 ///   so that each is a suspect now, and waits longer the more often this has happened ([`rest_after`]).
 /// - If the clock was set back by more than a minute, what waits is due as much earlier: nothing waits because of the clock.
-///   The state of scripts and captures are kept no longer for it, either.
+///   The state of scripts, captures and one-time answers are kept no longer for it, either.
 /// - A time in which no gateway ran is remembered ([`gaps`]).
-pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numbers> {
+pub(super) fn recover(db: &mut Connection, claimant: &Claimant, now: Millis) -> rusqlite::Result<Numbers> {
     let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Events that came after the time was kept last were written later still.
     let latest = "SELECT coalesce(max(received), 0) FROM event WHERE id > ?1";
-    let newest = number(&tx, "time")?.max(tx.query_row(latest, [number(&tx, "last event")?], |row| row.get(0))?);
+    let newest = kept(&tx, "time")?.max(tx.query_row(latest, [kept(&tx, "last event")?], |row| row.get(0))?);
     let mut gaps = gaps::load(&tx)?;
     gaps.note(newest, now);
     gaps.save(&tx)?;
@@ -39,6 +40,7 @@ pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numb
         tx.execute("UPDATE kv SET until = until - ?1, newest = newest - ?1", [back])?;
         tx.execute("UPDATE kv_answer SET until = until - ?1", [back])?;
         tx.execute("UPDATE capture SET until = until - ?1", [back])?;
+        answers::set_back(&tx, now)?;
     }
     for lost in [
         "SELECT id FROM job INDEXED BY job_due WHERE state IN ('waiting', 'running') AND behind = 0 AND deaths = 0
@@ -48,22 +50,15 @@ pub(super) fn recover(db: &mut Connection, now: Millis) -> rusqlite::Result<Numb
         "SELECT id FROM job INDEXED BY job_line
          WHERE state IN ('waiting', 'running') AND order_key IS NOT NULL AND behind = 1 AND state = 'running'",
     ] {
-        let ids = tx.prepare(lost)?.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        let own = format!("{lost} AND claim >> 32 NOT IN (SELECT start FROM claimant WHERE instance <> ?1)");
+        let ids =
+            tx.prepare(&own)?.query_map([claimant.instance()], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
         for id in ids {
             give_back(&tx, id, now)?;
         }
     }
-    let numbers = Numbers {
-        event: number(&tx, "last event")?.max(largest(&tx, "event")?),
-        job: number(&tx, "last job")?.max(largest(&tx, "job")?),
-        claim: (number(&tx, "starts")? + 1) * CLAIMS,
-        ..Numbers::default()
-    };
-    let kept =
-        [("starts", numbers.claim / CLAIMS), ("time", now), ("last event", numbers.event), ("last job", numbers.job)];
-    for (name, value) in kept {
-        tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![name, value.to_string()])?;
-    }
+    let numbers = Numbers::start(&tx, claimant, now)?;
+    numbers::keep(&tx, "time", now)?;
     tx.commit()?;
     Ok(numbers)
 }
@@ -80,14 +75,4 @@ fn give_back(tx: &Connection, id: i64, now: Millis) -> rusqlite::Result<()> {
         (lane, Some(key)) => jobs::line_up(tx, lane, &key),
         (_, None) => Ok(()),
     }
-}
-
-fn number(tx: &Connection, name: &str) -> rusqlite::Result<i64> {
-    let value: Option<String> =
-        tx.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;
-    Ok(value.and_then(|text| text.parse().ok()).unwrap_or(0))
-}
-
-fn largest(tx: &Connection, table: &str) -> rusqlite::Result<i64> {
-    tx.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0))
 }

@@ -1,7 +1,7 @@
 //! Ends tries, and extends leases.
 //!
-//! Only who holds a job may end its try: the job runs, and the number of the try and of the claim are those that were given
-//! out. Whoever comes late with an old token changes nothing.
+//! Only who holds a job may end its try: the job runs, the number of the try and of the claim are those that were given out,
+//! and this start of this gateway was given them. Whoever comes late, or with the token of another one, changes nothing.
 
 use rusqlite::OptionalExtension;
 use rusqlite::params;
@@ -62,6 +62,9 @@ impl Held {
 }
 
 fn held(tx: &Tx<'_>, token: &Token) -> Result<Option<Held>, Fault> {
+    if !tx.numbers.is_own(token) {
+        return Ok(None);
+    }
     let mut find = tx.db.prepare_cached(
         "SELECT event, lane, order_key FROM job
          WHERE id = ?1 AND state = 'running' AND attempts = ?2 AND claim = ?3",
@@ -125,7 +128,7 @@ pub(super) fn renew(tx: &Tx<'_>, tokens: &[Token], lease: Millis) -> Result<Vec<
     )?;
     let until = tx.now.saturating_add(lease);
     let mut held = Vec::new();
-    for token in tokens {
+    for token in tokens.iter().filter(|token| tx.numbers.is_own(token)) {
         if update.execute(params![token.job, token.attempt, token.claim, until])? > 0 {
             held.push(token.clone());
         }

@@ -65,6 +65,7 @@ pub(super) fn events(tx: &Tx<'_>, events: &[i64], age: Option<Age>) -> Result<Pr
         progress.removed += tx.db.prepare_cached("DELETE FROM event WHERE id = ?1")?.execute([event])? as u64;
         room -= 2.min(room);
     }
+    tx.numbers.write(tx.db)?;
     failpoint::reach("store.sweep");
     Ok(progress)
 }
@@ -87,6 +88,7 @@ pub(super) fn dead(tx: &Tx<'_>, events: &[i64], lanes: &[Vec<i64>]) -> Result<Pr
             break;
         }
     }
+    tx.numbers.write(tx.db)?;
     Ok(progress)
 }
 

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::NewEvent;
 use crate::NewJob;
+use crate::claimant::Claimant;
+use crate::open::OpenError;
 
 fn event(key: &str) -> NewEvent {
     let job = NewJob {

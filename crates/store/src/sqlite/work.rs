@@ -12,34 +12,15 @@ use tokio::sync::oneshot;
 use crate::Millis;
 use crate::StoreError;
 use crate::sqlite::fault::Fault;
+use crate::sqlite::numbers::Numbers;
 
 /// The transaction that work is done in.
 pub(super) struct Tx<'a> {
     pub(super) db: &'a Connection,
     pub(super) now: Millis,
     pub(super) numbers: &'a mut Numbers,
-}
-
-/// The next numbers, and those of the lanes. Numbers that a transaction took and did not keep are never given again.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    pub(super) event: i64,
-    pub(super) job: i64,
-    pub(super) claim: i64,
-    pub(super) lanes: HashMap<Arc<str>, i64>,
-}
-
-impl Numbers {
-    /// Forgets what a transaction that was not kept may have brought in.
-    pub(super) fn forget(&mut self) {
-        self.lanes.clear();
-    }
-}
-
-/// The next number of a counter.
-pub(super) fn next(counter: &mut i64) -> i64 {
-    *counter += 1;
-    *counter
+    /// One-time answers of this transaction, by their number, which may be taken back after its commit.
+    pub(super) doubtful: HashMap<i64, Arc<Wanted>>,
 }
 
 impl Tx<'_> {
@@ -95,6 +76,11 @@ impl Wanted {
         self.turn(wanted::BEGUN, wanted::KEPT)
     }
 
+    /// Whether it was committed and stays. Nothing changes that any more.
+    pub(super) fn is_kept(&self) -> bool {
+        self.0.load(Ordering::Acquire) == wanted::KEPT
+    }
+
     /// For who asked: whether it is certain that the writer never begins it.
     pub(super) fn forgo(&self) -> bool {
         self.turn(wanted::YES, wanted::GIVEN_UP)
@@ -131,7 +117,7 @@ pub(super) trait Work: Send {
 }
 
 /// Answers by reading alone, or not at all.
-type Look<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<Option<T>, Fault> + Send>;
+pub(super) type Look<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<Option<T>, Fault> + Send>;
 type Run<T> = Box<dyn FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send>;
 pub(super) type Undo<T> = Box<dyn FnMut(&mut Tx<'_>, &T) -> Result<(), Fault> + Send>;
 

@@ -3,6 +3,7 @@
 //! Nobody hears that something is kept before it is: after the commit, and after a look at whether the file that was
 //! written is still the one behind the path.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -23,12 +24,13 @@ use crate::sqlite::fault::Remedy;
 use crate::sqlite::header;
 use crate::sqlite::log;
 use crate::sqlite::log::LogWatch;
+use crate::sqlite::numbers;
+use crate::sqlite::numbers::Numbers;
 use crate::sqlite::pace::Pace;
 use crate::sqlite::place;
 use crate::sqlite::place::Place;
 use crate::sqlite::queue::Next;
 use crate::sqlite::queue::Queue;
-use crate::sqlite::work::Numbers;
 use crate::sqlite::work::TakeBack;
 use crate::sqlite::work::Tx;
 use crate::sqlite::work::Work;
@@ -171,13 +173,14 @@ impl Writer {
     /// Does a batch in one transaction. An error is one of all.
     fn transact(&mut self, batch: &mut [Box<dyn Work>]) -> Result<Vec<Outcome>, rusqlite::Error> {
         let State::Open(db) = &self.state else { return Ok(Vec::new()) };
-        let mut tx = Tx { db, now: self.clock.now(), numbers: &mut self.numbers };
+        let mut tx = Tx { db, now: self.clock.now(), numbers: &mut self.numbers, doubtful: HashMap::new() };
         if !batch.is_empty() && self.unwanted.is_empty() && look(&mut tx, batch)? {
             return Ok(vec![Ok(()); batch.len()]);
         }
         self.shared.pace.wait();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.shared.pace.write();
+        tx.numbers.catch_up(db)?;
         for take_back in &mut self.unwanted {
             if let Err(error) = in_savepoint(&mut tx, take_back)? {
                 tracing::error!(%error, "actions of a call that was answered without them were not taken back");
@@ -331,11 +334,8 @@ fn in_savepoint(
 
 /// Keeps the time, and how far the numbers have come.
 pub(super) fn keep_time(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let mut keep = tx.db.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?;
-    keep.execute(("time", tx.now.to_string()))?;
-    keep.execute(("last event", tx.numbers.event.to_string()))?;
-    keep.execute(("last job", tx.numbers.job.to_string()))?;
-    Ok(())
+    numbers::keep(tx.db, "time", tx.now)?;
+    tx.numbers.write(tx.db)
 }
 
 /// Checkpoints are made as a part of commits, where nobody can end the process just then; so a process that is armed for it

@@ -7,13 +7,16 @@ use crate::prelude::lookups::{Most, ask, handle};
 use crate::prelude::{Fallible, json};
 use hookgate_model::question::{Ask, Directory};
 
+/// What its lookups are called in records, metrics and mocks.
+const FAMILY: &str = "okta";
+
 /// An org that is asked.
 #[derive(Clone, Debug)]
 struct Okta(ImmutableString);
 
 impl Okta {
     fn ask(&self, context: &NativeCallContext, name: &str, asked: Directory) -> Fallible<Dynamic> {
-        let answer = ask(name, &self.0, Ask::Directory(asked))?;
+        let answer = ask(name, &self.0, Ask::Directory { family: FAMILY, asked })?;
         Most::of(context).checked(&self.0, json::read_only(&answer.value)?)
     }
 }

@@ -24,7 +24,7 @@ impl Times {
 
     fn open(folder: &TempDir, time: i64) -> (Arc<Clock>, Sqlite) {
         let clock = Arc::new(Clock::at(time));
-        let options = Options { clock: Arc::clone(&clock) };
+        let options = Options { clock: Arc::clone(&clock), ..Options::default() };
         (clock, Sqlite::open(&folder.path().join("data/hookgate.db"), options).unwrap())
     }
 
@@ -173,6 +173,63 @@ async fn decisions_of_a_clock_that_was_ahead_stop_no_sweep() {
     assert_eq!(left, ["new", "ahead"]);
 }
 
+fn answer(key: &str, until: i64) -> OneTimeAnswer {
+    OneTimeAnswer { route: "logout".into(), key: key.to_owned(), answer: "told".into(), until }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_makes_no_call_count_twice() {
+    let times = Times::start(START);
+    let keep = async |times: &Times, key: &str| {
+        let told = times.store.keep_answer(Intake::default(), answer(key, times.store.now() + HOUR)).await;
+        assert_eq!(told, Ok(None), "{key}");
+    };
+    let knows = async |times: &Times, key: &str| times.store.answer("logout", key).await.unwrap().is_some();
+    keep(&times, "before").await;
+    let times = times.restart(START + 400 * DAY).await;
+    assert!(!knows(&times, "before").await, "its time is over, as far as the clock says");
+    keep(&times, "ahead").await;
+    times.sweep(1).await;
+    // Right again, half an hour after the start.
+    let times = times.restart(START + HOUR / 2).await;
+    assert!(knows(&times, "before").await, "no sweep took it");
+    assert!(knows(&times, "ahead").await);
+    times.wait(HOUR / 2);
+    assert!(!knows(&times, "before").await, "it is kept no longer than it was meant to be");
+    times.wait(HOUR / 2);
+    assert!(!knows(&times, "ahead").await);
+    times.sweep(1).await;
+    let db = connect::reader(&times.folder.path().join("data/hookgate.db")).unwrap();
+    let left: i64 = db.query_row("SELECT count(*) FROM answer", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "and then it is swept");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_keeps_no_answer_for_longer() {
+    let times = Times::start(START);
+    times.store.keep_answer(Intake::default(), answer("a", START + HOUR)).await.unwrap();
+    let times = times.restart(START - 40 * DAY).await;
+    assert_eq!(times.store.answer("logout", "a").await, Ok(Some("told".into())));
+    times.wait(HOUR - 1);
+    assert_eq!(times.store.answer("logout", "a").await, Ok(Some("told".into())));
+    times.wait(1);
+    assert_eq!(times.store.answer("logout", "a").await, Ok(None));
+}
+
+#[tokio::test]
+async fn many_answers_are_swept() {
+    let times = Times::start(START);
+    for number in 0..1_100 {
+        let until = START + if number % 2 == 0 { HOUR } else { 3 * HOUR };
+        times.store.keep_answer(Intake::default(), answer(&number.to_string(), until)).await.unwrap();
+    }
+    times.wait(2 * HOUR);
+    times.sweep(1).await;
+    let db = connect::reader(&times.folder.path().join("data/hookgate.db")).unwrap();
+    let left: i64 = db.query_row("SELECT count(*) FROM answer", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 550);
+}
+
 #[tokio::test]
 async fn a_store_of_an_earlier_version_keeps_its_dead_letters() {
     let times = Times::start(START);
@@ -183,7 +240,7 @@ async fn a_store_of_an_earlier_version_keeps_its_dead_letters() {
     let db = rusqlite::Connection::open(&file).unwrap();
     // As the version before left it.
     db.execute_batch(
-        "DROP INDEX event_received; DROP INDEX job_ahead; ALTER TABLE job DROP COLUMN ended; PRAGMA user_version = 5;
+        "DROP TABLE answer; DROP TABLE claimant; DROP INDEX event_received; DROP INDEX job_ahead; ALTER TABLE job DROP COLUMN ended; PRAGMA user_version = 5;
          UPDATE attempt SET started = 1700000000000, took_ms = 500;",
     )
     .unwrap();

@@ -71,6 +71,44 @@ async fn what_was_committed_too_late_is_taken_back_before_anybody_is_given_it() 
     assert!(matches!(again[..], [Accepted::New(_)]), "it may come again");
 }
 
+fn answer(store: &Sqlite, text: &'static str) -> OneTimeAnswer {
+    let until = store.now() + 60_000;
+    OneTimeAnswer { route: "logout".into(), key: "token".to_owned(), answer: text.into(), until }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_hears_of_an_answer_that_is_taken_back() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    let ((first, first_begun, first_go), (second, second_begun, second_go)) = (gate(), gate());
+    let mut first = Box::pin(store.write(first));
+    assert!(futures_poll(&mut first).is_none());
+    first_begun.recv().unwrap();
+    // These go into one transaction, in which the last one waits.
+    let until = Some(Instant::now() + Duration::from_millis(200));
+    let mut late = Box::pin(store.keep_answer(call("late", until), answer(&store, "late")));
+    assert!(futures_poll(&mut late).is_none());
+    let mut asks = Box::pin(store.answer("logout", "token"));
+    assert!(futures_poll(&mut asks).is_none());
+    let mut again = Box::pin(store.keep_answer(call("again", None), answer(&store, "again")));
+    assert!(futures_poll(&mut again).is_none());
+    let mut second = Box::pin(store.write(second));
+    assert!(futures_poll(&mut second).is_none());
+    first_go.send(()).unwrap();
+    second_begun.recv().unwrap();
+    assert_eq!(late.await, Err(StoreError::Late));
+    second_go.send(()).unwrap();
+    first.await.unwrap();
+    second.await.unwrap();
+
+    let asked = asks.await.unwrap();
+    assert!(asked.is_none_or(|answer| answer == "again"), "it does not hear what was taken back");
+    assert_eq!(again.await, Ok(None), "it is the first now");
+    assert_eq!(store.answer("logout", "token").await, Ok(Some("again".into())));
+    assert!(store.show(EventRef::Key("late".to_owned())).await.unwrap().is_none());
+    assert!(store.show(EventRef::Key("again".to_owned())).await.unwrap().is_some());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failed_commit_may_have_left_is_taken_back() {
     let folder = TempDir::new().unwrap();
@@ -79,9 +117,12 @@ async fn what_a_failed_commit_may_have_left_is_taken_back() {
     let mut blocks = Box::pin(store.write(run));
     assert!(futures_poll(&mut blocks).is_none());
     begun.recv().unwrap();
-    let mut call = Box::pin(store.accept(call("a", Some(Instant::now() + Duration::from_secs(60)))));
-    assert!(futures_poll(&mut call).is_none());
+    let mut plain = Box::pin(store.accept(call("a", Some(Instant::now() + Duration::from_secs(60)))));
+    assert!(futures_poll(&mut plain).is_none());
     let failure = rusqlite::ffi::Error { code: rusqlite::ErrorCode::SystemIoFailure, extended_code: 10 };
+    let until = Some(Instant::now() + Duration::from_secs(60));
+    let mut one_time = Box::pin(store.keep_answer(call("b", until), answer(&store, "b")));
+    assert!(futures_poll(&mut one_time).is_none());
     let mut fails = Box::pin(store.write(move |tx| {
         // The transaction is there, and yet it fails: as where the sync after a written commit does.
         tx.db.execute_batch("COMMIT")?;
@@ -89,7 +130,8 @@ async fn what_a_failed_commit_may_have_left_is_taken_back() {
     }));
     assert!(futures_poll(&mut fails).is_none());
     go.send(()).unwrap();
-    assert!(call.await.is_err());
+    assert!(plain.await.is_err());
+    assert!(one_time.await.is_err());
     assert!(fails.await.is_err());
     blocks.await.unwrap();
     let started = Instant::now();
@@ -97,5 +139,8 @@ async fn what_a_failed_commit_may_have_left_is_taken_back() {
         assert!(started.elapsed() < Duration::from_secs(30), "it works again");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(store.show(EventRef::Key("a".to_owned())).await.unwrap().is_none());
+    for name in ["a", "b"] {
+        assert!(store.show(EventRef::Key(name.to_owned())).await.unwrap().is_none(), "{name}");
+    }
+    assert_eq!(store.answer("logout", "token").await, Ok(None));
 }

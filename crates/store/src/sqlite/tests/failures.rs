@@ -91,6 +91,36 @@ async fn a_full_disk_refuses_loses_nothing_and_works_again_with_space() {
 }
 
 #[tokio::test]
+async fn a_full_disk_keeps_an_answer_with_its_jobs_or_neither() {
+    let Some(disk) = Disk::mount("8m") else { return };
+    std::fs::write(disk.path("ballast"), vec![0; 3 << 20]).unwrap();
+    let file = disk.path("data/hookgate.db");
+    let store = Sqlite::open(&file, Options::default()).unwrap();
+    let until = store.now() + 3_600_000;
+    let answer =
+        |key: &str| OneTimeAnswer { route: "logout".into(), key: key.to_owned(), answer: "told".into(), until };
+    let mut refused = None;
+    for number in 0..20_000 {
+        let key = number.to_string();
+        if let Err(error) = store.keep_answer(intake(&key), answer(&key)).await {
+            refused = Some((number, error));
+            break;
+        }
+    }
+    let (count, error) = refused.expect("the disk never fills");
+    assert_eq!(error, StoreError::Full);
+    std::fs::remove_file(disk.path("ballast")).unwrap();
+    again(&store, "again").await;
+    drop(store);
+    let store = Sqlite::open(&file, Options::default()).unwrap();
+    for number in 0..=count {
+        let key = number.to_string();
+        let there = (kept(&store, &key).await, store.answer("logout", &key).await.unwrap().is_some());
+        assert_eq!(there, (number < count, number < count), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn trouble_ends_by_itself_when_nothing_arrives() {
     let Some(disk) = Disk::mount("6m") else { return };
     std::fs::write(disk.path("ballast"), vec![0; 3 << 20]).unwrap();

@@ -107,6 +107,29 @@ async fn a_number_of_the_tables_that_is_wrong_is_said_in_words() {
 }
 
 #[tokio::test]
+async fn leases_in_a_file_of_the_version_before_are_void() {
+    let folder = TempDir::new().unwrap();
+    let share = || vec![Share { lane: "rule events/all".into(), most: 5 }];
+    let store = open(&folder);
+    store.accept(intake("a")).await.unwrap();
+    store.claim(share(), Vec::new(), Duration::from_secs(600)).await.unwrap();
+    store.close().await.unwrap();
+    rusqlite::Connection::open(at(&folder))
+        .unwrap()
+        .execute_batch("DROP TABLE answer; DROP TABLE claimant; PRAGMA user_version = 7")
+        .unwrap();
+    assert!(matches!(Sqlite::attach(&at(&folder)), Err(OpenError::Older(_))));
+    // Whatever the gateway of the version before was called.
+    let clock = Arc::new(Clock::start());
+    let options = Options { clock: Arc::clone(&clock), claimant: Claimant::of_instance("another") };
+    let store = Sqlite::open(&at(&folder), options).unwrap();
+    clock.advance(crate::AFTER_DEATH[0]);
+    let lanes = vec!["rule events/all".into()];
+    let job = store.claim_suspect(lanes, Duration::from_secs(30)).await.unwrap().expect("it waits");
+    assert_eq!((job.key.as_str(), job.deaths, job.token.attempt), ("a/all", 1, 2));
+}
+
+#[tokio::test]
 async fn the_command_line_works_beside_the_gateway() {
     let folder = TempDir::new().unwrap();
     assert!(matches!(Sqlite::attach(&at(&folder)), Err(OpenError::Missing(_))));
@@ -149,7 +172,7 @@ async fn a_copy_can_be_made_while_work_goes_on_and_put_back() {
 async fn people_read_dates_in_the_views() {
     let folder = TempDir::new().unwrap();
     let clock = Arc::new(Clock::at(1_700_000_000_123));
-    let store = Sqlite::open(&at(&folder), Options { clock }).unwrap();
+    let store = Sqlite::open(&at(&folder), Options { clock, ..Options::default() }).unwrap();
     store.accept(intake("a")).await.unwrap();
     let db = connect::reader(&at(&folder)).unwrap();
     let read = |sql: &str| db.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
@@ -163,7 +186,8 @@ async fn people_read_dates_in_the_views() {
 async fn nothing_waits_because_the_clock_was_set_back() {
     let folder = TempDir::new().unwrap();
     let (late, early) = (1_700_007_200_000, 1_700_000_000_000);
-    let open_at = |time| Sqlite::open(&at(&folder), Options { clock: Arc::new(Clock::at(time)) }).unwrap();
+    let open_at =
+        |time| Sqlite::open(&at(&folder), Options { clock: Arc::new(Clock::at(time)), ..Options::default() }).unwrap();
     let store = open_at(late);
     let mut delayed = intake("a");
     delayed.events[0].jobs[0].delay = Duration::from_secs(10);

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::Store;
+use crate::claimant::Claimant;
 use crate::clock::Clock;
+use crate::contract::FIRST;
 use crate::contract::Stand;
 use crate::contract::sequences;
 use crate::contract::state;
@@ -36,7 +38,11 @@ impl Embedded {
 }
 
 fn open(folder: &Path, clock: &Arc<Clock>) -> Sqlite {
-    Sqlite::open(&folder.join("hookgate.db"), Options { clock: Arc::clone(clock) }).unwrap()
+    Sqlite::open(&folder.join("hookgate.db"), options(clock, FIRST)).unwrap()
+}
+
+fn options(clock: &Arc<Clock>, instance: &str) -> Options {
+    Options { clock: Arc::clone(clock), claimant: Claimant::of_instance(instance) }
 }
 
 /// Copies what a process that ends now leaves behind.
@@ -67,6 +73,11 @@ impl Stand for Embedded {
         leave(self.folder.path(), left.path());
         self.store = open(left.path(), &self.clock);
         self.folder = left;
+    }
+
+    async fn open_again(&mut self, instance: &str) -> Arc<dyn Store> {
+        let file = self.folder.path().join("hookgate.db");
+        Arc::new(Sqlite::open_beside(&file, &options(&self.clock, instance)).unwrap())
     }
 }
 

@@ -20,7 +20,7 @@ fn at(folder: &TempDir) -> PathBuf {
 }
 
 fn open_at(folder: &TempDir, time: i64) -> Sqlite {
-    Sqlite::open(&at(folder), Options { clock: Arc::new(Clock::at(time)) }).unwrap()
+    Sqlite::open(&at(folder), Options { clock: Arc::new(Clock::at(time)), ..Options::default() }).unwrap()
 }
 
 fn step(kv: hookgate_model::question::Kv, origin: Option<&str>) -> Step {

@@ -1,17 +1,19 @@
-//! How much of Okta's rate limit we use: a share of what others leave, counted per window.
+//! How much of a provider's rate limit we use: a share of what others leave, counted per window.
+//!
+//! The provider tells of it in `x-rate-limit-remaining`, a number of requests, and `x-rate-limit-reset`, seconds since 1970.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
 
-/// Okta's windows are a minute long.
+/// How long a window lasts where nobody says it: those of most providers are a minute long.
 pub(crate) const UNKNOWN_RESET: Duration = Duration::from_mins(1);
 
 /// No window is longer; a reset beyond it is a wrong clock.
 const LONGEST_RESET: Duration = Duration::from_mins(10);
 
-/// Our requests in the window that Okta last told of.
+/// Our requests in the window that the provider last told of.
 pub(crate) struct Share {
     pub most: f64,
     /// When it ends, in seconds since 1970.
@@ -49,7 +51,7 @@ impl Share {
     }
 }
 
-/// How long until the window ends, by Okta's own clock where it says what time it is.
+/// How long until the window ends, by the provider's own clock where it says what time it is.
 pub(crate) fn until_reset(headers: &HeaderMap) -> Option<Duration> {
     let reset = number(headers, "x-rate-limit-reset")?;
     let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
