@@ -213,14 +213,29 @@ async fn paths_and_methods_that_are_none_are_refused() {
 async fn a_refused_method_names_those_that_the_path_takes() {
     let gateway = gateway();
     for (method, path, allowed) in [
-        (Method::HEAD, "/events", "GET, POST"),
-        (Method::OPTIONS, "/events/", "GET, POST"),
+        (Method::PUT, "/events", "GET, HEAD, POST"),
+        (Method::OPTIONS, "/events/", "GET, HEAD, POST"),
         (Method::HEAD, "/signup", "POST"),
         (Method::PUT, "/nothing", "POST"),
     ] {
         let response = gateway.respond(method.clone(), path, &[], Bytes::new()).await;
         let allow = response.headers()["allow"].to_str().unwrap();
         assert_eq!((response.status().as_u16(), allow), (405, allowed), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_taken_wherever_get_is() {
+    let gateway = gateway();
+    for (headers, status) in [
+        (vec![("authorization", SECRET), ("x-okta-verification-challenge", "x")], 200),
+        (vec![("authorization", SECRET)], 400),
+        (vec![("x-okta-verification-challenge", "x")], 401),
+    ] {
+        for method in [Method::GET, Method::HEAD] {
+            let response = gateway.respond(method.clone(), "/events", &headers, Bytes::new()).await;
+            assert_eq!(response.status().as_u16(), status, "{method} {headers:?}");
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -27,7 +29,7 @@ use hookgate_model::command::Action;
 use hookgate_model::failpoint;
 use hookgate_script::lanes::Lanes;
 use hookgate_store::clock;
-use hookgate_store::{Accepted, Flags, Health, Intake, NewEvent, Store, StoreError};
+use hookgate_store::{Accepted, Flags, Health, Intake, NewEvent, OneTimeAnswer, Store, StoreError};
 
 pub(crate) mod act;
 pub(crate) mod backoff;
@@ -84,6 +86,30 @@ pub(crate) struct Answered<'a> {
     pub(crate) decision: &'a str,
     /// What tells two calls of one id apart: the same for the same body, also after a restart.
     pub(crate) digest: &'a str,
+}
+
+impl Answered<'_> {
+    /// What is kept of the call: its actions, known by the id and the body of the call.
+    fn intake(&self, actions: &[Action], until: Instant) -> Intake {
+        let Answered { route, facts, decision, digest } = *self;
+        let key = facts.provider_id.as_deref().unwrap_or(decision);
+        let seen_as = match facts.preview {
+            true => format!("preview {decision}"),
+            false => format!("{key} {digest}"),
+        };
+        let origin = Origin { route: &route.name, rule: "", event: &seen_as, generation: 0, preview: facts.preview };
+        let event = NewEvent {
+            route: route.name.as_str().into(),
+            key: key.to_owned(),
+            seen_as: Some(seen_as.clone()),
+            kind: route.hook.name.to_owned(),
+            flags: Flags { call: true, preview: facts.preview, ..Flags::default() },
+            jobs: outbox::jobs(&origin, actions),
+            ..NewEvent::default()
+        };
+        let until = Some(until.min(Instant::now() + PATIENCE));
+        Intake { events: vec![event], until, ..Intake::default() }
+    }
 }
 
 impl Delivery {
@@ -218,25 +244,28 @@ impl Delivery {
         actions: &[Action],
         until: Instant,
     ) -> Result<(), StoreError> {
-        let Answered { route, facts, decision, digest } = answered;
-        let key = facts.provider_id.as_deref().unwrap_or(decision);
-        let seen_as = match facts.preview {
-            true => format!("preview {decision}"),
-            false => format!("{key} {digest}"),
-        };
-        let origin = Origin { route: &route.name, rule: "", event: &seen_as, generation: 0, preview: facts.preview };
-        let event = NewEvent {
-            route: route.name.as_str().into(),
-            key: key.to_owned(),
-            seen_as: Some(seen_as.clone()),
-            kind: route.hook.name.to_owned(),
-            flags: Flags { call: true, preview: facts.preview, ..Flags::default() },
-            jobs: outbox::jobs(&origin, actions),
-            ..NewEvent::default()
-        };
-        let until = Some(until.min(Instant::now() + PATIENCE));
         // The store itself heeds the time: only it knows whether they are kept.
-        self.store_intake(self.store.accept(Intake { events: vec![event], until, ..Intake::default() })).await.map(drop)
+        let intake = answered.intake(actions, until);
+        self.store_intake(self.store.accept(intake)).await.map(drop)
+    }
+
+    /// The same, with the answer to a call that counts once. Where it was answered before, nothing is kept, and that answer is
+    /// given back.
+    ///
+    /// # Errors
+    /// As for [`Delivery::keep`].
+    pub(crate) async fn keep_once(
+        &self,
+        answered: Answered<'_>,
+        actions: &[Action],
+        answer: OneTimeAnswer,
+        until: Instant,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let mut intake = answered.intake(actions, until);
+        if actions.is_empty() {
+            intake.events.clear();
+        }
+        self.store_intake(self.store.keep_answer(intake, answer)).await
     }
 
     async fn keep_in_time(&self, intake: Intake, patience: Duration) -> Result<Vec<Accepted>, StoreError> {
@@ -244,10 +273,7 @@ impl Delivery {
         self.store_intake(async { accept.await.unwrap_or(Err(StoreError::Busy)) }).await
     }
 
-    async fn store_intake(
-        &self,
-        accept: impl Future<Output = Result<Vec<Accepted>, StoreError>>,
-    ) -> Result<Vec<Accepted>, StoreError> {
+    async fn store_intake<T>(&self, accept: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         failpoint::reach("delivery.before_store");
         let accepted = accept.await?;
         failpoint::reach("delivery.after_store");

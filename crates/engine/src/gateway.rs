@@ -21,6 +21,7 @@ use crate::delivery::{Answered, Delivery};
 use crate::gateway::decide::{Asked, InlineRoute};
 use crate::gateway::digest::digest;
 use crate::gateway::guard::{Answer, Guard};
+use crate::gateway::once::OneTimeOutcome;
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::sending::Errand;
@@ -30,7 +31,7 @@ use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
 use crate::telemetry::metrics::Metrics;
 use hookgate_hooks::envelope::ReceivedCall;
-use hookgate_hooks::{Decoded, Facts, Handshake, HookError, Reply};
+use hookgate_hooks::{Decoded, Facts, Handshake, HookError, Once, Reply};
 use hookgate_model::failpoint;
 use hookgate_model::pressure::{PerSecond, Workers};
 use hookgate_script::lanes::Lanes;
@@ -38,6 +39,7 @@ use hookgate_script::lanes::Lanes;
 pub mod decide;
 mod digest;
 pub(crate) mod guard;
+mod once;
 pub(crate) mod record;
 pub mod refusal;
 pub(crate) mod sending;
@@ -381,14 +383,48 @@ impl Gateway {
             let outcome = self.kept(at, (&request.facts, &body), outcome, deadline).await;
             self.sent(release, at, (&request.facts, &body), outcome, deadline).await
         };
-        let Some(id) = request.facts.provider_id.as_ref().filter(|_| !request.facts.preview) else {
+        let Some(id) = request.facts.provider_id.clone().filter(|_| !request.facts.preview) else {
             let outcome = decide().await;
             return record.decided(outcome, request);
         };
-        let key = self.guard.key(release.id, at.route.number, id.clone(), &body);
-        match self.guard.once(key, decide).await {
-            Answer::First(outcome) => record.decided(*outcome, request),
-            Answer::Again(reply) => record.repeated(reply),
+        match request.facts.once {
+            Once::Never => {
+                let outcome = decide().await;
+                record.decided(outcome, request)
+            }
+            Once::Guard => {
+                let key = self.guard.key(release.id, at.route.number, id, &body);
+                match self.guard.once(key, decide).await {
+                    Answer::First(outcome) => record.decided(*outcome, request),
+                    Answer::Again(reply) => record.repeated(reply),
+                }
+            }
+            Once::Until(until) => self.reply_once(at, (&id, until), (request, body), record).await,
+        }
+    }
+
+    /// The reply to a call that must not be played twice; of one that was, the reply it got then.
+    async fn reply_once(
+        &self,
+        at: InlineRoute<'_>,
+        (id, until): (&str, Timestamp),
+        (request, body): (Decoded, Bytes),
+        record: &mut Record,
+    ) -> Reply {
+        let deadline = record.received() + Duration::from_millis(at.route.limits.deadline_ms);
+        match self.given(&at.route.name, id, deadline).await {
+            Ok(None) => {}
+            Ok(Some(reply)) => return record.repeated(reply),
+            Err(problem) => return record.decided(decide::not_run(at, RunFailure::OnceUnknown(problem)), request),
+        }
+        let parent = record.parent();
+        let asked = Asked { deadline, parent: parent.as_ref() };
+        let outcome = decide::decide(&self.lanes, self.delivery.lookups(), at, &request, asked).await;
+        let (decision, digest) = (outcome.id.clone(), digest(&body));
+        let answered = Answered { route: at.route, facts: &request.facts, decision: &decision, digest: &digest };
+        match self.keep_once(at, (answered, id), (outcome, until), deadline).await {
+            OneTimeOutcome::First(outcome) => record.decided(*outcome, request),
+            OneTimeOutcome::Again(reply) => record.repeated(reply),
         }
     }
 }

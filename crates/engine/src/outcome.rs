@@ -64,6 +64,8 @@ pub enum RunFailure {
     Script(Box<ScriptError>),
     #[error("no provider took the message ({})", message::Outcome::reasons(.0))]
     NotSent(Vec<Tried>),
+    #[error("it is not known whether this call was answered before, so its script did not run: {0}")]
+    OnceUnknown(StoreError),
     #[error("the actions of the script could not be kept: {0}")]
     Store(StoreError),
 }
@@ -79,7 +81,7 @@ impl RunFailure {
             Self::Unread(_) => reasons::BAD_BODY,
             Self::Script(error) => error.reason(),
             Self::NotSent(_) => reasons::NOT_SENT,
-            Self::Store(_) => reasons::STORE,
+            Self::OnceUnknown(_) | Self::Store(_) => reasons::STORE,
         }
     }
 
@@ -253,6 +255,7 @@ mod tests {
             RunFailure::Unread(HookError::Empty),
             RunFailure::Unread(HookError::UnknownType { expected: "a", found: "b".to_owned() }),
             RunFailure::NotSent(Vec::new()),
+            RunFailure::OnceUnknown(StoreError::Late),
             RunFailure::Store(StoreError::Busy),
             script(ErrorKind::Limit(Limit::Deadline)),
             script(ErrorKind::Limit(Limit::Memory)),

@@ -30,7 +30,7 @@ impl Judgement {
 impl Reply {
     /// The reply as the caller receives it.
     pub(crate) fn as_answer(&self) -> Answer<'_> {
-        let content_type = (!self.body.is_empty()).then_some(self.content_type);
+        let content_type = (!self.body.is_empty()).then_some(&*self.content_type);
         Answer { status: self.status, content_type, body: &self.body }
     }
 }

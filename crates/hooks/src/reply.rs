@@ -1,5 +1,7 @@
 //! What goes back to a caller: the reply to a call, and the refusal of one in the words of its standard.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -17,7 +19,7 @@ pub struct Reply {
     pub status: u16,
     /// Besides the content type. Usually none.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     pub body: Bytes,
     /// What of the commands was left out, and why: for the log and for tests, never for the caller.
     pub notes: Vec<String>,
@@ -58,7 +60,7 @@ pub type ReplySigner = fn(Reply, &dyn Sign, Timestamp) -> Reply;
 impl Reply {
     /// A reply without a body.
     pub const fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), content_type: JSON, body: Bytes::new(), notes: Vec::new() }
+        Self { status, headers: Vec::new(), content_type: Cow::Borrowed(JSON), body: Bytes::new(), notes: Vec::new() }
     }
 
     /// A `200` with this body, which is JSON.

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::answer::OneTimeAnswer;
 use crate::archive::Archive;
 use crate::backups::Backups;
 use hookgate_model::decision;
@@ -30,6 +29,7 @@ mod operating;
 pub mod sqlite;
 pub mod state;
 
+pub use crate::answer::OneTimeAnswer;
 pub use crate::operating::{
     Counted, Delivered, Dossier, EventLine, EventRef, Health, JobLine, Operation, Page, Query, Selection,
 };

@@ -1,6 +1,8 @@
 //! Why a call got no script: whose fault it is, what the caller hears, what the operator reads. The only place that turns
 //! an error into an HTTP status.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
@@ -169,7 +171,11 @@ pub(super) fn response(reply: Reply) -> Response<Bytes> {
     let mut response = Response::new(reply.body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     if has_body {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+        let content_type = match reply.content_type {
+            Cow::Borrowed(name) => HeaderValue::from_static(name),
+            Cow::Owned(name) => HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("application/json")),
+        };
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
     }
     response.headers_mut().extend(reply.headers);
     response
