@@ -30,6 +30,7 @@ use crate::cli::simulate::client::Client;
 use crate::cli::simulate::deliveries::{Manner, Many};
 use crate::cli::simulate::made::Maker;
 use crate::cli::simulate::report::{Challenge, Report};
+use crate::cli::simulate::wire::{Sealer, TokenKey};
 use crate::cli::{Global, Status};
 use hookgate_engine::config::Config;
 use hookgate_engine::config::routes::Route;
@@ -61,6 +62,12 @@ pub struct Args {
     /// Send this header, too; with one of the auth's own name, no secret is read. May be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = proof::header)]
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where a call carries a signed token: the private key that signs it, a PEM file.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The id of that key, `kid`.
+    #[arg(long, value_name = "ID", requires = "key")]
+    key_id: Option<String>,
     /// Call again as the provider does: after a failure such as a timeout or a 5xx, if it calls this hook again at all.
     #[arg(long)]
     retry: bool,
@@ -91,15 +98,17 @@ pub fn run(global: &Global, args: &Args) -> Result<Status> {
     let config = bundle::read(&place)?.document.config;
     let (name, route) = find_route(&config, args)?;
     let url = address(&config, route, args.url.as_ref())?;
-    let headers = proof::headers(hook.caller.provider, &config, route, &place, &args.headers)
+    let proof = proof::of(hook, &config, route, &place, &args.headers)
         .with_context(|| format!("route `{name}` cannot be called"))?;
-    let client = Client::new(url, &hook.caller, headers, args.insecure)?;
+    let key = args.key.as_deref().map(|file| TokenKey::read(file, args.key_id.clone())).transpose()?;
+    let sealer = Sealer::new(hook, key, proof.webhook);
+    let client = Client::new(url, &hook.caller, proof.headers, args.insecure)?;
     let mut report = Report { global, hook, route: name, url: client.url(), warnings: Vec::new(), retries: args.retry };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match hook.caller.verification.filter(|_| args.verify) {
             Some(verification) => verify(&client, &report, verification).await,
-            None => call(&client, &mut report, args).await,
+            None => call(&client, &mut report, args, sealer).await,
         }
     })
 }
@@ -111,10 +120,10 @@ async fn verify(client: &Client, report: &Report<'_>, verification: Verification
     Ok(report.verification(&Challenge { verification, word, request }, &answer))
 }
 
-async fn call(client: &Client, report: &mut Report<'_>, args: &Args) -> Result<Status> {
+async fn call(client: &Client, report: &mut Report<'_>, args: &Args, sealer: Sealer) -> Result<Status> {
     let hook = report.hook;
     let calls = args.many.calls(hook)?;
-    let maker = Maker::new(hook, args)?;
+    let maker = Maker::new(hook, args, sealer)?;
     report.warnings = maker.warnings();
     if !report.global.json {
         report.warnings.iter().for_each(|warning| output::note(format_args!("{} {warning}", paint(ODD, "warning:"))));

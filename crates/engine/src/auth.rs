@@ -12,7 +12,7 @@ pub(crate) mod jwt;
 pub(crate) mod keys;
 pub mod mtls;
 pub(crate) mod signer;
-pub(crate) mod standard_webhooks;
+pub mod standard_webhooks;
 #[cfg(test)]
 mod tests;
 

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
+use hookgate_hooks::envelope::SealedCall;
 use hookgate_hooks::{Caller, Judgement, VerificationReply, VerificationRequest};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 use url::Url;
-
-use crate::cli::simulate::wire::Sealed;
 
 #[derive(Clone)]
 pub(super) struct Client {
@@ -123,8 +122,8 @@ impl Client {
     ///
     /// # Errors
     /// Nothing listens there.
-    pub(super) async fn call(&self, sealed: &Sealed, slowly: bool) -> Result<Answer> {
-        let Sealed { headers, body } = sealed;
+    pub(super) async fn call(&self, sealed: &SealedCall, slowly: bool) -> Result<Answer> {
+        let SealedCall { headers, body } = sealed;
         let body = if slowly { reqwest::Body::wrap(Halves::of(body)) } else { body.clone().into() };
         self.send(self.http.post(self.url.clone()).headers(headers.clone()).body(body)).await
     }

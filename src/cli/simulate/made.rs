@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cli::body;
 use crate::cli::simulate::Args;
-use crate::cli::simulate::wire::{Sealed, seal};
+use crate::cli::simulate::wire::Sealer;
 use hookgate_hooks::Hook;
+use hookgate_hooks::envelope::SealedCall;
 use hookgate_model::finding::{nearest, unknown};
 
 /// Makes calls, each fresh.
@@ -18,22 +19,23 @@ pub(super) struct Maker<'a> {
     template: Value,
     /// What was read of the file or sample; without any, the body has no place for events.
     events: Vec<Value>,
+    sealer: Sealer,
     started: Timestamp,
 }
 
 /// A call to make.
 pub(super) struct Call {
-    pub(super) request: Sealed,
+    pub(super) request: SealedCall,
     /// The same as JSON, for hooks whose replies depend on it; `null` for events.
     pub(super) value: Value,
     /// Of an event hook: the same events in another envelope.
-    pub(super) renewed: Option<Sealed>,
+    pub(super) renewed: Option<SealedCall>,
 }
 
 impl<'a> Maker<'a> {
     /// # Errors
     /// There is no such sample, or the file is no call.
-    pub(super) fn new(hook: &'static Hook, args: &'a Args) -> Result<Self> {
+    pub(super) fn new(hook: &'static Hook, args: &'a Args, sealer: Sealer) -> Result<Self> {
         let text = match &args.file {
             Some(file) => body::read(file)?,
             None => Bytes::from_static(sample(hook, args.sample.as_deref())?.as_bytes()),
@@ -46,7 +48,7 @@ impl<'a> Maker<'a> {
         if let Some(found) = events_of(&mut template, hook) {
             events = std::mem::take(found);
         }
-        Ok(Self { hook, args, template, events, started: Timestamp::now() })
+        Ok(Self { hook, args, template, events, sealer, started: Timestamp::now() })
     }
 
     /// How many events a call carries.
@@ -89,11 +91,12 @@ impl<'a> Maker<'a> {
         for (path, value) in &self.args.set {
             set(&mut call, path, value.clone())?;
         }
-        let request = seal(self.hook, &call);
-        let renewed = self.hook.is_for_events().then(|| {
+        let request = self.sealer.seal(&call)?;
+        let mut renewed = None;
+        if self.hook.is_for_events() {
             (self.hook.caller.renew)(&mut call, now);
-            seal(self.hook, &call)
-        });
+            renewed = Some(self.sealer.seal(&call)?);
+        }
         let value = if self.hook.is_for_events() { Value::Null } else { call };
         Ok(Call { request, value, renewed })
     }
@@ -235,8 +238,8 @@ mod tests {
 
     fn calls(line: &[&str], count: u64) -> Vec<(Value, Value)> {
         let args = args(line);
-        let maker = Maker::new(events(), &args).expect("the arguments are sound");
-        let read = |request: &Sealed| serde_json::from_slice(&request.body).expect("a body is JSON");
+        let maker = Maker::new(events(), &args, Sealer::new(events(), None, None)).expect("the arguments are sound");
+        let read = |request: &SealedCall| serde_json::from_slice(&request.body).expect("a body is JSON");
         (0..count)
             .map(|number| {
                 let call = maker.call(number).expect("a call");

@@ -13,6 +13,8 @@ use hookgate_engine::config::Config;
 use hookgate_engine::config::auth::Auth;
 use hookgate_engine::config::routes::Route;
 use hookgate_engine::release::bundle::Place;
+use hookgate_hooks::Hook;
+use hookgate_hooks::proof::TokenPlace;
 use hookgate_model::environment;
 use hookgate_model::secret::Secret;
 use hookgate_model::secret::SecretSource;
@@ -28,35 +30,58 @@ pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// The headers of the call: the given ones, and the first proof of the route that a header can carry.
-pub(super) fn headers(
-    provider: &str,
+/// What proves who calls.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// Those that are given, and those that a secret of the route needs.
+    pub(super) headers: HeaderMap,
+    /// The secret that signs bodies.
+    pub(super) webhook: Option<Secret>,
+}
+
+/// The first proof of the route that can be made here, beside the given headers.
+pub(super) fn of(
+    hook: &Hook,
     config: &Config,
     route: &Route,
     place: &Place,
     given: &[(HeaderName, HeaderValue)],
-) -> Result<HeaderMap> {
+) -> Result<Proof> {
     let mut headers: HeaderMap = given.iter().cloned().collect();
     let auths = |way: &[String]| way.iter().filter_map(|name| config.auth.get(name)).collect::<Vec<&Auth>>();
     let ways: Vec<Vec<&Auth>> = route.auth.ways().into_iter().map(auths).collect();
     for way in &ways {
         // What a header cannot carry is given, or cannot be made.
-        if way.iter().all(|auth| matches!(auth, Auth::Header(_) | Auth::Basic(_) | Auth::None(_))) {
+        if way.iter().all(|auth| can_be_made(hook, auth)) {
+            let mut webhook = None;
             for auth in way {
                 add_proof(auth, place, &mut headers)?;
+                if let Auth::StandardWebhooks(auth) = auth {
+                    webhook = Some(secret(&auth.secrets, place)?);
+                }
             }
-            return Ok(headers);
+            return Ok(Proof { headers, webhook });
         }
     }
     if given.is_empty() {
         let schemes: Vec<&str> = ways.iter().flatten().map(|auth| auth.scheme()).collect();
         let schemes = schemes.join(" and ");
         bail!(
-            "it is protected by {schemes}, and only {provider} can make that proof; get a token and give it with \
-             --header \"authorization: Bearer …\", or call a route with header or basic auth"
+            "it is protected by {schemes}, and only {} can make that proof; get a token and give it with \
+             --header \"authorization: Bearer …\", or call a route with header or basic auth",
+            hook.caller.provider
         );
     }
-    Ok(headers)
+    Ok(Proof { headers, webhook: None })
+}
+
+/// Whether a proof of this scheme can be made from what is configured, or is made with the call itself.
+fn can_be_made(hook: &Hook, auth: &Auth) -> bool {
+    match auth {
+        Auth::Header(_) | Auth::Basic(_) | Auth::StandardWebhooks(_) | Auth::None(_) => true,
+        Auth::Jwt(_) => hook.token.place == TokenPlace::Body,
+        Auth::Mtls(_) => false,
+    }
 }
 
 /// Adds what a scheme asks for, unless its header is there already.
@@ -118,7 +143,9 @@ mod tests {
         std::fs::write(folder.path().join("secret"), "user:words\n").expect("a secret");
         let (config, route) = configured(auth);
         let given: Vec<_> = given.iter().map(|text| header(text).expect("a header")).collect();
-        headers("Someone", &config, &route, &Place::of(&folder.path().join("gateway.toml")), &given)
+        let hook = hookgate_hooks::find("okta.registration").expect("a hook of the table");
+        let place = Place::of(&folder.path().join("gateway.toml"));
+        of(hook, &config, &route, &place, &given).map(|proof| proof.headers)
     }
 
     #[test]
@@ -141,7 +168,7 @@ mod tests {
         let auth = json!({ "scheme": "jwt", "issuer": "https://a", "audience": "b", "jwks_file": "c" });
         let problem = made(&auth, &[]).expect_err("no token can be made").to_string();
         assert!(
-            problem.contains("jwt") && problem.contains("only Someone can") && problem.contains("--header"),
+            problem.contains("jwt") && problem.contains("only Okta can") && problem.contains("--header"),
             "{problem}"
         );
         assert!(made(&auth, &["authorization: Bearer x"]).is_ok());

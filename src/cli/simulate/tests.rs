@@ -132,7 +132,7 @@ fn client(url: Url, caller: &Caller) -> Client {
 
 async fn answers(url: Url, hook: &'static Hook) -> Vec<(Kind, client::Answer)> {
     let args = args(&[]);
-    let call = Maker::new(hook, &args).expect("a maker").call(0).expect("a call");
+    let call = Maker::new(hook, &args, Sealer::new(hook, None, None)).expect("a maker").call(0).expect("a call");
     let manner = Manner { hook, slow: false, again: false, retry: true };
     deliveries::one(&client(url, &hook.caller), &call, manner).await.expect("somebody answers")
 }
@@ -227,12 +227,12 @@ fn what_a_provider_does_not_do_is_told_in_its_name() {
     let hook = hook_of(ACME);
     assert_eq!(not_verified(hook), format!("Acme does not verify the address of `{}`", hook.name));
     let args = args(&["--preview"]);
-    let maker = Maker::new(hook, &args).expect("a maker");
+    let maker = Maker::new(hook, &args, Sealer::new(hook, None, None)).expect("a maker");
     let start = format!("Acme does not mark previews of `{}`: ", hook.name);
     assert!(maker.warnings()[0].starts_with(&start), "{:?}", maker.warnings());
     let preview = Some((|call: &mut Value, _| call["is_preview"] = json!(true)) as fn(&mut Value, jiff::Timestamp));
     let hook = hook_of(Caller { preview, ..ACME });
-    let maker = Maker::new(hook, &args).expect("a maker");
+    let maker = Maker::new(hook, &args, Sealer::new(hook, None, None)).expect("a maker");
     assert_eq!(maker.warnings(), [""; 0]);
     assert_eq!(maker.call(0).expect("a call").value["is_preview"], true);
 }
@@ -261,7 +261,7 @@ fn a_gateway_on_all_addresses_is_called_on_this_machine() {
 
 #[test]
 fn a_call_is_posted_as_json() {
-    let sealed = wire::seal(hook_of(ACME), &json!({ "a": 1 }));
+    let sealed = Sealer::new(hook_of(ACME), None, None).seal(&json!({ "a": 1 })).expect("JSON");
     assert_eq!(sealed.headers["content-type"], "application/json");
     assert_eq!(sealed.body, Bytes::from_static(b"{\"a\":1}"));
 }

@@ -131,6 +131,17 @@ impl<'a> SignedHead<'a> {
     }
 }
 
+/// The headers of a call that this secret signs, for who plays the sender: id, time in seconds since 1970, signature.
+///
+/// # Errors
+/// The secret is not `whsec_` and the base64 of 24 bytes or more.
+pub fn sign(secret: &Secret, id: &str, seconds: i64, body: &[u8]) -> Result<[(HeaderName, String); 3], String> {
+    let key = decoded(secret.expose())?;
+    let time = seconds.to_string();
+    let code = hmac_sha256(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
+    Ok([(ID, id.to_owned()), (TIMESTAMP, time), (SIGNATURE, format!("v1,{}", STANDARD.encode(code)))])
+}
+
 /// Whether one of the signatures is that of the secret over head and body.
 fn is_signed(head: &SignedHead<'_>, body: &[u8], secret: &Secret) -> bool {
     let Ok(key) = decoded(secret.expose()) else { return false };
