@@ -25,7 +25,7 @@ const SECRET: &str = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB";
 /// The first farewell is taken, all later ones are not; and what loops is not answered.
 const FAREWELL: &str = r#"
 fn on_farewell(request) {
-    if request.subject == "ann" && kv.incr("farewells") == 1 { gone() } else { unknown() }
+    if request.subject == "ann" && kv.incr("farewells", "1h") == 1 { gone() } else { unknown() }
 }
 "#;
 const FAREWELL_TEST: &str = r#"
