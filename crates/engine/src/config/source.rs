@@ -28,9 +28,14 @@ const PLAIN_AUTH_KEYS: [&str; 12] = [
     "fingerprints_sha256",
 ];
 
-/// Keys of `[routes.NAME.reconcile]` whose values are no secrets.
-const PLAIN_RECONCILE_KEYS: [&str; 8] =
-    ["client_id", "key_id", "every_s", "overlap_s", "lag_s", "rate_share", "allow_private", "timeout_ms"];
+/// Keys whose values are no secrets, of sections whose settings depend on their kind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PlainKeys {
+    /// Of `[connectors.NAME]`.
+    pub(super) connectors: BTreeSet<String>,
+    /// Of `[routes.NAME.reconcile]`.
+    pub(super) logs: BTreeSet<String>,
+}
 
 /// Where a key and its value stand, in bytes.
 #[derive(Clone, Debug)]
@@ -54,8 +59,7 @@ pub(super) struct Tree<'k> {
     pub(crate) findings: Vec<Finding>,
     /// Key paths of values that JSON would take for something else: `(path, what it is)`.
     pub(crate) disguised: Vec<(String, &'static str)>,
-    /// Keys of `[connectors.NAME]` whose values are no secrets.
-    plain: &'k BTreeSet<String>,
+    plain: &'k PlainKeys,
 }
 
 /// `parent.key`, with quotes where TOML needs them.
@@ -134,7 +138,7 @@ impl Source {
 
 impl<'k> Tree<'k> {
     /// The tree of `text`, which `root` was parsed from.
-    pub(super) fn new(file: &str, text: &str, root: &DeTable<'_>, plain: &'k BTreeSet<String>) -> Self {
+    pub(super) fn new(file: &str, text: &str, root: &DeTable<'_>, plain: &'k PlainKeys) -> Self {
         let source = Source { file: file.to_owned(), shown: text.to_owned(), places: HashMap::new() };
         let mut tree = Self { source, value: Value::Null, findings: Vec::new(), disguised: Vec::new(), plain };
         tree.value = tree.table("", &mut Vec::new(), root);
@@ -218,7 +222,7 @@ fn in_params(steps: &[&str]) -> bool {
 
 /// Whether what is written there is a secret, or was meant as one, or looks like one. What is hidden needlessly is still in
 /// the file.
-fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &BTreeSet<String>) -> bool {
+fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &PlainKeys) -> bool {
     if matches!(value, DeValue::Table(_) | DeValue::Array(_)) {
         return false;
     }
@@ -234,11 +238,11 @@ fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &BTreeSet<String>) -> b
     match steps {
         ["admin", "token" | "read_token", ..] => !names_its_source,
         ["auth", _, key, ..] => !names_its_source && !PLAIN_AUTH_KEYS.contains(key),
-        ["connectors", _, key] if plain.contains(*key) => value.as_str().is_some_and(has_password),
+        ["connectors", _, key] if plain.connectors.contains(*key) => value.as_str().is_some_and(has_password),
         ["connectors", _, "base_url"] => value.as_str().is_some_and(has_password),
-        ["connectors", _, key, ..] => !names_its_source && !plain.contains(*key),
-        ["routes", _, "reconcile", "org_url"] => value.as_str().is_some_and(has_password),
-        ["routes", _, "reconcile", key, ..] => !names_its_source && !PLAIN_RECONCILE_KEYS.contains(key),
+        ["connectors", _, key, ..] => !names_its_source && !plain.connectors.contains(*key),
+        ["routes", _, "reconcile", key] if plain.logs.contains(*key) => value.as_str().is_some_and(has_password),
+        ["routes", _, "reconcile", key, ..] => !names_its_source && !plain.logs.contains(*key),
         ["store", "url"] => value.as_str().is_some_and(has_password),
         ["telemetry", "headers", ..] => !names_its_source,
         _ => false,

@@ -16,20 +16,22 @@ use crate::config::tables::TableKind;
 use hookgate_model::secret::SecretSource;
 
 mod broken;
+mod logs;
 mod provider;
 
 /// The documented example, with every section.
 const EXAMPLE: &str = include_str!("tests/example.toml");
 
-static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::new(HOOKS.to_vec(), &connectors()));
+
+fn connectors() -> Vec<ConnectorFacts> {
     let facts = |kind: &hookgate_connectors::setup::Kind| ConnectorFacts {
         kind: kind.name,
         about: kind.about,
         settings: kind.settings,
     };
-    let connectors: Vec<_> = hookgate_connectors::KINDS.iter().map(facts).collect();
-    Known::new(HOOKS.to_vec(), &connectors)
-});
+    hookgate_connectors::KINDS.iter().map(facts).collect()
+}
 
 const HOOKS: &[HookFacts] = &[
     HookFacts {
@@ -55,6 +57,7 @@ const HOOKS: &[HookFacts] = &[
         name: "okta.event",
         silence: "Okta tries once more",
         is_event: true,
+        log: Some(&hookgate_connectors::log::KINDS[0]),
         latest_ms: None,
         has_tokens: false,
         event_types: &[
@@ -76,6 +79,9 @@ const PLAIN: HookFacts = HookFacts {
     on_failure: &[],
     silence: "",
     is_event: false,
+    provider: "Okta",
+    patience_ms: 3_000,
+    log: None,
     latest_ms: Some(2_900),
     needs_secret: false,
     has_tokens: true,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config;
 use crate::release::outside;
 use hookgate_connectors::Retry;
+use hookgate_connectors::log;
 use hookgate_hooks::{Declared, Hook};
 use hookgate_script::budget::Limits;
 use hookgate_script::table::Kind;
@@ -25,6 +26,9 @@ pub(super) fn known() -> &'static config::Known {
             on_failure: forms(hook),
             silence: hook.silence,
             is_event: hook.events,
+            provider: hook.caller.provider,
+            patience_ms: hook.caller.patience_ms,
+            log: hook.caller.log.and_then(log::kind),
             latest_ms: hook.caller.latest_ms,
             needs_secret: hook.caller.needs_secret,
             has_tokens: hook.caller.has_tokens,
