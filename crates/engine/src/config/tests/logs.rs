@@ -80,7 +80,7 @@ fn a_hook_without_a_log_has_nothing_to_reconcile() {
 fn a_secret_of_any_log_is_hidden() {
     let text = "[auth.a]\nscheme = \"none\"\n[routes.e]\npath = \"/e\"\nhook = \"acme.event\"\nauth = \"a\"\nscript = \"e.rhai\"\n\
                 [routes.e.reconcile]\ntenant = \"ours\"\nkey = \"hunter4242\"\n";
-    let findings = parse("gateway.toml", text, &BOTH).err().expect("a secret in the file");
+    let findings = parse("gateway.toml", text, &BOTH).expect_err("a secret in the file");
     for finding in &findings {
         let shown = format!("{}{}", finding.render(&Renderer::plain()), json!(finding));
         assert!(!shown.contains("hunter"), "{shown}");
