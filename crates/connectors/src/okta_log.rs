@@ -9,13 +9,15 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LINK};
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::client::{Answer, Client, Outgoing};
 use crate::egress;
-use crate::log::{EventLog, From, Page, Reading};
+use crate::log::{EventLog, From, LogKind, Page, Reading};
 use crate::okta_log::access::{Access, Shown, Written};
 use crate::rate_limit;
 use crate::rate_limit::Share;
@@ -24,6 +26,7 @@ use crate::{Trouble, What};
 use hookgate_model::secret::{Ring, SecretSource};
 
 pub(crate) mod access;
+mod check;
 mod filter;
 #[cfg(test)]
 mod tests;
@@ -40,48 +43,71 @@ const PAGE: &str = "1000";
 /// A page of the longest events there are is shorter.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
-/// What is known of an org and of what to look for.
-pub struct Settings<'a> {
-    pub org_url: &'a str,
-    pub token: Option<&'a SecretSource>,
-    pub client_id: Option<&'a str>,
-    pub private_key: Option<&'a SecretSource>,
-    pub key_id: Option<&'a str>,
-    /// How much of the rate limit may be used: more than 0, at most 1.
-    pub rate_share: f64,
-    /// Event types as rules name them: exact, `a.b.*`, `*`.
-    pub types: &'a [String],
+pub(crate) const KIND: LogKind = LogKind {
+    name: "okta",
+    title: "the System Log",
+    about: "Needs `token`, or `client_id` and `private_key`.",
+    settings: Settings::json_schema,
+    check: check::problems,
+    make: |written| {
+        let settings = written.setup.read()?;
+        Ok(Box::new(SystemLog::new(&written.setup, settings, written.rate_share, written.types)?))
+    },
+    needs: &["scope `okta.logs.read`, or an administrator who may only read"],
+};
+
+/// An org, and who we are there.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// The address of the org and nothing more, such as `https://example.okta.com`.
+    #[schemars(length(min = 1))]
+    org_url: String,
+    /// An API token of an administrator who may read the log and nothing else.
+    token: Option<SecretSource>,
+    /// A service app with the scope `okta.logs.read`, instead of a token. What it does at the provider reaches no rule.
+    #[schemars(length(min = 1))]
+    client_id: Option<String>,
+    /// The private key of the app, in PEM form.
+    private_key: Option<SecretSource>,
+    /// Which of the app's keys it is, where there are several.
+    #[schemars(length(min = 1))]
+    key_id: Option<String>,
 }
 
-pub struct SystemLog {
+struct SystemLog {
     client: Client,
     org: Url,
     access: Access,
+    /// The app that reads, if it is one.
+    client_id: Option<String>,
     filter: Option<String>,
     label: String,
     share: Mutex<Share>,
 }
 
 impl SystemLog {
+    /// `types` are event types as rules name them.
+    ///
     /// # Errors
     /// Everything that is wrong with the settings.
-    pub fn new(setup: &Setup<'_>, settings: &Settings<'_>) -> Result<Self, Vec<Problem>> {
+    fn new(setup: &Setup<'_>, settings: Settings, rate_share: f64, types: &[String]) -> Result<Self, Vec<Problem>> {
         let client = Client::new(setup, None);
-        let org = egress::target(settings.org_url, client.egress());
+        let org = egress::target(&settings.org_url, client.egress());
         let org = org.map_err(|problem| vec![Problem::bad_value("org_url", problem)])?;
         let written = Written {
-            token: settings.token,
-            client_id: settings.client_id,
-            private_key: settings.private_key,
-            key_id: settings.key_id,
+            token: settings.token.as_ref(),
+            client_id: settings.client_id.as_deref(),
+            private_key: settings.private_key.as_ref(),
+            key_id: settings.key_id.as_deref(),
             scope: SCOPE.to_owned(),
         };
         let access = Access::new(setup, written, &org)?;
-        let filter = filter::of(settings.types);
+        let filter = filter::of(types);
         let read = format!("{} {}", org.origin().ascii_serialization(), filter.as_deref().unwrap_or("*"));
         let label = hex::encode(&Sha256::digest(read)[..8]);
-        let share = Mutex::new(Share::new(settings.rate_share));
-        Ok(Self { client, org, access, filter, label, share })
+        let share = Mutex::new(Share::new(rate_share));
+        Ok(Self { client, org, access, client_id: settings.client_id, filter, label, share })
     }
 
     async fn page(&self, from: &From) -> Result<Page, Trouble> {
@@ -185,6 +211,10 @@ impl EventLog for SystemLog {
 
     fn read<'a>(&'a self, from: &'a From) -> Reading<'a> {
         Box::pin(self.page(from))
+    }
+
+    fn own_actors(&self) -> Vec<String> {
+        self.client_id.iter().cloned().collect()
     }
 
     fn secrets(&self) -> Vec<Arc<Ring>> {

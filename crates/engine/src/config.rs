@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::config::source::{Source, Tree};
+use hookgate_connectors::log::LogKind;
 use hookgate_hooks::proof::{RequiredProof, TokenPlace};
 use hookgate_model::finding::{Finding, Severity};
 
@@ -98,6 +99,12 @@ pub(crate) struct HookFacts {
     pub(crate) silence: &'static str,
     /// Event hooks have rules, and no answer that could fail.
     pub(crate) is_event: bool,
+    /// The provider's name in messages, such as `Okta`.
+    pub(crate) provider: &'static str,
+    /// Milliseconds that the provider waits for the whole exchange.
+    pub(crate) patience_ms: u64,
+    /// Where the provider keeps its events, if that can be read.
+    pub(crate) log: Option<&'static LogKind>,
     /// The latest deadline of a call that is answered in time.
     pub(crate) latest_ms: Option<u64>,
     /// Whether the provider skips a hook that it would have to call without a secret.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::cli::output;
 use crate::cli::output::{BAD, BOLD, DIM, GOOD, ODD, paint};
-use hookgate_connectors::log::From;
+use hookgate_connectors::log::{From, LogKind};
 use hookgate_connectors::{Connected, Probed};
 use hookgate_engine::release::{Reconcile, Release};
 use hookgate_model::question::{Reason, Trouble};
@@ -37,8 +37,9 @@ pub(super) fn look(release: &Release) -> Result<Vec<Seen>> {
             asked.spawn(connector(connected.clone()));
         }
         for route in &release.routes {
-            if let Some(reconcile) = &route.reconcile {
-                asked.spawn(log(route.name.clone(), reconcile.clone()));
+            let kind = route.hook.caller.log.and_then(hookgate_connectors::log::kind);
+            if let Some((reconcile, kind)) = route.reconcile.as_ref().zip(kind) {
+                asked.spawn(log(route.name.clone(), kind, reconcile.clone()));
             }
         }
         let mut seen = asked.join_all().await;
@@ -57,15 +58,15 @@ async fn connector(connected: Arc<Connected>) -> Seen {
 }
 
 /// Reads what the log has of the last minute, as reconciling does.
-async fn log(route: String, reconcile: Arc<Reconcile>) -> Seen {
+async fn log(route: String, kind: &'static LogKind, reconcile: Arc<Reconcile>) -> Seen {
     let now = clock::wall();
     let from = From::Window { since: now - 60_000, until: now };
     let read = async {
         reconcile.log.read(&from).await.map_err(Trouble::from)?;
-        Ok(Probed::new("the log can be read", &["scope `okta.logs.read`, or an administrator who may only read"]))
+        Ok(Probed::new("the log can be read", kind.needs))
     };
     let found = Some(within(Duration::from_secs(30), read).await);
-    Seen { key: format!("routes.{route}.reconcile"), kind: "okta", found }
+    Seen { key: format!("routes.{route}.reconcile"), kind: kind.name, found }
 }
 
 async fn within(time: Duration, probing: impl Future<Output = Result<Probed, Trouble>>) -> Result<Probed, Trouble> {

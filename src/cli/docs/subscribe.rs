@@ -8,6 +8,7 @@ use crate::cli::Global;
 use crate::cli::bundle;
 use crate::cli::output;
 use crate::cli::output::{BOLD, DIM, ODD, counted, paint};
+use hookgate_connectors::log;
 use hookgate_engine::release::wanted;
 use hookgate_engine::release::wanted::Subscription;
 use hookgate_hooks::Hook;
@@ -29,7 +30,7 @@ pub(super) fn run(global: &Global, hook: &'static Hook) -> Result<()> {
         output::json(&json!({ "catalogue": hook.catalogue().source(), "hooks": hooks }));
     } else {
         output::line(paint(DIM, hook.catalogue().source()));
-        subscriptions.iter().for_each(print);
+        subscriptions.iter().for_each(|subscription| print(hook, subscription));
     }
     Ok(())
 }
@@ -47,7 +48,7 @@ fn of_route(subscription: &Subscription) -> Value {
     })
 }
 
-fn print(subscription: &Subscription) {
+fn print(hook: &Hook, subscription: &Subscription) {
     let Subscription { route, path, most, types, not_eligible } = subscription;
     output::line(format_args!("\n{} {path}: {}", paint(BOLD, route), counted(types.len(), "type")));
     let width = types.iter().map(|(kind, _)| kind.len()).max().unwrap_or_default();
@@ -55,7 +56,11 @@ fn print(subscription: &Subscription) {
         output::line(format_args!("[ ] {kind:<width$}  {}", paint(DIM, rules.join(", "))));
     }
     for (kind, rule) in not_eligible {
-        let why = format!("no event hook can have it ({rule}): `reconcile` reads it from the System Log");
+        let mut why = format!("no event hook can have it ({rule})");
+        if let Some(log) = hook.caller.log.and_then(log::kind) {
+            why.push_str(": `reconcile` reads it from ");
+            why.push_str(log.title);
+        }
         output::line(format_args!("{} {kind}: {why}", paint(ODD, "left out:")));
     }
     if types.len() > *most {

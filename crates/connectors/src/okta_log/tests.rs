@@ -14,16 +14,18 @@ fn file(name: &str) -> SecretSource {
     SecretSource::File { file: name.to_owned(), create: false }
 }
 
-fn app<'a>(org: &'a str, key: &'a SecretSource) -> Settings<'a> {
+fn app(org: &str, key: SecretSource) -> Settings {
     Settings {
-        org_url: org,
+        org_url: org.to_owned(),
         token: None,
-        client_id: Some("0oaReader"),
+        client_id: Some("0oaReader".to_owned()),
         private_key: Some(key),
         key_id: None,
-        rate_share: 0.25,
-        types: &[],
     }
+}
+
+fn log(setup: &Setup<'_>, settings: Settings) -> Result<SystemLog, Vec<Problem>> {
+    SystemLog::new(setup, settings, 0.25, &[])
 }
 
 #[test]
@@ -40,10 +42,11 @@ fn the_next_link_is_found_among_others() {
 fn only_links_into_the_log_of_the_org_are_followed() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("token"), "ssws-1").expect("a file");
-    let (owned, token) = (setup(folder.path(), &json!({})), file("token"));
-    let settings =
-        Settings { token: Some(&token), client_id: None, private_key: None, ..app("https://a.example", &token) };
-    let log = SystemLog::new(&owned.setup(), &settings).expect("good settings");
+    let owned = setup(folder.path(), &json!({}));
+    let org_url = "https://a.example".to_owned();
+    let settings = Settings { org_url, token: Some(file("token")), client_id: None, private_key: None, key_id: None };
+    let log = log(&owned.setup(), settings).expect("good settings");
+    assert_eq!(log.own_actors(), [""; 0]);
     assert!(log.within("https://a.example/api/v1/logs?after=1").is_ok());
     for link in [
         "https://b.example/api/v1/logs?after=1",
@@ -67,8 +70,9 @@ async fn an_rsa_key_signs_and_proof_of_possession_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", STANDARD.encode(RSA));
     std::fs::write(folder.path().join("app.pem"), pem).expect("a file");
-    let (owned, key, url) = (setup(folder.path(), &json!({})), file("app.pem"), org.url());
-    let log = SystemLog::new(&owned.setup(), &app(&url, &key)).expect("good settings");
+    let owned = setup(folder.path(), &json!({}));
+    let log = log(&owned.setup(), app(&org.url(), file("app.pem"))).expect("good settings");
+    assert_eq!(log.own_actors(), ["0oaReader"], "what the app does reaches no rule");
     let trouble = log.read(&From::Window { since: 0, until: 1 }).await.expect_err("no token");
     assert_eq!(trouble.what, What::Refused);
     assert!(trouble.message.contains("Demonstrating Proof of Possession"), "{}", trouble.message);
@@ -85,8 +89,8 @@ async fn an_rsa_key_signs_and_proof_of_possession_is_named() {
 fn a_key_that_is_none_is_found_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("app.pem"), "hunter-4242").expect("a file");
-    let (owned, key) = (setup(folder.path(), &json!({})), file("app.pem"));
-    let problems = SystemLog::new(&owned.setup(), &app("https://a.example", &key)).err().expect("a problem");
+    let owned = setup(folder.path(), &json!({}));
+    let problems = log(&owned.setup(), app("https://a.example", file("app.pem"))).err().expect("a problem");
     assert_eq!((problems[0].code, problems[0].key.as_str()), ("config/secret", "private_key"));
     assert!(!problems[0].message.contains("4242"));
 }
@@ -96,8 +100,7 @@ fn a_private_address_is_refused_unless_it_is_allowed() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut owned = setup(folder.path(), &json!({}));
     owned.allow_private = false;
-    let key = file("app.pem");
-    let problems = SystemLog::new(&owned.setup(), &app("https://10.1.2.3", &key)).err().expect("a problem");
+    let problems = log(&owned.setup(), app("https://10.1.2.3", file("app.pem"))).err().expect("a problem");
     assert_eq!(problems[0].key, "org_url");
     assert!(problems[0].message.contains("allow_private"), "{}", problems[0].message);
 }

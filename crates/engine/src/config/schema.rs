@@ -10,8 +10,11 @@ use serde_json::{Map, Value, json};
 
 use crate::config::auth::Auth;
 use crate::config::connectors::{Common, Connector};
+use crate::config::reconcile::Reconcile;
 use crate::config::routes::OnFailure;
+use crate::config::source::PlainKeys;
 use crate::config::{Config, ConnectorFacts, FailureForm, HookFacts};
+use hookgate_connectors::log::LogKind;
 use hookgate_model::secret::SecretSource;
 
 /// What this build knows that a file may name, and the schema that follows. Make it once: compiling the schema takes time.
@@ -20,14 +23,6 @@ pub struct Known {
     schema: Value,
     validator: Validator,
     plain: PlainKeys,
-}
-
-/// Keys whose values are no secrets, in sections where anything else may be one.
-pub(super) struct PlainKeys {
-    /// Of `[auth.NAME]`.
-    pub(super) auth: BTreeSet<String>,
-    /// Of `[connectors.NAME]`.
-    pub(super) connectors: BTreeSet<String>,
 }
 
 impl Known {
@@ -60,19 +55,22 @@ impl Known {
 fn generate(hooks: &[HookFacts], connectors: &[ConnectorFacts]) -> (Value, PlainKeys) {
     let settings = SchemaSettings::draft07().with_transform(RecursiveTransform(tidy));
     let mut generator = settings.into_generator();
-    let mut kinds: Schema = json_schema!({
-        "description": "An outside system that scripts may ask for something.",
-        "oneOf": connectors.iter().map(|facts| of_kind(facts, &mut generator)).collect::<Vec<_>>(),
-    });
-    RecursiveTransform(tidy).transform(&mut kinds);
-    let connectors = plain_keys(kinds.as_value());
+    let kinds: Vec<Value> = connectors.iter().map(|facts| of_kind(facts, &mut generator)).collect();
+    let logs: Vec<Value> = logs_of(hooks).into_iter().map(|kind| of_log(kind, &mut generator)).collect();
+    let (connectors, plain_logs) = (plain_keys(&kinds), plain_keys(&logs));
     let mut schema = generator.into_root_schema_for::<Config>();
     schema.insert("description".to_owned(), "The configuration of hookgate.".into());
     let mut schema = schema.to_value();
-    schema["definitions"][Connector::schema_name().as_ref()] = kinds.to_value();
+    schema["definitions"][Connector::schema_name().as_ref()] =
+        json!({ "description": "An outside system that scripts may ask for something.", "oneOf": kinds });
+    schema["definitions"][Reconcile::schema_name().as_ref()] = match logs.as_slice() {
+        [] => section("No hook has a log.", [Reconcile::json_schema(&mut SchemaGenerator::default()).to_value()]),
+        [only] => only.clone(),
+        several => json!({ "anyOf": several }),
+    };
     add_failure_forms(&mut schema["definitions"][OnFailure::schema_name().as_ref()], hooks);
     let auth = keys_without_secrets(&schema["definitions"][Auth::schema_name().as_ref()]);
-    (schema, PlainKeys { auth, connectors })
+    (schema, PlainKeys { auth, connectors, logs: plain_logs })
 }
 
 /// The forms of `on_failure` that take a text, each a table of one key: those that some hook has.
@@ -100,32 +98,55 @@ fn add_failure_forms(schema: &mut Value, hooks: &[HookFacts]) {
     }
 }
 
-/// The settings of one kind: its own, then those that all have.
+/// Every kind of log that hooks have, each once.
+fn logs_of(hooks: &[HookFacts]) -> Vec<&'static LogKind> {
+    let mut kinds: Vec<&'static LogKind> = hooks.iter().filter_map(|facts| facts.log).collect();
+    kinds.sort_by_key(|kind| kind.name);
+    kinds.dedup_by_key(|kind| kind.name);
+    kinds
+}
+
+/// The settings of one kind of connector: its own, then those that all have.
 fn of_kind(facts: &ConnectorFacts, generator: &mut SchemaGenerator) -> Value {
+    let kind = json!({
+        "properties": { "kind": { "type": "string", "const": facts.kind } }, "required": ["kind"],
+    });
     let own = (facts.settings)(generator).to_value();
     let common = Common::json_schema(generator).to_value();
-    let mut properties = Map::new();
-    properties.insert("kind".to_owned(), json!({ "type": "string", "const": facts.kind }));
-    for part in [&own, &common] {
+    section(facts.about, [kind, own, common])
+}
+
+/// The settings of one kind of log: its own, then those that all have.
+fn of_log(kind: &LogKind, generator: &mut SchemaGenerator) -> Value {
+    let own = (kind.settings)(generator).to_value();
+    let common = Reconcile::json_schema(generator).to_value();
+    let about = common["description"].as_str().unwrap_or_default();
+    section(&format!("{about} {}", kind.about), [own, common.clone()])
+}
+
+/// A section with the keys of all these schemas, and no others.
+fn section(about: &str, parts: impl IntoIterator<Item = Value>) -> Value {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
         properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+        required.extend(part["required"].as_array().cloned().unwrap_or_default());
     }
-    let mut required = vec![Value::from("kind")];
-    required.extend(own["required"].as_array().cloned().unwrap_or_default());
-    json!({
+    let mut schema: Schema = json_schema!({
         "type": "object",
-        "description": facts.about,
+        "description": about,
         "additionalProperties": false,
         "properties": properties,
         "required": required,
-    })
+    });
+    RecursiveTransform(tidy).transform(&mut schema);
+    schema.to_value()
 }
 
 /// Keys that hold one plain value in every kind that has them.
-fn plain_keys(kinds: &Value) -> BTreeSet<String> {
+fn plain_keys(kinds: &[Value]) -> BTreeSet<String> {
     let (mut plain, mut others) = (BTreeSet::new(), BTreeSet::new());
-    let kinds = kinds["oneOf"].as_array().into_iter().flatten();
-    for (key, value) in kinds.filter_map(|kind| kind["properties"].as_object()).flatten() {
-        let scalar = |word: &Value| ["string", "integer", "boolean"].iter().any(|scalar| word == scalar);
+    for (key, value) in kinds.iter().filter_map(|kind| kind["properties"].as_object()).flatten() {
+        let scalar = |word: &Value| ["string", "integer", "number", "boolean"].iter().any(|scalar| word == scalar);
         if scalar(&value["type"]) {
             plain.insert(key.clone())
         } else {

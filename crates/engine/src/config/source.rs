@@ -2,6 +2,7 @@
 //!
 //! Texts that stand where a secret belongs are hidden from every excerpt, because findings travel to logs and the viewer.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -9,13 +10,19 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use crate::config::MOST_FINDINGS;
-use crate::config::schema::PlainKeys;
 use hookgate_model::finding::Finding;
 use hookgate_model::secret::literal;
 
-/// Keys of `[routes.NAME.reconcile]` whose values are no secrets.
-const PLAIN_RECONCILE_KEYS: [&str; 8] =
-    ["client_id", "key_id", "every_s", "overlap_s", "lag_s", "rate_share", "allow_private", "timeout_ms"];
+/// Keys whose values are no secrets, in sections where anything else may be one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PlainKeys {
+    /// Of `[auth.NAME]`.
+    pub(super) auth: BTreeSet<String>,
+    /// Of `[connectors.NAME]`.
+    pub(super) connectors: BTreeSet<String>,
+    /// Of `[routes.NAME.reconcile]`.
+    pub(super) logs: BTreeSet<String>,
+}
 
 /// Where a key and its value stand, in bytes.
 #[derive(Clone, Debug)]
@@ -221,8 +228,8 @@ fn is_secret(steps: &[&str], value: &DeValue<'_>, plain: &PlainKeys) -> bool {
         ["connectors", _, key] if plain.connectors.contains(*key) => value.as_str().is_some_and(has_password),
         ["connectors", _, "base_url"] => value.as_str().is_some_and(has_password),
         ["connectors", _, key, ..] => !names_its_source && !plain.connectors.contains(*key),
-        ["routes", _, "reconcile", "org_url"] => value.as_str().is_some_and(has_password),
-        ["routes", _, "reconcile", key, ..] => !names_its_source && !PLAIN_RECONCILE_KEYS.contains(key),
+        ["routes", _, "reconcile", key] if plain.logs.contains(*key) => value.as_str().is_some_and(has_password),
+        ["routes", _, "reconcile", key, ..] => !names_its_source && !plain.logs.contains(*key),
         ["store", "url"] => value.as_str().is_some_and(has_password),
         ["telemetry", "headers", ..] => !names_its_source,
         _ => false,

@@ -16,6 +16,7 @@ use crate::config::tables::TableKind;
 use hookgate_model::secret::SecretSource;
 
 mod broken;
+mod logs;
 mod proof;
 mod provider;
 
@@ -25,13 +26,16 @@ const EXAMPLE: &str = include_str!("tests/example.toml");
 static KNOWN: LazyLock<Known> = LazyLock::new(|| known(HOOKS.to_vec()));
 
 fn known(hooks: Vec<HookFacts>) -> Known {
+    Known::new(hooks, &connectors())
+}
+
+fn connectors() -> Vec<ConnectorFacts> {
     let facts = |kind: &hookgate_connectors::setup::Kind| ConnectorFacts {
         kind: kind.name,
         about: kind.about,
         settings: kind.settings,
     };
-    let connectors: Vec<_> = hookgate_connectors::KINDS.iter().map(facts).collect();
-    Known::new(hooks, &connectors)
+    hookgate_connectors::KINDS.iter().map(facts).collect()
 }
 
 const HOOKS: &[HookFacts] = &[
@@ -58,6 +62,7 @@ const HOOKS: &[HookFacts] = &[
         name: "okta.event",
         silence: "Okta tries once more",
         is_event: true,
+        log: Some(&hookgate_connectors::log::KINDS[0]),
         latest_ms: None,
         has_tokens: false,
         event_types: &[
@@ -79,6 +84,9 @@ const PLAIN: HookFacts = HookFacts {
     on_failure: &[],
     silence: "",
     is_event: false,
+    provider: "Okta",
+    patience_ms: 3_000,
+    log: None,
     latest_ms: Some(2_900),
     needs_secret: false,
     has_tokens: true,

@@ -7,6 +7,7 @@ use crate::config;
 use crate::config::Config;
 use crate::release::outside;
 use hookgate_connectors::Retry;
+use hookgate_connectors::log;
 use hookgate_hooks::{Declared, Hook};
 use hookgate_script::budget::Limits;
 use hookgate_script::table::Kind;
@@ -26,6 +27,9 @@ pub(super) fn known() -> &'static config::Known {
             on_failure: forms(hook),
             silence: hook.silence,
             is_event: hook.is_for_events(),
+            provider: hook.caller.provider,
+            patience_ms: hook.caller.patience_ms,
+            log: hook.caller.log.and_then(log::kind),
             latest_ms: hook.caller.latest_ms,
             needs_secret: hook.caller.needs_secret,
             has_tokens: hook.caller.has_tokens,

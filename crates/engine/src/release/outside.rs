@@ -19,8 +19,8 @@ use crate::release::fence::World;
 use crate::release::{Reconcile, Release};
 use hookgate_connectors::cache::{Cache, Rules};
 use hookgate_connectors::guard::Guard;
-use hookgate_connectors::okta_log;
-use hookgate_connectors::okta_log::SystemLog;
+use hookgate_connectors::log;
+use hookgate_connectors::log::LogSetup;
 use hookgate_connectors::proxy::Proxy;
 use hookgate_connectors::setup::{Problem, Setup};
 use hookgate_connectors::takes;
@@ -151,15 +151,19 @@ pub(super) fn setup_secrets(secrets: Secrets) -> hookgate_connectors::setup::Sec
 ///
 /// # Errors
 /// Everything that is wrong with its settings; keys are below the section.
-pub(super) fn log(
+pub(super) fn log_of(
     world: &World<'_>,
     name: &str,
     route: &Route,
     written: &reconcile::Reconcile,
 ) -> Result<Reconcile, Vec<Problem>> {
+    let kind = hookgate_hooks::find(&route.hook).and_then(|hook| hook.caller.log).and_then(log::kind);
+    let Some(kind) = kind else {
+        return Err(vec![Problem::bad_value("", format!("no log of the provider of `{}` can be read", route.hook))]);
+    };
     let setup = Setup {
         name,
-        settings: &serde_json::Map::new(),
+        settings: &written.settings,
         timeout: Duration::from_millis(written.timeout_ms),
         allow_private: written.allow_private,
         proxy: None,
@@ -168,17 +172,8 @@ pub(super) fn log(
         secrets: setup_secrets(world.secrets),
         environment: environment::variable,
     };
-    let settings = okta_log::Settings {
-        org_url: &written.org_url,
-        token: written.token.as_ref(),
-        client_id: written.client_id.as_deref(),
-        private_key: written.private_key.as_ref(),
-        key_id: written.key_id.as_deref(),
-        rate_share: written.rate_share,
-        types: &types(route),
-    };
     Ok(Reconcile {
-        log: Box::new(SystemLog::new(&setup, &settings)?),
+        log: (kind.make)(&LogSetup { setup, rate_share: written.rate_share, types: &types(route) })?,
         every: Duration::from_secs(written.every_s),
         overlap: Duration::from_secs(written.overlap_s),
         lag: Duration::from_secs(written.lag_s),
@@ -249,19 +244,18 @@ pub(super) fn secret_files(config: &Config) -> Vec<&str> {
 }
 
 fn files_with<'a>(config: &'a Config, keys: &[&str]) -> Vec<&'a str> {
-    let of_logs = config.routes.values().filter_map(|route| route.reconcile.as_ref());
-    let of_logs = of_logs.flat_map(reconcile::Reconcile::secrets).filter_map(SecretSource::file);
-    let mut files: Vec<&str> = of_logs.collect();
     let proxies = config.connectors.values().filter_map(|one| one.common.proxy.as_ref()?.auth());
-    files.extend(proxies.filter_map(SecretSource::file));
+    let mut files: Vec<&str> = proxies.filter_map(SecretSource::file).collect();
     for connector in config.connectors.values() {
         let named = keys.iter().filter_map(|key| connector.settings.get(*key));
         files.extend(named.filter_map(serde_json::Value::as_str));
     }
     let params = config.secret_params().into_iter();
     files.extend(params.filter_map(|(_, value)| value.get("file").and_then(serde_json::Value::as_str)));
-    let mut values: Vec<&serde_json::Value> =
-        config.connectors.values().flat_map(|one| one.settings.values()).collect();
+    let of_connectors = config.connectors.values().flat_map(|one| one.settings.values());
+    let of_logs = config.routes.values().filter_map(|route| route.reconcile.as_ref());
+    let of_logs = of_logs.flat_map(|reconcile| reconcile.settings.values());
+    let mut values: Vec<&serde_json::Value> = of_connectors.chain(of_logs).collect();
     while let Some(value) = values.pop() {
         if let Some(table) = value.as_object() {
             files.extend(table.get("file").and_then(serde_json::Value::as_str));

@@ -18,6 +18,7 @@ use crate::release::{Destination, EventRules, InlineScript, Order, Plan, Reconci
 use crate::telemetry::metrics::Metrics;
 use hookgate_connectors::Connectors;
 use hookgate_connectors::Retry;
+use hookgate_connectors::log::EventLog;
 use hookgate_hooks::{EventRow, Hook};
 use hookgate_script::budget::Limits;
 use hookgate_script::context::{Surroundings, Tables};
@@ -69,7 +70,7 @@ impl Parts<'_> {
             limits,
             plan,
             metrics: self.metrics.route(name),
-            own_actors: own_actors(route, self.connectors),
+            own_actors: own_actors(route, self.logs.get(name).map(|reconcile| &*reconcile.log), self.connectors),
             reconcile: self.logs.get(name).cloned(),
             capture: route.capture.wanted().map(Arc::new),
         })
@@ -160,11 +161,11 @@ fn without_slash(path: &str) -> String {
     path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path).to_owned()
 }
 
-/// Who acts for us: those that are named, the app that reads the log, and connectors that change things at a provider.
-fn own_actors(route: &config::routes::Route, connectors: &Connectors) -> Vec<String> {
-    let app = route.reconcile.iter().filter_map(|reconcile| reconcile.client_id.as_ref());
+/// Who acts for us: those that are named, who reads the log, and connectors that change things at a provider.
+fn own_actors(route: &config::routes::Route, log: Option<&dyn EventLog>, connectors: &Connectors) -> Vec<String> {
+    let readers = log.into_iter().flat_map(EventLog::own_actors);
     let acting = connectors.iter().flat_map(|connected| connected.connector.own_actors());
-    route.own_actors.iter().chain(app).cloned().chain(acting).collect()
+    route.own_actors.iter().cloned().chain(readers).chain(acting).collect()
 }
 
 fn lane(route: &str, rule: &str) -> Arc<str> {

@@ -11,7 +11,7 @@ use hookgate_model::finding::{Finding, Severity, nearest};
 
 pub(super) fn warnings(source: &Source, root: &Value, hooks: &[HookFacts]) -> Vec<Finding> {
     let mut check = Provider { source, root, findings: Vec::new() };
-    let mut inherits = None;
+    let mut inherits: Option<&HookFacts> = None;
     for (path, _, route) in named(root, "routes", "routes") {
         let Some(facts) = text(route, "hook").and_then(|name| hooks.iter().find(|facts| facts.name == name)) else {
             continue;
@@ -20,8 +20,8 @@ pub(super) fn warnings(source: &Source, root: &Value, hooks: &[HookFacts]) -> Ve
         check.deadline(&path, route, facts, &mut inherits);
         check.events(&path, route, facts);
     }
-    if let Some(latest) = inherits {
-        check.late("limits", latest, root.get("limits"));
+    if let Some(facts) = inherits {
+        check.late("limits", facts, root.get("limits"));
     }
     check.findings
 }
@@ -46,41 +46,47 @@ impl Provider<'_> {
         let only_tokens = !ways.is_empty() && ways.iter().all(is_token);
         if let Some((place, name)) = open.filter(|_| facts.needs_secret) {
             let message = format!(
-                "`{name}` lets anybody call, and `{}` sends codes: Okta skips such a hook unless it sends a secret",
-                facts.name
+                "`{name}` lets anybody call, and `{}` sends codes: {} skips such a hook unless it sends a secret",
+                facts.name, facts.provider
             );
             self.warn(
                 "config/no-secret",
                 &place,
                 message,
-                "use a section with `scheme = \"header\"`, and give Okta its secret",
+                format!("use a section with `scheme = \"header\"`, and give {} its secret", facts.provider),
             );
         }
         if only_tokens && !facts.has_tokens {
+            let HookFacts { name, provider, .. } = facts;
             let message =
-                format!("Okta cannot call `{}` with a token: event hooks send a secret in a header only", facts.name);
+                format!("{provider} cannot call `{name}` with a token: event hooks send a secret in a header only");
             let help = "use a section with `scheme = \"header\"` or `\"basic\"`, or add one to the list";
             self.warn("config/no-token", &join(path, "auth"), message, help);
         }
     }
 
-    /// `inherits` is set where a route takes its deadline from `[limits]`.
-    fn deadline(&mut self, path: &str, route: &Value, facts: &HookFacts, inherits: &mut Option<u64>) {
-        let Some(latest) = facts.latest_ms else { return };
+    /// `inherits` is set where a route takes its deadline from `[limits]`: to the hook that is the least patient.
+    fn deadline<'f>(&mut self, path: &str, route: &Value, facts: &'f HookFacts, inherits: &mut Option<&'f HookFacts>) {
+        if facts.latest_ms.is_none() {
+            return;
+        }
         match route.get("limits").filter(|limits| limits.get("deadline_ms").is_some()) {
-            Some(limits) => self.late(&join(path, "limits"), latest, Some(limits)),
-            None => *inherits = Some(latest),
+            Some(limits) => self.late(&join(path, "limits"), facts, Some(limits)),
+            None if inherits.is_none_or(|other| facts.latest_ms < other.latest_ms) => *inherits = Some(facts),
+            None => {}
         }
     }
 
-    fn late(&mut self, path: &str, latest: u64, limits: Option<&Value>) {
-        let Some(deadline) = limits.and_then(|limits| limits.get("deadline_ms")).and_then(Value::as_u64) else {
-            return;
-        };
+    fn late(&mut self, path: &str, facts: &HookFacts, limits: Option<&Value>) {
+        let deadline = limits.and_then(|limits| limits.get("deadline_ms")).and_then(Value::as_u64);
+        let (Some(deadline), Some(latest)) = (deadline, facts.latest_ms) else { return };
         if deadline > latest {
-            let message =
-                format!("an answer after {deadline} ms comes too late: Okta waits 3000 ms for the whole exchange");
-            let help = format!("write {latest} or less; 2500 leaves time for the way there and back");
+            let HookFacts { provider, patience_ms, .. } = facts;
+            let message = format!(
+                "an answer after {deadline} ms comes too late: {provider} waits {patience_ms} ms for the whole exchange"
+            );
+            let good = latest.saturating_sub(400);
+            let help = format!("write {latest} or less; {good} leaves time for the way there and back");
             self.warn("config/late-answer", &join(path, "deadline_ms"), message, help);
         }
     }
@@ -111,17 +117,24 @@ impl Provider<'_> {
             if reads_log && near.is_none() {
                 return;
             }
-            let help = near.map_or_else(
-                || {
-                    "it does not exist, or stands in the System Log only: `[routes.NAME.reconcile]` reads it from there"
-                        .to_owned()
-                },
-                |near| format!("did you mean `{near}`?"),
-            );
+            let help = match (near, facts.log) {
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, Some(log)) => {
+                    let only = format!("stands in {} only", log.title);
+                    format!("it does not exist, or {only}: `[routes.NAME.reconcile]` reads it from there")
+                }
+                (None, None) => "take a type of the list".to_owned(),
+            };
             self.warn("config/event-type", place, message, help);
         } else if !reads_log && found.all(|(_, eligible)| !eligible) {
-            let message = format!("Okta does not send `{pattern}` to event hooks: it stands in the System Log only");
-            let help = "let `[routes.NAME.reconcile]` read it from there, or take another type";
+            let message = format!("{} does not send `{pattern}` to event hooks", facts.provider);
+            let (message, help) = match facts.log {
+                Some(log) => (
+                    format!("{message}: it stands in {} only", log.title),
+                    "let `[routes.NAME.reconcile]` read it from there, or take another type",
+                ),
+                None => (message, "take another type"),
+            };
             self.warn("config/event-type", place, message, help);
         }
     }

@@ -188,7 +188,7 @@ impl Check<'_> {
                 format!("`{name}` has no `on_failure`: an event that fails is retried, then kept as a dead letter");
             self.error_with_help("config/bad-value", &join(path, "on_failure"), message, "remove `on_failure`");
         }
-        self.reconcile(path, route);
+        self.reconcile(path, route, facts);
     }
 
     fn inline_route(&mut self, path: &str, route: &Value, facts: &HookFacts) {

@@ -64,7 +64,7 @@ impl Work<'_> {
                 logs.insert(name.clone(), kept);
                 continue;
             }
-            match outside::log(world, name, route, written) {
+            match outside::log_of(world, name, route, written) {
                 Ok(log) => drop(logs.insert(name.clone(), Arc::new(log))),
                 Err(problems) => self.outside(&format!("routes.{name}.reconcile"), problems),
             }
