@@ -3,7 +3,7 @@
 //!
 //! The program with that provider is this test itself, called with [`AS_PROGRAM`].
 
-#![allow(clippy::disallowed_methods, clippy::print_stdout, unreachable_pub, reason = "tests")]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, unreachable_pub, reason = "tests")]
 
 mod lamp;
 mod program;
