@@ -226,7 +226,7 @@ pub enum Operation {
     /// again.
     Clear { keys: KeyChoice },
     /// Removes what is older, in many short transactions: events that have ended, and keys of what came long ago. Of
-    /// decisions the newest so many stay.
+    /// decisions the newest so many stay. Only the events are counted.
     Sweep { keep: Duration, remember: Duration, decisions: u64 },
     /// Removes decisions beyond the newest so many. It costs next to nothing where there are none.
     TrimDecisions { most: u64 },

@@ -314,7 +314,16 @@ impl Store for Sqlite {
             Operation::Replay { which, force } => self.replay(which, force).await,
             Operation::Purge { which } => self.purge(which).await,
             Operation::Clear { keys } => self.clear(&keys).await,
-            Operation::Sweep { keep, remember, decisions } => self.sweep(keep, remember, decisions).await,
+            Operation::Sweep { keep, remember, decisions } => {
+                let removed = self.sweep(keep, remember, decisions).await?;
+                if removed.dead > 0 {
+                    tracing::warn!(
+                        jobs.count = removed.dead,
+                        "dead letters were removed: `keep_days` have passed since they died"
+                    );
+                }
+                Ok(removed.count)
+            }
             Operation::TrimDecisions { most } => self.trim_decisions(most).await,
         }
     }

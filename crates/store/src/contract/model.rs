@@ -364,11 +364,9 @@ impl Model {
         let (events, keys, now) = (self.now - ms(keep), self.now - ms(remember), self.now);
         let young: Vec<u64> =
             self.jobs.iter().filter(|job| job.ended.is_some_and(|at| at >= events)).map(|job| job.event).collect();
-        let before = self.seen.len() + self.once.len();
         self.seen.retain(|_, first| *first >= keys);
         self.once.retain(|_, until| *until > now);
-        (before - self.seen.len() - self.once.len()) as u64
-            + self.purge(|event| event.received < events && !young.contains(&event.number))
+        self.purge(|event| event.received < events && !young.contains(&event.number))
     }
 
     pub(crate) fn crash(&mut self) {

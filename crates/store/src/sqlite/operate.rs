@@ -65,7 +65,7 @@ impl Sqlite {
         let mut count = 0;
         while let Some((events, lanes)) = self.step(&mut walk).await? {
             let what = if only_dead { Removal::Dead(lanes) } else { Removal::Ended };
-            count += self.remove(events, what).await?;
+            count += self.remove(events, what).await?.count;
         }
         self.shrink().await?;
         Ok(count)
@@ -74,15 +74,15 @@ impl Sqlite {
     async fn purge_one(&self, event: EventRef) -> Result<u64, StoreError> {
         let id = self.resolve(event).await?;
         let open = self.people.read(move |db| sweep::is_open(db, id)).await?;
-        let removed = if open { 0 } else { self.remove(vec![id], Removal::Ended).await? };
+        let removed = if open { 0 } else { self.remove(vec![id], Removal::Ended).await?.count };
         if removed == 0 {
             return Err(StoreError::Refused(format!("event {id} is still being worked on")));
         }
         Ok(removed)
     }
 
-    async fn remove(&self, events: Vec<i64>, what: Removal) -> Result<u64, StoreError> {
-        let mut count = 0;
+    async fn remove(&self, events: Vec<i64>, what: Removal) -> Result<Removed, StoreError> {
+        let mut removed = Removed::default();
         let mut left = events;
         while !left.is_empty() {
             let what = what.clone();
@@ -93,23 +93,28 @@ impl Sqlite {
                     Removal::Dead(lanes) => sweep::dead(tx, &left, lanes),
                 })
                 .await?;
-            count += progress.removed;
+            removed.add(Removed { count: progress.removed, dead: progress.dead });
             left = progress.left;
         }
-        Ok(count)
+        Ok(removed)
     }
 
-    /// Removes events that came, and came to their end, longer ago than `keep`, keys first seen longer ago than `remember`, and
-    /// `once` keys whose time is over. How many of these went. Then the state of scripts, captures and one-time answers whose time is over, and
-    /// decisions from before `keep`, or beyond the newest so many.
+    /// Removes events that came, and came to their end, longer ago than `keep`. How many, and how many dead letters went with them.
+    /// Then keys first seen longer ago than `remember`; `once` keys, the state of scripts, captures and one-time answers whose time
+    /// is over; and decisions from before `keep`, or beyond the newest so many.
     ///
     /// Dead letters, keys and one-time answers grow old only while a gateway runs: see [`gaps`].
-    pub(super) async fn sweep(&self, keep: Duration, remember: Duration, decisions: u64) -> Result<u64, StoreError> {
+    pub(super) async fn sweep(
+        &self,
+        keep: Duration,
+        remember: Duration,
+        decisions: u64,
+    ) -> Result<Removed, StoreError> {
         let now = self.clock.now();
         let gaps = self.people.read(gaps::load).await?;
         let before = now.saturating_sub(millis(keep));
         let age = sweep::Age { now, before, died_before: gaps.ago(now, millis(keep)) };
-        let mut count = self.sweep_events(age).await?;
+        let removed = self.sweep_events(age).await?;
         let before = gaps.ago(now, millis(remember));
         let mut from = (String::new(), String::new());
         loop {
@@ -117,15 +122,9 @@ impl Sqlite {
             let keys = self.people.read(move |db| sweep::old_keys(db, &after, before)).await?;
             let Some(last) = keys.last().cloned() else { break };
             from = last;
-            count += self.write(move |tx| sweep::forget(tx, &keys, before)).await?;
+            self.write(move |tx| sweep::forget(tx, &keys, before)).await?;
         }
-        loop {
-            let some = self.write(|tx| sweep::forget_once(tx)).await?;
-            count += some;
-            if some < sweep::CHUNK as u64 {
-                break;
-            }
-        }
+        while self.write(|tx| sweep::forget_once(tx)).await? == sweep::CHUNK {}
         while self.write(|tx| state::forget(tx)).await? == state::CHUNK {}
         while self.write(|tx| state::forget_answers(tx)).await? == state::CHUNK {}
         while self.write(|tx| decisions::forget_captures(tx)).await? == sweep::CHUNK {}
@@ -133,7 +132,7 @@ impl Sqlite {
         while self.write(move |tx| decisions::forget(tx, before, decisions)).await? == sweep::CHUNK {}
         self.sweep_answers(gaps).await?;
         self.shrink().await?;
-        Ok(count)
+        Ok(removed)
     }
 
     async fn sweep_answers(&self, gaps: Gaps) -> Result<(), StoreError> {
@@ -163,22 +162,22 @@ impl Sqlite {
         Ok(count)
     }
 
-    async fn sweep_events(&self, age: sweep::Age) -> Result<u64, StoreError> {
+    async fn sweep_events(&self, age: sweep::Age) -> Result<Removed, StoreError> {
         let newest = self.people.read(move |db| sweep::newest_old(db, age)).await?;
-        let mut count = 0;
+        let mut removed = Removed::default();
         let mut from = Some(sweep::Mark::default());
         while let Some(mark) = from {
             let (old, next) = self.people.read(move |db| sweep::old_events(db, age, mark)).await?;
-            count += self.remove(old, Removal::Old(age)).await?;
+            removed.add(self.remove(old, Removal::Old(age)).await?);
             from = next;
         }
         from = newest.map(|_| sweep::Mark::default());
         while let Some((mark, newest)) = from.zip(newest) {
             let (old, next) = self.people.read(move |db| sweep::old_events_to_come(db, age, newest, mark)).await?;
-            count += self.remove(old, Removal::Old(age)).await?;
+            removed.add(self.remove(old, Removal::Old(age)).await?);
             from = next;
         }
-        Ok(count)
+        Ok(removed)
     }
 
     async fn shrink(&self) -> Result<(), StoreError> {
@@ -209,6 +208,22 @@ impl Sqlite {
         walk.ended = events.len() < PAGE;
         walk.after = events.last().copied().or(walk.after);
         Ok(Some((events, lanes)))
+    }
+}
+
+/// What a removal took with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Removed {
+    /// Events, or jobs where only those were to go.
+    pub(super) count: u64,
+    /// Dead letters among the jobs of these events.
+    pub(super) dead: u64,
+}
+
+impl Removed {
+    fn add(&mut self, more: Self) {
+        self.count += more.count;
+        self.dead += more.dead;
     }
 }
 

@@ -22,6 +22,8 @@ const PAGES_AT_ONCE: i64 = 512;
 pub(super) struct Progress {
     /// Events, or jobs where only those were to go.
     pub(super) removed: u64,
+    /// Dead letters among the jobs of these events.
+    pub(super) dead: u64,
     /// What the transaction had no room for.
     pub(super) left: Vec<i64>,
 }
@@ -56,7 +58,9 @@ pub(super) fn events(tx: &Tx<'_>, events: &[i64], age: Option<Age>) -> Result<Pr
             continue;
         }
         let jobs = some_jobs(tx, event, room)?;
-        room -= remove_jobs(tx, &jobs)?.min(room);
+        let gone = remove_jobs(tx, &jobs)?;
+        progress.dead += gone.dead;
+        room -= gone.rows.min(room);
         if room == 0 {
             progress.left = events[index..].to_vec();
             break;
@@ -82,7 +86,7 @@ pub(super) fn dead(tx: &Tx<'_>, events: &[i64], lanes: &[Vec<i64>]) -> Result<Pr
         let whole = jobs.len() < room;
         jobs.truncate(room);
         progress.removed += jobs.len() as u64;
-        room -= remove_jobs(tx, &jobs)?.min(room);
+        room -= remove_jobs(tx, &jobs)?.rows.min(room);
         if room == 0 || !whole {
             progress.left = events[index..].to_vec();
             break;
@@ -105,14 +109,27 @@ fn some_jobs(tx: &Tx<'_>, event: i64, most: usize) -> Result<Vec<i64>, Fault> {
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Removes jobs with their tries; how many rows that were.
-fn remove_jobs(tx: &Tx<'_>, jobs: &[i64]) -> Result<usize, Fault> {
-    let mut rows = 0;
+/// What a removal of jobs took with it.
+#[derive(Default)]
+struct RemovedJobs {
+    /// Jobs and their tries.
+    rows: usize,
+    /// Jobs that were dead.
+    dead: u64,
+}
+
+/// Removes jobs with their tries.
+fn remove_jobs(tx: &Tx<'_>, jobs: &[i64]) -> Result<RemovedJobs, Fault> {
+    let mut removed = RemovedJobs::default();
     for job in jobs {
-        rows += tx.db.prepare_cached("DELETE FROM attempt WHERE job = ?1")?.execute([job])?;
-        rows += tx.db.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([job])?;
+        removed.rows += tx.db.prepare_cached("DELETE FROM attempt WHERE job = ?1")?.execute([job])?;
+        let mut delete = tx.db.prepare_cached("DELETE FROM job WHERE id = ?1 RETURNING state = 'dead'")?;
+        for dead in delete.query_map([job], |row| row.get::<_, bool>(0))? {
+            removed.rows += 1;
+            removed.dead += u64::from(dead?);
+        }
     }
-    Ok(rows)
+    Ok(removed)
 }
 
 /// Where a sweep of events has come to: the time and number of the last one it looked at.
@@ -180,21 +197,20 @@ pub(super) fn old_keys(db: &Connection, from: &Key, before: Millis) -> rusqlite:
     page.collect()
 }
 
-pub(super) fn forget(tx: &Tx<'_>, keys: &[Key], before: Millis) -> Result<u64, Fault> {
-    let mut count = 0;
+pub(super) fn forget(tx: &Tx<'_>, keys: &[Key], before: Millis) -> Result<(), Fault> {
     let mut delete = tx.db.prepare_cached("DELETE FROM seen WHERE route = ?1 AND key = ?2 AND first_at < ?3")?;
     for (route, key) in keys {
-        count += delete.execute(params![route, key, before])? as u64;
+        delete.execute(params![route, key, before])?;
     }
     failpoint::reach("store.sweep");
-    Ok(count)
+    Ok(())
 }
 
 /// Removes `once` keys whose time is over; how many, at most a transaction's worth.
-pub(super) fn forget_once(tx: &Tx<'_>) -> Result<u64, Fault> {
+pub(super) fn forget_once(tx: &Tx<'_>) -> Result<usize, Fault> {
     let mut delete =
         tx.db.prepare_cached("DELETE FROM once WHERE key IN (SELECT key FROM once WHERE until <= ?1 LIMIT ?2)")?;
-    Ok(delete.execute(params![tx.now, CHUNK as i64])? as u64)
+    Ok(delete.execute(params![tx.now, CHUNK as i64])?)
 }
 
 /// Gives some free pages back to the file system. Whether there are more to give.

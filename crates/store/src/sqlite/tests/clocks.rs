@@ -3,6 +3,7 @@
 use super::*;
 use crate::JobState;
 use crate::clock::Clock;
+use crate::sqlite::operate::Removed;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -54,10 +55,9 @@ impl Times {
         assert_eq!(settled, Ok(Settled::Applied));
     }
 
-    async fn sweep(&self, days: u64) {
+    async fn sweep(&self, days: u64) -> Removed {
         let keep = Duration::from_hours(24 * days);
-        let sweep = Operation::Sweep { keep, remember: keep.max(Duration::from_hours(168)), decisions: 1_000 };
-        self.store.operate(sweep).await.unwrap();
+        self.store.sweep(keep, keep.max(Duration::from_hours(168)), 1_000).await.unwrap()
     }
 
     async fn there(&self) -> Vec<String> {
@@ -80,7 +80,7 @@ async fn a_dead_letter_stays_from_its_death() {
     times.event("done", End::Done(Vec::new())).await;
     times.wait(7 * DAY + HOUR);
     times.end(End::Dead).await;
-    times.sweep(7).await;
+    assert_eq!(times.sweep(7).await, Removed { count: 2, dead: 1 }, "of which one was dead");
     assert_eq!(times.there().await, ["late"], "what died then is kept from then on");
     times.wait(7 * DAY - HOUR);
     times.sweep(7).await;
