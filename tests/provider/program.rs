@@ -98,7 +98,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
 impl Served {
     fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !self.asked("/readyz").is_some_and(|answer| answer.status == 200) {
+        while self.asked("/readyz").is_none_or(|answer| answer.status != 200) {
             assert!(Instant::now() < deadline, "the gateway does not become ready:\n{}", self.log());
             assert!(self.child.try_wait().unwrap().is_none(), "the gateway ended:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
