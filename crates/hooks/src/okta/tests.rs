@@ -1,8 +1,28 @@
+//! What holds for Okta's hooks alone, because of the form of its calls and replies; `crate::tests` has what holds for every hook.
+
 use http::HeaderName;
 use http::HeaderValue;
 use http::Uri;
 
 use super::*;
+use crate::HOOKS;
+
+mod envelope;
+mod replies;
+mod text;
+
+/// The rows of Okta's hooks, as the table has them.
+fn okta_hooks() -> impl Iterator<Item = &'static Hook> {
+    HOOKS.iter().filter(|hook| hook.name.starts_with("okta."))
+}
+
+#[test]
+fn the_table_has_every_hook_and_its_entry_is_named_after_it() {
+    assert_eq!(okta_hooks().count(), hooks().len());
+    for hook in okta_hooks() {
+        assert_eq!(hook.name.strip_prefix("okta."), hook.entry.strip_prefix("on_"), "{}", hook.name);
+    }
+}
 
 fn ask(name: &str, value: &[u8]) -> Result<Reply, HookError> {
     let mut headers = HeaderMap::new();
