@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hookgate_hooks::HOOKS;
+use hookgate_hooks::{HOOKS, Hook};
 use serde_json::{Value, json};
 
-use crate::harness::SECRET;
+use crate::harness::{SECRET, auths, route_of};
 use crate::process::{Ran, Served, hookgate, request, sample};
 
 mod verified;
@@ -48,21 +48,22 @@ fn script(hook: &str, entry: &str, body: &str) -> String {
     format!("fn {entry}(request) {{ {more} {body} }}")
 }
 
+/// The route, and below `/` the path, of a hook whose script ends so.
+fn route_name(hook: &Hook, end: &str) -> String {
+    format!("{}-{end}", hook.name.replace('.', "-"))
+}
+
 fn config(port: u16) -> String {
     let mut config = format!(
-        "[auth.test]\nscheme = \"header\"\nsecrets = [{{ file = \"secret\" }}]\n\n[connectors.dead]\nkind = \"http\"\n\
+        "[connectors.dead]\nkind = \"http\"\n\
          base_url = \"http://127.0.0.1:{port}\"\nallow_private = true\ntimeout_ms = 200\nauth = {{ bearer = {{ file = \"secrets/dead\" }} }}\n\
          retry = {{ attempts = 1 }}\n"
     );
+    config += &auths(HOOKS.iter());
     for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
-        let form = hook.on_failure().iter().find(|form| !form.takes_text).expect("each hook has a word");
         for (end, _) in ENDS {
-            let route = format!("{}-{end}", hook.name.replace("okta.", ""));
-            let (name, word) = (hook.name, form.word);
-            config += &format!(
-                "\n[routes.{route}]\npath = \"/{name}/{end}\"\nhook = \"{name}\"\nscript = \"{name}/{end}.rhai\"\nauth = \"test\"\n\
-                 on_failure = \"{word}\"\ncapture = true\nlimits = {{ deadline_ms = 300 }}\n"
-            );
+            config += &route_of(hook, &route_name(hook, end), &format!("{}/{end}.rhai", hook.name));
+            config += "capture = true\nlimits = { deadline_ms = 300 }\n";
         }
     }
     config
@@ -187,12 +188,17 @@ fn no_secret_is_found_anywhere() {
     let served = Served::start(&config(port), &given);
     for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         for (end, _) in ENDS {
-            let path = format!("/{}/{end}", hook.name);
+            let path = format!("/{}", route_name(hook, end));
             let answer = post(&served, &path, SECRET, &poisoned(hook.name, &format!("{}-{end}", hook.name)));
             assert!(answer.starts_with("HTTP/1.1 20"), "{path}: {answer}");
         }
-        post(&served, &format!("/{}/default", hook.name), "CANARY-authorization", &poisoned(hook.name, "refused"));
-        post(&served, &format!("/{}/default", hook.name), SECRET, "{\"CANARY-custom\": \"CANARY-password");
+        post(
+            &served,
+            &format!("/{}", route_name(hook, "default")),
+            "CANARY-authorization",
+            &poisoned(hook.name, "refused"),
+        );
+        post(&served, &format!("/{}", route_name(hook, "default")), SECRET, "{\"CANARY-custom\": \"CANARY-password");
     }
     let mut event: Value = serde_json::from_str(sample("okta.event")).expect("a sample");
     event["data"]["events"][0]["debugContext"]["debugData"]["x"] = json!("plain");

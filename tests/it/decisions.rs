@@ -7,7 +7,7 @@ use hookgate_hooks::{HOOKS, find};
 use hookgate_model::decision::{Capture, Kept, Query, Record};
 use serde_json::{Value, json};
 
-use crate::harness::{SECRET, TestGateway};
+use crate::harness::{SECRET, TestGateway, route};
 
 /// All records, oldest first.
 async fn records(gateway: &TestGateway) -> Vec<Record> {
@@ -29,11 +29,6 @@ async fn captured(gateway: &TestGateway) -> Option<Capture> {
 
 fn sample(hook: &str) -> Value {
     serde_json::from_str(find(hook).unwrap().samples[0].request).unwrap()
-}
-
-fn on_failure(hook: &str) -> String {
-    let form = find(hook).unwrap().on_failure().iter().find(|form| !form.takes_text);
-    form.map(|form| format!("\"{}\"", form.word)).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -104,7 +99,7 @@ async fn every_sample_of_every_hook_ends_in_a_word_of_its_hook() {
             if sample.script.contains("via(") {
                 continue;
             }
-            let gateway = TestGateway::of(hook.name, &on_failure(hook.name), sample.script);
+            let gateway = TestGateway::bundle(&route(hook), &[("scripts/hook.rhai", sample.script)]);
             gateway.post(sample.request).await;
             let record = only(&gateway).await;
             assert_eq!(record.failure, None, "{} {}", hook.name, sample.name);
@@ -185,7 +180,8 @@ async fn nothing_secret_is_captured() {
     for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         let name = hook.name;
         let script = format!("fn {}(request) {{ }}", hook.entry);
-        let gateway = TestGateway::with(name, &on_failure(name), &script, "capture = true");
+        let gateway =
+            TestGateway::bundle(&format!("{}capture = true\n", route(hook)), &[("scripts/hook.rhai", &script)]);
         let mut call = sample(name);
         call["CANARY-top"] = json!("CANARY-top");
         call["data"]["accessToken"] = json!("CANARY-token");

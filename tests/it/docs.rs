@@ -16,7 +16,7 @@ use hookgate_engine::release::bundle::Place;
 use hookgate_engine::telemetry::metrics::Metrics;
 use hookgate_script::engine;
 
-use crate::harness::{TestGateway, sender};
+use crate::harness::{TestGateway, route, sender};
 use crate::mistakes;
 
 mod api;
@@ -164,8 +164,8 @@ pub fn has_heading(text: &str, anchor: &str) -> bool {
     })
 }
 
-#[test]
-fn scripts_in_the_documents_compile() {
+#[tokio::test]
+async fn scripts_in_the_documents_compile() {
     let mut whole = 0;
     for (path, text) in markdown() {
         for block in blocks(&text, "rhai") {
@@ -189,11 +189,6 @@ fn scripts_in_the_documents_compile() {
 
 /// Fails unless the script passes everything that a release must pass.
 fn goes_live(hook: &hookgate_hooks::Hook, script: &str) {
-    let form = hook.on_failure().first().unwrap();
-    let on_failure = match form.takes_text {
-        true => format!("{{ {} = \"Later.\" }}", form.word),
-        false => format!("\"{}\"", form.word),
-    };
     // A script that declares parameters says at its top which it is given.
     let params = match script.lines().next().and_then(|line| line.strip_prefix("// gateway.toml: ")) {
         Some(written) => written,
@@ -201,14 +196,13 @@ fn goes_live(hook: &hookgate_hooks::Hook, script: &str) {
         None => "params = { partner_domains = [\"partner.example\"] }",
     };
     let config = format!(
-        "[auth.test]\nscheme = \"none\"\n[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n\
+        "[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n\
          [connectors.chat]\nkind = \"file\"\npath = \"chat.jsonl\"\n\
          [connectors.alerts]\nkind = \"file\"\npath = \"alerts.jsonl\"\n\
          [connectors.hr]\nkind = \"http\"\nbase_url = \"https://hr.example\"\n\
          [connectors.shop]\nkind = \"http\"\nbase_url = \"https://shop.example\"\n\
-         [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n\
-         on_failure = {on_failure}\n{params}\n",
-        hook.name,
+         {}{params}\n",
+        route(hook)
     );
     let config = format!("{config}{}", ["acme", "other", "codes"].map(sender).concat());
     let mut shared = Vec::new();

@@ -1,5 +1,6 @@
 //! A gateway without sockets: a configuration and scripts in, replies out.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use hookgate_engine::release::build;
 use hookgate_engine::release::bundle::Place;
 use hookgate_engine::release::live::{Live, Reloaded};
 use hookgate_engine::telemetry::metrics::Metrics;
+use hookgate_hooks::Hook;
+use hookgate_hooks::proof::RequiredProof;
 use hookgate_script::lanes::Lanes;
 use hookgate_store::clock::Clock;
 use hookgate_store::sqlite::{Options, Sqlite};
@@ -43,6 +46,56 @@ hook = "okta.event"
 script = "events.rhai"
 auth = "test"
 "#;
+
+/// The files that the sections of [`auths`] name, and what is in them. The key is that of RFC 7517, appendix A.1.
+pub const SECRET_FILES: [(&str, &str); 3] = [
+    ("secret", SECRET),
+    ("signature", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+    (
+        "issuer.json",
+        r#"{"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "use": "sig", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#,
+    ),
+];
+
+/// The configuration of one route for any hook: at `/hook`, with the script `hook.rhai`. The route comes last, so that more of
+/// its lines can follow.
+pub fn route(hook: &Hook) -> String {
+    format!("{}{}", auths([hook]), route_of(hook, "hook", "hook.rhai"))
+}
+
+/// `[routes.NAME]` at `/NAME` for any hook: behind a section of [`auths`], with the first form that its `on_failure` has.
+pub fn route_of(hook: &Hook, name: &str, script: &str) -> String {
+    let on_failure = match hook.on_failure().first() {
+        Some(form) if form.takes_text => format!("on_failure = {{ {} = \"Later.\" }}\n", form.word),
+        Some(form) => format!("on_failure = \"{}\"\n", form.word),
+        None => String::new(),
+    };
+    let (hook, auth) = (hook.name, auth_of(hook.proof).0);
+    format!(
+        "\n[routes.{name}]\npath = \"/{name}\"\nhook = \"{hook}\"\nscript = \"{script}\"\nauth = \"{auth}\"\n{on_failure}"
+    )
+}
+
+/// The sections `[auth.NAME]` that the routes of these hooks name, each once: those of [`SECRET`] and of whatever else a hook
+/// wants proved.
+pub fn auths<'h>(hooks: impl IntoIterator<Item = &'h Hook>) -> String {
+    let sections: BTreeMap<_, _> = hooks.into_iter().map(|hook| auth_of(hook.proof)).collect();
+    sections.into_iter().map(|(name, lines)| format!("[auth.{name}]\n{lines}")).collect()
+}
+
+/// The name of a section that proves as much, and its lines.
+fn auth_of(proof: RequiredProof) -> (&'static str, &'static str) {
+    match proof {
+        RequiredProof::Any => ("test", "scheme = \"header\"\nsecrets = [{ file = \"secret\", create = true }]\n"),
+        RequiredProof::Token => (
+            "token",
+            "scheme = \"jwt\"\nissuer = \"https://id.example\"\naudience = \"hookgate\"\njwks_file = \"issuer.json\"\n",
+        ),
+        RequiredProof::Signature => {
+            ("signature", "scheme = \"standard_webhooks\"\nsecrets = [{ file = \"signature\" }]\n")
+        }
+    }
+}
 
 /// A sample call of a hook under this id.
 pub fn with_id(hook: &str, id: impl std::fmt::Display) -> String {
@@ -91,7 +144,9 @@ impl TestGateway {
     pub fn bundle(config: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         write(folder.path(), "gateway.toml", config);
-        write(folder.path(), "secret", &format!("{SECRET}\n"));
+        for (path, secret) in SECRET_FILES {
+            write(folder.path(), path, &format!("{secret}\n"));
+        }
         std::fs::create_dir_all(folder.path().join("scripts")).expect("a folder can be made");
         for (path, text) in files {
             write(folder.path(), path, text);
@@ -246,4 +301,18 @@ pub fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
     std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
     std::fs::write(path, text).expect("a file can be written");
+}
+
+/// A section is good for its proof by its scheme alone, so a hook that takes any stands for those that want more.
+/// Keys of an issuer are read again by a task.
+#[tokio::test]
+async fn every_proof_has_a_section_that_loads() {
+    let hook = hookgate_hooks::HOOKS.iter().find(|hook| hook.proof == RequiredProof::Any && !hook.is_for_events());
+    let hook = hook.expect("a hook that takes any proof");
+    for proof in [RequiredProof::Any, RequiredProof::Token, RequiredProof::Signature] {
+        let (name, lines) = auth_of(proof);
+        let route = route_of(hook, "hook", "hook.rhai").replace("auth = \"test\"", &format!("auth = \"{name}\""));
+        let script = format!("fn {}(_request) {{ }}", hook.entry);
+        TestGateway::bundle(&format!("[auth.{name}]\n{lines}{route}"), &[("scripts/hook.rhai", &script)]);
+    }
 }

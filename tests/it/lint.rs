@@ -27,7 +27,7 @@ use hookgate_script::lanes::Lanes;
 use hookgate_script::lint::codes::testing::TESTED;
 use hookgate_script::lint::codes::{Code, Stage};
 
-use crate::harness::{TestGateway, sender};
+use crate::harness::{SECRET_FILES, TestGateway, route, sender};
 
 /// Codes that no single script can show.
 const WITHOUT_EXAMPLE: [&str; 10] = [
@@ -57,16 +57,7 @@ impl Bundle {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path("scripts/lib")).unwrap();
-        let on_failure = match hook.on_failure().first() {
-            Some(form) if form.takes_text => format!("on_failure = {{ {} = \"Later.\" }}\n", form.word),
-            Some(form) => format!("on_failure = \"{}\"\n", form.word),
-            None => String::new(),
-        };
-        let mut config = format!(
-            "auth.test = {{ scheme = \"header\", secrets = [{{ file = \"secret\", create = true }}] }}\n\n[limits]\noperations = 20_000\n\
-             [routes.hook]\npath = \"/hook\"\nhook = \"{}\"\nscript = \"hook.rhai\"\nauth = \"test\"\n{on_failure}",
-            hook.name
-        );
+        let mut config = format!("[limits]\noperations = 20_000\n{}", route(hook));
         config += more;
         if script.contains("table(\"disposable\")") {
             write!(config, "\n[tables.disposable]\nfile = \"disposable.txt\"\nkind = \"domains\"\n").unwrap();
@@ -87,6 +78,9 @@ impl Bundle {
             }
         }
         fs::write(path("gateway.toml"), config).unwrap();
+        for (name, secret) in SECRET_FILES {
+            fs::write(path(name), secret).unwrap();
+        }
         fs::write(path("scripts/hook.rhai"), script).unwrap();
         for name in ["lib/domains.rhai", "lib/texts.rhai"] {
             if script.contains("import \"lib/") {
@@ -309,9 +303,9 @@ fn settings_that_no_script_reads_are_named() {
     assert_eq!(
         found(&script("request.email.domain_in(params.bloked)")),
         [
-            "config/unused-parameter gateway.toml:11:22: `routes.hook.params.blocked`: no script of this route reads `params.blocked` (did you mean `bloked`?)",
-            "config/unused-parameter gateway.toml:11:46: `routes.hook.params.unread`: no script of this route reads `params.unread` (remove it)",
-            "config/unused-table gateway.toml:12:1: `tables.old`: no script reads `table(\"old\")` (remove it)",
+            "config/unused-parameter gateway.toml:13:22: `routes.hook.params.blocked`: no script of this route reads `params.blocked` (did you mean `bloked`?)",
+            "config/unused-parameter gateway.toml:13:46: `routes.hook.params.unread`: no script of this route reads `params.unread` (remove it)",
+            "config/unused-table gateway.toml:14:1: `tables.old`: no script reads `table(\"old\")` (remove it)",
         ]
     );
     let computed = "request.email.domain_in(params[request.kind]) && table(request.kind).has(request.email)";

@@ -27,7 +27,7 @@ use hookgate_model::finding::{Finding, Severity};
 use hookgate_script::lanes::Lanes;
 use regex::Regex;
 
-use crate::harness::write;
+use crate::harness::{auths, route_of, write};
 
 /// What nobody who writes scripts should have to understand: Rhai's words and Rust's.
 const PUZZLING: [&str; 14] = [
@@ -113,17 +113,10 @@ impl Mistake {
         let hook = self.hook();
         let limits = self.asked("`limits = ").unwrap_or("{ deadline_ms = 20_000 }");
         let limits = format!("limits = {limits}\n");
-        let route = match hook.is_for_events() {
-            true => "[routes.signup.rules.rule]\nevents = [\"*\"]\nscript = \"rule.rhai\"\n".to_owned(),
-            false => {
-                let form = hook.on_failure().iter().find(|form| !form.takes_text).expect("a form without text");
-                format!("script = \"rule.rhai\"\non_failure = \"{}\"\n", form.word)
-            }
-        };
         format!(
-            "[scripts]\ngate = \"check\"\n\n[auth.okta]\nscheme = \"none\"\n\n[tables.disposable]\nfile = \"tables/disposable.txt\"\nkind = \"domains\"\n\n\
-             [routes.signup]\npath = \"/signup\"\nhook = \"{}\"\nauth = \"okta\"\n{limits}{route}",
-            hook.name
+            "[scripts]\ngate = \"check\"\n\n[tables.disposable]\nfile = \"tables/disposable.txt\"\nkind = \"domains\"\n\n{}{}{limits}",
+            auths([hook]),
+            route_of(hook, "signup", "rule.rhai")
         )
     }
 

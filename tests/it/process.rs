@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::harness::SECRET;
+use crate::harness::{SECRET, SECRET_FILES};
 
 /// The program in a folder, with nothing of the environment that it reads.
 pub fn hookgate(folder: &Path, args: &[&str]) -> Command {
@@ -82,7 +82,7 @@ impl Served {
         let folder = tempfile::tempdir().unwrap();
         let (port, admin) = (free_port(), free_port());
         let listen = format!("[server]\nlisten = \"127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n");
-        let files = files.iter().copied().chain([("secret", SECRET)]);
+        let files = files.iter().copied().chain(SECRET_FILES);
         for (path, text) in files.chain([("gateway.toml", format!("{listen}{config}").as_str())]) {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hookgate::admin::{api, viewer};
-use hookgate_hooks::HOOKS;
+use hookgate_hooks::{HOOKS, Hook};
 use serde_json::{Value, json};
 
 use super::{CANARIES, files, found, poisoned, post};
-use crate::harness::SECRET;
+use crate::harness::{SECRET, auths, route_of};
 use crate::process::{Served, exchange, request, sample};
 
 /// Stands for what a caller sent that is no secret: an attribute of a profile, a text of an event.
@@ -48,13 +48,15 @@ const TEST: &str = r#"const CALL = "CANARYbody";
 fn test_a_call_is_let_through() { assert_eq(run().commands, ["allow"]); }
 "#;
 
+/// The route of a hook and the stem of its script. Texts of this walk name those of Okta's without their provider.
+fn route_name(hook: &Hook) -> String {
+    hook.name.replace("okta.", "").replace('.', "-")
+}
+
 fn config(echo: u16) -> String {
     let mut config = format!(
         r#"token = {{ file = "secrets/operator" }}
 read_token = {{ file = "secrets/reader" }}
-[auth.test]
-scheme = "header"
-secrets = [{{ file = "secret" }}]
 [connectors.echo]
 kind = "http"
 base_url = "http://127.0.0.1:{echo}"
@@ -76,17 +78,14 @@ script = "event.rhai"
 retry = {{ attempts = 1 }}
 "#
     );
+    config += &auths(HOOKS.iter());
     let ends = ["throws", "asks", "acts", "absent"].map(|end| (end.to_owned(), "okta.registration", end.to_owned()));
     let hooks = HOOKS.iter().filter(|hook| !hook.is_for_events());
-    let plain = hooks.map(|hook| (hook.name.replace("okta.", ""), hook.name, hook.name.replace("okta.", "")));
+    let plain = hooks.map(|hook| (route_name(hook), hook.name, route_name(hook)));
     for (name, hook, script) in plain.chain(ends) {
         let hook = hookgate_hooks::find(hook).unwrap();
-        let word = hook.on_failure().iter().find(|form| !form.takes_text).expect("each hook has a word").word;
-        config += &format!(
-            "[routes.{name}]\npath = \"/{name}\"\nhook = \"{}\"\nscript = \"{script}.rhai\"\nauth = \"test\"\n\
-             on_failure = \"{word}\"\ncapture = true\n",
-            hook.name
-        );
+        config += &route_of(hook, &name, &format!("{script}.rhai"));
+        config += "capture = true\n";
     }
     config
 }
@@ -116,7 +115,7 @@ fn bundle() -> Vec<(String, String)> {
     }
     for hook in HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         let body = if hook.name == "okta.registration" { "allow()" } else { "" };
-        let name = hook.name.replace("okta.", "");
+        let name = route_name(hook);
         files.push((format!("scripts/{name}.rhai"), format!("fn {}(request) {{ {body} }}\n", hook.entry)));
     }
     files
@@ -501,8 +500,7 @@ fn readers_see_nothing_of_a_body_and_nobody_sees_a_secret() {
 
 /// Calls through every hook, failing scripts, events of which one ends as a dead letter by its script and one by its action.
 fn calls(served: &Served) {
-    let hooks =
-        HOOKS.iter().filter(|hook| !hook.is_for_events()).map(|hook| (hook.name.replace("okta.", ""), hook.name));
+    let hooks = HOOKS.iter().filter(|hook| !hook.is_for_events()).map(|hook| (route_name(hook), hook.name));
     let ends = ["throws", "asks", "acts", "absent"].map(|end| (end.to_owned(), "okta.registration"));
     for (route, hook) in hooks.chain(ends) {
         let answer = post(served, &format!("/{route}"), SECRET, &call(hook, &route));
@@ -515,7 +513,7 @@ fn calls(served: &Served) {
 /// A golden case of a call of each hook, as it was sent: with all secrets.
 fn save_cases(port: u16, operator: &Who) {
     for hook in HOOKS.iter() {
-        let name = hook.name.replace("okta.", "");
+        let name = route_name(hook);
         let (route, rule, request) = match hook.is_for_events() {
             true => ("events", Some("letter"), events()),
             false => (name.as_str(), None, call(hook.name, "saved")),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 use super::Bundle;
+use crate::harness::route;
 
 const CALL: &str = r#"{"eventId":"e1","data":{"userProfile":{"email":"ann@EMAIL","login":"ann"}}}"#;
 
@@ -156,17 +157,10 @@ fn every_sample_gets_the_reply_it_must_give() {
     for hook in hookgate_hooks::HOOKS.iter().filter(|hook| !hook.is_for_events()) {
         for sample in hook.samples {
             let bundle = Bundle::new();
-            let form = &hook.on_failure()[0];
-            let word =
-                if form.takes_text { format!("{{ {} = \"x\" }}", form.word) } else { format!("\"{}\"", form.word) };
-            let route = format!(
-                "[auth.a]\nscheme = \"none\"\n[routes.one]\npath = \"/one\"\nhook = \"{}\"\nscript = \"one.rhai\"\nauth = \"a\"\non_failure = {word}\n",
-                hook.name
-            );
-            bundle.write("gateway.toml", &route);
-            bundle.write("scripts/one.rhai", sample.script);
+            bundle.write("gateway.toml", &route(hook));
+            bundle.write("scripts/hook.rhai", sample.script);
             bundle.write("call.json", sample.request);
-            let ran = bundle.run(&["call", "one", "call.json", "--json"]);
+            let ran = bundle.run(&["call", "hook", "call.json", "--json"]);
             assert_eq!(ran.status, 0, "{} {}: {}{}", hook.name, sample.name, ran.out, ran.err);
             let mut reply = ran.json()["reply"].clone();
             if let Some(reply) = reply.as_object_mut() {

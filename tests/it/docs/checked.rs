@@ -14,6 +14,7 @@ use hookgate_model::finding::{Finding, Severity};
 use regex::Regex;
 
 use super::{blocks, files, markdown, root};
+use crate::harness::{auths, route_of};
 
 /// Pages whose scripts are wrong on purpose, or are tests, which other tests run.
 const OTHERS: [&str; 5] = ["docs/mistakes.md", "docs/lint.md", "docs/testing.md", "docs/tests/", "docs/mutants.md"];
@@ -112,24 +113,12 @@ fn named(examples: &[Example]) -> String {
     text
 }
 
-fn route(number: usize, hook: &Hook) -> String {
-    let on_failure = match hook.on_failure().first() {
-        Some(form) if form.takes_text => format!("on_failure = {{ {} = \"Later.\" }}\n", form.word),
-        Some(form) => format!("on_failure = \"{}\"\n", form.word),
-        None => String::new(),
-    };
-    format!(
-        "[routes.r{number}]\npath = \"/r{number}\"\nhook = \"{}\"\nscript = \"example_{number}.rhai\"\nauth = \"test\"\n{on_failure}",
-        hook.name
-    )
-}
-
 /// The errors that `check` finds.
 fn errors(folder: &Path, examples: &[Example]) -> Vec<Finding> {
-    let mut config = format!("[auth.test]\nscheme = \"none\"\n{}", named(examples));
+    let mut config = format!("{}{}", auths(examples.iter().map(|example| example.hook)), named(examples));
     for (number, example) in examples.iter().enumerate() {
         fs::write(folder.join(format!("scripts/example_{number}.rhai")), example.script()).unwrap();
-        config += &route(number, example.hook);
+        config += &route_of(example.hook, &format!("r{number}"), &format!("example_{number}.rhai"));
     }
     fs::write(folder.join("gateway.toml"), config).unwrap();
     let checked = build::check(&Place::of(&folder.join("gateway.toml")), Secrets::Skip, &Metrics::new());
