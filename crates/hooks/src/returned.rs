@@ -25,7 +25,7 @@ impl<C> Commands<C> {
     /// The commands of the hook, and the actions from among them.
     ///
     /// # Errors
-    /// Something else is among them than `wanted`, which says so in words.
+    /// Something else is among them than `wanted`, which says so in words; or more actions than [`MAX_ACTIONS`].
     pub(crate) fn collect(returned: Dynamic, wanted: &dyn Fn() -> String) -> Result<(Self, Vec<Action>), CommandError>
     where
         C: Variant + Clone,
@@ -52,6 +52,9 @@ impl<C> Commands<C> {
             } else {
                 command::<C>(item, wanted, &place())?;
             }
+        }
+        if actions.len() > MAX_ACTIONS {
+            return Err(CommandError::TooManyActions { count: actions.len() });
         }
         Ok((Self { groups }, actions))
     }

@@ -211,6 +211,7 @@ fn set(call: &mut Value, path: &str, value: Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::simulate::tests::args;
 
     #[test]
     fn a_member_is_set_at_its_path() {
@@ -221,15 +222,6 @@ mod tests {
         assert_eq!(call["data"]["context"]["request"]["id"], "r");
         assert!(set(&mut call, "data.events.1.uuid", json!("b")).is_err());
         assert!(set(&mut call, "data.n.x", json!(1)).is_err());
-    }
-
-    fn args(line: &[&str]) -> Args {
-        #[derive(clap::Parser)]
-        struct Line {
-            #[command(flatten)]
-            args: Args,
-        }
-        <Line as clap::Parser>::parse_from([&["simulate", "HOOK"], line].concat()).args
     }
 
     fn events() -> &'static Hook {

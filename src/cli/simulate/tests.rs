@@ -73,7 +73,7 @@ fn hook_of(caller: Caller) -> &'static Hook {
     Box::leak(Box::new(hook))
 }
 
-fn args(line: &[&str]) -> Args {
+pub(super) fn args(line: &[&str]) -> Args {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
