@@ -8,9 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -107,9 +106,13 @@ impl Answered<'_> {
             jobs: outbox::jobs(&origin, actions),
             ..NewEvent::default()
         };
-        let until = Some(until.min(Instant::now() + PATIENCE));
-        Intake { events: vec![event], until, ..Intake::default() }
+        Intake { events: vec![event], until: Some(bounded(until)), ..Intake::default() }
     }
+}
+
+/// Nobody waits longer for the store than this.
+fn bounded(until: Instant) -> Instant {
+    until.min(Instant::now() + PATIENCE)
 }
 
 impl Delivery {
@@ -261,10 +264,10 @@ impl Delivery {
         answer: OneTimeAnswer,
         until: Instant,
     ) -> Result<Option<Bytes>, StoreError> {
-        let mut intake = answered.intake(actions, until);
-        if actions.is_empty() {
-            intake.events.clear();
-        }
+        let intake = match actions {
+            [] => Intake { until: Some(bounded(until)), ..Intake::default() },
+            actions => answered.intake(actions, until),
+        };
         self.store_intake(self.store.keep_answer(intake, answer)).await
     }
 

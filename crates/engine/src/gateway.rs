@@ -13,24 +13,22 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Response};
-use jiff::Timestamp;
 
-use crate::auth::{Evidence, HeadVerdict, Verified};
+use crate::auth::{Evidence, HeadVerdict};
 use crate::delivery::intake::{EventRoute, Way};
 use crate::delivery::{Answered, Delivery};
 use crate::gateway::decide::{Asked, InlineRoute};
 use crate::gateway::digest::digest;
 use crate::gateway::guard::{Answer, Guard};
-use crate::gateway::once::OneTimeOutcome;
 use crate::gateway::record::Record;
 use crate::gateway::refusal::Refusal;
+use crate::gateway::sealed::SealedHead;
 use crate::gateway::sending::Errand;
 use crate::outcome::{RunFailure, RunOutcome};
 use crate::records::Recorder;
 use crate::release::live::Live;
 use crate::release::{Plan, Release, Route};
 use crate::telemetry::metrics::Metrics;
-use hookgate_hooks::envelope::ReceivedCall;
 use hookgate_hooks::{Decoded, Facts, Handshake, HookError, Once, Reply};
 use hookgate_model::failpoint;
 use hookgate_model::pressure::{PerSecond, Workers};
@@ -42,6 +40,7 @@ pub(crate) mod guard;
 mod once;
 pub(crate) mod record;
 pub mod refusal;
+mod sealed;
 pub(crate) mod sending;
 
 /// Bytes of a body that is read on an async worker: that takes a millisecond or less.
@@ -82,13 +81,6 @@ enum Purpose {
     Sealed(Box<SealedHead>),
     /// A provider checks that the address is ours, and this is what it hears. No script runs.
     Handshake(Result<Reply, HookError>),
-}
-
-/// The head of a call that is read together with its body.
-struct SealedHead {
-    head: Parts,
-    /// Nothing where the proof is in the body.
-    verified: Option<Verified>,
 }
 
 impl Gateway {
@@ -174,52 +166,10 @@ impl Gateway {
         if head.method != Method::POST {
             return Err(Refusal::Method(hook.handshake.allowed()));
         }
-        let is_plain = hook.envelope.is_body() && hook.as_inline().is_none_or(|row| row.signer.is_none());
-        if is_plain && verified.is_some() {
+        if verified.is_some() && !hook.needs_head {
             return Ok(Purpose::Hook);
         }
         Ok(Purpose::Sealed(Box::new(SealedHead { head, verified })))
-    }
-
-    /// The JSON of a call whose head is needed with its body, and who is known to have made it.
-    ///
-    /// # Errors
-    /// Who may not call, or whose call does not have the form of its hook.
-    async fn open(
-        &self,
-        route: &Route,
-        SealedHead { head, verified }: SealedHead,
-        body: &Bytes,
-        record: &mut Record,
-    ) -> Result<(Bytes, Verified), Refusal> {
-        let envelope = route.hook.envelope;
-        let verified = match verified {
-            Some(verified) => verified,
-            None => {
-                let token = envelope.token(&head.headers, body)?;
-                let evidence = Evidence { head: &head, body: Some(body), token: token.as_deref() };
-                record.verified(route.gate.verify(&evidence).await, &self.metrics)?
-            }
-        };
-        let (claims, key_id) = (verified.claims(), verified.key_id());
-        let call = envelope.open(&ReceivedCall { headers: &head.headers, body, claims, key_id })?;
-        Ok((call, verified))
-    }
-
-    /// The answer to a call that is opened first, and whose reply may have to be signed.
-    async fn unseal(
-        &self,
-        release: &Arc<Release>,
-        route: &Route,
-        head: SealedHead,
-        (body, preview): (Bytes, bool),
-        record: &mut Record,
-    ) -> Result<Reply, Refusal> {
-        let (call, verified) = self.open(route, head, &body, record).await?;
-        let reply = self.handle(release, route, (call, preview), record).await?;
-        let Some(signer) = route.hook.as_inline().and_then(|row| row.signer) else { return Ok(reply) };
-        let key = route.gate.signer(&verified).ok_or(Refusal::NoSigner)?;
-        Ok(signer(reply, &key, Timestamp::now()))
     }
 
     async fn handle(
@@ -378,11 +328,7 @@ impl Gateway {
         let deadline = record.received() + Duration::from_millis(at.route.limits.deadline_ms);
         let parent = record.parent();
         let asked = Asked { deadline, parent: parent.as_ref() };
-        let decide = || async {
-            let outcome = decide::decide(&self.lanes, self.delivery.lookups(), at, &request, asked).await;
-            let outcome = self.kept(at, (&request.facts, &body), outcome, deadline).await;
-            self.sent(release, at, (&request.facts, &body), outcome, deadline).await
-        };
+        let decide = || self.decided(release, at, (&request, &body), asked);
         let Some(id) = request.facts.provider_id.clone().filter(|_| !request.facts.preview) else {
             let outcome = decide().await;
             return record.decided(outcome, request);
@@ -399,32 +345,20 @@ impl Gateway {
                     Answer::Again(reply) => record.repeated(reply),
                 }
             }
-            Once::Until(until) => self.reply_once(at, (&id, until), (request, body), record).await,
+            Once::Until(until) => self.reply_once(release, at, (&id, until), (request, body), (asked, record)).await,
         }
     }
 
-    /// The reply to a call that must not be played twice; of one that was, the reply it got then.
-    async fn reply_once(
+    /// A decision with all that must be done before its reply leaves.
+    async fn decided(
         &self,
+        release: &Arc<Release>,
         at: InlineRoute<'_>,
-        (id, until): (&str, Timestamp),
-        (request, body): (Decoded, Bytes),
-        record: &mut Record,
-    ) -> Reply {
-        let deadline = record.received() + Duration::from_millis(at.route.limits.deadline_ms);
-        match self.given(&at.route.name, id, deadline).await {
-            Ok(None) => {}
-            Ok(Some(reply)) => return record.repeated(reply),
-            Err(problem) => return record.decided(decide::not_run(at, RunFailure::OnceUnknown(problem)), request),
-        }
-        let parent = record.parent();
-        let asked = Asked { deadline, parent: parent.as_ref() };
-        let outcome = decide::decide(&self.lanes, self.delivery.lookups(), at, &request, asked).await;
-        let (decision, digest) = (outcome.id.clone(), digest(&body));
-        let answered = Answered { route: at.route, facts: &request.facts, decision: &decision, digest: &digest };
-        match self.keep_once(at, (answered, id), (outcome, until), deadline).await {
-            OneTimeOutcome::First(outcome) => record.decided(*outcome, request),
-            OneTimeOutcome::Again(reply) => record.repeated(reply),
-        }
+        (request, body): (&Decoded, &Bytes),
+        asked: Asked<'_>,
+    ) -> RunOutcome {
+        let outcome = decide::decide(&self.lanes, self.delivery.lookups(), at, request, asked).await;
+        let outcome = self.kept(at, (&request.facts, body), outcome, asked.deadline).await;
+        self.sent(release, at, (&request.facts, body), outcome, asked.deadline).await
     }
 }

@@ -17,7 +17,7 @@ use crate::proof::{RequiredProof, TokenRules};
 use crate::recorded::RecordedParts;
 use crate::{
     Answer, BatchForm, Caller, Catalogue, CommandError, Commands, Dialect, Encoded, FailureForm, HookError, Judgement,
-    MAX_ACTIONS, Mark, Provider, Reply, ReplySigner, ResultShape, Sample,
+    Mark, Provider, Reply, ReplySigner, ResultShape, Sample,
 };
 use hookgate_model::command::Task;
 use hookgate_model::message::Outcome;
@@ -43,6 +43,8 @@ pub struct Hook {
     pub envelope: &'static dyn Envelope,
     pub handshake: Handshake,
     pub dialect: Option<Dialect>,
+    /// Whether the head of a call is needed with its body: it is a part of the call, or the reply is signed.
+    pub needs_head: bool,
     library: LazyLock<Finished>,
     pub decode: fn(&Bytes) -> Result<Decoded, HookError>,
     /// The same request as one that is only tried out.
@@ -226,6 +228,7 @@ impl Hook {
             envelope: C::ENVELOPE,
             handshake: C::HANDSHAKE,
             dialect: C::DIALECT,
+            needs_head: !C::ENVELOPE.is_body() || matches!(&kind, Kind::Inline(row) if row.signer.is_some()),
             library: LazyLock::new(library_of::<C>),
             decode: |call| C::decode(call).map(erase::<C>),
             as_preview: |decoded| {
@@ -315,9 +318,6 @@ fn erase<C: Contract>(request: C::Request) -> Decoded {
 fn encode<C: InlineHook>(decoded: &Decoded, returned: Dynamic, mark: &Mark) -> Result<Encoded, CommandError> {
     let wanted = || format!("a command of `{}`", C::NAME);
     let (commands, actions) = Commands::<C::Command>::collect(returned, &wanted)?;
-    if actions.len() > MAX_ACTIONS {
-        return Err(CommandError::TooManyActions { count: actions.len() });
-    }
     if actions.iter().any(|action| action.task == Task::Forward) {
         return Err(CommandError::NothingToForward { hook: C::NAME });
     }
@@ -335,9 +335,6 @@ fn actions<C: EventHook>(returned: Dynamic) -> Result<Encoded, CommandError> {
     enum NoCommand {}
     let wanted = || "an action, such as `notify(…)`,".to_owned();
     let (_, actions) = Commands::<NoCommand>::collect(returned, &wanted)?;
-    if actions.len() > MAX_ACTIONS {
-        return Err(CommandError::TooManyActions { count: actions.len() });
-    }
     Ok(Encoded { reply: Reply::empty(C::ACKNOWLEDGED), sending: None, actions, denied: false })
 }
 
