@@ -2,8 +2,7 @@
 //!
 //! Texts that stand where a secret belongs are hidden from every excerpt, because findings travel to logs and the viewer.
 
-use std::collections::BTreeSet;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value};

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::config::HookFacts;
-use crate::config::check::routes::auth_ways;
+use crate::config::check::routes::{auth_ways, facts_of};
 use crate::config::check::{named, text, texts};
 use crate::config::source::{Source, join};
 use hookgate_model::finding::{Finding, Severity, nearest};
@@ -13,9 +13,7 @@ pub(super) fn warnings(source: &Source, root: &Value, hooks: &[HookFacts]) -> Ve
     let mut check = Provider { source, root, findings: Vec::new() };
     let mut inherits: Option<&HookFacts> = None;
     for (path, _, route) in named(root, "routes", "routes") {
-        let Some(facts) = text(route, "hook").and_then(|name| hooks.iter().find(|facts| facts.name == name)) else {
-            continue;
-        };
+        let Some(facts) = facts_of(hooks, route) else { continue };
         check.auth(&path, route, facts);
         check.deadline(&path, route, facts, &mut inherits);
         check.events(&path, route, facts);

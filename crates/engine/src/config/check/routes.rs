@@ -87,7 +87,7 @@ impl Check<'_> {
     }
 
     fn route_auth(&mut self, path: &str, route: &Value) {
-        let facts = text(route, "hook").and_then(|name| self.hooks.iter().find(|facts| facts.name == name));
+        let facts = facts_of(self.hooks, route);
         let known: Vec<&str> = names_of(self.root, "auth");
         let mut seen: Vec<Vec<&str>> = Vec::new();
         for way in auth_ways(route, path) {
@@ -155,7 +155,7 @@ impl Check<'_> {
 
     fn hook(&mut self, path: &str, route: &Value) {
         let Some(name) = text(route, "hook") else { return };
-        let Some(facts) = self.hooks.iter().find(|facts| facts.name == name) else {
+        let Some(facts) = facts_of(self.hooks, route) else {
             let known: Vec<&str> = self.hooks.iter().map(|facts| facts.name).collect();
             let help = choice(name, &known, "this build knows no hooks");
             return self.error_with_help(
@@ -279,6 +279,12 @@ pub(super) fn unused_auth(source: &Source, root: &Value) -> Vec<Finding> {
         Finding { severity: Severity::Warning, ..finding }
     };
     unused.map(warning).collect()
+}
+
+/// What this build knows of the hook that a route names.
+pub(super) fn facts_of<'h>(hooks: &'h [HookFacts], route: &Value) -> Option<&'h HookFacts> {
+    let name = text(route, "hook")?;
+    hooks.iter().find(|facts| facts.name == name)
 }
 
 /// What a route wrote, in the shape of [`FailureForm`].
